@@ -1,0 +1,1 @@
+"""The moderation library: images, model, training, inference, policy, storage. Never imports Airflow."""

@@ -1,0 +1,119 @@
+"""The one exception tree of the project.
+
+ModerationError
+├── SettingsError            a setting or committed file is wrong; the message carries the remedy
+│   └── PolicyError          config/policy.yaml
+├── ModelError               a model version cannot be used
+│   ├── ModelHashMismatch    bytes are not those that the version names
+│   ├── NoChampion           no version has been promoted yet
+│   └── StartWeightsError    the named start weights cannot be loaded
+├── TrainingError            the training data or run is unusable
+├── ImageRejected            one photo cannot be judged: a quarantine row, never a crash
+├── StorageError
+│   ├── StorageForbidden     credentials or rights are missing (never reported as absent)
+│   ├── ObjectAbsent         the object is not there (any more)
+│   ├── ObjectChanged        the object was replaced since it was listed
+│   └── StorageUnavailable   transient: worth a retry
+├── ShardIncomplete          transient: a shard ended with images still to judge
+├── ReconciliationError      the accounting identity does not hold
+└── ServiceError             an embedded server or Airflow process did not start or stop
+"""
+
+from enum import StrEnum
+
+
+class ModerationError(Exception):
+    """Root of everything this project raises on purpose."""
+
+
+class SettingsError(ModerationError):
+    """A setting or committed file is wrong; the message carries the remedy."""
+
+
+class PolicyError(SettingsError):
+    """The policy file is unreadable, has an unknown key or an impossible range."""
+
+
+class ModelError(ModerationError):
+    """A model version cannot be used."""
+
+
+class ModelHashMismatch(ModelError):
+    """The stored bytes are not those that the version's hash names."""
+
+
+class NoChampion(ModelError):
+    """No model version has been promoted yet."""
+
+
+class StartWeightsError(ModelError):
+    """The start weights named in settings cannot be loaded."""
+
+
+class TrainingError(ModerationError):
+    """The training data or the training run is unusable."""
+
+
+class StorageError(ModerationError):
+    """The database or the object storage refused or failed."""
+
+
+class StorageForbidden(StorageError):
+    """Credentials or rights are missing; never reported as absent."""
+
+
+class ObjectAbsent(StorageError):
+    """The object is not in the bucket (any more)."""
+
+
+class ObjectChanged(StorageError):
+    """The object was replaced after it was listed."""
+
+
+class StorageUnavailable(StorageError):
+    """A transient failure of database or object storage; worth a retry."""
+
+
+class ShardIncomplete(ModerationError):
+    """Some images of a shard could not be reached this time; a retry continues with them."""
+
+
+class ReconciliationError(ModerationError):
+    """listed = judged + quarantined + already judged does not hold."""
+
+
+class ServiceError(ModerationError):
+    """An embedded server or an Airflow process did not start or stop."""
+
+
+class QuarantineReason(StrEnum):
+    """Why an image could not be judged; stored in `moderation.quarantine.reason`."""
+
+    EMPTY = "empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    ANIMATED = "animated"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    OBJECT_ABSENT = "object_absent"
+    OBJECT_CHANGED = "object_changed"
+    FORBIDDEN = "forbidden"
+    UNREACHABLE = "unreachable"
+    NO_COMMERCE_ROW = "no_commerce_row"
+
+
+class ImageRejected(ModerationError):
+    """One photo cannot be judged.
+
+    Args:
+        reason: machine-readable reason of the quarantine row.
+        detail: one line for a person; must not hold the photo's bytes.
+    """
+
+    def __init__(self, reason: QuarantineReason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail
