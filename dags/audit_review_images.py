@@ -1,0 +1,151 @@
+"""The nightly audit: photos of one window in, verdicts in the commerce database out. Wiring only."""
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from ml.settings import load_settings
+
+DOC = """
+### Nightly audit of review photos · 晚间评论配图审核
+
+**Healthy** when the last run is green: its `reconcile` proves that every listed photo was judged,
+quarantined or already judged. The note on the run has the numbers.
+
+| task | red means | do |
+|---|---|---|
+| `preflight` | database, bucket, model, policy or device does not answer | read its last line, it names the remedy; clear it |
+| `discover` | listing or ledger failed; nothing was written | clear it |
+| `judge` | a shard failed after its retries; the other shards' verdicts are written all the same | mend the cause, clear the shard: it goes on where it was |
+| `write_back` | commerce database | clear it |
+| `reconcile` | photos are unaccounted for, mostly by a failed shard | clear the shard first, then `write_back` and what follows |
+
+Clearing is always safe: every task can run twice. One photo that cannot be read never fails a run;
+it is a row in `moderation.quarantine`. **Manual run:** give `window_start` and `window_end`, or
+neither for the last complete night. **Missed nights:** within the look-back (7 days by default) the
+next run picks them up by itself; older ones by a backfill. More: `docs/runbook.md`.
+"""
+
+# A wrong setting, policy or model does not get better by waiting; the rest may.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[
+                "ml.errors.SettingsError",
+                "ml.errors.ModelError",
+                "ml.errors.StorageForbidden",
+                "ml.errors.ReconciliationError",
+            ],
+            action=RetryAction.FAIL,
+            reason="needs a person: the message names the remedy",
+        )
+    ]
+)
+
+SETTINGS = load_settings()
+
+
+@dag(
+    dag_id="audit_review_images",
+    schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone=SETTINGS.timezone),
+    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=12),
+    default_args={
+        "owner": "moderation",
+        # Three more tries over some ten minutes: a restart of database or bucket is over by then.
+        "retries": 3,
+        "retry_delay": timedelta(seconds=SETTINGS.retry_seconds),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": RETRY_POLICY,
+        "execution_timeout": timedelta(minutes=30),
+    },
+    params={
+        "window_start": Param(
+            None, type=["null", "string"], format="date-time", description="uploads from here on"
+        ),
+        "window_end": Param(
+            None, type=["null", "string"], format="date-time", description="up to here, not included"
+        ),
+    },
+    tags=["moderation", "nightly"],
+    doc_md=DOC,
+)
+def audit_review_images() -> None:
+    """Wire the steps of `ml.audit`."""
+
+    @task(pool=SETTINGS.judge_pool, queue=SETTINGS.judge_queue)
+    def preflight() -> dict[str, str]:
+        """Check database, buckets, policy, champion and device; fix the champion for this run."""
+        from ml.audit import steps
+
+        context = get_current_context()
+        interval = (context.get("data_interval_start"), context.get("data_interval_end"))
+        return steps.preflight(
+            context["dag_run"].run_id,
+            given=(context["params"]["window_start"], context["params"]["window_end"]),
+            data_interval=interval if all(interval) else None,
+            run_after=context["dag_run"].run_after,
+        )
+
+    @task(execution_timeout=timedelta(hours=2))
+    def discover() -> list[dict[str, Any]]:
+        """List the window's objects, join the commerce rows, write the ledger, cut shards."""
+        from ml.audit import steps
+
+        return steps.discover(get_current_context()["dag_run"].run_id)
+
+    @task(
+        pool=SETTINGS.judge_pool,
+        queue=SETTINGS.judge_queue,
+        execution_timeout=timedelta(hours=6),
+        map_index_template="{{ shard_name }}",
+    )
+    def judge(shard: dict[str, Any]) -> dict[str, int]:
+        """Fetch, decode, score and decide one shard; goes on where a killed attempt stopped."""
+        from ml.audit import steps
+
+        name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
+        get_current_context()["shard_name"] = name
+        return steps.judge(shard)
+
+    # Runs when shards have failed, too: what was judged need not wait for the rest.
+    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+    def write_back() -> dict[str, int]:
+        """Write verdicts to the commerce rows and open the review tasks."""
+        from ml.audit import steps
+
+        return steps.write_back(get_current_context()["dag_run"].run_id)
+
+    @task
+    def reconcile() -> dict[str, int]:
+        """Fail unless listed = judged + quarantined + already judged."""
+        from ml.audit import steps
+
+        return steps.reconcile(get_current_context()["dag_run"].run_id)
+
+    @task
+    def report() -> dict[str, Any]:
+        """Store the night's numbers and put them on the run as a note."""
+        from ml.audit import steps
+        from ml.audit.note import markdown
+        from moderation_airflow.run_note import write_note
+
+        run = get_current_context()["dag_run"]
+        summary = steps.report(run.run_id)
+        write_note(run.dag_id, run.run_id, markdown(summary))
+        return summary
+
+    shards = discover()
+    judged = judge.expand(shard=shards)
+    written = write_back()
+    preflight() >> shards >> judged >> written >> reconcile() >> report()
+    shards >> written
+
+
+audit_review_images()

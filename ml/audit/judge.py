@@ -1,0 +1,144 @@
+"""Third step, once a shard: fetch, decode, score, decide; commits in batches, with the progress."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain, islice
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.audit.fetch_failures import FetchFailures
+from ml.audit.preflight import check_classes
+from ml.connections import Connections
+from ml.errors import ShardIncomplete
+from ml.images.decode import DecodeLimits
+from ml.inference.bounded import bounded_map
+from ml.inference.device import resolve
+from ml.inference.outcome import Outcome, Rejected, Scored
+from ml.inference.pipeline import Pipeline
+from ml.inference.predictor import Predictor
+from ml.model import registry
+from ml.settings import Settings
+from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun, Shard
+from ml.storage.database import in_transaction
+from ml.storage.images import pending_images, set_outcomes
+from ml.storage.quarantine import QuarantineRow, put_in_quarantine
+from ml.storage.verdicts import write_verdicts
+
+log = structlog.get_logger()
+
+COMMIT_BATCHES = 4  # forward batches a commit: with 64 images each, a kill repeats at most some 500
+WRITES_AHEAD = 2
+
+
+def judge(shard: Shard, *, settings: Settings, connections: Connections) -> dict[str, int]:
+    """Judge what is still undecided in a shard. Killed and retried, it goes on where it was.
+
+    Returns:
+        Images of this attempt: judged, quarantined.
+
+    Raises:
+        ShardIncomplete: some images could not be fetched this time; a retry tries them again.
+        StorageUnavailable, StorageForbidden: bucket or database as a whole.
+    """
+    step = _JudgeStep(shard, settings, connections)
+    return step.run()
+
+
+class _JudgeStep:
+    def __init__(self, shard: Shard, settings: Settings, connections: Connections) -> None:
+        self._shard = shard
+        self._connections = connections
+        self._run: AuditRun = in_transaction(
+            connections.engine, lambda c: audit_runs.load(c, shard.run_id)
+        )
+        self._pipeline, self._predictor = self._load(settings)
+        self._failures = FetchFailures()
+        self._counts = {"judged": 0, "quarantined": 0}
+
+    def _load(self, settings: Settings) -> tuple[Pipeline, Predictor]:
+        checkpoint = registry.fetch(
+            self._run.model_hash,
+            store=self._connections.models,
+            cache=self._connections.model_cache,
+        )
+        check_classes(checkpoint.card, self._run.policy)
+        predictor = Predictor(
+            checkpoint, device=resolve(settings.device), batch_images=settings.batch_images
+        )
+        pipeline = Pipeline(
+            store=self._connections.photos,
+            predictor=predictor,
+            limits=DecodeLimits(
+                max_bytes=settings.max_image_bytes,
+                max_pixels=settings.max_image_pixels,
+                min_side=settings.min_image_side,
+            ),
+            fetch_threads=settings.fetch_threads,
+            decode_threads=settings.decode_threads,
+        )
+        return pipeline, predictor
+
+    def run(self) -> dict[str, int]:
+        images = pending_images(self._connections.engine, self._shard)
+        with (
+            self._pipeline.clock.time("wall"),
+            ThreadPoolExecutor(1, "write") as writer,
+            closing(self._pipeline.run(images)) as batches,
+        ):
+            groups = self._watched(_grouped(batches, COMMIT_BATCHES))
+            for counts in bounded_map(writer, self._write, groups, ahead=WRITES_AHEAD):
+                self._count(counts)
+        self._finish()
+        return self._counts
+
+    def _watched(self, groups: Iterator[list[Outcome]]) -> Iterator[list[Outcome]]:
+        for group in groups:
+            for outcome in group:
+                self._failures.watch(outcome)
+            yield group
+
+    def _count(self, counts: dict[str, int]) -> None:
+        for name, number in counts.items():
+            self._counts[name] += number
+        done = sum(self._counts.values())
+        log.info("judging", shard=self._shard.index, done=done, of=self._shard.images)
+
+    def _write(self, group: list[Outcome]) -> dict[str, int]:
+        with self._pipeline.clock.time("write"):
+            scored = [o for o in group if isinstance(o, Scored)]
+            rejected = [o for o in group if isinstance(o, Rejected)]
+            in_transaction(
+                self._connections.engine, lambda c: self._write_once(c, scored, rejected)
+            )
+        return {"judged": len(scored), "quarantined": len(rejected)}
+
+    def _write_once(
+        self, connection: Connection, scored: list[Scored], rejected: list[Rejected]
+    ) -> None:
+        write_verdicts(connection, self._run, self._predictor.card, scored)
+        rows = [
+            QuarantineRow(r.image.object_key, r.image.etag, r.error.reason, r.error.detail)
+            for r in rejected
+        ]
+        put_in_quarantine(connection, self._run.run_id, rows)
+        keys = [row.object_key for row in rows]
+        set_outcomes(connection, self._run.run_id, keys, "quarantined")
+
+    def _finish(self) -> None:
+        """Settle what was not fetched and add up the seconds."""
+        engine = self._connections.engine
+        settled, left = in_transaction(engine, lambda c: self._failures.settle(c, self._run.run_id))
+        self._counts["quarantined"] += settled
+        seconds = json.dumps(self._pipeline.clock.take())
+        in_transaction(engine, lambda c: audit_runs.add_seconds(c, self._shard, seconds))
+        if left:
+            raise ShardIncomplete(f"{left} images of shard {self._shard.index} were not fetched")
+
+
+def _grouped(batches: Iterator[list[Outcome]], size: int) -> Iterator[list[Outcome]]:
+    while group := list(chain.from_iterable(islice(batches, size))):
+        yield group

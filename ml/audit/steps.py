@@ -1,0 +1,78 @@
+"""The steps as a workflow calls them: settings from the environment, plain types at the border."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from ml.audit import discover as discovery
+from ml.audit import judge as judging
+from ml.audit import preflight as checks
+from ml.audit import reconcile as accounting
+from ml.audit import report as reporting
+from ml.audit import write_back as writing
+from ml.audit.window import resolve_window
+from ml.connections import Connections, open_connections
+from ml.settings import Settings, load_settings
+from ml.storage.audit_runs import Shard
+
+
+def _opened() -> tuple[Settings, Connections]:
+    settings = load_settings()
+    return settings, open_connections(settings)
+
+
+def preflight(
+    run_id: str,
+    *,
+    given: tuple[str | None, str | None],
+    data_interval: tuple[datetime, datetime] | None,
+    run_after: datetime,
+) -> dict[str, str]:
+    """See `ml.audit.window.resolve_window` for the window, `ml.audit.preflight` for the rest."""
+    settings, connections = _opened()
+    window = resolve_window(
+        given=given,
+        data_interval=data_interval,
+        run_after=run_after,
+        schedule=settings.schedule,
+        timezone=settings.timezone,
+    )
+    run = checks.preflight(run_id, window, settings=settings, connections=connections)
+    return {
+        "window_start": run.window.start.isoformat(),
+        "window_end": run.window.end.isoformat(),
+        "model_hash": run.model_hash,
+        "policy_version": run.policy.version,
+        "device": run.device,
+    }
+
+
+def discover(run_id: str) -> list[dict[str, Any]]:
+    """Shards as dictionaries; see `ml.audit.discover`."""
+    settings, connections = _opened()
+    shards = discovery.discover(run_id, settings=settings, connections=connections)
+    return [asdict(shard) for shard in shards]
+
+
+def judge(shard: dict[str, Any]) -> dict[str, int]:
+    """See `ml.audit.judge`."""
+    settings, connections = _opened()
+    return judging.judge(Shard(**shard), settings=settings, connections=connections)
+
+
+def write_back(run_id: str) -> dict[str, int]:
+    """See `ml.audit.write_back`."""
+    settings, connections = _opened()
+    return writing.write_back(run_id, settings=settings, connections=connections)
+
+
+def reconcile(run_id: str) -> dict[str, int]:
+    """See `ml.audit.reconcile`."""
+    settings, connections = _opened()
+    return asdict(accounting.reconcile(run_id, settings=settings, connections=connections))
+
+
+def report(run_id: str) -> dict[str, Any]:
+    """See `ml.audit.report`."""
+    settings, connections = _opened()
+    return reporting.report(run_id, settings=settings, connections=connections)

@@ -1,0 +1,152 @@
+"""One shard as a stream: fetch ∥ decode ∥ forward, with bounded memory.
+
+Each stage reads the one before it through `bounded_map`, so at most a few images are between two
+stages at any time. The caller writes what comes out while the next batch is on its way.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import (
+    ImageRejected,
+    ObjectAbsent,
+    ObjectChanged,
+    QuarantineReason,
+    StorageError,
+)
+from ml.images.decode import DecodeLimits, decode
+from ml.images.fingerprint import content_hash, perceptual_hash
+from ml.images.preprocess import prepare
+from ml.inference.bounded import bounded_map
+from ml.inference.clock import StageClock
+from ml.inference.outcome import Content, NotFetched, Outcome, Rejected, Scored
+from ml.inference.predictor import Predictor
+from ml.storage.images import PendingImage
+from ml.storage.object_store import ObjectStore
+
+# A long stretch of unreadable photos must still be written now and then.
+MAX_GROUP_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The bytes of one object."""
+
+    image: PendingImage
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One decoded photo as the model wants it: uint8 (3, crop, crop)."""
+
+    image: PendingImage
+    content: Content
+    pixels: npt.NDArray[np.uint8]
+
+
+class Pipeline:
+    """Fetches, decodes and scores images of one bucket with one model.
+
+    Args:
+        store: the photos' bucket.
+        predictor: the loaded model; its card says how pixels are prepared.
+        limits: what a photo may be.
+        fetch_threads, decode_threads: workers of the two stages.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        predictor: Predictor,
+        limits: DecodeLimits,
+        fetch_threads: int,
+        decode_threads: int,
+    ) -> None:
+        self.clock = StageClock()
+        self._store = store
+        self._predictor = predictor
+        self._limits = limits
+        self._fetch_threads = fetch_threads
+        self._decode_threads = decode_threads
+
+    def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
+        """Yield the outcomes of the images, in their order, a batch at a time."""
+        ahead = self._predictor.batch_images + self._decode_threads
+        # Left early, the generators are closed first and cancel what waits: the pools end at once.
+        with ThreadPoolExecutor(self._fetch_threads, "fetch") as fetchers:
+            fetched = bounded_map(fetchers, self._fetch, images, ahead=2 * self._fetch_threads)
+            with closing(fetched), ThreadPoolExecutor(self._decode_threads, "decode") as decoders:
+                prepared = bounded_map(decoders, self._prepare, fetched, ahead=ahead)
+                with closing(prepared):
+                    for batch in _batches(prepared, self._predictor.batch_images):
+                        yield self._score(batch)
+
+    def _fetch(self, image: PendingImage) -> Fetched | Rejected | NotFetched:
+        if image.size_bytes > self._limits.max_bytes:
+            return Rejected(image, None, self._too_long(image.size_bytes))
+        try:
+            with self.clock.time("fetch"):
+                data = self._store.get(
+                    image.object_key, etag=image.etag, max_bytes=self._limits.max_bytes
+                )
+        except ObjectAbsent as error:
+            gone = ImageRejected(QuarantineReason.OBJECT_ABSENT, str(error))
+            return Rejected(image, None, gone)
+        except ObjectChanged as error:
+            changed = ImageRejected(QuarantineReason.OBJECT_CHANGED, str(error))
+            return Rejected(image, None, changed)
+        except StorageError as error:
+            return NotFetched(image, error)
+        return Fetched(image, data)
+
+    def _too_long(self, size: int) -> ImageRejected:
+        detail = f"{size:,} bytes, at most {self._limits.max_bytes:,} are read"
+        return ImageRejected(QuarantineReason.TOO_MANY_BYTES, detail)
+
+    def _prepare(
+        self, fetched: Fetched | Rejected | NotFetched
+    ) -> Prepared | Rejected | NotFetched:
+        if not isinstance(fetched, Fetched):
+            return fetched
+        with self.clock.time("decode"):
+            sha256 = content_hash(fetched.data)
+            spec = self._predictor.card.preprocessing
+            try:
+                photo = decode(fetched.data, limits=self._limits, short_side=spec.resize)
+            except ImageRejected as error:
+                return Rejected(fetched.image, sha256, error)
+            pdq, quality = perceptual_hash(photo.image)
+            content = Content(sha256, pdq, quality, photo.width, photo.height)
+            return Prepared(fetched.image, content, prepare(photo.image, spec))
+
+    def _score(self, batch: list[Prepared | Rejected | NotFetched]) -> list[Outcome]:
+        photos = [item for item in batch if isinstance(item, Prepared)]
+        with self.clock.time("forward"):
+            scores = iter(self._predictor.scores([p.pixels for p in photos]) if photos else [])
+        return [
+            Scored(item.image, item.content, next(scores)) if isinstance(item, Prepared) else item
+            for item in batch
+        ]
+
+
+def _batches(
+    items: Iterator[Prepared | Rejected | NotFetched], photos: int
+) -> Iterator[list[Prepared | Rejected | NotFetched]]:
+    """Group a stream: `photos` prepared ones a group, or fewer among very many rejected ones."""
+    group: list[Prepared | Rejected | NotFetched] = []
+    count = 0
+    for item in items:
+        group.append(item)
+        count += isinstance(item, Prepared)
+        if count == photos or len(group) == MAX_GROUP_FACTOR * photos:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group

@@ -1,0 +1,1 @@
+"""The network, its card, its file and the registry of versions."""

@@ -1,0 +1,132 @@
+"""The policy file: classes, cut-offs, actions and prices, checked when it is read."""
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ml.errors import PolicyError
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Yuan = Annotated[float, Field(ge=0.0, le=1e6)]
+
+
+class Action(StrEnum):
+    """What a violation class leads to."""
+
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Title(_Strict):
+    """The name of a class as reviewers read it."""
+
+    en: str = Field(min_length=1)
+    zh: str = Field(min_length=1)
+
+
+class PolicyClass(_Strict):
+    """One class of the model.
+
+    `block_confidence` is the least probability of this class at which a photo is blocked without a
+    person; it goes with `action: block` and with nothing else.
+    """
+
+    violation: bool
+    title: Title
+    action: Action | None = None
+    block_confidence: Annotated[float, Field(gt=0.5, le=1.0)] | None = None
+
+    @model_validator(mode="after")
+    def _action_fits(self) -> "PolicyClass":
+        if self.violation and self.action is None:
+            raise ValueError("a violation class needs `action: review` or `action: block`")
+        if not self.violation and self.action is not None:
+            raise ValueError("a class with `violation: false` takes no `action`: remove it")
+        if (self.action is Action.BLOCK) != (self.block_confidence is not None):
+            raise ValueError(
+                "`block_confidence` (over 0.5, up to 1) goes with `action: block` only"
+            )
+        return self
+
+
+class Prices(_Strict):
+    """What judging costs; for the report only, never part of a verdict."""
+
+    manual_yuan_per_photo: Yuan
+    machine_yuan_per_hour: Yuan
+
+
+class Policy(_Strict):
+    """The whole policy; `classes` keeps the order of the file."""
+
+    classes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], PolicyClass]
+    pass_confidence: Annotated[float, Field(ge=0.5, le=1.0)]
+    prices: Prices
+
+    @field_validator("classes")
+    @classmethod
+    def _both_kinds(cls, classes: dict[str, PolicyClass]) -> dict[str, PolicyClass]:
+        if {c.violation for c in classes.values()} != {True, False}:
+            raise ValueError("name at least one class that is a violation and one that is not")
+        return classes
+
+    @property
+    def violations(self) -> frozenset[str]:
+        """Names of the classes that are violations."""
+        return frozenset(name for name, c in self.classes.items() if c.violation)
+
+    @property
+    def version(self) -> str:
+        """SHA-256 (hex) of all that a verdict depends on; prices and titles are left out."""
+        decisive: dict[str, Any] = {
+            "pass_confidence": self.pass_confidence,
+            "classes": {
+                name: c.model_dump(mode="json", exclude={"title"})
+                for name, c in sorted(self.classes.items())
+            },
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def load_policy(path: Path) -> Policy:
+    """Read and check a policy file.
+
+    Raises:
+        PolicyError: unreadable, not YAML, an unknown key or an impossible value; says which and how
+            to put it right.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PolicyError(
+            f"no policy file at {path}; name one in MODERATION_POLICY_FILE, "
+            "or restore config/policy.yaml"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PolicyError(f"{path} cannot be read as YAML: {error}") from error
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        raise PolicyError(
+            f"{path} is not a valid policy; put right:\n{_problems(error)}"
+        ) from error
+
+
+def _problems(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"]) or "the file"
+        hint = " (unknown key: remove it or mend its spelling)" * (
+            problem["type"] == "extra_forbidden"
+        )
+        lines.append(f"- {place}: {problem['msg']}{hint}")
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""Settings: environment variables `MODERATION_*`, then a `.env` file at the repository's root.
+
+Secrets may also come as files named like the variable in the folder `MODERATION_SECRETS_DIR`. An
+unknown `MODERATION_*` variable or an impossible value stops the start with the remedy.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[1]
+PREFIX = "MODERATION_"
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+
+
+class CommerceNames(BaseModel):
+    """How the shop's own table, columns and status values are called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table_schema: Identifier = "commerce"
+    table: Identifier = "review_image"
+    image_id: Identifier = "image_id"
+    review_id: Identifier = "review_id"
+    product_id: Identifier = "product_id"
+    object_key: Identifier = "object_key"
+    uploaded_at: Identifier = "uploaded_at"
+    moderation_status: Identifier = "moderation_status"
+    moderated_at: Identifier = "moderated_at"
+    status_pending: str = "pending"
+    status_pass: str = "pass"  # noqa: S105 - a status, not a password
+    status_review: str = "review"
+    status_block: str = "block"
+
+    @model_validator(mode="after")
+    def _statuses_differ(self) -> "CommerceNames":
+        statuses = (self.status_pending, self.status_pass, self.status_review, self.status_block)
+        if len(set(statuses)) != len(statuses):
+            raise ValueError("the four status values must differ from each other")
+        return self
+
+
+class Settings(BaseSettings):
+    """All that differs between two places this pipeline runs in."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    # Where the photos and the verdicts are. Left empty: embedded servers under data_dir.
+    database_url: SecretStr | None = None
+    s3_endpoint_url: str | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+    photo_bucket: str = Field("review-photos", min_length=3)
+    # Keys of the photos. May hold strftime codes (reviews/%Y/%m/%d/): then only the days of the
+    # window and of the look-back are listed, in `timezone`.
+    photo_prefix: str = "reviews/"
+    model_bucket: str = Field("moderation", min_length=3)
+    commerce: CommerceNames = CommerceNames()
+
+    data_dir: Path = ROOT / ".data"
+    policy_file: Path = ROOT / "config" / "policy.yaml"
+
+    # The night.
+    schedule: str = "0 2 * * *"
+    timezone: str = "Asia/Shanghai"
+    lookback_days: int = Field(7, ge=0, le=90)
+    shard_images: int = Field(5000, ge=1, le=1_000_000)
+    judge_queue: str = "default"
+    judge_pool: str = "gpu"
+    retry_seconds: int = Field(60, ge=1, le=3600)  # before a task's first retry; then doubling
+
+    # The machine.
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch_images: int = Field(64, ge=1, le=4096)
+    fetch_threads: int = Field(16, ge=1, le=256)
+    decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+
+    # What a photo may be.
+    max_image_bytes: int = Field(20 * 2**20, ge=1024)
+    max_image_pixels: int = Field(100_000_000, ge=1024)
+    min_image_side: int = Field(32, ge=1)
+
+    # "auto": official ImageNet weights if they can be had, else from scratch, said aloud;
+    # "imagenet": those or stop; "none": from scratch; anything else: a .safetensors file.
+    start_weights: str = "auto"
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "Settings":
+        s3 = (self.s3_access_key, self.s3_secret_key)
+        if any(s3) != all(s3):
+            raise ValueError(
+                "set both MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or neither"
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings once more from environment and files.
+
+    Raises:
+        SettingsError: an unknown variable or an impossible value; says which and how to mend it.
+    """
+    _refuse_unknown()
+    env_file = ROOT / ".env"
+    secrets_dir = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    try:
+        return Settings(
+            _env_file=env_file if env_file.is_file() else None,
+            _secrets_dir=secrets_dir,
+        )
+    except ValidationError as error:
+        raise SettingsError(_remedy(error)) from error
+
+
+def _refuse_unknown() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}COMMERCE__{name}".upper() for name in CommerceNames.model_fields}
+    known |= {f"{PREFIX}SECRETS_DIR", f"{PREFIX}REAL_DATA"}
+    unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+    if unknown:
+        raise SettingsError(
+            f"unknown setting {', '.join(unknown)}: remove it or mend its spelling "
+            "(docs/settings.md lists them all)"
+        )
+
+
+def _remedy(error: ValidationError) -> str:
+    lines = ["settings cannot be used; put right:"]
+    for problem in error.errors(include_input=False):
+        name = "__".join(str(part) for part in problem["loc"]).upper()
+        lines.append(f"- {PREFIX}{name}: {problem['msg']}" if name else f"- {problem['msg']}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The commerce database, our own schema `moderation`, and the object storage."""

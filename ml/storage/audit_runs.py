@@ -1,0 +1,168 @@
+"""`moderation.audit_run` and its shards: one row a run, one a slice of it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ml.audit.window import Window
+from ml.errors import StorageError
+from ml.policy.policy import Policy
+from ml.storage.schema import audit_image, audit_run, audit_shard
+
+MAX_SHARDS = 200  # as many mapped tasks as the scheduler and the UI carry with ease
+
+
+@dataclass(frozen=True)
+class AuditRun:
+    """What a run judges, by which model and policy; fixed when the run starts."""
+
+    run_id: str
+    window: Window
+    model_hash: str
+    policy: Policy
+    device: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The images of a run whose keys lie from `first_key` to `last_key`, both included."""
+
+    run_id: str
+    index: int
+    first_key: str
+    last_key: str
+    images: int
+
+
+def begin(connection: Connection, run: AuditRun) -> AuditRun:
+    """Write the run's row unless it is there; return what the row says.
+
+    On a retry the first attempt's champion and policy stand, whatever was promoted since.
+
+    Raises:
+        StorageError: the row is for another window.
+    """
+    row = insert(audit_run).values(
+        run_id=run.run_id,
+        window_start=run.window.start,
+        window_end=run.window.end,
+        model_hash=run.model_hash,
+        policy_version=run.policy.version,
+        policy=run.policy.model_dump(mode="json"),
+        device=run.device,
+    )
+    connection.execute(row.on_conflict_do_nothing())
+    stored = load(connection, run.run_id)
+    if stored.window != run.window:
+        raise StorageError(f"run {run.run_id} was begun for another window: {stored.window}")
+    return stored
+
+
+def load(connection: Connection, run_id: str) -> AuditRun:
+    """The run as `preflight` fixed it.
+
+    Raises:
+        StorageError: there is no such run.
+    """
+    row = row_of(connection, run_id)
+    return AuditRun(
+        run_id=run_id,
+        window=Window(row["window_start"], row["window_end"]),
+        model_hash=row["model_hash"],
+        policy=Policy.model_validate(row["policy"]),
+        device=row["device"],
+    )
+
+
+def row_of(connection: Connection, run_id: str, *, lock: bool = False) -> RowMapping:
+    """The whole row of a run; locked until the transaction's end if asked.
+
+    Raises:
+        StorageError: there is no such run.
+    """
+    query = select(audit_run).where(audit_run.c.run_id == run_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    if row is None:
+        raise StorageError(f"no audit run {run_id!r}; did its preflight finish?")
+    return row
+
+
+def set_values(connection: Connection, run_id: str, **values: object) -> None:
+    """Set columns of a run's row."""
+    connection.execute(update(audit_run).where(audit_run.c.run_id == run_id).values(**values))
+
+
+def cut_shards(connection: Connection, run_id: str, *, shard_images: int) -> None:
+    """Cut the run's undecided images into shards of about `shard_images`, at most MAX_SHARDS."""
+    undecided = select(func.count()).where(
+        audit_image.c.run_id == run_id, audit_image.c.outcome.is_(None)
+    )
+    images = connection.execute(undecided).scalar_one()
+    if images:
+        shards = min(MAX_SHARDS, -(-images // shard_images))
+        connection.execute(_CUT, {"run_id": run_id, "shards": shards})
+
+
+_CUT = text(
+    """
+    insert into moderation.audit_shard (run_id, shard_index, first_key, last_key, images)
+    select :run_id, slice - 1, min(object_key), max(object_key), count(*)
+    from (
+        select object_key, ntile(:shards) over (order by object_key) as slice
+        from moderation.audit_image
+        where run_id = :run_id and outcome is null
+    ) as sliced
+    group by slice
+    """
+)
+
+
+def shards_of(connection: Connection, run_id: str) -> list[Shard]:
+    """The shards of a run, in key order."""
+    columns = audit_shard.c
+    query = (
+        select(
+            columns.run_id,
+            columns.shard_index.label("index"),
+            columns.first_key,
+            columns.last_key,
+            columns.images,
+        )
+        .where(columns.run_id == run_id)
+        .order_by(columns.shard_index)
+    )
+    return [Shard(**row) for row in connection.execute(query).mappings()]
+
+
+_ADD_SECONDS = text(
+    """
+    update moderation.audit_shard
+    set seconds = (
+        select jsonb_object_agg(stage, coalesce((seconds ->> stage)::float, 0) + value::float)
+        from jsonb_each_text(cast(:seconds as jsonb)) as added(stage, value)
+    )
+    where run_id = :run_id and shard_index = :index
+    """
+)
+
+
+def add_seconds(connection: Connection, shard: Shard, seconds_json: str) -> None:
+    """Add seconds a stage (a JSON object) to what the shard has used so far."""
+    connection.execute(
+        _ADD_SECONDS,
+        {"seconds": seconds_json, "run_id": shard.run_id, "index": shard.index},
+    )
+
+
+def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
+    """Seconds a stage, summed over the run's shards."""
+    query = text(
+        """
+        select stage, sum(value::float)
+        from moderation.audit_shard, jsonb_each_text(seconds) as each_stage(stage, value)
+        where run_id = :run_id group by stage order by stage
+        """
+    )
+    found = connection.execute(query, {"run_id": run_id})
+    return {stage: value for stage, value in found}  # noqa: C416 - rows, not pairs, to mypy

@@ -1,0 +1,86 @@
+"""`moderation.verdict`: one decision a content, model version and policy version."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from sqlalchemy import Connection, bindparam, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ml.inference.outcome import Scored
+from ml.model.card import ModelCard
+from ml.policy.verdict import decide
+from ml.storage.audit_runs import AuditRun
+from ml.storage.images import set_outcomes
+from ml.storage.quarantine import release
+from ml.storage.schema import image, verdict
+
+# The libraries that a score depends on, for replay.
+LIBRARIES = {
+    "python": platform.python_version(),
+    **{name: version(name) for name in ("torch", "torchvision", "pillow", "numpy")},
+}
+
+
+def write_verdicts(
+    connection: Connection, run: AuditRun, card: ModelCard, scored: Sequence[Scored]
+) -> None:
+    """Decide scored photos and write verdicts, ledger and progress; call it in one transaction.
+
+    A verdict that is there already stays: same content, model and policy give the same decision.
+
+    Raises:
+        PolicyError: the model's classes are not the policy's.
+    """
+    if not scored:
+        return
+    # In one order everywhere, or two shards that hold the same contents would lock each other.
+    ordered = sorted(scored, key=lambda photo: photo.content.sha256)
+    connection.execute(
+        insert(verdict).on_conflict_do_nothing(), [_row(run, card, photo) for photo in ordered]
+    )
+    connection.execute(_LEDGER, [_ledger_row(photo) for photo in ordered])
+    release(connection, run.run_id, [(p.image.object_key, p.image.etag) for p in ordered])
+    set_outcomes(connection, run.run_id, [p.image.object_key for p in ordered], "judged")
+
+
+def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
+    decided = decide(photo.scores, pass_confidence=card.cut_offs.pass_confidence, policy=run.policy)
+    return {
+        "content_sha256": photo.content.sha256,
+        "model_hash": run.model_hash,
+        "policy_version": run.policy.version,
+        "decision": decided.decision.value,
+        "reasons": list(decided.reasons),
+        "scores": photo.scores,
+        "violation_score": decided.violation_score,
+        "pass_confidence": card.cut_offs.pass_confidence,
+        "libraries": LIBRARIES,
+        "run_id": run.run_id,
+    }
+
+
+_LEDGER = (
+    update(image)
+    .where(image.c.object_key == bindparam("key"), image.c.etag == bindparam("tag"))
+    .values(
+        state="judged",
+        content_sha256=bindparam("sha256"),
+        pdq=bindparam("perceptual"),
+        pdq_quality=bindparam("quality"),
+        width=bindparam("pixels_wide"),
+        height=bindparam("pixels_high"),
+    )
+)
+
+
+def _ledger_row(photo: Scored) -> dict[str, object]:
+    return {
+        "key": photo.image.object_key,
+        "tag": photo.image.etag,
+        "sha256": photo.content.sha256,
+        "perceptual": photo.content.pdq,
+        "quality": photo.content.pdq_quality,
+        "pixels_wide": photo.content.width,
+        "pixels_high": photo.content.height,
+    }

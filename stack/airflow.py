@@ -1,0 +1,315 @@
+"""A real Airflow on this machine: its environment, its processes, and its REST API."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+from sqlalchemy import make_url
+
+from ml.embedded.ports import free_ports
+from ml.embedded.services import Services
+from ml.errors import ServiceError
+from ml.settings import ROOT, Settings
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor")
+ADMIN, SERVICE = "admin", "moderation"  # a person; and the DAGs' own account, for run notes
+START_SECONDS = 120.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Secrets and port of one installation; made once, kept in a file that only its owner reads."""
+
+    port: int
+    fernet_key: str
+    jwt_secret: str
+    api_secret: str
+    admin_password: str
+    service_password: str
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"Identity(port={self.port})"
+
+
+class Airflow:
+    """One installation under a folder.
+
+    Args:
+        home: AIRFLOW_HOME; logs, pids and passwords lie there.
+        services: the embedded servers; Airflow's metadata has a database of its own there.
+        settings: passed on to the tasks, with the servers' addresses filled in.
+        extra: further environment variables of Airflow's processes.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        services: Services,
+        settings: Settings,
+        extra: dict[str, str] | None = None,
+    ) -> None:
+        self._home = home
+        self._services = services
+        self._settings = settings
+        self._extra = extra or {}
+        self._identity = _identity(home)
+        self._pids = home / "pids.json"
+
+    @property
+    def url(self) -> str:
+        """Where the UI answers."""
+        return f"http://127.0.0.1:{self._identity.port}"
+
+    @property
+    def passwords_file(self) -> Path:
+        """Where the UI's users and passwords are."""
+        return self._home / "passwords.json"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every Airflow process."""
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | self._airflow_variables() | self._moderation_variables() | self._extra
+
+    def _airflow_variables(self) -> dict[str, str]:
+        database = make_url(self._services.airflow_database_url).set(drivername="postgresql+psycopg2")
+        me = self._identity
+        return {
+            "AIRFLOW_HOME": str(self._home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__FERNET_KEY": me.fernet_key,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{SERVICE}:user",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords_file),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(me.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": me.api_secret,
+            "AIRFLOW__API_AUTH__JWT_SECRET": me.jwt_secret,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.render_as_string(hide_password=False),
+            # A new DAG file shows within seconds, and short tasks follow each other at once.
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "AIRFLOW_CONN_MODERATION_AIRFLOW_API": json.dumps(
+                {
+                    "conn_type": "http",
+                    "host": "127.0.0.1",
+                    "port": me.port,
+                    "login": SERVICE,
+                    "password": me.service_password,
+                }
+            ),
+        }
+
+    def _moderation_variables(self) -> dict[str, str]:
+        settings = self._settings
+        values = {
+            "DATABASE_URL": settings.database_url or self._services.database_url,
+            "S3_ENDPOINT_URL": settings.s3_endpoint_url or self._services.s3_endpoint_url,
+            "S3_ACCESS_KEY": settings.s3_access_key or self._services.s3_access_key,
+            "S3_SECRET_KEY": settings.s3_secret_key or self._services.s3_secret_key,
+            "DATA_DIR": settings.data_dir,
+        }
+        return {f"MODERATION_{name}": _plain(value) for name, value in values.items()}
+
+    def prepare(self) -> None:
+        """Create or update the metadata database and the pool of the judging tasks."""
+        self._command("db", "migrate")
+        self._command("pools", "set", self._settings.judge_pool, "1", "one judging task a GPU or machine")
+
+    def _command(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*_airflow(), *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ServiceError(f"`airflow {' '.join(arguments)}` failed:\n{done.stdout}{done.stderr}")
+
+    def start(self) -> None:
+        """Start what is not running; returns when the API and the schedulers are healthy."""
+        running = self._processes()
+        for name in COMPONENTS:
+            if name not in running:
+                self._start(name)
+        self._wait(self._healthy, "Airflow did not get healthy")
+
+    def _start(self, name: str) -> None:
+        logs = self._home / "processes"
+        logs.mkdir(parents=True, exist_ok=True)
+        # The API server reads task logs from the same disk: no log server on an open port.
+        options = ["--skip-serve-logs"] if name == "scheduler" else []
+        with (logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*_airflow(), name, *options],
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        pids = self._read_pids() | {name: process.pid}
+        self._pids.write_text(json.dumps(pids))
+
+    def _healthy(self) -> bool:
+        running = self._processes()
+        for name in COMPONENTS:
+            if name not in running:
+                raise ServiceError(f"Airflow's {name} ended; see {self._home}/processes/{name}.log")
+        try:
+            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        parts = ("metadatabase", "scheduler", "dag_processor")
+        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+    def _wait(self, ready: Callable[[], bool], complaint: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{complaint} in {START_SECONDS:.0f} s; see {self._home}/processes")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End all of Airflow's processes, their tasks included."""
+        trees = [
+            member
+            for process in self._processes().values()
+            for member in [*process.children(recursive=True), process]
+        ]
+        for process in trees:
+            _signal(process.terminate)
+        _, alive = psutil.wait_procs(trees, timeout=STOP_SECONDS)
+        for process in alive:
+            _signal(process.kill)
+        self._pids.unlink(missing_ok=True)
+
+    def _processes(self) -> dict[str, psutil.Process]:
+        found = {}
+        for name, pid in self._read_pids().items():
+            try:
+                process = psutil.Process(pid)
+                # A number may have been given to a stranger since: ours carries our home.
+                mine = process.environ().get("AIRFLOW_HOME") == str(self._home)
+            except psutil.Error:
+                continue
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
+                found[name] = process
+        return found
+
+    def _read_pids(self) -> dict[str, int]:
+        try:
+            pids: dict[str, int] = json.loads(self._pids.read_text())
+        except FileNotFoundError:
+            return {}
+        return pids
+
+    def client(self) -> "Client":
+        """A logged-in client of the REST API."""
+        return Client(self.url, self._identity.admin_password)
+
+
+class Client:
+    """Airflow's REST API, as the admin."""
+
+    def __init__(self, url: str, password: str) -> None:
+        login = {"username": ADMIN, "password": password}
+        answer = httpx.post(f"{url}/auth/token", json=login, timeout=30).raise_for_status()
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v2",
+            headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
+            timeout=30,
+        )
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """GET and return the JSON."""
+        return self._http.get(path, params=params).raise_for_status().json()
+
+    def unpause(self, dag_id: str) -> None:
+        """Unpause a DAG, waiting until the DAG processor has read it."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            answer = self._http.patch(f"/dags/{dag_id}", json={"is_paused": False})
+            if answer.is_success:
+                return
+            if answer.status_code != httpx.codes.NOT_FOUND or time.monotonic() > deadline:
+                raise ServiceError(f"DAG {dag_id} cannot be unpaused: {answer.text}")
+            time.sleep(0.5)
+
+    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
+        """Start a manual run."""
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        self._http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status()
+
+    def run(self, dag_id: str, run_id: str) -> Any:
+        """A run as the API shows it."""
+        return self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+
+    def tasks(self, dag_id: str, run_id: str) -> list[Any]:
+        """The task instances of a run."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        found: list[Any] = self.get(path, limit=300)["task_instances"]
+        return found
+
+
+def _airflow() -> list[str]:
+    return [sys.executable, "-m", "airflow"]
+
+
+def _identity(home: Path) -> Identity:
+    file = home / "identity.json"
+    if file.is_file():
+        return Identity(**json.loads(file.read_text()))
+    from cryptography.fernet import Fernet
+
+    made = Identity(
+        port=free_ports(1)[0],
+        fernet_key=Fernet.generate_key().decode(),
+        jwt_secret=secrets.token_urlsafe(48),
+        api_secret=secrets.token_urlsafe(48),
+        admin_password=secrets.token_urlsafe(12),
+        service_password=secrets.token_urlsafe(24),
+    )
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_private(file, made.__dict__)
+    _write_private(
+        home / "passwords.json", {ADMIN: made.admin_password, SERVICE: made.service_password}
+    )
+    return made
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content))
+
+
+def _plain(value: object) -> str:
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal() if reveal else value)
+
+
+def _signal(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return

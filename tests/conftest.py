@@ -1,0 +1,27 @@
+"""A clean environment for every test; the real servers for those that ask for them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's shell reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("MODERATION_") and name != "MODERATION_REAL_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real photos; the test is skipped where it is not."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MODERATION_REAL_DATA", beside))
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip(f"no real photos at {folder}; name their folder in MODERATION_REAL_DATA")
+    return folder
+
+
+pytest_plugins = ["tests.support.servers"]

@@ -1,0 +1,123 @@
+"""Fixtures: one embedded PostgreSQL and SeaweedFS a session; a fresh database and prefix a test."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import create_engine, make_url, text
+
+from ml.audit.window import Window
+from ml.connections import Connections, open_connections
+from ml.embedded import services as embedded
+from ml.model import registry
+from ml.settings import Settings
+from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION, migrate
+from tests.support.champion import make_champion
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Services]:
+    folder = tmp_path_factory.mktemp("servers")
+    started = embedded.start(folder)
+    template = create_engine(started.database_url)
+    migrate(template, MODERATION)
+    migrate(template, COMMERCE_REFERENCE)
+    template.dispose()
+    yield started
+    embedded.stop(folder)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop of its own: database, key prefix, champion, and a window around now."""
+
+    settings: Settings
+    connections: Connections
+    window: Window
+    model_hash: str
+
+    def upload(self, name: str, data: bytes, *, row: bool = True) -> str:
+        """Put a photo and, unless told otherwise, its commerce row; returns its key."""
+        key = f"{self.settings.photo_prefix}{name}"
+        self.connections.photos.put(key, data)
+        if row:
+            self.add_row(key)
+        return key
+
+    def add_row(self, key: str, *, uploaded_at: datetime | None = None) -> None:
+        self.execute(
+            "insert into commerce.review_image (review_id, product_id, object_key, uploaded_at) "
+            "values (1, 1, :key, :at)",
+            key=key,
+            at=uploaded_at or datetime.now(UTC),
+        )
+
+    def execute(self, sql: str, **values: object) -> None:
+        with self.connections.engine.begin() as connection:
+            connection.execute(text(sql), values)
+
+    def rows(self, sql: str, **values: object) -> list[tuple[object, ...]]:
+        with self.connections.engine.begin() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), values)]
+
+    def status(self, key: str) -> object:
+        found = self.rows(
+            "select moderation_status from commerce.review_image where object_key = :k", k=key
+        )
+        return found[0][0]
+
+
+@pytest.fixture(scope="session")
+def champion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("champion")
+    make_champion(folder)
+    return folder
+
+
+@pytest.fixture
+def database_url(services: embedded.Services) -> Iterator[str]:
+    """A fresh, migrated database."""
+    name = f"test_{next(_numbers)}"
+    admin = create_engine(services.airflow_database_url, isolation_level="AUTOCOMMIT")
+    source = make_url(services.database_url)
+    with admin.connect() as connection:
+        connection.execute(text(f"create database {name} template {source.database}"))
+    yield source.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def shop(
+    services: embedded.Services, database_url: str, champion_folder: Path, tmp_path: Path
+) -> Iterator[Shop]:
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        s3_endpoint_url=services.s3_endpoint_url,
+        s3_access_key=SecretStr(services.s3_access_key),
+        s3_secret_key=SecretStr(services.s3_secret_key),
+        photo_prefix=f"reviews/{next(_numbers)}/",
+        data_dir=tmp_path / "data",
+        batch_images=8,
+        fetch_threads=4,
+        decode_threads=2,
+        device="cpu",
+    )
+    connections = open_connections(settings)
+    connections.photos.create()
+    connections.models.create()
+    model_hash = registry.register(
+        champion_folder, engine=connections.engine, store=connections.models
+    )
+    registry.promote(model_hash, engine=connections.engine, by="test", reason="test")
+    now = datetime.now(UTC)
+    window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
+    yield Shop(settings, connections, window, model_hash)
+    connections.engine.dispose()
