@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 import psutil
+from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
 from ml.embedded.ports import free_ports
@@ -83,7 +84,8 @@ class Airflow:
         return inherited | self._airflow_variables() | self._moderation_variables() | self._extra
 
     def _airflow_variables(self) -> dict[str, str]:
-        database = make_url(self._services.airflow_database_url).set(drivername="postgresql+psycopg2")
+        database = make_url(self._services.airflow_database_url)
+        database = database.set(drivername="postgresql+psycopg2")  # Airflow's own driver
         me = self._identity
         return {
             "AIRFLOW_HOME": str(self._home),
@@ -133,7 +135,8 @@ class Airflow:
     def prepare(self) -> None:
         """Create or update the metadata database and the pool of the judging tasks."""
         self._command("db", "migrate")
-        self._command("pools", "set", self._settings.judge_pool, "1", "one judging task a GPU or machine")
+        pool = self._settings.judge_pool
+        self._command("pools", "set", pool, "1", "one judging task a GPU or machine")
 
     def _command(self, *arguments: str) -> None:
         done = subprocess.run(
@@ -144,7 +147,8 @@ class Airflow:
             check=False,
         )
         if done.returncode:
-            raise ServiceError(f"`airflow {' '.join(arguments)}` failed:\n{done.stdout}{done.stderr}")
+            said = done.stdout + done.stderr
+            raise ServiceError(f"`airflow {' '.join(arguments)}` failed:\n{said}")
 
     def start(self) -> None:
         """Start what is not running; returns when the API and the schedulers are healthy."""
@@ -187,7 +191,8 @@ class Airflow:
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             if time.monotonic() > deadline:
-                raise ServiceError(f"{complaint} in {START_SECONDS:.0f} s; see {self._home}/processes")
+                logs = self._home / "processes"
+                raise ServiceError(f"{complaint} in {START_SECONDS:.0f} s; see {logs}")
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -241,9 +246,11 @@ class Client:
             timeout=30,
         )
 
-    def get(self, path: str, **params: str | int) -> Any:
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET and return the JSON."""
-        return self._http.get(path, params=params).raise_for_status().json()
+        answer = self._http.get(path, params=params).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
 
     def unpause(self, dag_id: str) -> None:
         """Unpause a DAG, waiting until the DAG processor has read it."""
@@ -261,7 +268,7 @@ class Client:
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         self._http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status()
 
-    def run(self, dag_id: str, run_id: str) -> Any:
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """A run as the API shows it."""
         return self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
 
@@ -280,8 +287,6 @@ def _identity(home: Path) -> Identity:
     file = home / "identity.json"
     if file.is_file():
         return Identity(**json.loads(file.read_text()))
-    from cryptography.fernet import Fernet
-
     made = Identity(
         port=free_ports(1)[0],
         fernet_key=Fernet.generate_key().decode(),

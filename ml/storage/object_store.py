@@ -1,6 +1,7 @@
 """Object storage: S3 calls with typed errors and one layer of capped, jittered retries."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,7 +115,11 @@ class ObjectStore:
                 # Not every S3 honours If-Match on reads.
                 if etag and answer["ETag"].strip('"') != etag:
                     raise ObjectChanged(f"s3://{self.bucket}/{key} is no longer {etag}")
-                data = body.read() if max_bytes is None else body.read(max_bytes + 1)
+                wanted = min(answer["ContentLength"], _none_is_all(max_bytes) + 1)
+                data = body.read(wanted)
+        # botocore only notices a cut body when it reads to the end.
+        if len(data) < wanted:
+            raise StorageUnavailable(f"s3://{self.bucket}/{key} was cut after {len(data)} bytes")
         return data
 
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
@@ -155,6 +160,10 @@ def s3_client(
             response_checksum_validation="when_required",
         ),
     )
+
+
+def _none_is_all(max_bytes: int | None) -> int:
+    return sys.maxsize if max_bytes is None else max_bytes
 
 
 class _mapped:  # noqa: N801 - reads as a verb at its only use, `with _mapped(...)`

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from ml.audit.window import Window
 from ml.connections import Connections, open_connections
@@ -22,15 +22,19 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Services]:
-    folder = tmp_path_factory.mktemp("servers")
-    started = embedded.start(folder)
+def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def services(servers_folder: Path) -> Iterator[embedded.Services]:
+    started = embedded.start(servers_folder)
     template = create_engine(started.database_url)
     migrate(template, MODERATION)
     migrate(template, COMMERCE_REFERENCE)
     template.dispose()
     yield started
-    embedded.stop(folder)
+    embedded.stop(servers_folder)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Shop:
         return key
 
     def add_row(self, key: str, *, uploaded_at: datetime | None = None) -> None:
+        """Insert a pending commerce row."""
         self.execute(
             "insert into commerce.review_image (review_id, product_id, object_key, uploaded_at) "
             "values (1, 1, :key, :at)",
@@ -59,14 +64,17 @@ class Shop:
         )
 
     def execute(self, sql: str, **values: object) -> None:
+        """Run a statement."""
         with self.connections.engine.begin() as connection:
             connection.execute(text(sql), values)
 
     def rows(self, sql: str, **values: object) -> list[tuple[object, ...]]:
+        """Run a query."""
         with self.connections.engine.begin() as connection:
             return [tuple(row) for row in connection.execute(text(sql), values)]
 
     def status(self, key: str) -> object:
+        """What the shop shows for a photo."""
         found = self.rows(
             "select moderation_status from commerce.review_image where object_key = :k", k=key
         )
@@ -84,7 +92,9 @@ def champion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database_url(services: embedded.Services) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{next(_numbers)}"
-    admin = create_engine(services.airflow_database_url, isolation_level="AUTOCOMMIT")
+    admin = create_engine(
+        services.airflow_database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
     source = make_url(services.database_url)
     with admin.connect() as connection:
         connection.execute(text(f"create database {name} template {source.database}"))

@@ -1,0 +1,1 @@
+"""Embedded default servers: PostgreSQL and SeaweedFS where no connection settings are given."""

@@ -1,0 +1,1 @@
+"""How good a version is: measures, calibration and their pictures."""

@@ -1,0 +1,1 @@
+"""From stored bytes to model input: decoding, preprocessing and fingerprints of photos."""

@@ -1,0 +1,115 @@
+"""Fingerprints of photos: of the bytes, and of what can be seen."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pdqhash
+from PIL import Image
+from scipy.sparse import coo_array  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]  # as above
+
+# Both from the README of PDQ (ThreatExchange, pdq/): hashes at most 31 of 256 bits apart are a
+# confident match, and hashes of quality 49 or less (too little structure) are to be ignored.
+NEAR_DUPLICATE_DISTANCE = 31
+MIN_QUALITY = 49  # ignored up to and including this value
+
+_CELLS = 64  # PDQ: cells a side that the cosine transform sees
+HASH_BITS = 256
+_WORDS = HASH_BITS // 64
+_BLOCK_BYTES = 64 * 1024**2
+# A pair of a block in the worst case, where all match: xor and word counts (8 + 1), distance (2),
+# match (1), its two indices (16), and the graph's weight and copies of the indices (36).
+_BYTES_PER_PAIR = 64
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of an object's bytes, as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def perceptual_hash(image: Image.Image) -> tuple[str, int]:
+    """PDQ hash of what can be seen, nearly the same at any scale that the photo was decoded at.
+
+    PDQ itself blurs to 64 x 64 cells, with a window that depends on the size: the hashes of one
+    photo at two scales are up to 44 bits apart, more than its own bound for a duplicate. So the
+    picture is reduced to the 64 x 64 cells here, by a filter that looks at every pixel. Measured
+    on 80 photos: reduced to a short side of 512 to 160 first, at most 4 bits apart; from the hash
+    of the full picture by the library alone 6.5 on average and at most 24, so that foreign lists
+    of PDQ hashes match. It takes 2 ms a photo instead of 5.
+
+    Args:
+        image: RGB picture of any size.
+
+    Returns:
+        256 bits as 64 hexadecimal digits, in the order of ThreatExchange's tools, and the
+        quality, 0 (flat) to 100.
+    """
+    cells = image.resize((_CELLS, _CELLS), Image.Resampling.HAMMING)
+    bits, quality = pdqhash.compute(np.asarray(cells))
+    return np.packbits(bits.astype(np.uint8)).tobytes().hex(), int(quality)
+
+
+def hamming(a: str, b: str) -> int:
+    """Bits, 0 to 256, in which two PDQ hashes of `perceptual_hash` differ."""
+    return (int(a, 16) ^ int(b, 16)).bit_count()
+
+
+def near_duplicate_groups(
+    hashes: Sequence[str], qualities: Sequence[int], distance: int = NEAR_DUPLICATE_DISTANCE
+) -> list[int]:
+    """Group pictures that look alike: connected components of "at most `distance` bits apart".
+
+    A picture of quality `MIN_QUALITY` or less is a group of its own, even where its bits equal
+    another's: all blank pictures share their hash, and one group of them would tie photos
+    together that have nothing in common. Equal bytes are found by `content_hash`.
+
+    Args:
+        hashes: n PDQ hashes of `perceptual_hash`.
+        qualities: their n qualities.
+        distance: bits, 0 to 256.
+
+    Returns:
+        n group numbers from 0 on, in the order of each group's first picture.
+
+    Every pair is compared, in blocks of at most 64 MiB: 20,000 pictures take seconds.
+    """
+    groups = np.arange(len(hashes))
+    usable = np.flatnonzero(np.asarray(qualities, dtype=np.int64) > MIN_QUALITY)
+    if usable.size:
+        words = _words([hashes[i] for i in usable.tolist()])
+        groups[usable] = usable[_first_of_component(words, distance)]
+    numbers: list[int] = np.unique(groups, return_inverse=True)[1].tolist()
+    return numbers
+
+
+def _words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Hashes as an array (n, 4) of 64-bit words."""
+    raw = bytes.fromhex("".join(hashes))
+    return np.frombuffer(raw, dtype=np.uint64).reshape(len(hashes), _WORDS)
+
+
+def _first_of_component(words: npt.NDArray[np.uint64], distance: int) -> npt.NDArray[np.int64]:
+    """For each hash the index of the first one in its component, shape (n,)."""
+    n = len(words)
+    first = np.arange(n)
+    rows = max(1, _BLOCK_BYTES // (_BYTES_PER_PAIR * n))
+    for start in range(0, n, rows):
+        near, other = _matches(words[start : start + rows], words[start:], distance)
+        edges = (np.ones(len(near), dtype=np.int8), (first[near + start], first[other + start]))
+        _, component = connected_components(coo_array(edges, shape=(n, n)), directed=False)
+        _, where, inverse = np.unique(component, return_index=True, return_inverse=True)
+        first = where[inverse[first]]
+    return first
+
+
+def _matches(
+    block: npt.NDArray[np.uint64], words: npt.NDArray[np.uint64], distance: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Index pairs (into block, into words) at most `distance` bits apart."""
+    bits = np.zeros((len(block), len(words)), dtype=np.uint16)
+    for word in range(_WORDS):
+        bits += np.bitwise_count(block[:, word, None] ^ words[None, :, word])
+    near, other = np.nonzero(bits <= distance)
+    return near, other

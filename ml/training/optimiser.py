@@ -1,0 +1,77 @@
+"""Optimiser, schedule, loss and precision, as the preset names them."""
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
+
+from ml.training.preset import AdamW, Loss, OneCycle, Preset, Sgd
+
+
+def build_optimiser(network: nn.Module, recipe: Sgd | AdamW) -> torch.optim.Optimizer:
+    """The preset's optimiser, fused: a third of the time of a step on two CPU cores."""
+    groups = _groups(network, recipe.weight_decay)
+    if isinstance(recipe, AdamW):
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+
+
+def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weight decay is for kernels and the head; it would only weaken batch norm and biases."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class Schedule:
+    """The learning rate over the run, whether it moves each batch or each epoch."""
+
+    def __init__(self, optimiser: torch.optim.Optimizer, preset: Preset, batches: int) -> None:
+        recipe = preset.schedule
+        self._each_batch = isinstance(recipe, OneCycle)
+        self._torch: LRScheduler = (
+            OneCycleLR(
+                optimiser,
+                max_lr=preset.optimiser.lr,
+                total_steps=batches * preset.epochs,
+                pct_start=recipe.warm_up,
+            )
+            if isinstance(recipe, OneCycle)
+            else StepLR(optimiser, recipe.step_size, recipe.gamma)
+        )
+        self._left = batches * preset.epochs - 1
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next batch."""
+        return float(self._torch.get_last_lr()[0])
+
+    def after_batch(self) -> None:
+        """To be called after each step of the optimiser."""
+        if self._each_batch and self._left > 0:  # there is no rate beyond the last batch
+            self._torch.step()
+        self._left -= 1
+
+    def after_epoch(self) -> None:
+        """To be called after each epoch."""
+        if not self._each_batch:
+            self._torch.step()
+
+
+def build_loss(recipe: Loss, targets: torch.Tensor, classes: int) -> nn.CrossEntropyLoss:
+    """Cross-entropy over the training photos' classes, `targets` (N,)."""
+    weight = None
+    if recipe.class_weights == "balanced":
+        weight = len(targets) / (classes * torch.bincount(targets, minlength=classes).float())
+    return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing)
+
+
+def uses_bf16(preset: Preset, device: torch.device) -> bool:
+    """Whether the preset asks for bf16 and the hardware computes in it, not merely emulates it."""
+    if preset.precision != "bf16":
+        return False
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

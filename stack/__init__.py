@@ -1,0 +1,1 @@
+"""Starts, fills and shows the whole system on one machine."""

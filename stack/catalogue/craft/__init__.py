@@ -1,0 +1,1 @@
+"""Drawing tools: noise, curves, light, letters and the scene a product stands in."""

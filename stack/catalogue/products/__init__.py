@@ -1,0 +1,1 @@
+"""The things that buyers photograph, each drawn as a lit sprite."""
