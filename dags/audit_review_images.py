@@ -4,7 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk import (
+    CronDataIntervalTimetable,
+    Param,
+    TriggerRule,
+    dag,
+    get_current_context,
+    task,
+)
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from ml.settings import load_settings
@@ -70,7 +77,10 @@ SETTINGS = load_settings()
             None, type=["null", "string"], format="date-time", description="uploads from here on"
         ),
         "window_end": Param(
-            None, type=["null", "string"], format="date-time", description="up to here, not included"
+            None,
+            type=["null", "string"],
+            format="date-time",
+            description="up to here, not included",
         ),
     },
     tags=["moderation", "nightly"],
@@ -110,7 +120,9 @@ def audit_review_images() -> None:
         """Fetch, decode, score and decide one shard; goes on where a killed attempt stopped."""
         from ml.audit import steps
 
-        name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
+        name = (
+            f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
+        )
         get_current_context()["shard_name"] = name
         return steps.judge(shard)
 
@@ -132,9 +144,10 @@ def audit_review_images() -> None:
     @task
     def report() -> dict[str, Any]:
         """Store the night's numbers and put them on the run as a note."""
+        from moderation_airflow.run_note import write_note
+
         from ml.audit import steps
         from ml.audit.note import markdown
-        from moderation_airflow.run_note import write_note
 
         run = get_current_context()["dag_run"]
         summary = steps.report(run.run_id)

@@ -1,4 +1,7 @@
-"""The command line: `python -m ml COMMAND`. Parses, calls the library, prints; no logic."""
+"""The command line: `python -m ml COMMAND`. Parses, calls the library, prints; no logic.
+
+Commands import what they need when they run: `--help` must not wait for torch.
+"""
 
 import sys
 import tempfile
@@ -12,6 +15,8 @@ from sqlalchemy import select
 
 from ml.connections import Connections, open_connections
 from ml.errors import ModerationError
+from ml.images.decode import decode_limits
+from ml.policy.policy import load_policy
 from ml.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -56,13 +61,25 @@ def train(
     ] = None,
 ) -> None:
     """Train a model version on a folder of labelled photos, and register it."""
+    from ml.inference.device import resolve
     from ml.model import registry
-    from ml.training.first_model import train_version
+    from ml.training.preset import load_preset
+    from ml.training.progress import listener
+    from ml.training.train import train as run
 
     settings, connections = _opened()
-    with tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch:
-        folder = out or Path(scratch)
-        trained = train_version(data, preset_name=preset, seed=seed, out=folder, settings=settings)
+    with tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch, listener(console) as told:
+        trained = run(
+            data,
+            preset=load_preset(preset),
+            policy=load_policy(settings.policy_file),
+            out=out or Path(scratch),
+            start_weights=settings.start_weights,
+            device=str(resolve(settings.device)),
+            seed=seed,
+            limits=decode_limits(settings),
+            progress=told,
+        )
         registered = registry.register(
             trained.folder, engine=connections.engine, store=connections.models
         )

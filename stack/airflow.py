@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: its environment, its processes, and its REST API."""
+"""A real Airflow on this machine: its identity, its environment, its start and end."""
 
 import json
 import os
@@ -6,14 +6,11 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
-import psutil
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
@@ -21,11 +18,12 @@ from ml.embedded.ports import free_ports
 from ml.embedded.services import Services
 from ml.errors import ServiceError
 from ml.settings import ROOT, Settings
+from stack import processes
+from stack.airflow_client import Client
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 ADMIN, SERVICE = "admin", "moderation"  # a person; and the DAGs' own account, for run notes
 START_SECONDS = 120.0
-STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ class Airflow:
         self._settings = settings
         self._extra = extra or {}
         self._identity = _identity(home)
-        self._pids = home / "pids.json"
 
     @property
     def url(self) -> str:
@@ -152,31 +149,24 @@ class Airflow:
 
     def start(self) -> None:
         """Start what is not running; returns when the API and the schedulers are healthy."""
-        running = self._processes()
+        running = processes.find(self._home)
         for name in COMPONENTS:
             if name not in running:
-                self._start(name)
-        self._wait(self._healthy, "Airflow did not get healthy")
-
-    def _start(self, name: str) -> None:
-        logs = self._home / "processes"
-        logs.mkdir(parents=True, exist_ok=True)
-        # The API server reads task logs from the same disk: no log server on an open port.
-        options = ["--skip-serve-logs"] if name == "scheduler" else []
-        with (logs / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*_airflow(), name, *options],
-                env=self.environment(),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        pids = self._read_pids() | {name: process.pid}
-        self._pids.write_text(json.dumps(pids))
+                # The API server reads task logs from the same disk: no log server on a port.
+                options = ["--skip-serve-logs"] if name == "scheduler" else []
+                command = [*_airflow(), name, *options]
+                processes.start(self._home, name, command, self.environment())
+        deadline = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            if time.monotonic() > deadline:
+                logs = self._home / "processes"
+                raise ServiceError(
+                    f"Airflow did not get healthy in {START_SECONDS:.0f} s; see {logs}"
+                )
+            time.sleep(0.5)
 
     def _healthy(self) -> bool:
-        running = self._processes()
+        running = processes.find(self._home)
         for name in COMPONENTS:
             if name not in running:
                 raise ServiceError(f"Airflow's {name} ended; see {self._home}/processes/{name}.log")
@@ -187,96 +177,13 @@ class Airflow:
         parts = ("metadatabase", "scheduler", "dag_processor")
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
-    def _wait(self, ready: Callable[[], bool], complaint: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            if time.monotonic() > deadline:
-                logs = self._home / "processes"
-                raise ServiceError(f"{complaint} in {START_SECONDS:.0f} s; see {logs}")
-            time.sleep(0.5)
-
     def stop(self) -> None:
         """End all of Airflow's processes, their tasks included."""
-        trees = [
-            member
-            for process in self._processes().values()
-            for member in [*process.children(recursive=True), process]
-        ]
-        for process in trees:
-            _signal(process.terminate)
-        _, alive = psutil.wait_procs(trees, timeout=STOP_SECONDS)
-        for process in alive:
-            _signal(process.kill)
-        self._pids.unlink(missing_ok=True)
+        processes.stop_all(self._home)
 
-    def _processes(self) -> dict[str, psutil.Process]:
-        found = {}
-        for name, pid in self._read_pids().items():
-            try:
-                process = psutil.Process(pid)
-                # A number may have been given to a stranger since: ours carries our home.
-                mine = process.environ().get("AIRFLOW_HOME") == str(self._home)
-            except psutil.Error:
-                continue
-            if mine and process.status() != psutil.STATUS_ZOMBIE:
-                found[name] = process
-        return found
-
-    def _read_pids(self) -> dict[str, int]:
-        try:
-            pids: dict[str, int] = json.loads(self._pids.read_text())
-        except FileNotFoundError:
-            return {}
-        return pids
-
-    def client(self) -> "Client":
+    def client(self) -> Client:
         """A logged-in client of the REST API."""
-        return Client(self.url, self._identity.admin_password)
-
-
-class Client:
-    """Airflow's REST API, as the admin."""
-
-    def __init__(self, url: str, password: str) -> None:
-        login = {"username": ADMIN, "password": password}
-        answer = httpx.post(f"{url}/auth/token", json=login, timeout=30).raise_for_status()
-        self._http = httpx.Client(
-            base_url=f"{url}/api/v2",
-            headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
-            timeout=30,
-        )
-
-    def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """GET and return the JSON."""
-        answer = self._http.get(path, params=params).raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def unpause(self, dag_id: str) -> None:
-        """Unpause a DAG, waiting until the DAG processor has read it."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            answer = self._http.patch(f"/dags/{dag_id}", json={"is_paused": False})
-            if answer.is_success:
-                return
-            if answer.status_code != httpx.codes.NOT_FOUND or time.monotonic() > deadline:
-                raise ServiceError(f"DAG {dag_id} cannot be unpaused: {answer.text}")
-            time.sleep(0.5)
-
-    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
-        """Start a manual run."""
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        self._http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status()
-
-    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """A run as the API shows it."""
-        return self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
-
-    def tasks(self, dag_id: str, run_id: str) -> list[Any]:
-        """The task instances of a run."""
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
-        found: list[Any] = self.get(path, limit=300)["task_instances"]
-        return found
+        return Client(self.url, user=ADMIN, password=self._identity.admin_password)
 
 
 def _airflow() -> list[str]:
@@ -311,10 +218,3 @@ def _write_private(path: Path, content: dict[str, Any]) -> None:
 def _plain(value: object) -> str:
     reveal = getattr(value, "get_secret_value", None)
     return str(reveal() if reveal else value)
-
-
-def _signal(send: Callable[[], None]) -> None:
-    try:
-        send()
-    except psutil.NoSuchProcess:
-        return

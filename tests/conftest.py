@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-
 # Small tensors on many tests: threads would only wait for each other.
 torch.set_num_threads(1)
 

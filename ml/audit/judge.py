@@ -13,7 +13,7 @@ from ml.audit.fetch_failures import FetchFailures
 from ml.audit.preflight import check_classes
 from ml.connections import Connections
 from ml.errors import ShardIncomplete
-from ml.images.decode import DecodeLimits
+from ml.images.decode import decode_limits
 from ml.inference.bounded import bounded_map
 from ml.inference.device import resolve
 from ml.inference.outcome import Outcome, Rejected, Scored
@@ -72,11 +72,7 @@ class _JudgeStep:
         pipeline = Pipeline(
             store=self._connections.photos,
             predictor=predictor,
-            limits=DecodeLimits(
-                max_bytes=settings.max_image_bytes,
-                max_pixels=settings.max_image_pixels,
-                min_side=settings.min_image_side,
-            ),
+            limits=decode_limits(settings),
             fetch_threads=settings.fetch_threads,
             decode_threads=settings.decode_threads,
         )

@@ -13,6 +13,7 @@ from ml.images.quiet import silence_pillow
 from ml.images.rejection import DECODER_ERRORS, rejecting
 from ml.images.rgb import to_rgb
 from ml.images.signature import claimed_format
+from ml.settings import Settings
 
 # What shops store and browsers show. MPO (a JPEG with further views or an HDR gain map behind it,
 # as phones write it) comes through the JPEG parser; browsers show its first picture, and so do we.
@@ -59,6 +60,15 @@ class Decoded:
     width: int
     height: int
     format: str
+
+
+def decode_limits(settings: Settings) -> DecodeLimits:
+    """The limits that the settings give."""
+    return DecodeLimits(
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        min_side=settings.min_image_side,
+    )
 
 
 def decode(data: bytes, *, limits: DecodeLimits, short_side: int | None = None) -> Decoded:

@@ -1,10 +1,13 @@
 """Put a Markdown note on a DAG run, through Airflow's own API."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
 import structlog
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 log = structlog.get_logger()
 
@@ -36,7 +39,7 @@ def write_note(dag_id: str, run_id: str, note: str) -> bool:
     return True
 
 
-def _patch(connection: Any, dag_id: str, run_id: str, note: str) -> None:
+def _patch(connection: "Connection", dag_id: str, run_id: str, note: str) -> None:
     scheme = connection.schema or "http"
     base = f"{scheme}://{connection.host}:{connection.port}"
     with httpx.Client(base_url=base, timeout=TIMEOUT_SECONDS) as client:

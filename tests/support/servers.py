@@ -34,7 +34,7 @@ def services(servers_folder: Path) -> Iterator[embedded.Services]:
     migrate(template, COMMERCE_REFERENCE)
     template.dispose()
     yield started
-    embedded.stop(servers_folder)
+    embedded.remove(servers_folder)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+# On a machine with Python 3.11+, make and git each verb does all that it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATASET ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down check test bench lock
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
+
+$(VENV)/.ready: requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.ready ## One night from nothing to the printed result; DATASET=folder uses real labelled photos
+	$(BIN)/python -m stack demo $(if $(DATASET),--dataset "$(DATASET)")
+
+up: $(VENV)/.ready ## Keep servers and Airflow running, with the UI
+	$(BIN)/python -m stack up
+
+down: $(VENV)/.ready ## Stop what `up` or a broken-off demo left running
+	$(BIN)/python -m stack down
+
+check: $(VENV)/.ready ## Lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(VENV)/.ready ## All tests, on real PostgreSQL, S3 and Airflow
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.ready ## Throughput beside the article's loop, and memory at 1,000 to 20,000 photos
+	$(BIN)/python -m benchmarks.judge
+
+lock: $(VENV)/.ready ## Compile requirements*.in to pinned requirements*.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt

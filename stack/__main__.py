@@ -1,0 +1,57 @@
+"""`python -m stack`: what `make demo`, `make up` and `make down` call."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml.embedded import services as embedded
+from ml.errors import ModerationError
+from ml.settings import load_settings
+from stack import processes
+from stack.machine import Machine
+
+app = typer.Typer(help="The whole system on one machine.", pretty_exceptions_enable=False)
+console = Console()
+
+
+@app.command()
+def demo(
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder of labelled photos instead of the sample catalogue.")
+    ] = None,
+    photos: Annotated[int, typer.Option(help="Photos of the sample catalogue.", min=60)] = 1500,
+) -> None:
+    """Run one night from nothing and print its result."""
+    from stack.demo import run_demo
+
+    run_demo(load_settings(), dataset=dataset, photos=photos, console=console)
+
+
+@app.command()
+def up() -> None:
+    """Start servers and Airflow, and leave them running."""
+    machine = Machine(load_settings())
+    with console.status("starting PostgreSQL, SeaweedFS and Airflow"):
+        machine.start()
+    console.print(f"Airflow: {machine.airflow.url}  (user admin)")
+    console.print(f"password: in {machine.airflow.passwords_file}")
+    console.print("stop with: make down")
+
+
+@app.command()
+def down() -> None:
+    """Stop Airflow and the embedded servers; their data stay."""
+    data_dir = load_settings().data_dir
+    processes.stop_all(data_dir / "airflow")
+    embedded.stop(data_dir)
+    console.print("stopped")
+
+
+try:
+    app()
+except ModerationError as error:
+    Console(stderr=True).print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+    sys.exit(1)

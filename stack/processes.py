@@ -1,0 +1,75 @@
+"""Processes that outlive their starter, found again by their pid and their AIRFLOW_HOME."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+STOP_SECONDS = 20.0
+
+
+def start(home: Path, name: str, command: list[str], environment: dict[str, str]) -> None:
+    """Start a process; its output goes to `home/processes/<name>.log`."""
+    logs = home / "processes"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    _file(home).write_text(json.dumps(_pids(home) | {name: process.pid}))
+
+
+def find(home: Path) -> dict[str, psutil.Process]:
+    """The processes of `home` that still run."""
+    found = {}
+    for name, pid in _pids(home).items():
+        try:
+            process = psutil.Process(pid)
+            # The number may have been given to a stranger since: ours carries our home.
+            mine = process.environ().get("AIRFLOW_HOME") == str(home)
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
+                found[name] = process
+        except psutil.Error:
+            continue
+    return found
+
+
+def stop_all(home: Path) -> None:
+    """End them with all their children: first politely, then for good."""
+    trees = [
+        member
+        for process in find(home).values()
+        for member in [*process.children(recursive=True), process]
+    ]
+    for process in trees:
+        _signal(process.terminate)
+    _, alive = psutil.wait_procs(trees, timeout=STOP_SECONDS)
+    for process in alive:
+        _signal(process.kill)
+    _file(home).unlink(missing_ok=True)
+
+
+def _file(home: Path) -> Path:
+    return home / "pids.json"
+
+
+def _pids(home: Path) -> dict[str, int]:
+    try:
+        pids: dict[str, int] = json.loads(_file(home).read_text())
+    except FileNotFoundError:
+        return {}
+    return pids
+
+
+def _signal(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return
