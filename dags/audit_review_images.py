@@ -1,4 +1,4 @@
-"""The nightly audit: photos of one window in, verdicts in the commerce database out. Wiring only."""
+"""The nightly audit: photos of one window in, verdicts in the commerce database out; wiring."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,13 +22,13 @@ DOC = """
 **Healthy** when the last run is green: its `reconcile` proves that every listed photo was judged,
 quarantined or already judged. The note on the run has the numbers.
 
-| task | red means | do |
+| red task | means | do |
 |---|---|---|
-| `preflight` | database, bucket, model, policy or device does not answer | read its last line, it names the remedy; clear it |
-| `discover` | listing or ledger failed; nothing was written | clear it |
-| `judge` | a shard failed after its retries; the other shards' verdicts are written all the same | mend the cause, clear the shard: it goes on where it was |
+| `preflight` | database, bucket, model, policy or device | its last line names the remedy; clear it |
+| `discover` | listing or ledger failed, nothing was written | clear it |
+| `judge` | a shard failed for good; the others are written | mend the cause, clear the shard |
 | `write_back` | commerce database | clear it |
-| `reconcile` | photos are unaccounted for, mostly by a failed shard | clear the shard first, then `write_back` and what follows |
+| `reconcile` | photos unaccounted for, mostly a failed shard | the shard first, then `write_back` |
 
 Clearing is always safe: every task can run twice. One photo that cannot be read never fails a run;
 it is a row in `moderation.quarantine`. **Manual run:** give `window_start` and `window_end`, or

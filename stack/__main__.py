@@ -11,6 +11,7 @@ from ml.embedded import services as embedded
 from ml.errors import ModerationError
 from ml.settings import load_settings
 from stack import processes
+from stack.demo import run_demo
 from stack.machine import Machine
 
 app = typer.Typer(help="The whole system on one machine.", pretty_exceptions_enable=False)
@@ -25,8 +26,6 @@ def demo(
     photos: Annotated[int, typer.Option(help="Photos of the sample catalogue.", min=60)] = 1500,
 ) -> None:
     """Run one night from nothing and print its result."""
-    from stack.demo import run_demo
-
     run_demo(load_settings(), dataset=dataset, photos=photos, console=console)
 
 

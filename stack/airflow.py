@@ -86,6 +86,7 @@ class Airflow:
         me = self._identity
         return {
             "AIRFLOW_HOME": str(self._home),
+            "PYTHONPATH": str(ROOT),  # for `ml` in DAG files and tasks
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
