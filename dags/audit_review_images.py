@@ -24,7 +24,7 @@ quarantined or already judged. The note on the run has the numbers.
 
 | red task | means | do |
 |---|---|---|
-| `preflight` | database, bucket, model, policy or device | its last line names the remedy; clear it |
+| `preflight` | database, bucket, model, policy or device | do what its last line says |
 | `discover` | listing or ledger failed, nothing was written | clear it |
 | `judge` | a shard failed for good; the others are written | mend the cause, clear the shard |
 | `write_back` | commerce database | clear it |

@@ -33,12 +33,14 @@ def run_demo(settings: Settings, *, dataset: Path | None, photos: int, console: 
     """
     began = datetime.now(UTC)
     name = f"{began:%Y%m%dT%H%M%S}"
-    settings = settings.model_copy(update={"photo_prefix": f"reviews/demo-{name}/"})
+    # A prefix and a window of its own: what earlier demos left in the shop is none of its business.
+    night = {"photo_prefix": f"reviews/demo-{name}/", "lookback_days": 0}
+    settings = settings.model_copy(update=night)
     console.rule("1 · photos")
     source = _photos(settings, dataset, photos)
     console.rule("2 · servers")
     with console.status("starting PostgreSQL and SeaweedFS"):
-        machine = Machine(settings, {"MODERATION_PHOTO_PREFIX": settings.photo_prefix})
+        machine = Machine(settings, {f"MODERATION_{k}".upper(): str(v) for k, v in night.items()})
         machine.prepare()
     try:
         console.rule("3 · first model")

@@ -1,4 +1,4 @@
-"""What the demo trains on and what is uploaded tonight: rendered, or from a folder of real photos."""
+"""What the demo trains on and what is uploaded tonight: rendered, or from a labelled folder."""
 
 import shutil
 from collections.abc import Iterator

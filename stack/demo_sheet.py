@@ -11,7 +11,7 @@ PHOTOS, COLUMNS, TILE = 40, 8, 150
 
 
 def verdict_sheet(night: Night, tonight: list[Upload]) -> Image.Image:
-    """As many photos as fit, violations and normal ones mixed as they came; broken ones left out."""
+    """As many judged photos as fit, violating and normal ones mixed as they came."""
     shown = [u for u in tonight if night.state[u.name].decision is not None][:PHOTOS]
     cards = []
     for upload in shown:

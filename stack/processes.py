@@ -1,4 +1,4 @@
-"""Processes that outlive their starter, found again by their pid and their AIRFLOW_HOME."""
+"""Processes that outlive their starter, found again by their pid and starting time."""
 
 import json
 import subprocess
@@ -23,17 +23,19 @@ def start(home: Path, name: str, command: list[str], environment: dict[str, str]
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    _file(home).write_text(json.dumps(_pids(home) | {name: process.pid}))
+    began = psutil.Process(process.pid).create_time()
+    _file(home).write_text(json.dumps(_pids(home) | {name: (process.pid, began)}))
 
 
 def find(home: Path) -> dict[str, psutil.Process]:
     """The processes of `home` that still run."""
     found = {}
-    for name, pid in _pids(home).items():
+    for name, (pid, began) in _pids(home).items():
         try:
             process = psutil.Process(pid)
-            # The number may have been given to a stranger since: ours carries our home.
-            mine = process.environ().get("AIRFLOW_HOME") == str(home)
+            # The number may have been given to a stranger since: ours began at the noted time.
+            # (Neither command line nor environment tell: Airflow's processes rewrite both.)
+            mine = process.create_time() == began
             if mine and process.status() != psutil.STATUS_ZOMBIE:
                 found[name] = process
         except psutil.Error:
@@ -60,9 +62,9 @@ def _file(home: Path) -> Path:
     return home / "pids.json"
 
 
-def _pids(home: Path) -> dict[str, int]:
+def _pids(home: Path) -> dict[str, tuple[int, float]]:
     try:
-        pids: dict[str, int] = json.loads(_file(home).read_text())
+        pids: dict[str, tuple[int, float]] = json.loads(_file(home).read_text())
     except FileNotFoundError:
         return {}
     return pids
