@@ -1,0 +1,1 @@
+"""Throughput and memory, measured with real servers on the machine at hand."""

@@ -1,0 +1,186 @@
+"""`python -m benchmarks.judge`: the judge beside the article's loop, and its memory."""
+
+import json
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import photos as pictures
+from benchmarks.article_loop import run_article_loop
+from benchmarks.measured import Measured
+from benchmarks.memory import EARLY_PHOTOS, Memory, measure_memory
+from benchmarks.setup import BenchShop, bench_shop
+from ml.audit.judge import judge
+from ml.audit.write_back import write_back
+from ml.errors import ReconciliationError
+from ml.images.preprocess import ARTICLE
+from ml.inference.device import describe, resolve
+from ml.storage import audit_runs
+from ml.storage.database import in_transaction
+from ml.training.preset import load_preset
+
+TARGET = 3.0  # times the article's loop, the least that is asked of the judge
+FLAT = 1.10  # more growth than this is not flat: the allocator alone moves it by a few per cent
+DISTINCT_SMALL = 300
+
+console = Console()
+
+
+def main(
+    photos: Annotated[int, typer.Option(help="Photos of the throughput runs.", min=1)] = 300,
+    memory: Annotated[
+        str, typer.Option(help="Photos of each memory run, by commas; empty for none.")
+    ] = "1000,5000,20000",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the JSON line, beside the output.")
+    ] = None,
+) -> None:
+    """Measure throughput and memory on servers of their own, and print both."""
+    sizes = [int(size) for size in memory.split(",") if size]
+    structlog.configure(processors=[_drop])  # the bars say what goes on
+    load = os.getloadavg()[0]
+    with bench_shop() as shop:
+        machine = f"{describe(resolve(shop.settings.device))}, {os.cpu_count()} cores"
+        console.print(f"{machine}; load before the start {load:.1f}")
+        speeds = _throughput(shop, photos)
+        memories = _memories(shop, sizes) if sizes else []
+    _print_throughput(speeds)
+    if memories:
+        _print_memory(memories)
+    line = json.dumps(_result(machine, load, speeds, memories))
+    print(line)
+    if json_file is not None:
+        json_file.write_text(line + "\n", encoding="utf-8")
+
+
+def _drop(_logger: object, _method: str, _event: object) -> str:
+    raise structlog.DropEvent
+
+
+def _throughput(shop: BenchShop, photos: int) -> list[Measured]:
+    prefix = "throughput/"
+    keys = shop.upload(prefix, pictures.phone_mixture(photos), photos)
+    article = shop.champion(ARTICLE)
+    measured = [run_article_loop(shop, keys, article)]
+    measured.append(_judge_night(shop, prefix, "judge, article's input (256/224)"))
+    shop.champion(load_preset("fast").preprocessing)
+    measured.append(_judge_night(shop, prefix, "judge, preset fast (128)"))
+    return measured
+
+
+def _judge_night(shop: BenchShop, prefix: str, name: str) -> Measured:
+    """Judge and write back one shard; loading the model counts, listing does not.
+
+    Raises:
+        ReconciliationError: not every photo was judged.
+    """
+    shop.reset_statuses()
+    shard = shop.begin_night(name, prefix)
+    start = time.monotonic()
+    with console.status(name):
+        counts = judge(shard, settings=shop.settings, connections=shop.connections)
+        written = time.monotonic()
+        write_back(name, settings=shop.settings, connections=shop.connections)
+    end = time.monotonic()
+    if counts["judged"] != shard.images:
+        raise ReconciliationError(f"{counts} of {shard.images} photos; all were to be judged")
+    stages = in_transaction(
+        shop.connections.engine, lambda c: audit_runs.seconds_of(c, shard.run_id)
+    )
+    stages["load model"] = written - start - stages.pop("wall")
+    stages["write"] += end - written
+    return Measured(name, shard.images, end - start, stages)
+
+
+def _memories(shop: BenchShop, sizes: list[int]) -> list[Memory]:
+    """One upload, one night; each run judges the next `size` keys of it."""
+    prefix = "memory/"
+    contents = pictures.small_contents(sum(sizes), DISTINCT_SMALL)
+    keys = shop.upload(prefix, contents, sum(sizes))
+    whole = shop.begin_night("memory", prefix)
+    measured = []
+    for number, size in enumerate(sizes):
+        mine = keys[sum(sizes[:number]) :][:size]
+        shard = replace(whole, first_key=mine[0], last_key=mine[-1], images=size)
+        measured.append(measure_memory(shop, shard))
+    return measured
+
+
+def _print_throughput(speeds: list[Measured]) -> None:
+    stages = ("load model", "fetch", "decode", "forward", "write")
+    table = Table(title=f"{speeds[0].photos} photos: {pictures.MIXTURE}")
+    for title in ("", "images/s", "times", "wall s", *stages):
+        table.add_column(title, justify="left" if not title else "right")
+    for speed in speeds:
+        times = speed.images_per_second / speeds[0].images_per_second
+        seconds = [f"{speed.stages[s]:.2f}" if s in speed.stages else "" for s in stages]
+        table.add_row(
+            speed.name,
+            f"{speed.images_per_second:.1f}",
+            f"{times:.2f}",
+            f"{speed.wall_seconds:.1f}",
+            *seconds,
+        )
+    console.print(table)
+    console.print(
+        "Stages: busy seconds, summed over threads, which overlap. Same network, random weights.",
+        highlight=False,
+    )
+    reached = speeds[1].images_per_second / speeds[0].images_per_second
+    word = "reached" if reached >= TARGET else "[red]missed[/red]"
+    console.print(f"at least {TARGET:.0f} times, on the article's input: {word} ({reached:.2f})")
+
+
+def _print_memory(memories: list[Memory]) -> None:
+    table = Table(title=f"memory of a judge process, MiB ({pictures.SMALL})")
+    for title in ("photos", "seconds", f"after {EARLY_PHOTOS}", "at the end", "peak"):
+        table.add_column(title, justify="right")
+    for m in memories:
+        mebibytes = (f"{value:.0f}" for value in (m.early, m.end, m.peak))
+        table.add_row(f"{m.photos:,}", f"{m.seconds:.0f}", *mebibytes)
+    console.print(table)
+    within, across = _growth(memories)
+    word = "flat" if _is_flat(memories) else "[red]not flat[/red]"
+    console.print(
+        f"{word}: at the end {within:.2f} times what it was after {EARLY_PHOTOS} photos; the "
+        f"highest peak {across:.2f} times that of the smallest shard (flat is up to {FLAT:.2f})"
+    )
+
+
+def _growth(memories: list[Memory]) -> tuple[float, float]:
+    smallest = min(memories, key=lambda m: m.photos)
+    within = max(m.end / m.early for m in memories)
+    return within, max(m.peak for m in memories) / smallest.peak
+
+
+def _is_flat(memories: list[Memory]) -> bool:
+    return max(_growth(memories)) <= FLAT
+
+
+def _result(
+    machine: str, load: float, speeds: list[Measured], memories: list[Memory]
+) -> dict[str, object]:
+    article = speeds[0].images_per_second
+    return {
+        "machine": machine,
+        "load_before": load,
+        "mixture": pictures.MIXTURE,
+        "throughput": [
+            asdict(s)
+            | {"images_per_second": s.images_per_second, "times": s.images_per_second / article}
+            for s in speeds
+        ],
+        "memory_mib": [asdict(m) for m in memories],
+        "memory_flat": _is_flat(memories) if memories else None,
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,54 @@
+"""Documentation that cannot drift: every command, setting, DAG, reason and link."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from ml.cli import app
+from ml.errors import QuarantineReason
+from ml.settings import CommerceNames, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_command_is_in_the_runbook() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # typer's own click group
+    assert commands
+    for name in commands:
+        assert f"`python -m ml {name}`" in _text("docs/runbook.md")
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    names = {f"MODERATION_{n.upper()}" for n in Settings.model_fields if n != "commerce"}
+    names |= {f"MODERATION_COMMERCE__{n.upper()}" for n in CommerceNames.model_fields}
+    documented = set(re.findall(r"^\| `(MODERATION_\w+)`", _text("docs/settings.md"), re.M))
+    assert documented == names
+
+
+def test_every_dag_is_in_the_runbook() -> None:
+    dags = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
+    assert dags == ["audit_review_images"]
+    assert all(f"`{dag}`" in _text("docs/runbook.md") for dag in dags)
+
+
+def test_every_quarantine_reason_is_in_the_contract() -> None:
+    assert all(f"`{reason.value}`" in _text("docs/data_contract.md") for reason in QuarantineReason)
+
+
+def test_every_verb_of_the_makefile_that_the_readme_names_exists() -> None:
+    verbs = set(re.findall(r"^([a-z]+):.*##", _text("Makefile"), re.M))
+    named = set(re.findall(r"make ([a-z]+)", _text("README.md")))
+    assert {"demo", "test"} <= named <= verbs | {"and"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

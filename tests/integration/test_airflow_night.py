@@ -1,0 +1,119 @@
+"""A night in a real Airflow: scheduler, DAG processor and API server; a task killed with -9."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ml.embedded import services as embedded
+from ml.settings import Settings
+from stack import processes
+from stack.airflow import Airflow
+from stack.airflow_client import Client
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+DAG_ID = "audit_review_images"
+PHOTOS = 1500
+RUN_SECONDS = 240
+
+
+@pytest.fixture
+def airflow(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator[Airflow]:
+    settings: Settings = shop.settings
+    extra = {
+        "MODERATION_PHOTO_PREFIX": settings.photo_prefix,
+        "MODERATION_BATCH_IMAGES": "8",
+        "MODERATION_SHARD_IMAGES": "1000",
+        "MODERATION_RETRY_SECONDS": "1",
+        "MODERATION_FETCH_THREADS": "4",
+        "OMP_NUM_THREADS": "1",
+    }
+    installed = Airflow(tmp_path / "airflow", services, settings, extra)
+    installed.prepare()
+    installed.start()
+    yield installed
+    installed.stop()
+
+
+def _upload(shop: Shop) -> None:
+    for i in range(PHOTOS):
+        shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
+
+
+def _trigger(client: Client, shop: Shop, run_id: str) -> None:
+    window = shop.window
+    client.unpause(DAG_ID)
+    given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
+    client.trigger(DAG_ID, run_id, given)
+
+
+def _settled(shop: Shop, run_id: str) -> int:
+    found = shop.rows(
+        "select count(*) from moderation.audit_image where run_id = :r and outcome is not null",
+        r=run_id,
+    )
+    return int(str(found[0][0]))
+
+
+def _judging(home: Path) -> list[psutil.Process]:
+    """Processes of judging tasks: below the scheduler, with torch loaded."""
+    below = processes.find(home)["scheduler"].children(recursive=True)
+    return [process for process in below if "libtorch" in _maps(process)]
+
+
+def _maps(process: psutil.Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/maps").read_text()
+    except OSError:
+        return ""
+
+
+def _wait(client: Client, run_id: str) -> str:
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        state = str(client.run(DAG_ID, run_id)["state"])
+        if state in ("success", "failed"):
+            return state
+        time.sleep(0.5)
+    return "late"
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_judge_task_is_retried_and_the_night_ends_as_if_unbroken(
+    airflow: Airflow, shop: Shop
+) -> None:
+    _upload(shop)
+    client = airflow.client()
+    _trigger(client, shop, "killed")
+    killed = 0
+    deadline = time.monotonic() + RUN_SECONDS
+    while not killed and time.monotonic() < deadline:
+        if 0 < _settled(shop, "killed") < PHOTOS:
+            for process in _judging(airflow.passwords_file.parent):
+                os.kill(process.pid, signal.SIGKILL)
+                killed += 1
+        time.sleep(0.02)
+    assert killed
+    assert _settled(shop, "killed") < PHOTOS
+    assert _wait(client, "killed") == "success"
+    tries = [t["try_number"] for t in client.tasks(DAG_ID, "killed") if t["task_id"] == "judge"]
+    assert len(tries) == 2
+    assert max(tries) > 1
+    report = shop.rows("select report from moderation.audit_run where run_id = 'killed'")[0][0]
+    assert isinstance(report, dict)
+    # 30 broken ones; of the rest 375 dark ones less the 15 that are broken, too.
+    assert (report["judged"], report["quarantined"]) == (1470, 30)
+    assert report["verdicts"] == {"pass": 1110, "review": 360, "block": 0}
+    assert "**1,500 photos" in str(client.run(DAG_ID, "killed")["note"])
+
+    _trigger(client, shop, "again")
+    assert _wait(client, "again") == "success"
+    again = shop.rows("select judged, already_judged from moderation.audit_run where run_id='again'")
+    assert again == [(0, 1470)]
