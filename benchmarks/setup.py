@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from rich.progress import track
-from sqlalchemy import insert, update
+from sqlalchemy import text, update
 
 from ml.audit.discover import discover
 from ml.audit.preflight import preflight
@@ -34,6 +34,13 @@ SEED = 0
 UPLOAD_THREADS = 8
 LARGEST_SHARD = 1_000_000  # all photos of a night in one shard
 
+_ADD_ROWS = text(
+    """
+    insert into commerce.review_image (review_id, product_id, object_key, uploaded_at)
+    select 1, 1, unnest(cast(:keys as text[])), now()
+    """
+)
+
 
 @dataclass(frozen=True)
 class BenchShop:
@@ -52,12 +59,7 @@ class BenchShop:
             done = bounded_map(pool, lambda pair: store.put(*pair), pairs, ahead=UPLOAD_THREADS)
             for _ in track(done, "uploading", total=photos):
                 pass
-        now = datetime.now(UTC)
-        rows = [
-            {"review_id": 1, "product_id": 1, "object_key": key, "uploaded_at": now} for key in keys
-        ]
-        table = self.connections.commerce
-        in_transaction(self.connections.engine, lambda c: c.execute(insert(table), rows))
+        in_transaction(self.connections.engine, lambda c: c.execute(_ADD_ROWS, {"keys": keys}))
         return keys
 
     def champion(self, spec: Preprocessing) -> str:

@@ -88,7 +88,9 @@ def _from_official(network: nn.Module, official: OfficialFile, *, required: bool
             "NO PRETRAINED WEIGHTS: training starts from scratch; expect a weaker model",
             reason=str(error),
         )
-        return StartWeights(kind="scratch", detail=f"official weights not available: {error}")
+        # The kind of failure only: the message names paths of this machine, the card travels.
+        cause = type(error.__cause__ or error).__name__
+        return StartWeights(kind="scratch", detail=f"official weights not available: {cause}")
     _load(network, state, source=official.name)
     return StartWeights(kind="imagenet", detail=official.name)
 

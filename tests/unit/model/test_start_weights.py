@@ -93,7 +93,7 @@ def test_auto_without_network_says_loudly_that_it_starts_from_scratch(closed_por
         network, origin = load_start_weights("auto", 2, official=official)
     assert time.monotonic() - before < 15
     assert origin.kind == "scratch"
-    assert "ConnectError" in origin.detail
+    assert origin.detail == "official weights not available: ConnectError"
     assert network.state_dict()["fc.weight"].shape == (2, 512)
     assert [(e["log_level"], "from scratch" in e["event"]) for e in logs] == [("warning", True)]
     assert "ConnectError" in logs[0]["reason"]

@@ -67,7 +67,7 @@ def test_colour_varies_brightness_contrast_and_saturation_and_keeps_the_range() 
     # 200 * 1.4 and more must stop at 255, not wrap round to dark.
     reds = pixels[:, 0, :16].mean((1, 2))
     assert reds.max() == 255
-    assert reds.min() > 100
+    assert reds.min() > 60  # 200 * 0.6, drawn to grey twice; 280 would wrap to 24
 
 
 def test_no_colour_leaves_the_pixels_alone() -> None:

@@ -99,6 +99,23 @@ def test_steps_and_epochs_are_told_in_order(dataset: Dataset) -> None:
     assert first.learning_rate == pytest.approx(0.001 / 25)
 
 
+def test_training_photos_grow_and_validation_photos_do_not(dataset: Dataset) -> None:
+    cut = {"crop": "random_resized", "sizes": [32, 64], "least_area": 0.5, "flip": True}
+    seen: list[tuple[bool, int]] = []
+    network = build(2)
+    network.register_forward_pre_hook(lambda net, x: seen.append((net.training, x[0].shape[-1])))
+    fit(
+        network,
+        dataset,
+        PARTS,
+        preset=tiny_preset(augmentation=cut, batch=32),
+        device=CPU,
+        seed=0,
+        listener=Recorder(),
+    )
+    assert seen == [(True, 32), (False, 32), (True, 64), (False, 32)]
+
+
 def test_a_last_batch_of_one_photo_is_left_out(dataset: Dataset) -> None:
     # 32 = 31 + 1: batch norm over a single 1 x 1 map has no variance, torch would stop.
     _, recorder = _fitted(dataset, tiny_preset(epochs=1, batch=31))

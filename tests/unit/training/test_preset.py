@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ml.errors import SettingsError
-from ml.training.preset import PRESETS, load_preset
+from ml.training.preset import PRESETS, Augmentation, load_preset
 
 # Sections 2.2 and 3.2 of the source article, and its text: batch 32, 15-20 epochs, 20 %.
 _ARTICLE = {
@@ -52,6 +52,12 @@ def test_every_committed_preset_loads_by_its_name(path: Path) -> None:
 def test_a_preset_may_lie_anywhere(tmp_path: Path) -> None:
     preset = load_preset(_changed(tmp_path, epochs=20))
     assert (preset.name, preset.epochs) == ("mine", 20)
+
+
+def test_the_epochs_are_shared_out_among_the_sizes() -> None:
+    recipe = Augmentation(crop="random", sizes=(64, 64, 96, 128), flip=False)
+    assert [recipe.size(e, 12) for e in range(1, 13)] == [64] * 6 + [96] * 3 + [128] * 3
+    assert [recipe.size(e, 2) for e in (1, 2)] == [64, 96]
 
 
 @pytest.mark.parametrize(
