@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import structlog
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -29,12 +30,15 @@ from ml.training.preset import load_preset
 TARGET = 3.0  # times the article's loop, the least that is asked of the judge
 FLAT = 1.10  # more growth than this is not flat: the allocator alone moves it by a few per cent
 DISTINCT_SMALL = 300
+IDLE = 0.25  # of the cores busy before the start; more, and the ratio says little
+JUDGE_ARTICLE = f"judge, article {ARTICLE.crop}"
 
 console = Console()
 
 
 def main(
     photos: Annotated[int, typer.Option(help="Photos of the throughput runs.", min=1)] = 300,
+    rounds: Annotated[int, typer.Option(help="Rounds; the fastest counts.", min=1)] = 3,
     memory: Annotated[
         str, typer.Option(help="Photos of each memory run, by commas; empty for none.")
     ] = "1000,5000,20000",
@@ -49,7 +53,9 @@ def main(
     with bench_shop() as shop:
         machine = f"{describe(resolve(shop.settings.device))}, {os.cpu_count()} cores"
         console.print(f"{machine}; load before the start {load:.1f}")
-        speeds = _throughput(shop, photos)
+        if load > IDLE * (os.cpu_count() or 1):
+            console.print("[red]other work is running: do not quote the ratio[/red]")
+        speeds = _throughput(shop, photos, rounds)
         memories = _memories(shop, sizes) if sizes else []
     _print_throughput(speeds)
     if memories:
@@ -64,37 +70,59 @@ def _drop(_logger: object, _method: str, _event: object) -> str:
     raise structlog.DropEvent
 
 
-def _throughput(shop: BenchShop, photos: int) -> list[Measured]:
+def _throughput(shop: BenchShop, photos: int, rounds: int) -> list[Measured]:
+    """Every side once a round, so that other work on the machine meets all of them."""
     prefix = "throughput/"
     keys = shop.upload(prefix, pictures.phone_mixture(photos), photos)
-    article = shop.champion(ARTICLE)
-    measured = [run_article_loop(shop, keys, article)]
-    measured.append(_judge_night(shop, prefix, "judge, article's input (256/224)"))
-    shop.champion(load_preset("fast").preprocessing)
-    measured.append(_judge_night(shop, prefix, "judge, preset fast (128)"))
+    fast = load_preset("fast").preprocessing
+    threads = sorted({1, torch.get_num_threads()})
+    measured = []
+    for number in range(rounds):
+        article = shop.champion(ARTICLE, seed=number)
+        for count in threads:
+            shop.reset_statuses()
+            measured.append(run_article_loop(shop, keys, article, threads=count))
+        measured.append(_judge_night(shop, prefix, JUDGE_ARTICLE, number))
+        shop.champion(fast, seed=number)
+        measured.append(_judge_night(shop, prefix, f"judge, fast {fast.crop}", number))
     return measured
 
 
-def _judge_night(shop: BenchShop, prefix: str, name: str) -> Measured:
+def _best(rounds: list[Measured]) -> dict[str, Measured]:
+    """The fastest round of each side: other work on the machine only ever adds seconds."""
+    best: dict[str, Measured] = {}
+    for each in rounds:
+        if each.name not in best or each.wall_seconds < best[each.name].wall_seconds:
+            best[each.name] = each
+    return best
+
+
+def _article_speed(best: dict[str, Measured]) -> float:
+    """Images a second of the article's loop at its better thread count."""
+    return max(m.images_per_second for name, m in best.items() if name.startswith("article"))
+
+
+def _judge_night(shop: BenchShop, prefix: str, name: str, number: int) -> Measured:
     """Judge and write back one shard; loading the model counts, listing does not.
 
     Raises:
         ReconciliationError: not every photo was judged.
     """
     shop.reset_statuses()
-    shard = shop.begin_night(name, prefix)
+    run_id = f"{name} {number}"
+    shard = shop.begin_night(run_id, prefix)
     start = time.monotonic()
     with console.status(name):
         counts = judge(shard, settings=shop.settings, connections=shop.connections)
         written = time.monotonic()
-        write_back(name, settings=shop.settings, connections=shop.connections)
+        write_back(run_id, settings=shop.settings, connections=shop.connections)
     end = time.monotonic()
     if counts["judged"] != shard.images:
         raise ReconciliationError(f"{counts} of {shard.images} photos; all were to be judged")
     stages = in_transaction(
         shop.connections.engine, lambda c: audit_runs.seconds_of(c, shard.run_id)
     )
-    stages["load model"] = written - start - stages.pop("wall")
+    stages["load"] = written - start - stages.pop("wall")
     stages["write"] += end - written
     return Measured(name, shard.images, end - start, stages)
 
@@ -113,27 +141,25 @@ def _memories(shop: BenchShop, sizes: list[int]) -> list[Memory]:
     return measured
 
 
-def _print_throughput(speeds: list[Measured]) -> None:
-    stages = ("load model", "fetch", "decode", "forward", "write")
-    table = Table(title=f"{speeds[0].photos} photos: {pictures.MIXTURE}")
-    for title in ("", "images/s", "times", "wall s", *stages):
-        table.add_column(title, justify="left" if not title else "right")
-    for speed in speeds:
-        times = speed.images_per_second / speeds[0].images_per_second
-        seconds = [f"{speed.stages[s]:.2f}" if s in speed.stages else "" for s in stages]
-        table.add_row(
-            speed.name,
-            f"{speed.images_per_second:.1f}",
-            f"{times:.2f}",
-            f"{speed.wall_seconds:.1f}",
-            *seconds,
-        )
+def _print_throughput(rounds: list[Measured]) -> None:
+    best = _best(rounds)
+    article = _article_speed(best)
+    stages = ("load", "fetch", "decode", "forward", "write")
+    table = Table(title=f"{rounds[0].photos} photos: {pictures.MIXTURE}")
+    for title in ("", "img/s", "slowest", "times", *stages):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for name, m in best.items():
+        slowest = min(r.images_per_second for r in rounds if r.name == name)
+        seconds = [f"{m.stages[s]:.1f}" if s in m.stages else "" for s in stages]
+        speed = m.images_per_second
+        table.add_row(name, f"{speed:.1f}", f"{slowest:.1f}", f"{speed / article:.2f}", *seconds)
     console.print(table)
     console.print(
-        "Stages: busy seconds, summed over threads, which overlap. Same network, random weights.",
+        "img/s: the fastest round; times: of the article's better one. Stages: busy seconds of "
+        "that round, summed over threads, which overlap. Random weights.",
         highlight=False,
     )
-    reached = speeds[1].images_per_second / speeds[0].images_per_second
+    reached = best[JUDGE_ARTICLE].images_per_second / article
     word = "reached" if reached >= TARGET else "[red]missed[/red]"
     console.print(f"at least {TARGET:.0f} times, on the article's input: {word} ({reached:.2f})")
 
@@ -167,16 +193,14 @@ def _is_flat(memories: list[Memory]) -> bool:
 def _result(
     machine: str, load: float, speeds: list[Measured], memories: list[Memory]
 ) -> dict[str, object]:
-    article = speeds[0].images_per_second
+    best = _best(speeds)
+    article = _article_speed(best)
     return {
         "machine": machine,
         "load_before": load,
         "mixture": pictures.MIXTURE,
-        "throughput": [
-            asdict(s)
-            | {"images_per_second": s.images_per_second, "times": s.images_per_second / article}
-            for s in speeds
-        ],
+        "times": {name: m.images_per_second / article for name, m in best.items()},
+        "rounds": [asdict(s) | {"images_per_second": s.images_per_second} for s in speeds],
         "memory_mib": [asdict(m) for m in memories],
         "memory_flat": _is_flat(memories) if memories else None,
     }

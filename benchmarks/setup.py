@@ -30,7 +30,6 @@ from ml.storage.audit_runs import Shard
 from ml.storage.database import in_transaction
 from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION, migrate
 
-SEED = 0
 UPLOAD_THREADS = 8
 LARGEST_SHARD = 1_000_000  # all photos of a night in one shard
 
@@ -62,11 +61,14 @@ class BenchShop:
         in_transaction(self.connections.engine, lambda c: c.execute(_ADD_ROWS, {"keys": keys}))
         return keys
 
-    def champion(self, spec: Preprocessing) -> str:
-        """Register and promote a ResNet18 of random weights; returns its hash."""
-        folder = self.folder / "trained" / str(spec.crop)
-        torch.manual_seed(SEED)
-        save_card(_card(save_weights(build(2).state_dict(), folder), spec), folder)
+    def champion(self, spec: Preprocessing, *, seed: int) -> str:
+        """Register and promote a ResNet18 of random weights; returns its hash.
+
+        Another seed is another version, for which no photo is judged yet.
+        """
+        folder = self.folder / "trained" / f"{spec.crop}-{seed}"
+        torch.manual_seed(seed)
+        save_card(_card(save_weights(build(2).state_dict(), folder), spec, seed), folder)
         engine = self.connections.engine
         model_hash = registry.register(folder, engine=engine, store=self.connections.models)
         registry.promote(model_hash, engine=engine, by="benchmark", reason="benchmark")
@@ -125,7 +127,7 @@ def _own_places(folder: Path) -> dict[str, object]:
     return {**dict.fromkeys(elsewhere), "data_dir": folder, "commerce": CommerceNames()}
 
 
-def _card(weights_sha256: str, spec: Preprocessing) -> ModelCard:
+def _card(weights_sha256: str, spec: Preprocessing, seed: int) -> ModelCard:
     return ModelCard(
         weights_sha256=weights_sha256,
         classes=("normal", "violate"),
@@ -139,5 +141,5 @@ def _card(weights_sha256: str, spec: Preprocessing) -> ModelCard:
         validation_images=0,
         metrics={},
         libraries={},
-        seed=SEED,
+        seed=seed,
     )

@@ -1,7 +1,7 @@
 """Airflow's REST API, as the demo and the tests use it."""
 
 import time
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +22,12 @@ class Client:
             headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
             timeout=30,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET and return the JSON."""

@@ -14,6 +14,7 @@ from ml.audit.window import Window
 from ml.errors import ReconciliationError, ServiceError
 from ml.settings import ROOT, Settings
 from stack import demo_photos
+from stack.airflow_client import Client
 from stack.demo_photos import DemoPhotos, Upload
 from stack.demo_result import Night, print_result, read_night
 from stack.demo_sheet import verdict_sheet
@@ -117,7 +118,13 @@ def _compare(first: Night, second: Night) -> None:
 
 
 def _run(machine: Machine, window: Window, run_id: str, photos: int, console: Console) -> None:
-    client = machine.airflow.client()
+    with machine.airflow.client() as client:
+        _follow(client, machine, window, run_id, photos, console)
+
+
+def _follow(
+    client: Client, machine: Machine, window: Window, run_id: str, photos: int, console: Console
+) -> None:
     client.unpause(DAG_ID)
     given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
     client.trigger(DAG_ID, run_id, given)

@@ -9,6 +9,9 @@ import psutil
 
 STOP_SECONDS = 20.0
 
+# Our own children: held until they end, so that their exit status is collected.
+_children: list[subprocess.Popen[bytes]] = []
+
 
 def start(home: Path, name: str, command: list[str], environment: dict[str, str]) -> None:
     """Start a process; its output goes to `home/processes/<name>.log`."""
@@ -23,6 +26,7 @@ def start(home: Path, name: str, command: list[str], environment: dict[str, str]
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+    _children.append(process)
     began = psutil.Process(process.pid).create_time()
     _file(home).write_text(json.dumps(_pids(home) | {name: (process.pid, began)}))
 
@@ -55,6 +59,7 @@ def stop_all(home: Path) -> None:
     _, alive = psutil.wait_procs(trees, timeout=STOP_SECONDS)
     for process in alive:
         _signal(process.kill)
+    _children[:] = [child for child in _children if child.poll() is None]
     _file(home).unlink(missing_ok=True)
 
 

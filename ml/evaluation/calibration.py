@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import (  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy.optimize import (
     minimize_scalar,
 )
-from scipy.special import (  # type: ignore[import-untyped]  # as above
+from scipy.special import (
     log_softmax,
     softmax,
 )

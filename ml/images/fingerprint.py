@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pdqhash
 from PIL import Image
-from scipy.sparse import coo_array  # type: ignore[import-untyped]  # SciPy ships no types
-from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]  # as above
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 # Both from the README of PDQ (ThreatExchange, pdq/): hashes at most 31 of 256 bits apart are a
 # confident match, and hashes of quality 49 or less (too little structure) are to be ignored.

@@ -28,7 +28,7 @@ def test_every_command_is_in_the_runbook() -> None:
 def test_every_setting_is_documented_and_no_other() -> None:
     names = {f"MODERATION_{n.upper()}" for n in Settings.model_fields if n != "commerce"}
     names |= {f"MODERATION_COMMERCE__{n.upper()}" for n in CommerceNames.model_fields}
-    documented = set(re.findall(r"^\| `(MODERATION_\w+)`", _text("docs/settings.md"), re.M))
+    documented = set(re.findall(r"^\| `(MODERATION_\w+)`", _text("docs/settings.md"), re.MULTILINE))
     assert documented == names
 
 
@@ -43,7 +43,7 @@ def test_every_quarantine_reason_is_in_the_contract() -> None:
 
 
 def test_every_verb_of_the_makefile_that_the_readme_names_exists() -> None:
-    verbs = set(re.findall(r"^([a-z]+):.*##", _text("Makefile"), re.M))
+    verbs = set(re.findall(r"^([a-z]+):.*##", _text("Makefile"), re.MULTILINE))
     named = set(re.findall(r"make ([a-z]+)", _text("README.md")))
     assert {"demo", "test"} <= named <= verbs | {"and"}
 
