@@ -118,16 +118,14 @@ def _compare(first: Night, second: Night) -> None:
 
 
 def _run(machine: Machine, window: Window, run_id: str, photos: int, console: Console) -> None:
-    with machine.airflow.client() as client:
-        _follow(client, machine, window, run_id, photos, console)
-
-
-def _follow(
-    client: Client, machine: Machine, window: Window, run_id: str, photos: int, console: Console
-) -> None:
-    client.unpause(DAG_ID)
     given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
-    client.trigger(DAG_ID, run_id, given)
+    with machine.airflow.client() as client:
+        client.unpause(DAG_ID)
+        client.trigger(DAG_ID, run_id, given)
+        _follow(client, machine, run_id, photos, console)
+
+
+def _follow(client: Client, machine: Machine, run_id: str, photos: int, console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bar = progress.add_task(f"{DAG_ID} {run_id}", total=photos)
