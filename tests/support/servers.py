@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import stamina
 from pydantic import SecretStr
 from sqlalchemy import NullPool, create_engine, make_url, text
 
@@ -16,6 +17,7 @@ from ml.embedded import services as embedded
 from ml.model import registry
 from ml.settings import Settings
 from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION, migrate
+from ml.storage.object_store import RETRY_ATTEMPTS
 from tests.support.champion import make_champion
 
 _numbers = itertools.count()
@@ -131,3 +133,10 @@ def shop(
     window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
     yield Shop(settings, connections, window, model_hash)
     connections.engine.dispose()
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """As many attempts as in earnest, without the pauses between them."""
+    with stamina.set_testing(True, attempts=RETRY_ATTEMPTS):
+        yield

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import stamina
 
 from ml.audit.judge import judge
 from ml.connections import Connections
 from ml.embedded.postgres import EmbeddedPostgres
 from ml.errors import ShardIncomplete, StorageForbidden, StorageUnavailable
-from ml.storage.object_store import RETRY_ATTEMPTS, ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore, s3_client
 from tests.support.faulty_proxy import Fault, faulty_proxy
 from tests.support.night import finish, start
 from tests.support.photos import photo
@@ -23,13 +22,6 @@ from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
 PHOTOS = 40
-
-
-@pytest.fixture
-def no_waiting() -> Iterator[None]:
-    """As many attempts as in earnest, without the pauses between them."""
-    with stamina.set_testing(True, attempts=RETRY_ATTEMPTS):
-        yield
 
 
 def _fill(shop: Shop) -> None:

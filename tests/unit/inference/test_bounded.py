@@ -1,72 +1,67 @@
+"""The joint of the pipeline: order, bound, errors, and a clean end."""
+
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from ml.inference.bounded import bounded_map
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
+def test_results_come_in_the_order_of_the_items() -> None:
+    def slow_first(n: int) -> int:
+        time.sleep(0.02 if n == 0 else 0)
+        return n * n
+
     with ThreadPoolExecutor(4) as pool:
-        yield pool
+        assert list(bounded_map(pool, slow_first, range(50), ahead=8)) == [n * n for n in range(50)]
 
 
-def test_the_order_of_the_items_is_kept(pool: ThreadPoolExecutor) -> None:
-    def work(item: int) -> int:
-        time.sleep(0.002 * (5 - item % 5))
-        return item * 10
+def test_no_more_than_the_bound_are_taken_before_they_are_wanted() -> None:
+    taken = 0
 
-    assert list(bounded_map(pool, work, range(20), ahead=7)) == [i * 10 for i in range(20)]
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for n in range(100):
+            taken = n + 1
+            yield n
 
-
-def test_no_items_give_no_results(pool: ThreadPoolExecutor) -> None:
-    assert list(bounded_map(pool, str, [], ahead=3)) == []
-
-
-@pytest.mark.parametrize("ahead", [1, 3, 50])
-def test_never_more_than_ahead_are_started_and_not_taken(
-    ahead: int, pool: ThreadPoolExecutor
-) -> None:
-    started: list[int] = []
-
-    def source() -> Iterator[int]:
-        for item in range(20):
-            started.append(item)
-            yield item
-
-    results = bounded_map(pool, str, source(), ahead=ahead)
-    assert started == []
-    for taken, _ in enumerate(results, start=1):
-        assert len(started) == min(20, taken + ahead)
-
-
-def test_an_error_comes_at_its_items_turn(pool: ThreadPoolExecutor) -> None:
-    def work(item: int) -> int:
-        if item == 2:
-            raise ValueError("item 2")
-        return item
-
-    results = bounded_map(pool, work, range(5), ahead=5)
-    assert [next(results), next(results)] == [0, 1]
-    with pytest.raises(ValueError, match="item 2"):
+    with (
+        ThreadPoolExecutor(4) as pool,
+        closing(bounded_map(pool, abs, items(), ahead=5)) as results,
+    ):
         next(results)
+        assert taken <= 6
 
 
-def test_closed_early_what_waits_is_cancelled() -> None:
-    release, ran = threading.Event(), set()
+def test_an_error_comes_at_its_item_s_turn() -> None:
+    def fail_at_three(n: int) -> int:
+        if n == 3:
+            raise ValueError("three")
+        return n
 
-    def work(item: int) -> int:
-        ran.add(item)
-        if item:
-            release.wait(10)
-        return item
+    with ThreadPoolExecutor(2) as pool:
+        results = bounded_map(pool, fail_at_three, range(10), ahead=4)
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(ValueError, match="three"):
+            next(results)
 
-    with ThreadPoolExecutor(1) as one:
-        results = bounded_map(one, work, range(9), ahead=5)
-        assert next(results) == 0
+
+def test_left_early_what_waits_is_cancelled() -> None:
+    allowed, ran = threading.Semaphore(0), []
+
+    def wait(n: int) -> None:
+        allowed.acquire(timeout=5)
+        ran.append(n)
+
+    with ThreadPoolExecutor(1) as pool:
+        results = bounded_map(pool, wait, range(10), ahead=10)
+        allowed.release()
+        next(results)
         results.close()
-        release.set()
-    assert ran <= {0, 1}
+        allowed.release(10)
+    # The second had begun when the rest was cancelled.
+    assert len(ran) <= 2

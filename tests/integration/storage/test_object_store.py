@@ -1,0 +1,90 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from ml.errors import ObjectAbsent, ObjectChanged, StorageForbidden
+from ml.storage.object_store import ObjectStore, s3_client
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def store(shop: Shop) -> ObjectStore:
+    return shop.connections.photos
+
+
+def test_what_is_put_comes_back_and_is_listed(shop: Shop, store: ObjectStore) -> None:
+    key = shop.upload("图 a+b%20.jpg", b"photo", row=False)
+    (page,) = store.list_pages(shop.settings.photo_prefix)
+    assert [(o.key, o.size_bytes) for o in page] == [(key, 5)]
+    assert page[0].modified_at.tzinfo is not None
+    assert store.get(key, etag=page[0].etag) == b"photo"
+
+
+def test_an_absent_key_is_absent(shop: Shop, store: ObjectStore) -> None:
+    with pytest.raises(ObjectAbsent, match=r"s3://review-photos/.*gone\.jpg"):
+        store.get(f"{shop.settings.photo_prefix}gone.jpg")
+
+
+def test_deleting_twice_is_fine(shop: Shop, store: ObjectStore) -> None:
+    key = shop.upload("a.jpg", b"a", row=False)
+    store.delete(key)
+    store.delete(key)
+    with pytest.raises(ObjectAbsent):
+        store.get(key)
+
+
+def test_a_replaced_object_is_changed(shop: Shop, store: ObjectStore) -> None:
+    key = shop.upload("a.jpg", b"before", row=False)
+    ((listed,),) = store.list_pages(key)
+    store.put(key, b"after")
+    with pytest.raises(ObjectChanged):
+        store.get(key, etag=listed.etag)
+    assert store.get(key) == b"after"
+
+
+@pytest.mark.parametrize("name", ["there.jpg", "absent.jpg"])
+def test_a_wrong_secret_is_forbidden_never_absent(name: str, shop: Shop) -> None:
+    shop.upload("there.jpg", b"photo", row=False)
+    settings = shop.settings
+    assert settings.s3_access_key is not None
+    client = s3_client(
+        endpoint_url=settings.s3_endpoint_url,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key="wrong",
+        region=settings.s3_region,
+    )
+    with closing(client):
+        stranger = ObjectStore(client, settings.photo_bucket)
+        for use in (
+            lambda: stranger.get(f"{settings.photo_prefix}{name}"),
+            lambda: list(stranger.list_pages(settings.photo_prefix)),
+            stranger.check,
+        ):
+            with pytest.raises(StorageForbidden, match="check the access key"):
+                use()
+
+
+def test_more_than_a_page_comes_whole_and_in_byte_order(shop: Shop, store: ObjectStore) -> None:
+    # Upper before lower case and before any Chinese: the order of bytes, not of a language.
+    names = [f"{'Zaé图'[i % 4]}{i:04}" for i in range(1050)]
+    keys = [f"{shop.settings.photo_prefix}{name}" for name in names]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda key: store.put(key, b"x"), keys))
+    pages = list(store.list_pages(shop.settings.photo_prefix))
+    assert len(pages) > 1
+    assert [o.key for page in pages for o in page] == sorted(keys, key=str.encode)
+
+
+def test_an_empty_prefix_is_one_empty_page(shop: Shop, store: ObjectStore) -> None:
+    assert list(store.list_pages(f"{shop.settings.photo_prefix}nothing/")) == [[]]
+
+
+@pytest.mark.parametrize(("size", "read"), [(0, 0), (10, 10), (11, 11), (5000, 11)])
+def test_no_more_than_one_byte_over_the_limit_is_read(
+    size: int, read: int, shop: Shop, store: ObjectStore
+) -> None:
+    key = shop.upload(f"{size}.jpg", b"x" * size, row=False)
+    assert len(store.get(key, max_bytes=10)) == read
