@@ -87,8 +87,8 @@ def _tiny(rng: Rng) -> bytes:
 
 
 def _foreign(rng: Rng) -> bytes:
-    """Return a PCX file: a picture indeed, yet of no format that a shop takes."""
-    return _saved(normal_photo(rng, (320, 240)), "PCX")
+    """Return a TIFF file: a picture indeed, yet of no format that a shop takes."""
+    return _saved(normal_photo(rng, (320, 240)), "TIFF")
 
 
 _BREAKERS: dict[QuarantineReason, tuple[Callable[[Rng], bytes], str]] = {
@@ -99,7 +99,7 @@ _BREAKERS: dict[QuarantineReason, tuple[Callable[[Rng], bytes], str]] = {
     QuarantineReason.ANIMATED: (_animated, "gif"),
     QuarantineReason.TOO_MANY_PIXELS: (_bomb, "png"),
     QuarantineReason.TOO_SMALL: (_tiny, "png"),
-    QuarantineReason.UNSUPPORTED_FORMAT: (_foreign, "pcx"),
+    QuarantineReason.UNSUPPORTED_FORMAT: (_foreign, "tiff"),
 }
 BROKEN_KINDS = tuple(_BREAKERS)
 

@@ -99,8 +99,13 @@ def flip_last_byte(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda folder: flip_last_byte(folder / WEIGHTS), lambda folder: (folder / WEIGHTS).unlink(), lambda folder: (folder / CARD).write_text("{}")]
-)  # fmt: skip
+    "spoil",
+    [
+        lambda folder: flip_last_byte(folder / WEIGHTS),
+        lambda folder: (folder / WEIGHTS).unlink(),
+        lambda folder: (folder / CARD).write_text("{}"),
+    ],
+)
 def test_a_damaged_cache_is_fetched_anew(
     spoil: Callable[[Path], object], shop: Shop, tmp_path: Path
 ) -> None:

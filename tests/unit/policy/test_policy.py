@@ -8,6 +8,7 @@ from ml.errors import PolicyError
 from ml.policy.policy import Action, Policy, load_policy
 from ml.settings import ROOT
 
+AD = {"violation": True, "action": "review", "title": {"en": "Ad", "zh": "广告"}}
 SHIPPED = ROOT / "config" / "policy.yaml"
 
 
@@ -110,9 +111,9 @@ def test_the_version_ignores_what_changes_no_verdict(raw: dict[str, Any]) -> Non
     [
         ((), {"pass_confidence": 0.71}),
         (("classes", "violate"), {"action": "block", "block_confidence": 0.9}),
-        (("classes",), {"ad": {"violation": True, "action": "review", "title": {"en": "Ad", "zh": "广告"}}}),
+        (("classes",), {"ad": AD}),
     ],
-)  # fmt: skip
+)
 def test_the_version_changes_with_what_a_verdict_depends_on(
     place: tuple[str, ...], change: dict[str, Any], raw: dict[str, Any]
 ) -> None:

@@ -1,0 +1,48 @@
+"""Run by conftest in a process of its own: prints what Airflow makes of `dags/`, as JSON."""
+
+import json
+import sys
+
+import pendulum
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
+from airflow.serialization.serialized_objects import DagSerialization
+
+
+def describe_task(task: AbstractOperator) -> dict[str, object]:
+    limit = task.execution_timeout
+    return {
+        "downstream": sorted(task.downstream_task_ids),
+        "mapped": task.is_mapped,
+        "owner": task.owner,
+        "pool": task.pool,
+        "queue": task.queue,
+        "retries": task.retries,
+        "trigger_rule": str(task.trigger_rule.value),
+        "timeout_seconds": limit and limit.total_seconds(),
+    }
+
+
+def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
+    # Only the scheduler's form of a DAG, read back from storage, has a working timetable.
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    night = timetable.infer_manual_data_interval(run_after=run_after)
+    return {
+        "tags": sorted(dag.tags),
+        "doc_md": dag.doc_md,
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "interval": [night.start.isoformat(), night.end.isoformat()],
+        "tasks": {task.task_id: describe_task(task) for task in dag.tasks},
+    }
+
+
+def main(folder: str, run_after: str) -> None:
+    bag = DagBag(folder)
+    at = pendulum.DateTime.fromisoformat(run_after)
+    dags = {name: describe(dag, at) for name, dag in bag.dags.items()}
+    print(json.dumps({"errors": bag.import_errors, "dags": dags}))  # noqa: T201 - conftest reads it
+
+
+main(*sys.argv[1:])
