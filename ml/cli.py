@@ -5,6 +5,8 @@ Commands import what they need when they run: `--help` must not wait for torch.
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -27,9 +29,11 @@ app = typer.Typer(
 console = Console()
 
 
-def _opened() -> tuple[Settings, Connections]:
+@contextmanager
+def _opened() -> Iterator[tuple[Settings, Connections]]:
     settings = load_settings()
-    return settings, open_connections(settings)
+    with closing(open_connections(settings)) as connections:
+        yield settings, connections
 
 
 @app.command()
@@ -42,12 +46,12 @@ def migrate(
     from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION
     from ml.storage.migrate import migrate as run
 
-    _, connections = _opened()
-    run(connections.engine, MODERATION)
-    if commerce_reference:
-        run(connections.engine, COMMERCE_REFERENCE)
-    connections.models.create()
-    console.print("schema and model bucket are up to date")
+    with _opened() as (_, connections):
+        run(connections.engine, MODERATION)
+        if commerce_reference:
+            run(connections.engine, COMMERCE_REFERENCE)
+        connections.models.create()
+        console.print("schema and model bucket are up to date")
 
 
 @app.command()
@@ -67,27 +71,32 @@ def train(
     from ml.training.progress import listener
     from ml.training.train import train as run
 
-    settings, connections = _opened()
-    with tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch, listener(console) as told:
-        trained = run(
-            data,
-            preset=load_preset(preset),
-            policy=load_policy(settings.policy_file),
-            out=out or Path(scratch),
-            start_weights=settings.start_weights,
-            device=str(resolve(settings.device)),
-            seed=seed,
-            limits=decode_limits(settings),
-            progress=told,
-        )
-        registered = registry.register(
-            trained.folder, engine=connections.engine, store=connections.models
-        )
-    console.print(f"registered model version {registered}")
-    if promote:
-        reason = f"python -m ml train --preset {preset} --promote"
-        registry.promote(registered, engine=connections.engine, by="command line", reason=reason)
-        console.print("it is the champion now")
+    with _opened() as (settings, connections):
+        with (
+            tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch,
+            listener(console) as told,
+        ):
+            trained = run(
+                data,
+                preset=load_preset(preset),
+                policy=load_policy(settings.policy_file),
+                out=out or Path(scratch),
+                start_weights=settings.start_weights,
+                device=str(resolve(settings.device)),
+                seed=seed,
+                limits=decode_limits(settings),
+                progress=told,
+            )
+            registered = registry.register(
+                trained.folder, engine=connections.engine, store=connections.models
+            )
+        console.print(f"registered model version {registered}")
+        if promote:
+            reason = f"python -m ml train --preset {preset} --promote"
+            registry.promote(
+                registered, engine=connections.engine, by="command line", reason=reason
+            )
+            console.print("it is the champion now")
 
 
 @app.command("promote")
@@ -98,9 +107,9 @@ def promote_command(
     """Make a registered model version the champion."""
     from ml.model import registry
 
-    _, connections = _opened()
-    registry.promote(model_hash, engine=connections.engine, by="command line", reason=reason)
-    console.print(f"champion: {model_hash}")
+    with _opened() as (_, connections):
+        registry.promote(model_hash, engine=connections.engine, by="command line", reason=reason)
+        console.print(f"champion: {model_hash}")
 
 
 @app.command()
@@ -109,24 +118,24 @@ def models() -> None:
     from ml.storage.database import in_transaction
     from ml.storage.schema import champion, model_version
 
-    _, connections = _opened()
-    is_champion = model_version.c.model_hash.in_(select(champion.c.model_hash))
-    query = select(model_version, is_champion.label("champion")).order_by(
-        model_version.c.registered_at.desc()
-    )
-    rows = in_transaction(connections.engine, lambda c: c.execute(query).mappings().all())
-    table = Table("version", "registered", "preset", "start weights", "accuracy", "champion")
-    for row in rows:
-        card = row["card"]
-        table.add_row(
-            row["model_hash"],
-            f"{row['registered_at']:%Y-%m-%d %H:%M}",
-            card["preset"],
-            card["start_weights"]["kind"],
-            f"{card['metrics']['accuracy']:.1%}",
-            "yes" if row["champion"] else "",
+    with _opened() as (_, connections):
+        is_champion = model_version.c.model_hash.in_(select(champion.c.model_hash))
+        query = select(model_version, is_champion.label("champion")).order_by(
+            model_version.c.registered_at.desc()
         )
-    console.print(table)
+        rows = in_transaction(connections.engine, lambda c: c.execute(query).mappings().all())
+        table = Table("version", "registered", "preset", "start weights", "accuracy", "champion")
+        for row in rows:
+            card = row["card"]
+            table.add_row(
+                row["model_hash"],
+                f"{row['registered_at']:%Y-%m-%d %H:%M}",
+                card["preset"],
+                card["start_weights"]["kind"],
+                f"{card['metrics']['accuracy']:.1%}",
+                "yes" if row["champion"] else "",
+            )
+        console.print(table)
 
 
 def _scratch(settings: Settings) -> Path:

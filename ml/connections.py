@@ -22,6 +22,12 @@ class Connections:
     commerce: Table
     model_cache: Path
 
+    def close(self) -> None:
+        """Close them all."""
+        self.engine.dispose()
+        self.photos.close()
+        self.models.close()
+
 
 def open_connections(settings: Settings) -> Connections:
     """Connect to what the settings name; where they name nothing, to the embedded servers."""

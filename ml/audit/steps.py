@@ -1,5 +1,7 @@
 """The steps as a workflow calls them: settings from the environment, plain types at the border."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -16,9 +18,11 @@ from ml.settings import Settings, load_settings
 from ml.storage.audit_runs import Shard
 
 
-def _opened() -> tuple[Settings, Connections]:
+@contextmanager
+def _opened() -> Iterator[tuple[Settings, Connections]]:
     settings = load_settings()
-    return settings, open_connections(settings)
+    with closing(open_connections(settings)) as connections:
+        yield settings, connections
 
 
 def preflight(
@@ -29,50 +33,50 @@ def preflight(
     run_after: datetime,
 ) -> dict[str, str]:
     """See `ml.audit.window.resolve_window` for the window, `ml.audit.preflight` for the rest."""
-    settings, connections = _opened()
-    window = resolve_window(
-        given=given,
-        data_interval=data_interval,
-        run_after=run_after,
-        schedule=settings.schedule,
-        timezone=settings.timezone,
-    )
-    run = checks.preflight(run_id, window, settings=settings, connections=connections)
-    return {
-        "window_start": run.window.start.isoformat(),
-        "window_end": run.window.end.isoformat(),
-        "model_hash": run.model_hash,
-        "policy_version": run.policy.version,
-        "device": run.device,
-    }
+    with _opened() as (settings, connections):
+        window = resolve_window(
+            given=given,
+            data_interval=data_interval,
+            run_after=run_after,
+            schedule=settings.schedule,
+            timezone=settings.timezone,
+        )
+        run = checks.preflight(run_id, window, settings=settings, connections=connections)
+        return {
+            "window_start": run.window.start.isoformat(),
+            "window_end": run.window.end.isoformat(),
+            "model_hash": run.model_hash,
+            "policy_version": run.policy.version,
+            "device": run.device,
+        }
 
 
 def discover(run_id: str) -> list[dict[str, Any]]:
     """Shards as dictionaries; see `ml.audit.discover`."""
-    settings, connections = _opened()
-    shards = discovery.discover(run_id, settings=settings, connections=connections)
-    return [asdict(shard) for shard in shards]
+    with _opened() as (settings, connections):
+        shards = discovery.discover(run_id, settings=settings, connections=connections)
+        return [asdict(shard) for shard in shards]
 
 
 def judge(shard: dict[str, Any]) -> dict[str, int]:
     """See `ml.audit.judge`."""
-    settings, connections = _opened()
-    return judging.judge(Shard(**shard), settings=settings, connections=connections)
+    with _opened() as (settings, connections):
+        return judging.judge(Shard(**shard), settings=settings, connections=connections)
 
 
 def write_back(run_id: str) -> dict[str, int]:
     """See `ml.audit.write_back`."""
-    settings, connections = _opened()
-    return writing.write_back(run_id, settings=settings, connections=connections)
+    with _opened() as (settings, connections):
+        return writing.write_back(run_id, settings=settings, connections=connections)
 
 
 def reconcile(run_id: str) -> dict[str, int]:
     """See `ml.audit.reconcile`."""
-    settings, connections = _opened()
-    return asdict(accounting.reconcile(run_id, settings=settings, connections=connections))
+    with _opened() as (settings, connections):
+        return asdict(accounting.reconcile(run_id, settings=settings, connections=connections))
 
 
 def report(run_id: str) -> dict[str, Any]:
     """See `ml.audit.report`."""
-    settings, connections = _opened()
-    return reporting.report(run_id, settings=settings, connections=connections)
+    with _opened() as (settings, connections):
+        return reporting.report(run_id, settings=settings, connections=connections)

@@ -58,6 +58,10 @@ class ObjectStore:
         self.bucket = bucket
         self._client = client
 
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
     def check(self) -> None:
         """Raise if the bucket does not answer; see `_mapped` for the errors."""
         with _mapped(self.bucket, ""):

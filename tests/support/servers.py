@@ -132,7 +132,7 @@ def shop(
     now = datetime.now(UTC)
     window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
     yield Shop(settings, connections, window, model_hash)
-    connections.engine.dispose()
+    connections.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from ml.embedded.services import Services
 from ml.errors import StorageError
@@ -13,10 +13,16 @@ from ml.storage.schema import metadata
 
 pytestmark = pytest.mark.integration
 
+OTHER_VERSION = (
+    "update moderation.alembic_version set version_num = '9999' where version_num like '0001%'"
+)
+
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = connect(database_url)
+    # The test's user is called `moderation`, too: that schema would be the nameless default one.
+    public = make_url(database_url).update_query_dict({"options": "-csearch_path=public"})
+    engine = connect(public.render_as_string(hide_password=False))
     yield engine
     engine.dispose()
 
@@ -65,10 +71,6 @@ def test_an_empty_database_is_refused_with_the_command(services: Services) -> No
 
 def test_another_version_of_the_schema_is_refused(engine: Engine) -> None:
     with engine.connect() as connection:
-        connection.execute(
-            text(
-                "update moderation.alembic_version set version_num = '9999' where version_num like '0001%'"
-            )
-        )
+        connection.execute(text(OTHER_VERSION))
         with pytest.raises(StorageError, match="not up to date"):
             check_migrated(connection)
