@@ -44,6 +44,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "ml.errors.SettingsError",
                 "ml.errors.ModelError",
                 "ml.errors.StorageForbidden",
+                "ml.errors.RunNotBegun",
                 "ml.errors.ReconciliationError",
             ],
             action=RetryAction.FAIL,
@@ -126,8 +127,9 @@ def audit_review_images() -> None:
         get_current_context()["shard_name"] = name
         return steps.judge(shard)
 
-    # Runs when shards have failed, too: what was judged need not wait for the rest.
-    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+    # Runs when shards have failed, too: what was judged need not wait for the rest. And when there
+    # was nothing to judge: a night without new photos is reconciled and reported like any other.
+    @task(trigger_rule=TriggerRule.ALL_DONE)
     def write_back() -> dict[str, int]:
         """Write verdicts to the commerce rows and open the review tasks."""
         from ml.audit import steps

@@ -15,6 +15,7 @@ ModerationError
 │   ├── ObjectChanged        the object was replaced since it was listed
 │   └── StorageUnavailable   transient: worth a retry
 ├── ShardIncomplete          transient: a shard ended with images still to judge
+├── RunNotBegun              an earlier step of the run did not finish
 ├── ReconciliationError      the accounting identity does not hold
 └── ServiceError             an embedded server or Airflow process did not start or stop
 """
@@ -76,6 +77,10 @@ class StorageUnavailable(StorageError):
 
 class ShardIncomplete(ModerationError):
     """Some images of a shard could not be reached this time; a retry continues with them."""
+
+
+class RunNotBegun(ModerationError):
+    """An earlier step of the run did not finish: look there first."""
 
 
 class ReconciliationError(ModerationError):

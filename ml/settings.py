@@ -112,6 +112,8 @@ def load_settings() -> Settings:
     _refuse_unknown()
     env_file = ROOT / ".env"
     secrets_dir = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    if secrets_dir and not Path(secrets_dir).is_dir():
+        raise SettingsError(f"{PREFIX}SECRETS_DIR={secrets_dir} is no folder: mend or unset it")
     try:
         return Settings(
             _env_file=env_file if env_file.is_file() else None,

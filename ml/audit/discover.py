@@ -77,7 +77,9 @@ def prefixes(template: str, window: Window, *, lookback: timedelta, timezone: st
         yield template
         return
     zone = ZoneInfo(timezone)
-    moment: datetime = (window.start - lookback).astimezone(zone)
+    first: datetime = (window.start - lookback).astimezone(zone)
+    # On the hour, or steps of an hour could stop short of the end's own hour.
+    moment = first.replace(minute=0, second=0, microsecond=0)
     end = window.end.astimezone(zone)
     last = None
     while moment <= end:

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection, func, text
 
 from ml.connections import Connections
-from ml.errors import ReconciliationError
+from ml.errors import ReconciliationError, RunNotBegun
 from ml.settings import Settings
 from ml.storage import audit_runs
 from ml.storage.database import in_transaction
@@ -65,7 +65,7 @@ def reconcile(run_id: str, *, settings: Settings, connections: Connections) -> A
 
     Raises:
         ReconciliationError: it does not balance; the numbers are in the message.
-        StorageError: the run was never begun, or the database failed.
+        RunNotBegun: `preflight` or `discover` did not finish.
     """
     account = in_transaction(connections.engine, lambda c: _settle(c, run_id, settings))
     if not account.balanced:
@@ -95,12 +95,11 @@ def take_account(connection: Connection, run_id: str, settings: Settings) -> Acc
     """Count what became of a run's images.
 
     Raises:
-        StorageError: the run was never begun.
-        ReconciliationError: its objects were never listed.
+        RunNotBegun: it was never begun, or its objects were never listed.
     """
     listed = audit_runs.row_of(connection, run_id)["listed"]
     if listed is None:
-        raise ReconciliationError(f"run {run_id} has no listing: `discover` did not finish")
+        raise RunNotBegun(f"run {run_id} has no listing: its `discover` did not finish")
     found = connection.execute(_ACCOUNT, {"run_id": run_id}).one()
     judged, quarantined, already, undecided = found
     unwritten = WriteBack(run_id, settings.commerce).unwritten(connection)

@@ -70,7 +70,7 @@ def report(run_id: str, *, settings: Settings, connections: Connections) -> dict
     """Compute the report of a reconciled run, store it in its row and return it.
 
     Raises:
-        StorageError: the run was never begun, or the database failed.
+        RunNotBegun: an earlier step did not finish.
     """
     return in_transaction(connections.engine, lambda c: _report(c, run_id, settings))
 

@@ -1,7 +1,7 @@
 """The nightly window: which upload times one audit run answers for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -48,10 +48,9 @@ def resolve_window(
         raise SettingsError("give both window_start and window_end, or neither")
     if data_interval is not None and data_interval[0] < data_interval[1]:
         return Window(*data_interval)
-    ticks = croniter(schedule, run_after.astimezone(ZoneInfo(timezone)))
-    last: datetime = ticks.get_current(datetime)
-    if not croniter.match(schedule, last):
-        last = ticks.get_prev(datetime)
+    # A hair later: `get_prev` leaves out the moment itself, and a run on the tick is complete.
+    after = run_after.astimezone(ZoneInfo(timezone)) + timedelta(microseconds=1)
+    last: datetime = croniter(schedule, after).get_prev(datetime)
     return Window(croniter(schedule, last).get_prev(datetime), last)
 
 

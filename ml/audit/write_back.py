@@ -24,7 +24,7 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
         Commerce rows changed and review tasks opened by this attempt.
 
     Raises:
-        StorageError: the run was never begun, or the database failed.
+        RunNotBegun: an earlier step did not finish.
     """
     engine = connections.engine
     in_transaction(engine, lambda c: audit_runs.row_of(c, run_id))

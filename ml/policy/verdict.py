@@ -7,6 +7,8 @@ from enum import StrEnum
 from ml.errors import PolicyError
 from ml.policy.policy import Action, Policy
 
+LIKELIER = 0.5  # from here on, violation is the likelier of the two sides
+
 
 class Decision(StrEnum):
     """What happens to a photo, mildest first."""
@@ -55,9 +57,10 @@ def decide(scores: Mapping[str, float], *, pass_confidence: float, policy: Polic
     blocked = _blocking(scores, policy)
     if blocked:
         return Verdict(Decision.BLOCK, tuple(f"block:{name}" for name in blocked), violation)
-    if 1.0 - violation >= pass_confidence:
+    likelier = violation >= LIKELIER
+    if 1.0 - violation >= pass_confidence and not likelier:
         return Verdict(Decision.PASS, ("confident_normal",), violation)
-    if violation >= 0.5:  # noqa: PLR2004 - the likelier of the two sides
+    if likelier:
         likeliest = max(sorted(policy.violations), key=scores.__getitem__)
         return Verdict(Decision.REVIEW, (f"violation:{likeliest}",), violation)
     return Verdict(Decision.REVIEW, ("low_confidence",), violation)

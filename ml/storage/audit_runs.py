@@ -6,7 +6,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.audit.window import Window
-from ml.errors import StorageError
+from ml.errors import RunNotBegun, StorageError
 from ml.policy.policy import Policy
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
@@ -63,7 +63,7 @@ def load(connection: Connection, run_id: str) -> AuditRun:
     """The run as `preflight` fixed it.
 
     Raises:
-        StorageError: there is no such run.
+        RunNotBegun: there is no such run.
     """
     row = row_of(connection, run_id)
     return AuditRun(
@@ -79,12 +79,12 @@ def row_of(connection: Connection, run_id: str, *, lock: bool = False) -> RowMap
     """The whole row of a run; locked until the transaction's end if asked.
 
     Raises:
-        StorageError: there is no such run.
+        RunNotBegun: there is no such run.
     """
     query = select(audit_run).where(audit_run.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
-        raise StorageError(f"no audit run {run_id!r}; did its preflight finish?")
+        raise RunNotBegun(f"no audit run {run_id!r}: its `preflight` did not finish")
     return row
 
 

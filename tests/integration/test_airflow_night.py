@@ -4,11 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ml.audit.window import Window
 from ml.embedded import services as embedded
 from ml.settings import Settings
 from stack import processes
@@ -47,8 +49,8 @@ def _upload(shop: Shop) -> None:
         shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
 
 
-def _trigger(client: Client, shop: Shop, run_id: str) -> None:
-    window = shop.window
+def _trigger(client: Client, shop: Shop, run_id: str, other: Window | None = None) -> None:
+    window = other or shop.window
     client.unpause(DAG_ID)
     given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
     client.trigger(DAG_ID, run_id, given)
@@ -113,6 +115,9 @@ def test_a_killed_judge_task_is_retried_and_the_night_ends_as_if_unbroken(
         note = str(client.run(DAG_ID, "killed")["note"])
         _trigger(client, shop, "again")
         assert _wait(client, "again") == "success"
+        nothing = Window(shop.window.start - timedelta(days=30), shop.window.start)
+        _trigger(client, shop, "nothing", nothing)
+        assert _wait(client, "nothing") == "success"
     tries = [t["try_number"] for t in tasks if t["task_id"] == "judge"]
     assert len(tries) == 2
     assert max(tries) > 1
@@ -124,3 +129,6 @@ def test_a_killed_judge_task_is_retried_and_the_night_ends_as_if_unbroken(
     assert "**1,500 photos" in note
     again = "select judged, already_judged from moderation.audit_run where run_id = 'again'"
     assert shop.rows(again) == [(0, 1470)]
+    # A night without photos has no shard, and is reconciled and reported all the same.
+    empty = "select listed, state, report is not null from moderation.audit_run where run_id = :r"
+    assert shop.rows(empty, r="nothing") == [(0, "reconciled", True)]
