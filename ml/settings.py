@@ -80,7 +80,7 @@ class Settings(BaseSettings):
 
     # The machine.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    batch_images: int = Field(64, ge=1, le=4096)
+    batch_images: int = Field(32, ge=1, le=4096)
     fetch_threads: int = Field(16, ge=1, le=256)
     decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
 

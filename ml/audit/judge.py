@@ -30,7 +30,7 @@ from ml.storage.verdicts import write_verdicts
 
 log = structlog.get_logger()
 
-COMMIT_BATCHES = 4  # forward batches a commit: with 64 images each, a kill repeats at most some 500
+COMMIT_BATCHES = 4  # forward batches a commit: of 32 images each, a kill repeats at most some 400
 WRITES_AHEAD = 2
 
 
