@@ -27,11 +27,11 @@ from ml.storage import audit_runs
 from ml.storage.database import in_transaction
 from ml.training.preset import load_preset
 
-TARGET = 3.0  # times the article's loop, the least that is asked of the judge
+TARGET = 3.0  # times the article's loop, the least that is asked of the judge as shipped
 FLAT = 1.10  # more growth than this is not flat: the allocator alone moves it by a few per cent
 DISTINCT_SMALL = 300
 IDLE = 0.25  # of the cores busy before the start; more, and the ratio says little
-JUDGE_ARTICLE = f"judge, article {ARTICLE.crop}"
+SHIPPED = "fast"  # the preset of `make demo` and of the command line
 
 console = Console()
 
@@ -74,7 +74,7 @@ def _throughput(shop: BenchShop, photos: int, rounds: int) -> list[Measured]:
     """Every side once a round, so that other work on the machine meets all of them."""
     prefix = "throughput/"
     keys = shop.upload(prefix, pictures.phone_mixture(photos), photos)
-    fast = load_preset("fast").preprocessing
+    shipped = load_preset(SHIPPED).preprocessing
     threads = sorted({1, torch.get_num_threads()})
     measured = []
     for number in range(rounds):
@@ -82,9 +82,9 @@ def _throughput(shop: BenchShop, photos: int, rounds: int) -> list[Measured]:
         for count in threads:
             shop.reset_statuses()
             measured.append(run_article_loop(shop, keys, article, threads=count))
-        measured.append(_judge_night(shop, prefix, JUDGE_ARTICLE, number))
-        shop.champion(fast, seed=number)
-        measured.append(_judge_night(shop, prefix, f"judge, fast {fast.crop}", number))
+        measured.append(_judge_night(shop, prefix, f"judge, article {ARTICLE.crop}", number))
+        shop.champion(shipped, seed=number)
+        measured.append(_judge_night(shop, prefix, f"judge, {SHIPPED} {shipped.crop}", number))
     return measured
 
 
@@ -159,9 +159,11 @@ def _print_throughput(rounds: list[Measured]) -> None:
         "that round, summed over threads, which overlap. Random weights.",
         highlight=False,
     )
-    reached = best[JUDGE_ARTICLE].images_per_second / article
-    word = "reached" if reached >= TARGET else "[red]missed[/red]"
-    console.print(f"at least {TARGET:.0f} times, on the article's input: {word} ({reached:.2f})")
+    for name, m in best.items():
+        if name.startswith("judge"):
+            times = m.images_per_second / article
+            word = "reached" if times >= TARGET else "[red]missed[/red]"
+            console.print(f"{name}: {times:.2f} times the article's loop ({TARGET:.0f}: {word})")
 
 
 def _print_memory(memories: list[Memory]) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
+from ml.inference.device import fast_type
 from ml.training.preset import AdamW, Loss, OneCycle, Preset, Sgd
 
 
@@ -68,10 +69,7 @@ def build_loss(recipe: Loss, targets: torch.Tensor, classes: int) -> nn.CrossEnt
 
 
 def uses_bf16(preset: Preset, device: torch.device) -> bool:
-    """Whether the preset asks for bf16 and the hardware computes in it, not merely emulates it."""
+    """Whether the preset asks for bf16 and the hardware is the faster for it."""
     if preset.precision != "bf16":
         return False
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return fast_type(device) is torch.bfloat16
