@@ -6,8 +6,12 @@ ModerationError
 ├── ModelError               a model version cannot be used
 │   ├── ModelHashMismatch    bytes are not those that the version names
 │   ├── NoChampion           no version has been promoted yet
+│   ├── ChampionChanged      another promotion came first
 │   └── StartWeightsError    the named start weights cannot be loaded
 ├── TrainingError            the training data or run is unusable
+├── LabelsRefused            a file of labels has lines that cannot be taken; lists them
+├── TooFewLabels             a month without enough new labels: nothing to learn from
+├── ReplayDiffers            a past run, judged again, gives other scores
 ├── ImageRejected            one photo cannot be judged: a quarantine row, never a crash
 ├── StorageError
 │   ├── StorageForbidden     credentials or rights are missing (never reported as absent)
@@ -47,12 +51,28 @@ class NoChampion(ModelError):
     """No model version has been promoted yet."""
 
 
+class ChampionChanged(ModelError):
+    """Another promotion came first: what was compared with is no longer the champion."""
+
+
 class StartWeightsError(ModelError):
     """The start weights named in settings cannot be loaded."""
 
 
 class TrainingError(ModerationError):
     """The training data or the training run is unusable."""
+
+
+class LabelsRefused(ModerationError):
+    """A file of labels has lines that cannot be taken; the message lists them."""
+
+
+class TooFewLabels(ModerationError):
+    """Not enough new labels since the last snapshot: there is nothing to learn from."""
+
+
+class ReplayDiffers(ModerationError):
+    """A past run, judged again on the same libraries and device kind, gives other scores."""
 
 
 class StorageError(ModerationError):

@@ -20,8 +20,8 @@ class _Strict(BaseModel):
 class StartWeights(_Strict):
     """What training started from."""
 
-    kind: Literal["imagenet", "file", "scratch"]
-    detail: str  # the official name, the file's SHA-256, or why there was nothing better
+    kind: Literal["imagenet", "file", "scratch", "champion"]
+    detail: str  # the official name, a file's SHA-256, a model hash, or why there is nothing better
 
 
 class Calibration(_Strict):
@@ -31,18 +31,36 @@ class Calibration(_Strict):
     fitted_on: int = Field(ge=0)  # images of the held-out part
 
 
+class LeakEvidence(_Strict):
+    """Why a solved cut-off may be trusted: held-out labels, and the bound they support.
+
+    `upper_bound` is the upper confidence bound of the leak rate at the cut-off; `photos`, `passed`
+    and `leaked` are held-out labels (weighted, where the labels were sampled).
+    """
+
+    target_rate: float = Field(gt=0.0, lt=1.0)
+    confidence: float = Field(gt=0.5, lt=1.0)
+    photos: int = Field(ge=0)
+    passed: float = Field(ge=0.0)
+    leaked: float = Field(ge=0.0)
+    upper_bound: float = Field(ge=0.0, le=1.0)
+    review_rate: float = Field(ge=0.0, le=1.0)
+
+
 class CutOffs(_Strict):
-    """Cut-offs of this version; `source` says whether they were solved or taken over."""
+    """Cut-offs of this version; `source` says whether they were solved or taken over, and why."""
 
     pass_confidence: float = Field(ge=0.5, le=1.0)
     source: str
+    evidence: LeakEvidence | None = None
 
 
 class ModelCard(_Strict):
     """The card of one model version.
 
     `classes` are in the order of the logits. `data_hash` is the SHA-256 over the sorted (content
-    hash, class) pairs of the training folder. `metrics` are those of the validation part.
+    hash, class) pairs of the training photos; `snapshot_hash` names the label snapshot they came
+    from, where they did not come from a folder. `metrics` are those of the validation part.
     """
 
     format_version: Literal[1] = 1
@@ -60,10 +78,19 @@ class ModelCard(_Strict):
     metrics: dict[str, Any]
     libraries: dict[str, str]
     seed: int
+    snapshot_hash: Sha256 | None = None
 
     def to_json(self) -> str:
-        """The one text form of the card, whose bytes are hashed."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False)
+        """The one text form of the card, whose bytes are hashed.
+
+        Fields that came later are left out where they are empty: older cards keep their hash.
+        """
+        content = self.model_dump(mode="json")
+        if self.snapshot_hash is None:
+            del content["snapshot_hash"]
+        if self.cut_offs.evidence is None:
+            del content["cut_offs"]["evidence"]
+        return json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
 
     @property
     def model_hash(self) -> str:

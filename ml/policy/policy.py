@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml.errors import PolicyError
+from ml.policy.retraining import Retraining
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Yuan = Annotated[float, Field(ge=0.0, le=1e6)]
@@ -71,6 +72,7 @@ class Policy(_Strict):
     classes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], PolicyClass]
     pass_confidence: Annotated[float, Field(ge=0.5, le=1.0)]
     prices: Prices
+    retraining: Retraining = Retraining()
 
     @field_validator("classes")
     @classmethod
@@ -79,6 +81,13 @@ class Policy(_Strict):
             raise ValueError("name at least one class that is a violation and one that is not")
         return classes
 
+    @model_validator(mode="after")
+    def _gates_name_classes(self) -> "Policy":
+        unknown = sorted(set(self.retraining.gates.recall_floor) - set(self.classes))
+        if unknown:
+            raise ValueError(f"retraining.gates.recall_floor names no class: {', '.join(unknown)}")
+        return self
+
     @property
     def violations(self) -> frozenset[str]:
         """Names of the classes that are violations."""
@@ -86,7 +95,7 @@ class Policy(_Strict):
 
     @property
     def version(self) -> str:
-        """SHA-256 (hex) of all that a verdict depends on; prices and titles are left out."""
+        """SHA-256 (hex) of all that a verdict depends on: no prices, titles or retraining."""
         decisive: dict[str, Any] = {
             "pass_confidence": self.pass_confidence,
             "classes": {

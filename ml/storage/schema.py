@@ -61,6 +61,13 @@ model_version = Table(
     Column("weights_sha256", Text, nullable=False),
     Column("card", JSONB, nullable=False),
     _time("registered_at"),
+    # What `retrain_model` found; null for a version trained by hand.
+    Column("snapshot_hash", Text, ForeignKey("moderation.label_snapshot.snapshot_hash")),
+    Column("compared_with", Text, ForeignKey("moderation.model_version.model_hash")),
+    Column("evaluation", JSONB),
+    Column("gates", JSONB),
+    Column("gate_decision", Text),
+    CheckConstraint("gate_decision in ('promote', 'hold')", name="model_version_gate_decision"),
 )
 
 champion = Table(
@@ -79,6 +86,8 @@ promotion = Table(
     Column("promoted_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     _time("promoted_at"),
+    Column("kind", Text, nullable=False, server_default="promote"),
+    CheckConstraint("kind in ('promote', 'rollback')", name="promotion_kind"),
 )
 
 audit_run = Table(
@@ -99,6 +108,7 @@ audit_run = Table(
     Column("report", JSONB),
     _time("started_at"),
     _time("reconciled_at", filled=False),
+    Column("shadow_hash", Text, ForeignKey("moderation.model_version.model_hash")),
     CheckConstraint("window_start < window_end", name="audit_run_window"),
     CheckConstraint("state in ('running', 'reconciled', 'failed')", name="audit_run_state"),
 )
@@ -172,6 +182,149 @@ review_task = Table(
     Column("run_id", Text, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
     _time("created_at"),
-    UniqueConstraint("object_key", "etag", name="review_task_object"),
+    Column("kind", Text, nullable=False, server_default="verdict"),
+    UniqueConstraint("object_key", "etag", "kind", name="review_task_object"),
+    CheckConstraint("kind in ('verdict', 'second_review')", name="review_task_kind"),
     CheckConstraint("state in ('open', 'claimed', 'decided')", name="review_task_state"),
+)
+
+human_label = Table(
+    "human_label",
+    metadata,
+    Column("label_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("content_sha256", Text, nullable=False),
+    Column("label", Text, nullable=False),  # a class of the policy
+    Column("category", Text),  # finer than the class, where the person said so
+    Column("reviewer", Text, nullable=False),
+    _time("decided_at"),
+    Column("route", Text, nullable=False),  # how the image came before a person
+    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route seen
+    Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id")),
+    Column("note", Text, nullable=False, server_default=""),
+    UniqueConstraint("content_sha256", "reviewer", "decided_at", "label", name="human_label_once"),
+    CheckConstraint(
+        "route in ('uncertain', 'violation', 'random_audit', 'second_review', 'import')",
+        name="human_label_route",
+    ),
+    CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="human_label_sampling_rate"),
+    Index("human_label_content", "content_sha256", "decided_at"),
+)
+
+labelled_photo = Table(
+    "labelled_photo",  # bytes that people judged, kept in the model bucket under labelled/<sha256>
+    metadata,
+    Column("content_sha256", Text, primary_key=True),
+    _key(),
+    Column("review_id", Text),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("pdq", Text, nullable=False),
+    Column("pdq_quality", SmallInteger, nullable=False),
+    _time("stored_at"),
+)
+
+known_bad = Table(
+    "known_bad",  # photos that no promoted version may ever pass
+    metadata,
+    Column(
+        "content_sha256",
+        Text,
+        ForeignKey("moderation.labelled_photo.content_sha256"),
+        primary_key=True,
+    ),
+    Column("added_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("added_at"),
+)
+
+golden_set = Table(
+    "golden_set",  # its photos are listed in the model bucket under golden/<hash>.json
+    metadata,
+    Column("golden_hash", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("parent_hash", Text, ForeignKey("moderation.golden_set.golden_hash")),
+    Column("photos", Integer, nullable=False),
+    Column("added", Integer, nullable=False),
+    _time("created_at"),
+    UniqueConstraint("name", name="golden_set_name"),
+)
+
+label_snapshot = Table(
+    "label_snapshot",  # its manifest is in the model bucket under snapshots/<hash>.json
+    metadata,
+    Column("snapshot_hash", Text, primary_key=True),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), nullable=False),
+    Column("photos", Integer, nullable=False),
+    Column("new_photos", Integer, nullable=False),
+    _time("created_at"),
+)
+
+label_doubt = Table(
+    "label_doubt",  # labels that the photos themselves speak against
+    metadata,
+    Column(
+        "snapshot_hash",
+        Text,
+        ForeignKey("moderation.label_snapshot.snapshot_hash"),
+        primary_key=True,
+    ),
+    Column("content_sha256", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("likely_label", Text, nullable=False),
+    Column("label_quality", Float, nullable=False),  # 0..1, lower is more suspicious
+)
+
+retrain_run = Table(
+    "retrain_run",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("policy_version", Text, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("champion_hash", Text, ForeignKey("moderation.model_version.model_hash")),
+    Column("snapshot_hash", Text, ForeignKey("moderation.label_snapshot.snapshot_hash")),
+    Column("candidate_hash", Text, ForeignKey("moderation.model_version.model_hash")),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("reason", Text, nullable=False, server_default=""),
+    _time("started_at"),
+    _time("finished_at", filled=False),
+    CheckConstraint(
+        "state in ('running', 'skipped', 'held', 'rejected', 'promoted')", name="retrain_run_state"
+    ),
+)
+
+training_epoch = Table(
+    "training_epoch",
+    metadata,
+    Column("run_id", Text, ForeignKey("moderation.retrain_run.run_id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("train_loss", Float, nullable=False),
+    Column("train_accuracy", Float, nullable=False),
+    Column("validation_loss", Float, nullable=False),
+    Column("validation_accuracy", Float, nullable=False),
+    Column("learning_rate", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+shadow = Table(
+    "shadow",  # the candidate that the next night judges with, too, without effect
+    metadata,
+    Column("one_row", Boolean, CheckConstraint("one_row"), primary_key=True, server_default="true"),
+    Column("model_hash", Text, ForeignKey("moderation.model_version.model_hash"), nullable=False),
+    _time("requested_at"),
+)
+
+shadow_verdict = Table(
+    "shadow_verdict",  # of the run's shadow_hash; never applied
+    metadata,
+    Column("run_id", Text, ForeignKey("moderation.audit_run.run_id"), primary_key=True),
+    Column("content_sha256", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("scores", JSONB, nullable=False),
+    Column("violation_score", Float, nullable=False),
+    CheckConstraint("decision in ('pass', 'review', 'block')", name="shadow_verdict_decision"),
 )

@@ -1,0 +1,1 @@
+"""Human labels: taking them in, keeping their photos, telling what is true."""

@@ -1,0 +1,1 @@
+"""The monthly loop: freeze, check, train, calibrate, evaluate, gate, promote, roll back."""
