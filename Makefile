@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 DATASET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down check test bench lock
+.PHONY: help setup demo month up down check test bench lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-setup: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
+setmonth: $(VENV)/.ready ## One month from nothing: labels, retraining, promotion, rollback; DATASET=folder as above
+	$(BIN)/python -m stack month $(if $(DATASET),--dataset "$(DATASET)")
+
+up: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
 
 $(VENV)/.ready: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +23,9 @@ $(VENV)/.ready: requirements-dev.txt
 
 demo: $(VENV)/.ready ## One night from nothing to the printed result; DATASET=folder uses real labelled photos
 	$(BIN)/python -m stack demo $(if $(DATASET),--dataset "$(DATASET)")
+
+month: $(VENV)/.ready ## One month from nothing: labels, retraining, promotion, rollback; DATASET=folder as above
+	$(BIN)/python -m stack month $(if $(DATASET),--dataset "$(DATASET)")
 
 up: $(VENV)/.ready ## Keep servers and Airflow running, with the UI
 	$(BIN)/python -m stack up

@@ -12,9 +12,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from ml.settings import load_settings
+from moderation_airflow.task_defaults import task_defaults
 
 DOC = """
 ### Nightly audit of review photos · 晚间评论配图审核
@@ -36,23 +36,6 @@ neither for the last complete night. **Missed nights:** within the look-back (7 
 next run picks them up by itself; older ones by a backfill. More: `docs/runbook.md`.
 """
 
-# A wrong setting, policy or model does not get better by waiting; the rest may.
-RETRY_POLICY = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[
-                "ml.errors.SettingsError",
-                "ml.errors.ModelError",
-                "ml.errors.StorageForbidden",
-                "ml.errors.RunNotBegun",
-                "ml.errors.ReconciliationError",
-            ],
-            action=RetryAction.FAIL,
-            reason="needs a person: the message names the remedy",
-        )
-    ]
-)
-
 SETTINGS = load_settings()
 
 
@@ -63,16 +46,7 @@ SETTINGS = load_settings()
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
-    default_args={
-        "owner": "moderation",
-        # Three more tries over some ten minutes: a restart of database or bucket is over by then.
-        "retries": 3,
-        "retry_delay": timedelta(seconds=SETTINGS.retry_seconds),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(minutes=30),
-    },
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds),
     params={
         "window_start": Param(
             None, type=["null", "string"], format="date-time", description="uploads from here on"
@@ -146,10 +120,9 @@ def audit_review_images() -> None:
     @task
     def report() -> dict[str, Any]:
         """Store the night's numbers and put them on the run as a note."""
-        from moderation_airflow.run_note import write_note
-
         from ml.audit import steps
         from ml.audit.note import markdown
+        from moderation_airflow.run_note import write_note
 
         run = get_current_context()["dag_run"]
         summary = steps.report(run.run_id)

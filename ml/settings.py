@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     judge_pool: str = "gpu"
     retry_seconds: int = Field(60, ge=1, le=3600)  # before a task's first retry; then doubling
 
+    # The month.
+    retrain_schedule: str = "0 4 1 * *"
+    retrain_preset: str = "monthly"
+
     # The machine.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_images: int = Field(32, ge=1, le=4096)

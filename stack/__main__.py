@@ -13,6 +13,7 @@ from ml.settings import load_settings
 from stack import processes
 from stack.demo import run_demo
 from stack.machine import Machine
+from stack.month import run_month
 
 app = typer.Typer(help="The whole system on one machine.", pretty_exceptions_enable=False)
 console = Console()
@@ -27,6 +28,22 @@ def demo(
 ) -> None:
     """Run one night from nothing and print its result."""
     run_demo(load_settings(), dataset=dataset, photos=photos, console=console)
+
+
+@app.command()
+def month(
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder of labelled photos instead of the sample catalogue.")
+    ] = None,
+    photos: Annotated[int, typer.Option(help="Photos of the sample catalogue.", min=300)] = 1500,
+    new: Annotated[str, typer.Option(help="Violation new to the first model.")] = "weapon",
+    preset: Annotated[str, typer.Option(help="Training preset of the month.")] = "monthly",
+) -> None:
+    """Run a month from nothing: night, labels, retraining, promotion, next night, rollback."""
+    run_month(
+        load_settings(), dataset=dataset, photos=photos, new_category=new, preset=preset,
+        console=console,
+    )  # fmt: skip
 
 
 @app.command()

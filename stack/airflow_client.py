@@ -60,3 +60,15 @@ class Client:
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         found: list[Any] = self.get(path, limit=300)["task_instances"]
         return found
+
+    def approve(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Answer an approval with yes if it is being asked; whether it was."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+        asked = self.get(f"{path}/hitlDetails", response_received="false")["hitl_details"]
+        if not any(each["task_instance"]["task_id"] == task_id for each in asked):
+            return False
+        answer = {"chosen_options": ["Approve"], "params_input": {}}
+        self._http.patch(
+            f"{path}/taskInstances/{task_id}/-1/hitlDetails", json=answer
+        ).raise_for_status()
+        return True

@@ -2,27 +2,23 @@
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 
 from ml.audit.window import Window
 from ml.errors import ReconciliationError, ServiceError
 from ml.settings import ROOT, Settings
 from stack import demo_photos
-from stack.airflow_client import Client
 from stack.demo_photos import DemoPhotos, Upload
 from stack.demo_result import Night, print_result, read_night
 from stack.demo_sheet import verdict_sheet
+from stack.follow import follow
 from stack.machine import Machine
 
 DAG_ID = "audit_review_images"
-NIGHT_SECONDS = 600.0
-FAILED = ("failed", "upstream_failed")
 
 
 def run_demo(settings: Settings, *, dataset: Path | None, photos: int, console: Console) -> None:
@@ -45,9 +41,9 @@ def run_demo(settings: Settings, *, dataset: Path | None, photos: int, console: 
         machine.prepare()
     try:
         console.rule("3 · first model")
-        _train(machine, source.training)
+        train_first(machine, source.training)
         console.rule("4 · the night")
-        _upload(machine, source.tonight)
+        upload_all(machine, source.tonight)
         window = Window(began - timedelta(minutes=1), datetime.now(UTC) + timedelta(seconds=1))
         first = _nights(machine, window, name, len(source.tonight), console)
         console.rule("result")
@@ -67,7 +63,8 @@ def _photos(settings: Settings, dataset: Path | None, photos: int) -> DemoPhotos
     return demo_photos.from_folder(folder, dataset, settings)
 
 
-def _train(machine: Machine, folder: Path) -> None:
+def train_first(machine: Machine, folder: Path) -> None:
+    """Train and promote the first model, as a user would on the command line."""
     command = [sys.executable, "-m", "ml", "train", "--data", str(folder)]
     environment = machine.airflow.environment()
     done = subprocess.run(
@@ -83,7 +80,8 @@ _ADD_ROW = text(
 )
 
 
-def _upload(machine: Machine, tonight: list[Upload]) -> None:
+def upload_all(machine: Machine, tonight: list[Upload]) -> None:
+    """Put photos into the shop's bucket, with their commerce rows."""
     prefix = machine.settings.photo_prefix
     for upload in tonight:
         machine.connections.photos.put(f"{prefix}{upload.name}", upload.path.read_bytes())
@@ -101,9 +99,9 @@ def _nights(machine: Machine, window: Window, name: str, photos: int, console: C
         machine.airflow.prepare()
         machine.airflow.start()
     first_id, second_id = f"demo-{name}", f"demo-{name}-again"
-    _run(machine, window, first_id, photos, console)
+    run_night(machine, window, first_id, photos, console)
     first = read_night(machine.connections, first_id, machine.settings)
-    _run(machine, window, second_id, photos, console)
+    run_night(machine, window, second_id, photos, console)
     second = read_night(machine.connections, second_id, machine.settings)
     _compare(first, second)
     console.print("the same night again changed nothing; the account balances both times")
@@ -117,32 +115,18 @@ def _compare(first: Night, second: Night) -> None:
         raise ReconciliationError("the second run of the same night judged photos again")
 
 
-def _run(machine: Machine, window: Window, run_id: str, photos: int, console: Console) -> None:
+def run_night(machine: Machine, window: Window, run_id: str, photos: int, console: Console) -> None:
+    """Run the nightly DAG over a window, with a bar of the photos done."""
     given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
     with machine.airflow.client() as client:
-        client.unpause(DAG_ID)
-        client.trigger(DAG_ID, run_id, given)
-        _follow(client, machine, run_id, photos, console)
+        follow(
+            client, machine, DAG_ID, run_id, given,
+            total=photos, settled=lambda: settled_photos(machine, run_id), console=console,
+        )  # fmt: skip
 
 
-def _follow(client: Client, machine: Machine, run_id: str, photos: int, console: Console) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        bar = progress.add_task(f"{DAG_ID} {run_id}", total=photos)
-        deadline = time.monotonic() + NIGHT_SECONDS
-        while (state := client.run(DAG_ID, run_id)["state"]) not in ("success", "failed"):
-            if time.monotonic() > deadline:
-                raise ServiceError(f"the night did not end in {NIGHT_SECONDS:.0f} s")
-            progress.update(bar, completed=_settled(machine, run_id))
-            time.sleep(0.5)
-        progress.update(bar, completed=_settled(machine, run_id))
-    if state == "failed":
-        red = [t["task_id"] for t in client.tasks(DAG_ID, run_id) if t["state"] in FAILED]
-        logs = machine.settings.data_dir / "airflow" / "logs"
-        raise ServiceError(f"the run failed in {', '.join(red)}; see {logs}")
-
-
-def _settled(machine: Machine, run_id: str) -> int:
+def settled_photos(machine: Machine, run_id: str) -> int:
+    """Photos of a night that are judged, quarantined or were judged already."""
     query = text(
         "select count(*) from moderation.audit_image where run_id = :r and outcome is not null"
     )

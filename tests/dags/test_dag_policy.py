@@ -2,7 +2,7 @@
 
 from typing import Any
 
-DAG_IDS = {"audit_review_images"}
+DAG_IDS = {"audit_review_images", "retrain_model", "rollback_model"}
 
 
 def test_the_dags_are_these_and_no_others(bag: dict[str, Any]) -> None:

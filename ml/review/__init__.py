@@ -1,0 +1,1 @@
+"""People's decisions on images that the model may not decide."""

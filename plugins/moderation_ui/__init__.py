@@ -1,0 +1,1 @@
+"""The pages that the moderation plugin mounts in Airflow's UI."""
