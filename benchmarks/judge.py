@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -48,6 +50,7 @@ def main(
 ) -> None:
     """Measure throughput and memory on servers of their own, and print both."""
     sizes = [int(size) for size in memory.split(",") if size]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end, too
     structlog.configure(processors=[_drop])  # the bars say what goes on
     load = os.getloadavg()[0]
     with bench_shop() as shop:

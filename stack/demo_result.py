@@ -10,6 +10,7 @@ from sqlalchemy import text
 from ml.audit.reconcile import take_account
 from ml.connections import Connections
 from ml.errors import ReconciliationError
+from ml.policy.verdict import LIKELIER
 from ml.settings import Settings
 from ml.storage.audit_runs import row_of
 from stack.demo_photos import Upload
@@ -120,7 +121,7 @@ def print_result(night: Night, tonight: list[Upload], console: Console) -> None:
         ("speed 速度", f"{rate} img/s on {report['device']}"),
         ("saved 节省", f"¥{yuan['saved']} of ¥{yuan['manual_only']} manual"),
         ("accuracy 准确率", f"{_percent(quality.accuracy)} of {quality.judged} judged"),
-        ("violations recognised 识别率", f"{_percent(quality.recall)} at score 0.5"),
+        ("violations recognised 识别率", f"{_percent(quality.recall)} at score {LIKELIER}"),
         ("violations caught 拦住率", f"{_percent(quality.caught)} ({quality.leaked} leaked)"),
         ("caught by category 分类", _caught(night, tonight)),
     ):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from ml.policy.verdict import LIKELIER
 from stack.demo_photos import Upload
 from stack.demo_result import Night, PhotoState
 
@@ -59,10 +60,10 @@ def print_side_by_side(
 def _score_line(night: Night, unseen: list[Upload]) -> str:
     judged = [u for u in unseen if night.state[u.name].violation_score is not None]
     right = sum(
-        ((night.state[u.name].violation_score or 0.0) >= 0.5) == (u.label != "normal")  # noqa: PLR2004 - the likelier side
+        ((night.state[u.name].violation_score or 0.0) >= LIKELIER) == (u.label != "normal")
         for u in judged
     )
-    return f"accuracy at score 0.5: {right / len(judged):.1%} of {len(judged)}"
+    return f"accuracy at score {LIKELIER}: {right / len(judged):.1%} of {len(judged)}"
 
 
 def _share(side: Side) -> str:
