@@ -80,7 +80,7 @@ def measure(night: Night, tonight: list[Upload]) -> Quality:
         for upload in tonight
         if night.state[upload.name].violation_score is not None
     ]
-    called = [(truth, (s.violation_score or 0.0) >= 0.5, s.decision) for truth, s in pairs]  # noqa: PLR2004 - the likelier side
+    called = [(truth, (s.violation_score or 0.0) >= LIKELIER, s.decision) for truth, s in pairs]
     violating = [(guess, decision) for truth, guess, decision in called if truth]
     leaked = sum(decision == "pass" for _, decision in violating)
     return Quality(

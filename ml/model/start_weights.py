@@ -1,8 +1,8 @@
-"""What training starts from: official ImageNet weights, a given file, or nothing, said aloud."""
+"""What training starts from: official weights, a file, the champion, or nothing, said aloud."""
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from ml.errors import StartWeightsError
 from ml.model.card import StartWeights
-from ml.model.checkpoint import file_sha256
+from ml.model.checkpoint import Checkpoint, file_sha256
 from ml.model.resnet18 import build
 
 log = structlog.get_logger()
@@ -76,6 +76,30 @@ def load_start_weights(
     path = Path(setting)
     _load(network, _read(path), source=str(path))
     return network, StartWeights(kind="file", detail=file_sha256(path))
+
+
+def load_champion(champion: Checkpoint, classes: Sequence[str]) -> tuple[nn.Module, StartWeights]:
+    """Build the network that a warm start trains on: the champion, with a head for `classes`.
+
+    Rows of the head follow their class by name, whatever its place. A class that the champion does
+    not know has a row drawn from torch's global generator; one that is gone leaves no trace.
+
+    Raises:
+        StartWeightsError: the champion's weights are no ResNet18.
+    """
+    card = champion.card
+    network = build(len(classes))
+    state = {n: t for n, t in champion.state.items() if n not in _HEAD}
+    for name in _HEAD:
+        rows = network.get_parameter(name).detach().clone()
+        for row, class_name in enumerate(classes):
+            if class_name in card.classes:
+                rows[row] = champion.state[name][card.classes.index(class_name)]
+        state[name] = rows
+    _load(network, state, source=f"champion {card.model_hash}")
+    unknown = sorted(set(classes) - set(card.classes))
+    log.info("warm start from the champion", model_hash=card.model_hash, new_classes=unknown)
+    return network, StartWeights(kind="champion", detail=card.model_hash)
 
 
 def _from_official(network: nn.Module, official: OfficialFile, *, required: bool) -> StartWeights:

@@ -1,4 +1,4 @@
-"""The labelled photos of a folder, ready to be trained on."""
+"""Labelled photos, of a folder or of a list, ready to be trained on."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -97,6 +97,41 @@ def open_dataset(
         TrainingError: the folder does not fit the policy, or too few photos are usable.
     """
     photos, rejected = list_photos(data, policy)
+    with open_photos(
+        photos,
+        rejected,
+        classes=tuple(policy.classes),
+        spec=spec,
+        limits=limits,
+        scratch=scratch,
+        done=done,
+    ) as dataset:
+        _check_enough(dataset, photos)
+        yield dataset
+
+
+@contextmanager
+def open_photos(
+    photos: Sequence[Photo],
+    rejected: Sequence[Rejected],
+    *,
+    classes: Sequence[str],
+    spec: Preprocessing,
+    limits: DecodeLimits,
+    scratch: Path,
+    done: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Iterator[Dataset]:
+    """Read listed photos; as `open_dataset`, however few there are.
+
+    Args:
+        photos: what to read.
+        rejected: files left out before; they are listed with those that cannot be used.
+        classes: every class that a label may be, with or without photos.
+        spec: as in `open_dataset`, like all that follow.
+        limits: as there.
+        scratch: as there.
+        done: as there.
+    """
     pixels = PixelFile(scratch)
     try:
         scanned, broken = scan(
@@ -104,9 +139,7 @@ def open_dataset(
         )
         clear, doubtful = _without_contradictions(scanned)
         everything = sorted([*rejected, *broken, *doubtful], key=lambda r: r.name)
-        _check_enough(clear, photos, everything)
-        classes = tuple(sorted(policy.classes))
-        yield Dataset(classes, tuple(clear), tuple(everything), spec, pixels)
+        yield Dataset(tuple(sorted(classes)), tuple(clear), tuple(everything), spec, pixels)
     finally:
         pixels.close()
 
@@ -122,13 +155,11 @@ def _without_contradictions(scanned: Sequence[Scanned]) -> tuple[list[Scanned], 
     return clear, left_out
 
 
-def _check_enough(
-    clear: Sequence[Scanned], photos: Sequence[Photo], rejected: Sequence[Rejected]
-) -> None:
-    usable = Counter(s.photo.label for s in clear)
+def _check_enough(dataset: Dataset, photos: Sequence[Photo]) -> None:
+    usable = Counter(dataset.labels)
     for name in sorted({p.label for p in photos}):
         if usable[name] < FEWEST_PHOTOS:
-            why = Counter(r.reason for r in rejected)
+            why = Counter(r.reason for r in dataset.rejected)
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(why.items()))
             raise TrainingError(
                 f"class `{name}` has {usable[name]} usable photos, at least {FEWEST_PHOTOS} are "

@@ -1,5 +1,7 @@
 """Optimiser, schedule, loss and precision, as the preset names them."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
@@ -59,12 +61,32 @@ class Schedule:
         if not self._each_batch:
             self._torch.step()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule stands, in plain values."""
+        return {"torch": self._torch.state_dict(), "left": self._left}
 
-def build_loss(recipe: Loss, targets: torch.Tensor, classes: int) -> nn.CrossEntropyLoss:
-    """Cross-entropy over the training photos' classes, `targets` (N,)."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand there again."""
+        self._torch.load_state_dict(state["torch"])
+        self._left = state["left"]
+
+
+def build_loss(
+    recipe: Loss, targets: torch.Tensor, classes: int, odds: torch.Tensor | None = None
+) -> nn.CrossEntropyLoss:
+    """Cross-entropy over the training photos' classes.
+
+    Args:
+        recipe: class weights and label smoothing.
+        targets: class index of each training photo, (N,).
+        classes: how many there are.
+        odds: how often each photo is drawn against the others, (N,); None: all alike.
+    """
     weight = None
     if recipe.class_weights == "balanced":
-        weight = len(targets) / (classes * torch.bincount(targets, minlength=classes).float())
+        # Classes are balanced as the network meets them, that is as often as they are drawn.
+        photos = torch.bincount(targets, odds, minlength=classes)
+        weight = (len(targets) if odds is None else odds.sum()) / (classes * photos.float())
     return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing)
 
 

@@ -87,8 +87,22 @@ class OneCycle(_Strict):
     warm_up: float = Field(gt=0.0, lt=1.0)
 
 
+class EarlyStopping(_Strict):
+    """Stop after `patience` epochs without a lower validation loss; the best epoch's weights stay.
+
+    The schedule of the learning rate is that of all `epochs`, however few are run.
+    """
+
+    patience: int = Field(ge=1)
+
+
 class Preset(_Strict):
-    """The recipe; `precision: bf16` is fp32 where the hardware has no bf16 units."""
+    """The recipe; `precision: bf16` is fp32 where the hardware has no bf16 units.
+
+    `start: champion` goes on from the champion's weights; without a champion, and with
+    `start_weights`, training starts from what MODERATION_START_WEIGHTS names. Without
+    `early_stopping` every epoch is run and the last one's weights are kept.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     preprocessing: Preprocessing
@@ -100,6 +114,8 @@ class Preset(_Strict):
     epochs: int = Field(ge=1, le=1000)
     validation_share: float = Field(ge=0.05, le=0.5)
     precision: Literal["fp32", "bf16"]
+    start: Literal["start_weights", "champion"] = "start_weights"
+    early_stopping: EarlyStopping | None = None
 
     @model_validator(mode="after")
     def _crop_fits(self) -> "Preset":

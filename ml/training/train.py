@@ -2,37 +2,35 @@
 
 import csv
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
 import torch
-from torch import nn
 
 from ml.evaluation.calibration import calibrated, fit_temperature
 from ml.evaluation.metrics import evaluate
 from ml.evaluation.plots import plot_all
 from ml.images.decode import DecodeLimits
-from ml.model.card import Calibration, CutOffs, ModelCard, StartWeights
+from ml.model.card import Calibration, CutOffs, ModelCard
 from ml.model.checkpoint import save_card, save_weights
-from ml.model.start_weights import load_start_weights
+from ml.model.training_photos import write_training_photos
 from ml.policy.policy import Policy
 from ml.training.dataset import Dataset, open_dataset
 from ml.training.folder import Rejected
-from ml.training.loop import Parts, fit, predict
+from ml.training.libraries import library_versions
+from ml.training.loop import Ints, Job, Parts, fit, predict
 from ml.training.preset import Preset
 from ml.training.progress import EpochResult, Listener, PlainLines
 from ml.training.split import split
+from ml.training.start import start_network
 
 log = structlog.get_logger()
 
 METRICS, PLOTS, REJECTED = "metrics.json", "plots", "rejected.csv"
-_LIBRARIES = ("torch", "torchvision", "pillow", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,9 @@ def train(
 ) -> TrainedVersion:
     """Train, calibrate, measure and write one version.
 
-    Writes `weights.safetensors`, `card.json`, `metrics.json`, `plots/*.png` and `rejected.csv`.
+    Writes `weights.safetensors`, `card.json`, `metrics.json`, `plots/*.png`, `rejected.csv` and
+    `training_photos.json`. A preset that asks for the champion gets the start weights instead: this
+    run knows of no champion.
 
     Args:
         data: an ImageFolder whose folders are the policy's classes.
@@ -85,7 +85,13 @@ def train(
     """
     told = progress or PlainLines()
     out.mkdir(parents=True, exist_ok=True)
-    network, origin = _start(start_weights, len(policy.classes), seed)
+    network, origin = start_network(
+        preset,
+        classes=sorted(policy.classes),
+        seed=seed,
+        start_weights=start_weights,
+        champion=None,
+    )
     target = torch.device(device)
     with open_dataset(
         data,
@@ -97,18 +103,21 @@ def train(
     ) as dataset:
         _report_rejected(dataset.rejected, out / REJECTED)
         parts = _split(dataset, preset, seed)
-        history = fit(
-            network, dataset, parts, preset=preset, device=target, seed=seed, listener=told
-        )
+        history = fit(Job(network, dataset, parts, preset, target, seed, told))
         logits = predict(network, dataset, parts.validation, device=target, batch=preset.batch)
         measured = _measure(logits, dataset, parts, policy)
+        write_training_photos(
+            out,
+            train=_contents(dataset, parts.train),
+            validation=_contents(dataset, parts.validation),
+        )
         facts = _facts(dataset, parts, measured, policy)
     card = ModelCard(
         weights_sha256=save_weights(network.state_dict(), out),
         preprocessing=preset.preprocessing,
         start_weights=origin,
         preset=preset.name,
-        libraries={n: version(n) for n in _LIBRARIES} | {"python": platform.python_version()},
+        libraries=library_versions(),
         seed=seed,
         **facts,
     )
@@ -116,10 +125,8 @@ def train(
     return TrainedVersion(out, card)
 
 
-def _start(setting: str, classes: int, seed: int) -> tuple[nn.Module, StartWeights]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return load_start_weights(setting, classes)
+def _contents(dataset: Dataset, indices: Ints) -> list[str]:
+    return [dataset.scanned[i].content_hash for i in indices]
 
 
 def _split(dataset: Dataset, preset: Preset, seed: int) -> Parts:
