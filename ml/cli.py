@@ -5,8 +5,6 @@ Commands import what they need when they run: `--help` must not wait for torch.
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,25 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
-from ml.connections import Connections, open_connections
+from ml.commands import labels
+from ml.commands import models as versions
+from ml.commands.opened import console, opened
 from ml.errors import ModerationError
 from ml.images.decode import decode_limits
 from ml.policy.policy import load_policy
-from ml.settings import Settings, load_settings
+from ml.settings import Settings
 
 app = typer.Typer(
     help="Moderation of review photos: the library's commands.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
-
-
-@contextmanager
-def _opened() -> Iterator[tuple[Settings, Connections]]:
-    settings = load_settings()
-    with closing(open_connections(settings)) as connections:
-        yield settings, connections
+app.add_typer(labels.app, name="labels")
+app.add_typer(versions.app)
 
 
 @app.command()
@@ -46,7 +40,7 @@ def migrate(
     from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION
     from ml.storage.migrate import migrate as run
 
-    with _opened() as (_, connections):
+    with opened() as (_, connections):
         run(connections.engine, MODERATION)
         if commerce_reference:
             run(connections.engine, COMMERCE_REFERENCE)
@@ -71,7 +65,7 @@ def train(
     from ml.training.progress import listener
     from ml.training.train import train as run
 
-    with _opened() as (settings, connections):
+    with opened() as (settings, connections):
         with (
             tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch,
             listener(console) as told,
@@ -107,7 +101,7 @@ def promote_command(
     """Make a registered model version the champion."""
     from ml.model import registry
 
-    with _opened() as (_, connections):
+    with opened() as (_, connections):
         registry.promote(model_hash, engine=connections.engine, by="command line", reason=reason)
         console.print(f"champion: {model_hash}")
 
@@ -118,7 +112,7 @@ def models() -> None:
     from ml.storage.database import in_transaction
     from ml.storage.schema import champion, model_version
 
-    with _opened() as (_, connections):
+    with opened() as (_, connections):
         is_champion = model_version.c.model_hash.in_(select(champion.c.model_hash))
         query = select(model_version, is_champion.label("champion")).order_by(
             model_version.c.registered_at.desc()

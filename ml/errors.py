@@ -11,6 +11,7 @@ ModerationError
 ├── TrainingError            the training data or run is unusable
 ├── LabelsRefused            a file of labels has lines that cannot be taken; lists them
 ├── TooFewLabels             a month without enough new labels: nothing to learn from
+├── LeaseLost                a review task went to another reviewer meanwhile
 ├── ReplayDiffers            a past run, judged again, gives other scores
 ├── ImageRejected            one photo cannot be judged: a quarantine row, never a crash
 ├── StorageError
@@ -69,6 +70,10 @@ class LabelsRefused(ModerationError):
 
 class TooFewLabels(ModerationError):
     """Not enough new labels since the last snapshot: there is nothing to learn from."""
+
+
+class LeaseLost(ModerationError):
+    """The review task is not (any longer) the reviewer's: another person has or decided it."""
 
 
 class ReplayDiffers(ModerationError):

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.audit.fetch_failures import FetchFailures
-from ml.audit.preflight import check_classes
+from ml.audit.preflight import check_classes, without_harm
 from ml.connections import Connections
 from ml.errors import ShardIncomplete
 from ml.images.decode import decode_limits
@@ -26,6 +26,7 @@ from ml.storage.audit_runs import AuditRun, Shard
 from ml.storage.database import in_transaction
 from ml.storage.images import pending_images, set_outcomes
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
+from ml.storage.shadow import write_shadow_verdicts
 from ml.storage.verdicts import write_verdicts
 
 log = structlog.get_logger()
@@ -55,28 +56,34 @@ class _JudgeStep:
         self._run: AuditRun = in_transaction(
             connections.engine, lambda c: audit_runs.load(c, shard.run_id)
         )
-        self._pipeline, self._predictor = self._load(settings)
-        self._failures = FetchFailures()
-        self._counts = {"judged": 0, "quarantined": 0}
-
-    def _load(self, settings: Settings) -> tuple[Pipeline, Predictor]:
-        checkpoint = registry.fetch(
-            self._run.model_hash,
-            store=self._connections.models,
-            cache=self._connections.model_cache,
-        )
-        check_classes(checkpoint.card, self._run.policy)
-        predictor = Predictor(
-            checkpoint, device=resolve(settings.device), batch_images=settings.batch_images
-        )
-        pipeline = Pipeline(
-            store=self._connections.photos,
-            predictor=predictor,
+        self._predictor = self._load(self._run.model_hash, settings)
+        self._shadow = self._load_shadow(settings)
+        self._pipeline = Pipeline(
+            store=connections.photos,
+            predictor=self._predictor,
+            shadow=self._shadow,
             limits=decode_limits(settings),
             fetch_threads=settings.fetch_threads,
             decode_threads=settings.decode_threads,
         )
-        return pipeline, predictor
+        self._failures = FetchFailures()
+        self._counts = {"judged": 0, "quarantined": 0}
+
+    def _load(self, model_hash: str, settings: Settings) -> Predictor:
+        checkpoint = registry.fetch(
+            model_hash, store=self._connections.models, cache=self._connections.model_cache
+        )
+        check_classes(checkpoint.card, self._run.policy)
+        return Predictor(
+            checkpoint, device=resolve(settings.device), batch_images=settings.batch_images
+        )
+
+    def _load_shadow(self, settings: Settings) -> Predictor | None:
+        """The run's shadow; None where it has none or it cannot be used by now."""
+        model_hash = self._run.shadow_hash
+        if model_hash is None:
+            return None
+        return without_harm(model_hash, lambda: self._load(model_hash, settings))
 
     def run(self) -> dict[str, int]:
         images = pending_images(self._connections.engine, self._shard)
@@ -115,7 +122,12 @@ class _JudgeStep:
     def _write_once(
         self, connection: Connection, scored: list[Scored], rejected: list[Rejected]
     ) -> None:
-        write_verdicts(connection, self._run, self._predictor.card, scored)
+        predictor = self._predictor
+        write_verdicts(
+            connection, self._run, predictor.card, scored, batch_images=predictor.batch_images
+        )
+        if self._shadow is not None:
+            write_shadow_verdicts(connection, self._run, self._shadow.card, scored)
         rows = [
             QuarantineRow(r.image.object_key, r.image.etag, r.error.reason, r.error.detail)
             for r in rejected

@@ -1,5 +1,8 @@
 """First step of a night: everything that is needed answers, and the champion is fixed."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import structlog
 import torch
 
@@ -12,12 +15,13 @@ from ml.model import registry
 from ml.model.card import ModelCard
 from ml.policy.policy import Policy, load_policy
 from ml.settings import Settings
-from ml.storage import audit_runs
+from ml.storage import audit_runs, shadow
 from ml.storage.audit_runs import AuditRun
 from ml.storage.database import in_transaction
 from ml.storage.migrate import check_migrated
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 def preflight(
@@ -26,7 +30,8 @@ def preflight(
     """Check database, buckets, policy, champion and device; then begin the run.
 
     The champion is loaded and computes once on the device, so that a broken file or driver stops
-    the night here and not in 200 shards.
+    the night here and not in 200 shards. A candidate that is to judge in the shadow is tried in the
+    same way, but only left out where it fails.
 
     Raises:
         SettingsError, PolicyError: with the remedy.
@@ -40,11 +45,13 @@ def preflight(
     model_hash = in_transaction(connections.engine, registry.champion_hash)
     device = resolve(settings.device)
     _compute_once(model_hash, device, policy, connections)
-    run = AuditRun(run_id, window, model_hash, policy, describe(device))
+    shadow_hash = _usable_shadow(device, policy, connections)
+    run = AuditRun(run_id, window, model_hash, policy, describe(device), shadow_hash)
     log.info(
         "preflight",
         device=run.device,
         model=model_hash[:12],
+        shadow=shadow_hash and shadow_hash[:12],
         policy=policy.version[:12],
         window=f"{window.start.isoformat()} .. {window.end.isoformat()}",
     )
@@ -61,10 +68,33 @@ def _compute_once(
     predictor.scores([torch.zeros(3, crop, crop, dtype=torch.uint8).numpy()])
 
 
+def _usable_shadow(device: torch.device, policy: Policy, connections: Connections) -> str | None:
+    """The version in the shadow; None where there is none or it cannot judge by this policy."""
+    model_hash = in_transaction(connections.engine, shadow.requested)
+    if model_hash is None:
+        return None
+
+    def tried() -> str:
+        _compute_once(model_hash, device, policy, connections)
+        return model_hash
+
+    return without_harm(model_hash, tried)
+
+
+def without_harm(shadow_hash: str, work: Callable[[], T]) -> T | None:
+    """What `work` on a shadow returns; None, said in the log, where it fails."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - whatever a candidate does, the night goes on
+        log.warning("no shadow: it cannot be used", model_hash=shadow_hash, error=str(error))
+        return None
+
+
 def check_classes(card: ModelCard, policy: Policy) -> None:
     """Raise PolicyError unless model and policy name the same classes."""
     if set(card.classes) != set(policy.classes):
         raise PolicyError(
-            f"the champion knows {sorted(card.classes)}, the policy {sorted(policy.classes)}; "
+            f"version {card.model_hash[:12]} knows {sorted(card.classes)}, "
+            f"the policy {sorted(policy.classes)}; "
             "promote a model trained for this policy, or restore the policy it was trained for"
         )

@@ -19,11 +19,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Scored:
-    """The model could judge it: calibrated probability of each class."""
+    """The model could judge it: calibrated probability of each class.
+
+    `shadow_scores` are those of the shadow, where one judged it, too.
+    """
 
     image: PendingImage
     content: Content
     scores: dict[str, float]
+    shadow_scores: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)

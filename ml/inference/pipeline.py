@@ -4,10 +4,11 @@ Each stage reads the one before it through `bounded_map`, so at most a few image
 stages at any time. The caller writes what comes out while the next batch is on its way.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,9 @@ from ml.images.preprocess import prepare
 from ml.inference.bounded import bounded_map
 from ml.inference.clock import StageClock
 from ml.inference.outcome import Content, NotFetched, Outcome, Rejected, Scored
-from ml.inference.predictor import Predictor
+from ml.inference.predictor import Predictor, Scores
+from ml.inference.shadow import Shadow
 from ml.storage.images import PendingImage
-from ml.storage.object_store import ObjectStore
 
 # A long stretch of unreadable photos must still be written now and then.
 MAX_GROUP_FACTOR = 4
@@ -43,11 +44,20 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One decoded photo as the model wants it: uint8 (3, crop, crop)."""
+    """One decoded photo as the model wants it: uint8 (3, crop, crop); and as the shadow does."""
 
     image: PendingImage
     content: Content
     pixels: npt.NDArray[np.uint8]
+    shadow_pixels: npt.NDArray[np.uint8] | None = None
+
+
+class PhotoSource(Protocol):
+    """Where photos come from: the shop's bucket, or what stands for it."""
+
+    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
+        """The bytes of an object; see `ml.storage.object_store.ObjectStore.get`."""
+        ...  # pragma: no cover - a protocol's method has no body
 
 
 class Pipeline:
@@ -56,6 +66,7 @@ class Pipeline:
     Args:
         store: the photos' bucket.
         predictor: the loaded model; its card says how pixels are prepared.
+        shadow: a second model that scores the same photos, without effect on the first.
         limits: what a photo may be.
         fetch_threads, decode_threads: workers of the two stages.
     """
@@ -63,8 +74,9 @@ class Pipeline:
     def __init__(
         self,
         *,
-        store: ObjectStore,
+        store: PhotoSource,
         predictor: Predictor,
+        shadow: Predictor | None = None,
         limits: DecodeLimits,
         fetch_threads: int,
         decode_threads: int,
@@ -72,6 +84,7 @@ class Pipeline:
         self.clock = StageClock()
         self._store = store
         self._predictor = predictor
+        self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
         self._limits = limits
         self._fetch_threads = fetch_threads
         self._decode_threads = decode_threads
@@ -124,16 +137,27 @@ class Pipeline:
                 return Rejected(fetched.image, sha256, error)
             pdq, quality = perceptual_hash(photo.image)
             content = Content(sha256, pdq, quality, photo.width, photo.height)
-            return Prepared(fetched.image, content, prepare(photo.image, spec))
+            prepared = Prepared(fetched.image, content, prepare(photo.image, spec))
+        if self._shadow is None:
+            return prepared
+        pixels = self._shadow.pixels(fetched.data, photo, self._limits, spec)
+        return replace(prepared, shadow_pixels=pixels)
 
     def _score(self, batch: list[Prepared | Rejected | NotFetched]) -> list[Outcome]:
         photos = [item for item in batch if isinstance(item, Prepared)]
         with self.clock.time("forward"):
-            scores = iter(self._predictor.scores([p.pixels for p in photos]) if photos else [])
-        return [
-            Scored(item.image, item.content, next(scores)) if isinstance(item, Prepared) else item
-            for item in batch
-        ]
+            scores = self._predictor.scores([p.pixels for p in photos]) if photos else []
+        shadow = self._shadow_scores(photos)
+        scored = (
+            Scored(photo.image, photo.content, own, beside)
+            for photo, own, beside in zip(photos, scores, shadow, strict=True)
+        )
+        return [next(scored) if isinstance(item, Prepared) else item for item in batch]
+
+    def _shadow_scores(self, photos: list[Prepared]) -> Sequence[Scores | None]:
+        if self._shadow is None:
+            return [None] * len(photos)
+        return self._shadow.scores([photo.shadow_pixels for photo in photos])
 
 
 def _batches(

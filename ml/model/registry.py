@@ -1,20 +1,25 @@
 """Model versions in the bucket and the database; one row says which is the champion."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
+from types import EllipsisType
+from typing import Literal
 
 import structlog
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.errors import ModelError, NoChampion
+from ml.errors import ChampionChanged, ModelError, NoChampion
 from ml.model.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.schema import champion, model_version, promotion
 
 log = structlog.get_logger()
+
+PromotionKind = Literal["promote", "rollback"]
 
 
 def register(folder: Path, *, engine: Engine, store: ObjectStore) -> str:
@@ -40,31 +45,123 @@ def register(folder: Path, *, engine: Engine, store: ObjectStore) -> str:
     return card.model_hash
 
 
-def promote(model_hash: str, *, engine: Engine, by: str, reason: str) -> None:
+def promote(
+    model_hash: str,
+    *,
+    engine: Engine,
+    by: str,
+    reason: str,
+    expected: str | EllipsisType | None = ...,
+    kind: PromotionKind = "promote",
+) -> None:
     """Make a version the champion, with its history, in one transaction; again is no change.
+
+    Args:
+        model_hash: a registered version.
+        engine: of the database.
+        by: who, for the history.
+        reason: why, for the history.
+        expected: the champion that the caller knows (None: that there is none); `...` takes any.
+        kind: how the history calls it.
 
     Raises:
         ModelError: no such version is registered.
+        ChampionChanged: the champion is neither `expected` nor this version already.
     """
-    in_transaction(engine, lambda c: _promote(c, model_hash, by, reason))
+    switch = Switch(model_hash, by, reason, kind, expected)
+    in_transaction(engine, _Attempts(switch))
 
 
-def _promote(connection: Connection, model_hash: str, by: str, reason: str) -> None:
+@dataclass(frozen=True)
+class Switch:
+    """One switch of the champion; the fields are `promote`'s arguments."""
+
+    model_hash: str
+    by: str
+    reason: str
+    kind: PromotionKind = "promote"
+    expected: str | EllipsisType | None = ...
+
+
+class _Attempts:
+    """A switch as work that `in_transaction` may run twice.
+
+    Where the answer to a commit was lost, the second attempt finds the row of the first one in the
+    history and leaves it at that: the champion may have been switched again since.
+    """
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._seen: int | None = None  # the newest row before the first attempt
+
+    def __call__(self, connection: Connection) -> None:
+        lock_champion(connection)
+        if self._seen is None:
+            newest = select(func.coalesce(func.max(promotion.c.promotion_id), 0))
+            self._seen = connection.execute(newest).scalar_one()
+        elif self._done_before(connection, self._seen):
+            return
+        switch_champion(connection, self._switch)
+
+    def _done_before(self, connection: Connection, seen: int) -> bool:
+        query = select(promotion.c.promotion_id).where(
+            promotion.c.promotion_id > seen,
+            promotion.c.model_hash == self._switch.model_hash,
+            promotion.c.promoted_by == self._switch.by,
+            promotion.c.reason == self._switch.reason,
+            promotion.c.kind == self._switch.kind,
+        )
+        return connection.execute(query).first() is not None
+
+
+def lock_champion(connection: Connection) -> None:
+    """Let one switch at a time look at the champion and change it, until the transaction's end.
+
+    The table is locked and not its row, since before the first promotion there is none; and not an
+    advisory number, which a switch by other means would not know of. Readers do not wait.
+    """
+    connection.execute(text("lock table moderation.champion in share row exclusive mode"))
+
+
+def switch_champion(connection: Connection, switch: Switch) -> None:
+    """What `promote` does, as part of the caller's transaction; raises the same."""
+    lock_champion(connection)
+    model_hash = switch.model_hash
     known = select(model_version.c.model_hash).where(model_version.c.model_hash == model_hash)
     if connection.execute(known).scalar() is None:
         raise ModelError(f"no registered model version {model_hash}; register it first")
-    previous = connection.execute(select(champion.c.model_hash).with_for_update()).scalar()
+    previous = connection.execute(select(champion.c.model_hash)).scalar()
     if previous == model_hash:
         return
-    switch = insert(champion).values(one_row=True, model_hash=model_hash)
+    if switch.expected not in (..., previous):
+        raise ChampionChanged(
+            f"{model_hash[:12]} was to follow {_named(switch.expected)}, but the champion is "
+            f"{_named(previous)} by now; compare it with that one first"
+        )
+    row = insert(champion).values(one_row=True, model_hash=model_hash)
     connection.execute(
-        switch.on_conflict_do_update(index_elements=["one_row"], set_={"model_hash": model_hash})
+        row.on_conflict_do_update(index_elements=["one_row"], set_={"model_hash": model_hash})
     )
+    _write_history(connection, switch, previous)
+
+
+def _write_history(connection: Connection, switch: Switch, previous: str | None) -> None:
     connection.execute(
         insert(promotion).values(
-            model_hash=model_hash, previous_hash=previous, promoted_by=by, reason=reason
+            model_hash=switch.model_hash,
+            previous_hash=previous,
+            promoted_by=switch.by,
+            reason=switch.reason,
+            kind=switch.kind,
+            # The column's default is when the transaction began: one that waited for the lock
+            # would seem to have switched before the one it waited for.
+            promoted_at=func.clock_timestamp(),
         )
     )
+
+
+def _named(model_hash: str | EllipsisType | None) -> str:
+    return str(model_hash)[:12] if model_hash else "none"
 
 
 def champion_hash(connection: Connection) -> str:

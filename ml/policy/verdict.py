@@ -53,7 +53,8 @@ def decide(scores: Mapping[str, float], *, pass_confidence: float, policy: Polic
             f"the model scores {sorted(scores)} but the policy names {sorted(policy.classes)}; "
             "promote a model trained for this policy, or restore the policy it was trained for"
         )
-    violation = sum(scores[name] for name in policy.violations)
+    # In one order: a sum of floats must be the same in every process.
+    violation = sum(scores[name] for name in sorted(policy.violations))
     blocked = _blocking(scores, policy)
     if blocked:
         return Verdict(Decision.BLOCK, tuple(f"block:{name}" for name in blocked), violation)

@@ -7,11 +7,15 @@ from sqlalchemy import Connection, RowMapping, Table, func, select, update
 
 from ml.errors import StorageError
 from ml.policy.policy import Policy
+from ml.review.activity import record, task_target
+from ml.review.lease import lock_task, require_lease
+from ml.review.standing import APPEAL, last_standing
+from ml.review.status import set_status, status_of
 from ml.settings import CommerceNames
 from ml.storage.labels import NewLabel, add_labels
-from ml.storage.schema import image, review_task
+from ml.storage.schema import human_label, review_task
 
-_VIOLATION = "violation:"
+_VIOLATING = ("violation:", "block:")
 
 
 @dataclass(frozen=True)
@@ -33,42 +37,71 @@ def decide(
     policy: Policy,
     commerce: Table,
     names: CommerceNames,
+    lease_holder: str | None = None,
 ) -> None:
     """Write the label, close the task and set the shop's status; again is no change.
 
     A violation is hidden (`block`), all else is shown (`pass`): a person has looked, nothing waits.
     A later decision of another person is added to the history and sets the status anew.
 
+    Args:
+        connection: open, in a transaction.
+        decision: what was said.
+        policy: its classes are the labels.
+        commerce: the shop's table of photos.
+        names: the shop's words.
+        lease_holder: who must hold the task; None decides without a lease.
+
     Raises:
         StorageError: no such task, or the label is no class of the policy.
+        LeaseLost: `lease_holder` does not hold the task (any longer).
     """
-    task = _locked_task(connection, decision.task_id)
+    task = lock_task(connection, decision.task_id)
     if decision.label not in policy.classes:
         raise StorageError(f"`{decision.label}` is no class of the policy")
-    if not add_labels(connection, [_label(task, decision)]):
+    if _said(connection, task, decision):
         return
+    if lease_holder is not None:
+        require_lease(task, lease_holder)
+    # The clock and not the transaction's start: who waited for the lock decided later.
+    at = decision.decided_at or connection.execute(select(func.clock_timestamp())).scalar_one()
+    status = status_of(decision.label, policy=policy, names=names)
+    add_labels(connection, [_label(task, decision, at)])
+    _close(connection, task)
+    set_status(connection, commerce, task, status=status, at=at)
+    said = {"label": decision.label, "category": decision.category, "note": decision.note}
+    target = task_target(task["task_id"])
+    record(connection, who=decision.reviewer, what="decide", target=target, **said, status=status)
+
+
+def _said(connection: Connection, task: RowMapping, decision: Decision) -> bool:
+    """Whether this very decision was taken in before, and its answer was lost."""
+    columns = human_label.c
+    if decision.decided_at is not None:
+        same = select(columns.label_id).where(
+            columns.content_sha256 == task["content_sha256"],
+            columns.task_id == task["task_id"],
+            columns.reviewer == decision.reviewer,
+            columns.label == decision.label,
+            columns.decided_at == decision.decided_at,
+        )
+        return connection.execute(same).first() is not None
+    last = last_standing(connection, task) if task["state"] == "decided" else None
+    return last is not None and (last.label, last.reviewer) == (decision.label, decision.reviewer)
+
+
+def _close(connection: Connection, task: RowMapping) -> None:
     done = update(review_task).where(review_task.c.task_id == task["task_id"])
-    connection.execute(done.values(state="decided"))
-    blocked = policy.classes[decision.label].violation
-    status = names.status_block if blocked else names.status_pass
-    _set_status(connection, commerce, task, status, decision.decided_at)
+    connection.execute(done.values(state="decided", claimed_by=None, claimed_until=None))
 
 
-def _locked_task(connection: Connection, task_id: int) -> RowMapping:
-    query = select(review_task).where(review_task.c.task_id == task_id).with_for_update()
-    task = connection.execute(query).mappings().first()
-    if task is None:
-        raise StorageError(f"no review task {task_id}")
-    return task
-
-
-def _label(task: RowMapping, decision: Decision) -> NewLabel:
+def _label(task: RowMapping, decision: Decision, at: datetime) -> NewLabel:
     return NewLabel(
         content_sha256=task["content_sha256"],
         label=decision.label,
         reviewer=decision.reviewer,
         route=_route(task),
-        decided_at=decision.decided_at,
+        decided_at=at,
         category=decision.category,
         task_id=task["task_id"],
         note=decision.note,
@@ -77,29 +110,7 @@ def _label(task: RowMapping, decision: Decision) -> NewLabel:
 
 def _route(task: RowMapping) -> str:
     """How the image came before a person."""
-    if task["kind"] == "second_review":
+    if task["kind"] == "second_review" or APPEAL in task["reasons"]:
         return "second_review"
-    violating = any(reason.startswith(_VIOLATION) for reason in task["reasons"])
+    violating = any(reason.startswith(_VIOLATING) for reason in task["reasons"])
     return "violation" if violating else "uncertain"
-
-
-def _set_status(
-    connection: Connection,
-    commerce: Table,
-    task: RowMapping,
-    status: str,
-    decided_at: datetime | None,
-) -> None:
-    """Only while the object is the one that was judged: a re-upload is judged anew."""
-    newer = select(image.c.etag).where(
-        image.c.object_key == task["object_key"],
-        image.c.uploaded_at
-        > select(image.c.uploaded_at)
-        .where(image.c.object_key == task["object_key"], image.c.etag == task["etag"])
-        .scalar_subquery(),
-    )
-    connection.execute(
-        update(commerce)
-        .where(commerce.c.object_key == task["object_key"], ~newer.exists())
-        .values(moderation_status=status, moderated_at=decided_at or func.now())
-    )

@@ -15,13 +15,17 @@ MAX_SHARDS = 200  # as many mapped tasks as the scheduler and the UI carry with 
 
 @dataclass(frozen=True)
 class AuditRun:
-    """What a run judges, by which model and policy; fixed when the run starts."""
+    """What a run judges, by which model and policy; fixed when the run starts.
+
+    `shadow_hash` names a version that judges beside the model without effect.
+    """
 
     run_id: str
     window: Window
     model_hash: str
     policy: Policy
     device: str
+    shadow_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ def begin(connection: Connection, run: AuditRun) -> AuditRun:
         policy_version=run.policy.version,
         policy=run.policy.model_dump(mode="json"),
         device=run.device,
+        shadow_hash=run.shadow_hash,
     )
     connection.execute(row.on_conflict_do_nothing())
     stored = load(connection, run.run_id)
@@ -72,6 +77,7 @@ def load(connection: Connection, run_id: str) -> AuditRun:
         model_hash=row["model_hash"],
         policy=Policy.model_validate(row["policy"]),
         device=row["device"],
+        shadow_hash=row["shadow_hash"],
     )
 
 

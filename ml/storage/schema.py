@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -183,9 +184,38 @@ review_task = Table(
     Column("state", Text, nullable=False, server_default="open"),
     _time("created_at"),
     Column("kind", Text, nullable=False, server_default="verdict"),
+    Column("claimed_by", Text),  # the lease: whose, and until when
+    Column("claimed_until", DateTime(timezone=True)),
+    Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
+    _time("opened_at"),  # `created_at` until an appeal opens the task again
     UniqueConstraint("object_key", "etag", "kind", name="review_task_object"),
     CheckConstraint("kind in ('verdict', 'second_review')", name="review_task_kind"),
     CheckConstraint("state in ('open', 'claimed', 'decided')", name="review_task_state"),
+    CheckConstraint(
+        "(state = 'claimed') = (claimed_by is not null)"
+        " and (state = 'claimed') = (claimed_until is not null)",
+        name="review_task_lease",
+    ),
+    Index(
+        "review_task_priority",
+        text("kind DESC"),
+        text("violation_score DESC"),
+        "task_id",
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("review_task_oldest", "opened_at", "task_id", postgresql_where=text("state = 'open'")),
+    Index(
+        "review_task_skipped",
+        "task_id",
+        postgresql_where=text("state = 'open' and skipped_by <> '{}'"),
+    ),
+    Index(
+        "review_task_reasons",
+        "reasons",
+        postgresql_using="gin",
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("review_task_lease_end", "claimed_until", postgresql_where=text("state = 'claimed'")),
 )
 
 human_label = Table(
@@ -208,6 +238,12 @@ human_label = Table(
     ),
     CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="human_label_sampling_rate"),
     Index("human_label_content", "content_sha256", "decided_at"),
+    Index(
+        "human_label_reviewer",
+        "reviewer",
+        "label_id",
+        postgresql_where=text("task_id is not null"),
+    ),
 )
 
 labelled_photo = Table(
@@ -327,4 +363,37 @@ shadow_verdict = Table(
     Column("scores", JSONB, nullable=False),
     Column("violation_score", Float, nullable=False),
     CheckConstraint("decision in ('pass', 'review', 'block')", name="shadow_verdict_decision"),
+)
+
+decision_undo = Table(
+    "decision_undo",  # labels that their reviewer took back; human_label itself is append-only
+    metadata,
+    Column("label_id", BigInteger, ForeignKey("moderation.human_label.label_id"), primary_key=True),
+    Column("undone_by", Text, nullable=False),
+    _time("undone_at"),
+)
+
+appeal = Table(
+    "appeal",
+    metadata,
+    Column("appeal_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("appealed_by", Text, nullable=False),
+    Column("after_label", BigInteger, nullable=False),  # the task's last label then; 0: none
+    _time("appealed_at"),
+    Index("appeal_task", "task_id"),
+)
+
+activity = Table(
+    "activity",  # who did what to what, when
+    metadata,
+    Column("activity_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+    _time("done_at"),
+    Index("activity_target", "target", "activity_id"),
+    Index("activity_who", "who", "activity_id"),
 )

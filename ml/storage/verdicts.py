@@ -4,6 +4,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import torch
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -15,19 +16,38 @@ from ml.storage.images import set_outcomes
 from ml.storage.quarantine import release
 from ml.storage.schema import image, verdict
 
-# The libraries that a score depends on, for replay.
+# The libraries that a score depends on, for replay; with them the instructions that torch uses on
+# this CPU, which are no library but change the last bits just as well.
 LIBRARIES = {
     "python": platform.python_version(),
     **{name: version(name) for name in ("torch", "torchvision", "pillow", "numpy")},
+    "cpu": torch.backends.cpu.get_cpu_capability(),
 }
 
 
+def conditions(batch_images: int) -> dict[str, str]:
+    """All that a score depends on beside photo, version and device."""
+    return {**LIBRARIES, "batch_images": str(batch_images)}
+
+
 def write_verdicts(
-    connection: Connection, run: AuditRun, card: ModelCard, scored: Sequence[Scored]
+    connection: Connection,
+    run: AuditRun,
+    card: ModelCard,
+    scored: Sequence[Scored],
+    *,
+    batch_images: int,
 ) -> None:
     """Decide scored photos and write verdicts, ledger and progress; call it in one transaction.
 
     A verdict that is there already stays: same content, model and policy give the same decision.
+
+    Args:
+        connection: of the transaction.
+        run: names model and policy.
+        card: of the model.
+        scored: the photos.
+        batch_images: images a forward, on which the last bits of a score depend.
 
     Raises:
         PolicyError: the model's classes are not the policy's.
@@ -36,8 +56,10 @@ def write_verdicts(
         return
     # In one order everywhere, or two shards that hold the same contents would lock each other.
     ordered = sorted(scored, key=lambda photo: photo.content.sha256)
+    judged_by = {"libraries": conditions(batch_images), "run_id": run.run_id}
     connection.execute(
-        insert(verdict).on_conflict_do_nothing(), [_row(run, card, photo) for photo in ordered]
+        insert(verdict).on_conflict_do_nothing(),
+        [_row(run, card, photo) | judged_by for photo in ordered],
     )
     connection.execute(_LEDGER, [_ledger_row(photo) for photo in ordered])
     release(connection, run.run_id, [(p.image.object_key, p.image.etag) for p in ordered])
@@ -55,8 +77,6 @@ def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
         "scores": photo.scores,
         "violation_score": decided.violation_score,
         "pass_confidence": card.cut_offs.pass_confidence,
-        "libraries": LIBRARIES,
-        "run_id": run.run_id,
     }
 
 

@@ -10,11 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from structlog.testing import capture_logs
+from torch import nn
 from torchvision.models import ResNet18_Weights
 
 from ml.errors import StartWeightsError
+from ml.model.checkpoint import Checkpoint, load_checkpoint
 from ml.model.resnet18 import build
-from ml.model.start_weights import IMAGENET, OfficialFile, load_start_weights
+from ml.model.start_weights import IMAGENET, OfficialFile, load_champion, load_start_weights
+from tests.support.champion import make_champion
 
 
 @pytest.fixture(autouse=True)
@@ -189,3 +192,31 @@ def test_anything_else_is_refused_with_the_remedy(name: str, words: str, tmp_pat
 def test_an_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartWeightsError, match=r"gone\.safetensors"):
         load_start_weights(str(tmp_path / "gone.safetensors"), 2)
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("champion")
+    make_champion(folder)
+    return load_checkpoint(folder)
+
+
+def test_a_warm_start_copies_the_heads_rows_by_class_name(champion: Checkpoint) -> None:
+    torch.manual_seed(7)
+    network, origin = load_champion(champion, ("advert", "violate", "normal"))
+    found, known = network.state_dict(), champion.state
+    for row, before in ((1, 1), (2, 0)):  # the champion's are normal, violate
+        assert torch.equal(found["fc.weight"][row], known["fc.weight"][before])
+        assert torch.equal(found["fc.bias"][row], known["fc.bias"][before])
+    assert (found["fc.weight"][0].abs() <= 512**-0.5).all()  # torch's own draw
+    assert found["fc.weight"][0].std() > 0.01
+    rest = [n for n in known if not n.startswith("fc.")]
+    assert all(torch.equal(found[n], known[n]) for n in rest)
+    assert (origin.kind, origin.detail) == ("champion", champion.card.model_hash)
+
+
+def test_a_warm_start_with_the_same_classes_is_the_champion(champion: Checkpoint) -> None:
+    network, _ = load_champion(champion, champion.card.classes)
+    assert all(torch.equal(t, champion.state[n]) for n, t in network.state_dict().items())
+    nn.init.zeros_(network.get_parameter("fc.weight"))
+    assert champion.state["fc.weight"].abs().sum() > 0  # a copy

@@ -8,7 +8,8 @@ from PIL import Image
 from ml.errors import TrainingError
 from ml.images.decode import DecodeLimits
 from ml.images.preprocess import prepare
-from ml.training.dataset import Dataset, open_dataset
+from ml.training.dataset import Dataset, open_dataset, open_photos
+from ml.training.folder import Photo
 from tests.unit.training.pictures import POLICY, SPEC
 
 
@@ -80,3 +81,21 @@ def test_validation_photos_are_prepared_as_the_audit_does(data: Path, tmp_path: 
             expected = prepare(image.convert("RGB"), SPEC)
     assert batch.shape == (2, 3, 32, 32)
     assert (batch[1].numpy() == expected).all()
+
+
+def test_a_list_of_photos_is_read_like_a_folder(data: Path, tmp_path: Path) -> None:
+    files = sorted((data / "violate" / "qr").iterdir())[:2]
+    photos = [Photo(file, f"violate/{number}", "violate") for number, file in enumerate(files)]
+    photos.append(Photo(data / "gone.png", "normal/gone", "normal"))
+    with open_photos(
+        photos,
+        [],
+        classes=("violate", "normal"),
+        spec=SPEC,
+        limits=DecodeLimits(),
+        scratch=tmp_path,
+    ) as dataset:
+        assert dataset.classes == ("normal", "violate")
+        assert dataset.targets.tolist() == [1, 1]
+        assert [(r.name, r.reason) for r in dataset.rejected] == [("normal/gone", "unreadable")]
+        assert dataset.photo(1).shape[0] == 3

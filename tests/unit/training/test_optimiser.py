@@ -77,6 +77,14 @@ def test_balanced_weights_make_the_classes_count_the_same() -> None:
     assert build_loss(Loss(class_weights="none"), targets, 2).weight is None
 
 
+def test_balanced_weights_follow_how_often_photos_are_drawn() -> None:
+    targets, odds = torch.tensor([0, 0, 1]), torch.tensor([1.0, 2.0, 9.0], dtype=torch.float64)
+    weight = build_loss(Loss(class_weights="balanced"), targets, 2, odds).weight
+    assert weight is not None
+    assert weight.dtype == torch.float32
+    assert weight.tolist() == pytest.approx([12 / (2 * 3), 12 / (2 * 9)])
+
+
 def test_label_smoothing_reaches_the_loss() -> None:
     recipe = Loss(class_weights="none", label_smoothing=0.1)
     assert build_loss(recipe, torch.tensor([0, 1]), 2).label_smoothing == 0.1

@@ -30,6 +30,8 @@ _ARTICLE = {
     "epochs": 15,
     "validation_share": 0.2,
     "precision": "fp32",
+    "start": "start_weights",
+    "early_stopping": None,
 }
 
 
@@ -47,6 +49,16 @@ def test_article_is_the_articles_recipe_to_the_letter() -> None:
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_committed_preset_loads_by_its_name(path: Path) -> None:
     assert load_preset(path.stem).name == path.stem
+
+
+def test_monthly_goes_on_from_the_champion_more_gently_than_fast() -> None:
+    monthly, fast = load_preset("monthly"), load_preset("fast")
+    assert (monthly.start, fast.start) == ("champion", "start_weights")
+    assert monthly.epochs < fast.epochs
+    assert monthly.optimiser.lr < fast.optimiser.lr
+    assert monthly.early_stopping is not None
+    assert monthly.early_stopping.patience < monthly.epochs
+    assert monthly.preprocessing == fast.preprocessing
 
 
 def test_a_preset_may_lie_anywhere(tmp_path: Path) -> None:
@@ -76,6 +88,9 @@ def test_the_epochs_are_shared_out_among_the_sizes() -> None:
         ),
         ({"augmentation": {"crop": "random_resized", "sizes": [224], "flip": True}}, "least_area"),
         ({"name": "other"}, "name"),
+        ({"start": "scratch"}, "start"),
+        ({"early_stopping": {"patience": 0}}, "patience"),
+        ({"early_stopping": {}}, "patience"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from structlog.testing import capture_logs
 
 from ml.errors import StartWeightsError
 from ml.images.decode import DecodeLimits
@@ -90,7 +91,39 @@ def test_files_left_out_are_listed_with_their_reason(run: TrainedVersion) -> Non
 
 def test_nothing_else_is_left_behind(run: TrainedVersion) -> None:
     names = {p.name for p in run.folder.iterdir()}
-    assert names == {"weights.safetensors", "card.json", "metrics.json", "plots", "rejected.csv"}
+    assert names == {
+        "weights.safetensors",
+        "card.json",
+        "metrics.json",
+        "plots",
+        "rejected.csv",
+        "training_photos.json",
+    }
+
+
+def test_the_photos_learnt_from_are_listed_by_their_bytes(run: TrainedVersion) -> None:
+    text = (run.folder / "training_photos.json").read_text(encoding="utf-8")
+    listed = {part: set(hashes) for part, hashes in json.loads(text).items()}
+    assert len(listed["train"]) == run.card.training_images
+    assert len(listed["validation"]) == run.card.validation_images
+    assert not listed["train"] & listed["validation"]
+    used = {
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (run.folder.parent / "data").rglob("*.png")
+        if path.name != "same.png" and path != run.folder.parent / "data/normal/000.png"
+    }
+    assert listed["train"] | listed["validation"] == used
+
+
+def test_a_preset_that_wants_a_champion_says_loudly_that_there_is_none(
+    data: Path, tmp_path: Path
+) -> None:
+    preset = tiny_preset(epochs=1, start="champion")
+    with capture_logs() as logs:
+        version = _trained(data, tmp_path / "out", preset=preset)
+    assert version.card.start_weights.kind == "scratch"
+    warnings = [e["event"] for e in logs if e["log_level"] == "warning"]
+    assert any("NO CHAMPION" in event for event in warnings)
 
 
 def test_the_same_seed_gives_the_same_bytes(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Further model versions of a shop, and monthly runs that have come as far as their gate."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ml.model import registry
+from ml.model.card import ModelCard
+from ml.model.checkpoint import load_checkpoint, save_card, save_weights
+from ml.policy.policy import load_policy
+from ml.storage import retrain_runs
+from ml.storage.database import in_transaction
+from ml.storage.retrain_runs import RetrainRun
+from tests.support.champion import make_champion
+from tests.support.servers import Shop
+
+AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def add_version(
+    shop: Shop, folder: Path, *, seed: int = 1, pass_confidence: float = 0.99999
+) -> str:
+    """Register a version that sends nearly all that the champion passes to review."""
+    make_champion(folder, seed=seed, pass_confidence=pass_confidence)
+    parts = shop.connections
+    return registry.register(folder, engine=parts.engine, store=parts.models)
+
+
+def add_changed(
+    shop: Shop, source: Path, folder: Path, *, nan: bool = False, **card: object
+) -> str:
+    """Register a copy of the version in `source`, with another card or weights that are NaN."""
+    checkpoint = load_checkpoint(source)
+    state = dict(checkpoint.state)
+    if nan:
+        state["fc.bias"] = state["fc.bias"] * float("nan")
+    changed = {"weights_sha256": save_weights(state, folder), **card}
+    save_card(ModelCard.model_validate(checkpoint.card.model_dump() | changed), folder)
+    parts = shop.connections
+    return registry.register(folder, engine=parts.engine, store=parts.models)
+
+
+def begin_month(
+    shop: Shop, run_id: str, candidate: str | None, *, champion: str | None = None
+) -> None:
+    """A run whose candidate is calibrated; `champion` is the shop's where it is not given."""
+    run = RetrainRun(
+        run_id, AS_OF, load_policy(shop.settings.policy_file), "test", 0,
+        champion or shop.model_hash,
+    )  # fmt: skip
+    engine = shop.connections.engine
+    in_transaction(engine, lambda c: retrain_runs.begin(c, run))
+    in_transaction(engine, lambda c: retrain_runs.set_values(c, run_id, candidate_hash=candidate))
+
+
+def gated(
+    shop: Shop, candidate: str, *, held_by: str | None = None, compared_with: str | None = None
+) -> None:
+    """Write the gates' decision: `promote`, or `hold` with the failed gate."""
+    gates = [{"name": "better", "passed": True, "reason": "is better"}]
+    if held_by:
+        gates.append({"name": held_by, "passed": False, "reason": "too low"})
+    shop.execute(
+        "update moderation.model_version set gate_decision = :d, gates = cast(:g as jsonb), "
+        "compared_with = :c where model_hash = :h",
+        d="hold" if held_by else "promote",
+        g=json.dumps(gates),
+        c=compared_with or shop.model_hash,
+        h=candidate,
+    )

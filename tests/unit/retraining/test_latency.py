@@ -1,0 +1,46 @@
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from ml.inference.predictor import Predictor
+from ml.model.checkpoint import load_checkpoint
+from ml.retraining import latency
+from ml.retraining.latency import milliseconds_a_photo
+
+PIXELS = [np.full((3, 32, 32), i, dtype=np.uint8) for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[tuple[str, int]]:
+    return []
+
+
+class Watched(Predictor):
+    """The real predictor, that says when and with how many photos it was asked."""
+
+    name: str
+    calls: list[tuple[str, int]]
+
+    def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[dict[str, float]]:
+        self.calls.append((self.name, len(pixels)))
+        return super().scores(pixels)
+
+
+def test_versions_take_turns_on_full_batches(
+    champion_folder: object, calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "ROUNDS", 2)
+    checkpoint = load_checkpoint(champion_folder)  # type: ignore[arg-type]  # a Path
+    watched = []
+    for name in ("candidate", "champion"):
+        predictor = Watched(checkpoint, device=torch.device("cpu"), batch_images=8)
+        predictor.name, predictor.calls = name, calls
+        watched.append(predictor)
+    taken = milliseconds_a_photo(watched, [PIXELS, PIXELS], batch=8)
+    assert all(0 < ms < 10_000 for ms in taken)
+    assert {photos for _, photos in calls} == {8}
+    turns = [name for name, _ in calls]
+    assert turns == ["candidate", "champion", "champion", "candidate"] * 2
