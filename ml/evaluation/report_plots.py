@@ -37,15 +37,17 @@ def draw(
     sides = {"candidate": candidate} | ({"champion": champion} if champion else {})
     classes = list(policy.classes)
     figures: dict[str, Figure] = {"trade_off": trade_off(photos, sides, policy)}
-    for who, side in sides.items():
-        p = side.probabilities
-        figures[f"confusion_{who}"] = _titled(plots.confusion(p, photos.labels, classes), who)
-        figures[f"reliability_{who}"] = _titled(plots.reliability(p, photos.labels), who)
-        figures[f"precision_recall_{who}"] = _titled(
-            plots.precision_recall(p, photos.labels, classes), who
-        )
     if curves:
         figures["training"] = plots.training(curves)
+    for who, side in sides.items():
+        figure = plots.confusion(side.probabilities, photos.labels, classes)
+        figures[f"confusion_{who}"] = _titled(figure, who)
+    for who, side in sides.items():
+        figure = plots.reliability(side.probabilities, photos.labels)
+        figures[f"reliability_{who}"] = _titled(figure, who)
+    for who, side in sides.items():
+        figure = plots.precision_recall(side.probabilities, photos.labels, classes)
+        figures[f"precision_recall_{who}"] = _titled(figure, who)
     return {name: _png(figure) for name, figure in figures.items()}
 
 

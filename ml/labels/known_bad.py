@@ -39,10 +39,9 @@ def add_known_bad(
             f"({missing[content_sha256]}): give its file with --path"
         )
     row = insert(known_bad).values(content_sha256=content_sha256, added_by=added_by, reason=reason)
-    added = in_transaction(
-        connections.engine, lambda c: c.execute(row.on_conflict_do_nothing()).rowcount
-    )
-    return bool(added)
+    new = row.on_conflict_do_nothing().returning(known_bad.c.content_sha256)
+    added = in_transaction(connections.engine, lambda c: c.execute(new).first())
+    return added is not None
 
 
 def keep_file(

@@ -161,7 +161,7 @@ def _doubts(searched: _Searched, likely: Floats) -> list[Doubt]:
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
 
     given = searched.given
-    # "both": found by class and by noise rate; either alone sends more right labels to people.
+    # "both": only what the prunings by class and by noise rate agree on; people's time is dear.
     wrong = find_label_issues(given, likely, filter_by="both", n_jobs=1)
     quality = get_label_quality_scores(given, likely)
     best = likely.argmax(axis=1)

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ml.retraining.report_files import Pictures
-from ml.retraining.report_view import GROUPINGS, PLOTS, measures, sentence, verdict
+from ml.retraining.report_view import GROUPINGS, PLOTS, chance, measures, sentence, verdict
 
 _NONE = "–"
 _PROBABLY_LUCK = 0.05  # only how bold a figure is shown; gates have their own significance
@@ -58,9 +58,10 @@ def _template() -> Template:
     environment.filters |= {
         "share": _share,
         "points": _points,
+        "signed": _signed,
         "count": _count,
         "fixed": _fixed,
-        "chance": _chance,
+        "chance": chance,
         "size": _size,
         "tone": _tone,
     }
@@ -77,7 +78,17 @@ def _share(value: float | None) -> str:
 
 def _points(value: float | None) -> str:
     """A difference of shares, in percentage points."""
-    return _NONE if value is None else f"{100 * value:+.1f}".replace("-", "−")
+    return _NONE if value is None else _with_sign(100 * value, 1)
+
+
+def _signed(value: float | None) -> str:
+    """A difference of other numbers."""
+    return _NONE if value is None else _with_sign(value, 3)
+
+
+def _with_sign(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else text[1:]
 
 
 def _count(value: float | None) -> str:
@@ -86,12 +97,6 @@ def _count(value: float | None) -> str:
 
 def _fixed(value: float | None, digits: int = 3) -> str:
     return _NONE if value is None else f"{value:.{digits}f}"
-
-
-def _chance(value: float | None) -> str:
-    if value is None:
-        return _NONE
-    return "<0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - the digits shown
 
 
 def _size(value: int) -> str:

@@ -46,9 +46,9 @@ def sentence(report: Mapping[str, Any]) -> dict[str, str]:
     if theirs is None:
         en, zh = f"{en}; there is no champion to compare with", f"{zh}, 没有现役模型可比较"
     else:
-        old, chance = _percent(theirs["accuracy"]), golden["paired"]["accuracy"]["p_value"]
-        en = f"{en}, the champion of {old} (p = {chance:.3f})"
-        zh = f"{zh}, 现役模型 {old} (p = {chance:.3f})"
+        old = _percent(theirs["accuracy"])
+        luck = chance(golden["paired"]["accuracy"]["p_value"])
+        en, zh = f"{en}, the champion of {old} (p {luck})", f"{zh}, 现役模型 {old} (p {luck})"
     return {
         "en": f"{en}. Of what it passes, {leak} are violations; {review} of all photos wait for "
         "a person.",
@@ -131,6 +131,11 @@ def _turned(test: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if test is None:
         return None
     return {**test, "low": -test["high"], "high": -test["low"]}
+
+
+def chance(p_value: float) -> str:
+    """A p-value to three digits."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"  # noqa: PLR2004 - the digits shown
 
 
 def _percent(value: float | None) -> str:

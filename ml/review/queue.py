@@ -6,7 +6,7 @@ with its holder until then. Clocks are the database's, so that reviewers' machin
 Plans (PostgreSQL 18, 100,000 open among 600,000 tasks, two cores): a claim walks
 `review_task_priority` or `review_task_oldest`, partial indexes over what is open, and stops at the
 rows it wants, 0.2 ms for one and 0.6 ms for twenty; leases that ran out come from
-`review_task_lease_end`. A rare reason is found in `review_task_reasons` (gin), 0.5 ms; a common one
+`review_task_lease_end`. A rare reason is found in `review_task_reasons` (gin), 1 ms; a common one
 is met on the walk. The exact count reads `review_task_oldest` alone, 30 ms. A product costs what
 the shop's table costs: with no index on its product column, a scan of that table.
 """

@@ -40,6 +40,17 @@ def add_changed(
     return registry.register(folder, engine=parts.engine, store=parts.models)
 
 
+def add_row(shop: Shop, digit: str) -> str:
+    """A version without bytes, with the champion's card: to be promoted, not to be loaded."""
+    shop.execute(
+        "insert into moderation.model_version (model_hash, weights_sha256, card) "
+        "select :h, :h, card from moderation.model_version where model_hash = :c",
+        h=digit * 64,
+        c=shop.model_hash,
+    )
+    return digit * 64
+
+
 def begin_month(
     shop: Shop, run_id: str, candidate: str | None, *, champion: str | None = None
 ) -> None:

@@ -27,6 +27,10 @@ LABELS = (
     "select content_sha256, label, category, reviewer, route, sampling_rate, decided_at "
     "from moderation.human_label order by 1, 4, 7"
 )
+LABELS_WITHOUT_PHOTO = (
+    "select count(*) from moderation.human_label where content_sha256 not in "
+    "(select content_sha256 from moderation.labelled_photo)"
+)
 PHOTOS = (
     "select content_sha256, object_key, review_id, size_bytes, width, height, pdq, pdq_quality "
     "from moderation.labelled_photo order by 1"
@@ -279,8 +283,7 @@ def test_killed_in_the_middle_and_run_again_it_ends_as_if_unbroken(
     killed_at = _killed_in_the_middle(shop, file)
     assert 0 < killed_at < len(lines)
     assert killed_at % LINES_PER_COMMIT == 0
-    bare = "select 1 from moderation.human_label where content_sha256 not in "
-    assert not shop.rows(f"{bare} (select content_sha256 from moderation.labelled_photo)")
+    assert shop.rows(LABELS_WITHOUT_PHOTO) == [(0,)]
     assert _import(shop, file) == ImportResult(taken=len(lines) - killed_at, known=killed_at)
     said = [(row[0], row[3]) for row in shop.rows(LABELS)]
     assert said == [(h, f"r{who}") for h in sorted(hashes) for who in range(reviewers)]

@@ -30,8 +30,16 @@ PARTS = {Part.TRAIN: 36, Part.VALIDATION: 8, Part.CALIBRATION: 8, Part.GOLDEN: 8
 
 
 def write_preset(folder: Path, **changes: object) -> str:
-    """A tiny recipe that goes on from the champion; returns its path, which is its name."""
-    recipe = tiny_preset(**{"start": "champion", **changes}).model_dump(mode="json")
+    """A tiny recipe that goes on from the champion; returns its path, which is its name.
+
+    Plain SGD keeps checkpoints small: it has no state of its own.
+    """
+    light = {
+        "start": "champion",
+        "optimiser": {"kind": "sgd", "lr": 0.01, "momentum": 0.0},
+        "schedule": {"kind": "step", "step_size": 7, "gamma": 0.1},
+    }
+    recipe = tiny_preset(**{**light, **changes}).model_dump(mode="json")
     del recipe["name"]
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -93,8 +101,8 @@ def begin_month(
         name=golden.name,
     )
     shop.execute(
-        "insert into moderation.label_snapshot "
-        "(snapshot_hash, as_of, golden_hash, photos, new_photos) values (:hash, :at, :golden, 0, 0)",
+        "insert into moderation.label_snapshot (snapshot_hash, as_of, golden_hash, photos, "
+        "new_photos) values (:hash, :at, :golden, 0, 0)",
         hash=manifest.snapshot_hash,
         at=as_of,
         golden=golden.golden_hash,

@@ -13,7 +13,7 @@ from ml.storage.database import in_transaction
 from tests.support.night import run_night
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
-from tests.support.versions import add_changed, add_version
+from tests.support.versions import add_changed, add_row, add_version
 
 pytestmark = pytest.mark.integration
 
@@ -31,12 +31,6 @@ def _back(shop: Shop, to: str = "previous") -> str:
 
 def _champion(shop: Shop) -> str:
     return in_transaction(shop.connections.engine, registry.champion_hash)
-
-
-def _made_up(shop: Shop, digit: str) -> str:
-    """A registered version without bytes: enough to be promoted, not to be loaded."""
-    shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h=digit * 64)
-    return digit * 64
 
 
 def _results(shop: Shop, run_id: str) -> list[tuple[object, ...]]:
@@ -91,18 +85,18 @@ def test_a_rollback_is_one_switch_that_the_history_names(shop: Shop, tmp_path: P
 
 def test_previous_twice_goes_two_steps_back_and_not_to_and_fro(shop: Shop, tmp_path: Path) -> None:
     second = _promote(shop, add_version(shop, tmp_path / "second"))
-    _promote(shop, _made_up(shop, "c"))
+    _promote(shop, add_row(shop, "c"))
     assert _back(shop) == second
     assert _back(shop) == shop.model_hash
     with pytest.raises(ModelError, match="no version before"):
         _back(shop)
-    _promote(shop, _made_up(shop, "d"))
+    _promote(shop, add_row(shop, "d"))
     assert resolve("previous", connections=shop.connections) == shop.model_hash
 
 
 def test_a_version_is_found_by_its_hash_or_the_start_of_it(shop: Shop) -> None:
     for to in (shop.model_hash, shop.model_hash[:8]):
-        _promote(shop, "c" * 64 if to != shop.model_hash else _made_up(shop, "c"))
+        _promote(shop, "c" * 64 if to != shop.model_hash else add_row(shop, "c"))
         assert _back(shop, to) == shop.model_hash == _champion(shop)
 
 
@@ -125,8 +119,8 @@ def test_a_rollback_to_the_champion_is_no_change(shop: Shop) -> None:
     ],
 )
 def test_what_names_no_earlier_champion_is_refused(shop: Shop, to: str, said: str) -> None:
-    _made_up(shop, "c")
-    _made_up(shop, "d")
+    add_row(shop, "c")
+    add_row(shop, "d")
     shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h="c" * 60 + "0000")
     with pytest.raises(ModelError, match=said):
         _back(shop, to)
@@ -145,7 +139,7 @@ def test_a_version_of_other_classes_is_refused_with_the_remedy(
 
 
 def test_a_version_whose_bytes_are_gone_is_refused(shop: Shop) -> None:
-    _promote(shop, _made_up(shop, "c"))
+    _promote(shop, add_row(shop, "c"))
     _promote(shop, shop.model_hash)
     with pytest.raises(ObjectAbsent):
         _back(shop, "c" * 64)
@@ -156,7 +150,7 @@ def test_a_promotion_in_between_stops_previous(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _promote(shop, add_version(shop, tmp_path / "second"))
-    third, check = _made_up(shop, "c"), module.check_classes
+    third, check = add_row(shop, "c"), module.check_classes
 
     def and_meanwhile(*given: object) -> None:
         _promote(shop, third)

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,17 @@ from ml.model.probe import PROBE, TOLERANCE, check_probe, probe_in_fresh_process
 from tests.support.retraining import make_version
 
 
+@pytest.fixture(scope="module")
+def whole_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("probe")
+    make_version(folder, probe=True)
+    return folder
+
+
 @pytest.fixture
-def version(tmp_path: Path) -> Path:
-    make_version(tmp_path / "version", probe=True)
-    return tmp_path / "version"
+def version(whole_version: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(whole_version, tmp_path / "version")
 
 
 def spoil(version: Path, **tensors: torch.Tensor) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,6 @@ from ml.retraining.latency import milliseconds_a_photo
 PIXELS = [np.full((3, 32, 32), i, dtype=np.uint8) for i in range(3)]
 
 
-@pytest.fixture(scope="module")
-def calls() -> list[tuple[str, int]]:
-    return []
-
-
 class Watched(Predictor):
     """The real predictor, that says when and with how many photos it was asked."""
 
@@ -25,15 +21,17 @@ class Watched(Predictor):
     calls: list[tuple[str, int]]
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[dict[str, float]]:
+        """As before."""
         self.calls.append((self.name, len(pixels)))
         return super().scores(pixels)
 
 
 def test_versions_take_turns_on_full_batches(
-    champion_folder: object, calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    champion_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(latency, "ROUNDS", 2)
-    checkpoint = load_checkpoint(champion_folder)  # type: ignore[arg-type]  # a Path
+    checkpoint = load_checkpoint(champion_folder)
+    calls: list[tuple[str, int]] = []
     watched = []
     for name in ("candidate", "champion"):
         predictor = Watched(checkpoint, device=torch.device("cpu"), batch_images=8)

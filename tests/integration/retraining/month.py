@@ -1,0 +1,64 @@
+"""A whole month in this process, step by step as the DAG calls them, on small photos."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ml.retraining.calibrate import calibrate
+from ml.retraining.check_labels import check_labels
+from ml.retraining.evaluate import evaluate_candidate
+from ml.retraining.freeze import freeze
+from ml.retraining.gate import gate_candidate
+from ml.retraining.manifest import Manifest
+from ml.retraining.train import train_candidate
+from ml.settings import Settings
+from tests.support.labelled import keep, label
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+from tests.support.striped import striped
+
+AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
+# Small photos, few of them: what a gate needs is scaled to that, and a busy machine fails no gate.
+SMALL = {
+    "min_new_labels": 50,
+    "leak_bound": {"rate": 0.3, "confidence": 0.8},
+    "gates": {"recall_floor": {"violate": 0.7}, "latency_ratio": 1000.0, "calibration_error": 0.3},
+}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Kept photos by kind, as content hashes."""
+
+    bright: list[str]
+    dark: list[str]
+    striped: list[str]
+
+
+def keep_month(shop: Shop, each: int, *, first: int = 0) -> Labelled:
+    """Keep `each` photos of every kind; `first` tells one month's photos from another's."""
+    numbers = range(first, first + each)
+    return Labelled(
+        bright=[keep(shop, photo(BRIGHT, seed=n)) for n in numbers],
+        dark=[keep(shop, photo(DARK, seed=50_000 + n)) for n in numbers],
+        striped=[keep(shop, striped(seed=n)) for n in numbers],
+    )
+
+
+def label_rightly(shop: Shop, photos: Labelled) -> None:
+    """Bright is normal, dark and striped are violations."""
+    label(shop, photos.bright, "normal")
+    label(shop, [*photos.dark, *photos.striped], "violate")
+
+
+def run_month(
+    shop: Shop, settings: Settings, preset: str, *, run_id: str = "month"
+) -> tuple[Manifest, dict[str, Any], dict[str, Any]]:
+    """From labels to the gates' decision; returns manifest, report and decision."""
+    parts = {"settings": settings, "connections": shop.connections}
+    manifest = freeze(run_id, as_of=AS_OF, preset=preset, seed=0, **parts)
+    check_labels(run_id, **parts)
+    key = train_candidate(run_id, **parts)
+    calibrate(run_id, key, **parts)
+    report = evaluate_candidate(run_id, **parts)
+    return manifest, report, gate_candidate(run_id, **parts)

@@ -1,0 +1,15 @@
+from collections.abc import Iterator
+
+import pytest
+
+from ml.settings import CommerceNames
+from ml.storage.commerce import review_image
+from ml.storage.database import connect
+from tests.integration.review.room import Room
+
+
+@pytest.fixture
+def room(database_url: str) -> Iterator[Room]:
+    engine = connect(database_url)
+    yield Room(engine, review_image(CommerceNames()))
+    engine.dispose()

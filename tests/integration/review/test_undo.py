@@ -1,0 +1,135 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ml.errors import StorageError
+from ml.review.activity import history, task_target
+from ml.review.appeal import reopen
+from ml.storage.labels import truths
+from tests.integration.review.room import NIGHT, Room
+from tests.support.night import run_night
+from tests.support.photos import DARK, photo
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+
+def _decided(room: Room, key: str, label: str, reviewer: str = "ann") -> int:
+    task_id = room.task(key)
+    room.decide(task_id, label, reviewer, lease=False)
+    return task_id
+
+
+def _undone(room: Room) -> list[tuple[object, ...]]:
+    return room.execute(
+        "select h.label, u.undone_by from moderation.decision_undo u "
+        "join moderation.human_label h using (label_id) order by label_id"
+    )
+
+
+def test_undone_all_is_as_it_was_but_for_the_history(room: Room) -> None:
+    room.photo("a.jpg")
+    before = room.shown("a.jpg")
+    task_id = _decided(room, "a.jpg", "violate")
+    assert room.shown("a.jpg")[0] == "block"
+    for _ in range(2):
+        room.undo(task_id)
+    assert room.state(task_id) == ("open", None)
+    assert room.shown("a.jpg") == before == ("review", NIGHT)
+    assert _undone(room) == [("violate", "ann")]
+    done = room.act(lambda c: history(c, task_target(task_id)))
+    assert [a.what for a in done] == ["decide", "undo"]
+
+
+def test_the_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
+    room.photo("a.jpg")
+    task_id = _decided(room, "a.jpg", "violate")
+    room.undo(task_id)
+    room.claimed()
+    room.decide(task_id, "violate")
+    assert room.state(task_id) == ("decided", None)
+    assert room.shown("a.jpg")[0] == "block"
+    assert room.execute("select count(*) from moderation.human_label") == [(2,)]
+    room.undo(task_id)
+    assert len(_undone(room)) == 2
+
+
+def test_an_undone_label_is_no_truth(room: Room) -> None:
+    task_id = _decided(room, "a.jpg", "violate")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert [t.label for t in room.act(lambda c: truths(c, as_of=tomorrow))] == ["violate"]
+    room.undo(task_id)
+    assert room.act(lambda c: truths(c, as_of=tomorrow)) == []
+
+
+def test_only_ones_own_last_and_recent_decision(room: Room) -> None:
+    first, second = _decided(room, "a.jpg", "normal"), _decided(room, "b.jpg", "normal")
+    with pytest.raises(StorageError, match=f"decided review task {second} since"):
+        room.undo(first)
+    with pytest.raises(StorageError, match="bob did not decide"):
+        room.undo(second, "bob")
+    with pytest.raises(StorageError, match="older than"):
+        room.undo(second, within=timedelta(0))
+    assert _undone(room) == []
+    room.undo(second)
+    room.undo(first)
+    assert [room.state(t)[0] for t in (first, second)] == ["open", "open"]
+
+
+def test_another_persons_decision_stands(room: Room) -> None:
+    room.photo("a.jpg")
+    task_id = _decided(room, "a.jpg", "violate", "ann")
+    room.decide(task_id, "normal", "bob", lease=False)
+    shown = room.shown("a.jpg")
+    room.undo(task_id, "ann")
+    assert room.state(task_id)[0] == "decided"
+    assert room.shown("a.jpg") == shown
+    assert shown[0] == "pass"
+
+
+def test_the_status_goes_back_to_the_earlier_persons_decision(room: Room) -> None:
+    room.photo("a.jpg")
+    task_id = _decided(room, "a.jpg", "violate", "ann")
+    shown = room.shown("a.jpg")
+    room.decide(task_id, "normal", "bob", lease=False)
+    room.undo(task_id, "bob")
+    assert room.state(task_id)[0] == "decided"
+    assert room.shown("a.jpg") == shown
+    assert shown[0] == "block"
+
+
+def test_after_an_appeal_an_undone_answer_leaves_the_question_open(room: Room) -> None:
+    room.photo("a.jpg")
+    task_id = _decided(room, "a.jpg", "violate", "ann")
+    shown = room.shown("a.jpg")
+    room.act(lambda c: reopen(c, task_id, reason="it is my own dress", by="buyer"))
+    room.decide(task_id, "normal", "bob", lease=False)
+    room.undo(task_id, "bob")
+    assert room.state(task_id) == ("open", None)
+    assert room.shown("a.jpg") == shown
+
+
+def test_a_status_that_the_shop_set_since_stays(room: Room) -> None:
+    room.photo("a.jpg")
+    task_id = _decided(room, "a.jpg", "normal")
+    room.execute(
+        "update commerce.review_image set moderation_status = 'block', moderated_at = now()"
+    )
+    room.undo(task_id)
+    assert room.shown("a.jpg")[0] == "block"
+    assert room.state(task_id)[0] == "open"
+
+
+def test_the_next_night_treats_an_undone_photo_as_its_own_again(shop: Shop) -> None:
+    key = shop.upload("a.jpg", photo(DARK))
+    run_night(shop)
+    room = Room(shop.connections.engine, shop.connections.commerce)
+    (task,) = room.claim()
+    before = room.shown(key)
+    room.decide(task.task_id, "normal")
+    assert shop.status(key) == "pass"
+    room.undo(task.task_id)
+    assert room.shown(key) == before
+    run_night(shop, "again")
+    assert room.shown(key) == before
+    assert room.state(task.task_id)[0] == "open"
