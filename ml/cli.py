@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 
@@ -143,5 +144,6 @@ def main() -> None:
     try:
         app()
     except ModerationError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+        name = type(error).__name__
+        Console(stderr=True).print(f"[red]{name}:[/red] {escape(str(error))}", highlight=False)
         sys.exit(1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ml.embedded import services as embedded
 from ml.errors import ModerationError
@@ -69,5 +70,6 @@ def down() -> None:
 try:
     app()
 except ModerationError as error:
-    Console(stderr=True).print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+    name = type(error).__name__
+    Console(stderr=True).print(f"[red]{name}:[/red] {escape(str(error))}", highlight=False)
     sys.exit(1)
