@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ml.evaluation.versus import Photos, Side
@@ -34,16 +35,19 @@ def test_new_leaks_come_first_then_old_ones_then_the_rest() -> None:
     assert (first.candidate_score, first.champion_score) == (0.1, 0.9)
 
 
-def test_a_thumbnail_holds_pixels_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (160, 80)), (6, (80, 160))], ids=["upright", "on its side"]
+)
+def test_a_thumbnail_holds_pixels_and_nothing_else(orientation: int, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x010E] = SECRET.decode()
-    exif[0x0112] = 6  # lies on its side
+    exif[0x0112] = orientation
     out = io.BytesIO()
     Image.new("RGB", (800, 400), "red").save(out, "JPEG", exif=exif, comment=SECRET)
     assert out.getvalue().count(SECRET) == 2
     small = thumbnail(out.getvalue(), DecodeLimits())
     assert SECRET not in small
     with Image.open(io.BytesIO(small)) as picture:
-        assert picture.size == (80, 160)  # upright, as people saw it
+        assert picture.size == size
         assert not picture.getexif()
         assert "comment" not in picture.info

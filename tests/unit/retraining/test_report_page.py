@@ -157,3 +157,15 @@ def test_rows_say_which_way_is_better() -> None:
     assert shown["test"]["low"] <= shown["difference"] <= shown["test"]["high"]
     assert rows["violate: recall · 召回率"]["candidate"] == 0.5
     assert rows["weapon: precision · 精确率"]["champion"] is None  # never said "weapon"
+
+
+def test_the_interval_of_violations_shown_lies_around_its_difference() -> None:
+    """The test counts violations that did not pass, the row those that did."""
+    photos = Photos(np.array([1] * 40), ["x"] * 40, {})
+    none_shown = Side(np.array([[0.0, 1.0]] * 40), 0.7)
+    half_shown = Side(np.array([[0.0, 1.0], [1.0, 0.0]] * 20), 0.7)
+    two = policy(violate=None)
+    rows = measures(compare(photos, candidate=none_shown, champion=half_shown, policy=two))
+    [shown] = [row for row in rows if row["name"].startswith("Violations shown")]
+    assert (shown["candidate"], shown["champion"], shown["difference"]) == (0.0, 0.5, -0.5)
+    assert -0.75 < shown["test"]["low"] < -0.5 < shown["test"]["high"] < -0.25
