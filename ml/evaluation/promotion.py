@@ -57,6 +57,7 @@ def gate(report: Report, policy: Policy) -> GateResult:
 
 
 def _checks(policy: Policy) -> Iterator[tuple[str, Check]]:
+    yield "doubted_labels", _doubted_labels
     for name in policy.retraining.gates.recall_floor:
         yield f"recall_floor:{name}", _recall_floor(name)
     yield "no_regression:accuracy", _no_regression("accuracy")
@@ -77,6 +78,23 @@ def _judged(name: str, check: Check, report: Report, policy: Policy) -> Gate:
     except ModelError as error:
         return Gate(name, passed=False, reason=str(error))
     return Gate(name, passed=passed, reason=reason)
+
+
+def _doubted_labels(report: Report, policy: Policy) -> Outcome:
+    """Too many doubts are not single slips: the month's labels cannot be trusted to judge by."""
+    most = policy.retraining.gates.doubted_share
+    labels = _at(report, "data", "labels")
+    if not isinstance(labels, Mapping):
+        raise ModelError("the report has no mapping at data.labels")
+    shares = {}
+    for name in labels:
+        doubted, checked = (
+            _number(report, "data", "labels", name, key) for key in ("doubted", "checked")
+        )
+        shares[name] = doubted / checked if checked else 0.0
+    words = ", ".join(f"{share:.1%} of {name}" for name, share in shares.items()) or "no labels"
+    passed = all(share <= most for share in shares.values())
+    return passed, f"doubted labels: {words}; at most {most:.1%} of a class is allowed"
 
 
 def _recall_floor(name: str) -> Check:

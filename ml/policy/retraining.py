@@ -30,12 +30,15 @@ class Gates(_Strict):
     """What a candidate must reach to be promoted.
 
     `recall_floor` is the least recall of each class named; `significance` the level at which a
-    drop against the champion counts; `latency_ratio` the most time a photo against the champion's.
+    drop against the champion counts; `latency_ratio` the most time a photo against the champion's;
+    `doubted_share` the largest share of a class's labels that the photos may speak against: more,
+    and something is wrong with this month's labels as a whole.
     """
 
     recall_floor: dict[str, Probability] = {}
     calibration_error: Probability = 0.1
     significance: OpenShare = 0.05
+    doubted_share: Probability = 0.15
     latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0
 
 

@@ -1,6 +1,7 @@
 """What the report says besides measurements: data, training, doubts, known-bad photos."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -18,10 +19,14 @@ def known_bad_photos(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def doubts(connection: Connection, snapshot_hash: str) -> int:
-    """How many labels of a snapshot its photos speak against."""
-    query = select(func.count()).where(label_doubt.c.snapshot_hash == snapshot_hash)
-    return connection.execute(query).scalar_one()
+def doubts(connection: Connection, snapshot_hash: str) -> dict[str, int]:
+    """How many labels of a snapshot its photos speak against, by the class they name."""
+    query = (
+        select(label_doubt.c.label, func.count())
+        .where(label_doubt.c.snapshot_hash == snapshot_hash)
+        .group_by(label_doubt.c.label)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def curves(connection: Connection, run_id: str) -> dict[str, list[float]]:
@@ -32,8 +37,9 @@ def curves(connection: Connection, run_id: str) -> dict[str, list[float]]:
     return {name: [row[i] for row in rows] for i, name in enumerate(_CURVES)} if rows else {}
 
 
-def data(manifest: Manifest, snapshot_hash: str, doubted: int) -> dict[str, Any]:
-    """The snapshot in numbers; photos left out are counted by reason."""
+def data(manifest: Manifest, snapshot_hash: str, doubted: Mapping[str, int]) -> dict[str, Any]:
+    """The snapshot in numbers; photos left out are counted by reason, doubts by class."""
+    checked = Counter(photo.label for photo in manifest.photos if photo.part is not Part.GOLDEN)
     return {
         "snapshot": snapshot_hash,
         "as_of": manifest.as_of.isoformat(),
@@ -41,7 +47,11 @@ def data(manifest: Manifest, snapshot_hash: str, doubted: int) -> dict[str, Any]
         "new_photos": sum(photo.new for photo in manifest.photos),
         "parts": {part.value: len(manifest.of(part)) for part in Part},
         "left_out": dict(sorted(Counter(o.reason for o in manifest.left_out).items())),
-        "doubts": doubted,
+        "doubts": sum(doubted.values()),
+        "labels": {
+            name: {"checked": count, "doubted": doubted.get(name, 0)}
+            for name, count in sorted(checked.items())
+        },
     }
 
 

@@ -103,6 +103,13 @@ def test_the_same_labels_give_the_same_bytes_in_whatever_zone(month: Month) -> N
     first = month.freeze()
     assert month.freeze("again", NOVEMBER.astimezone(UTC)).to_json() == first.to_json()
     assert month.freeze("other", seed=1).to_json() != first.to_json()
+    # Nor does the zone count that the database answers in.
+    month.shop.execute(
+        "do $$ begin execute format('alter database %I set timezone to ''Asia/Shanghai''', "
+        "current_database()); end $$"
+    )
+    month.shop.connections.engine.dispose()
+    assert month.freeze("elsewhere").to_json() == first.to_json()
 
 
 def test_a_retry_gives_the_snapshot_that_the_run_has(month: Month) -> None:
@@ -149,6 +156,7 @@ def test_too_few_new_labels_skip_the_month_for_good(month: Month) -> None:
     for _ in range(2):
         with pytest.raises(TooFewLabels, match=r"8 new labels since .*at least 10 .*min_new"):
             month.freeze("next", DECEMBER)
+        month.both(200, 20, at=NOVEMBER)  # imported late: for the next run
     state = "select state, snapshot_hash, reason like '8 new%%' from moderation.retrain_run"
     assert month.shop.rows(f"{state} where run_id = 'next'") == [("skipped", None, True)]
     assert len(month.shop.rows("select 1 from moderation.label_snapshot")) == 1
