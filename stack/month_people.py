@@ -69,6 +69,7 @@ def _audit_passes(run_id: str, truth: dict[str, Upload], connections: Connection
             category=_category(truth[row.object_key]),
             reviewer=REVIEWERS[0],
             route="random_audit",
+            decided_at=None,
             sampling_rate=AUDITED_SHARE,
         )
         for row in chosen

@@ -123,7 +123,7 @@ def shadow(run_id: str) -> bool:
     with _opened() as (settings, connections):
         if not _run(run_id, connections).policy.retraining.shadow_night:
             return True
-        parts = {"settings": settings, "connections": connections}
+        parts: dict[str, Any] = {"settings": settings, "connections": connections}
         shadowing.request_shadow(run_id, **parts)
         return shadowing.shadow_night(run_id, **parts) is not None
 
@@ -159,7 +159,7 @@ def promote(run_id: str, *, by: str) -> str:
 def close(run_id: str, *, rejected_by: str | None) -> str:
     """Write down a rejection, take the candidate out of the shadow; returns the run's note."""
     with _opened() as (settings, connections):
-        parts = {"settings": settings, "connections": connections}
+        parts: dict[str, Any] = {"settings": settings, "connections": connections}
         if rejected_by is not None:
             promoting.reject_candidate(
                 run_id, by=rejected_by, reason=f"rejected by {rejected_by}", **parts

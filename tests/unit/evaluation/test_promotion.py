@@ -68,6 +68,12 @@ def good() -> Report:
         "candidate": "c" * 64,
         "champion": "d" * 64,
         "sets": {"golden": part(), "newest": part()},
+        "data": {
+            "labels": {
+                "normal": {"checked": 300, "doubted": 9},
+                "violate": {"checked": 200, "doubted": 30},
+            }
+        },
         "servable": {"ok": True, "largest_difference": 1e-6, "detail": "logits differ by 1e-06"},
         "known_bad": {"photos": 3, "passed": []},
         "latency": {"candidate_ms": 10.0, "champion_ms": 10.0},
@@ -113,6 +119,7 @@ def test_a_good_candidate_is_promoted_and_every_gate_says_why() -> None:
     found = gate(good(), RULE)
     assert found.decision == "promote"
     assert [g.name for g in found.gates] == [
+        "doubted_labels",
         "recall_floor:violate",
         "no_regression:accuracy",
         "no_regression:normal",
@@ -136,6 +143,7 @@ def test_without_a_champion_there_is_nothing_to_lose_against() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "name", "words"),
     [
+        ("data.labels.violate.doubted", 31, "doubted_labels", "15.5% of violate"),
         ("sets.golden.candidate.per_class.violate.recall", 0.69, "recall_floor:violate", "69.0%"),
         (
             "sets.golden.candidate.per_class.violate.support",

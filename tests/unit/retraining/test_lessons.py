@@ -58,8 +58,8 @@ def test_without_doubts_all_but_golden_photos_are_used_at_their_weight() -> None
 @pytest.mark.parametrize(
     ("treatment", "expected"),
     [
-        ({"action": "leave_out"}, {1: 1.0, 3: 10.0}),
-        ({"action": "down_weight", "weight": 0.3}, {1: 1.0, 2: 3.0, 3: 10.0, 4: 0.3, 5: 3.0}),
+        ({"action": "leave_out"}, {1: 1.0, 3: 10.0, 5: 10.0}),
+        ({"action": "down_weight", "weight": 0.3}, {1: 1.0, 2: 3.0, 3: 10.0, 4: 0.3, 5: 10.0}),
         ({"action": "keep"}, {1: 1.0, 2: 10.0, 3: 10.0, 4: 1.0, 5: 10.0}),
     ],
     ids=lambda value: value.get("action"),
