@@ -17,11 +17,8 @@ class Client:
     def __init__(self, url: str, *, user: str, password: str) -> None:
         login = {"username": user, "password": password}
         answer = httpx.post(f"{url}/auth/token", json=login, timeout=30).raise_for_status()
-        self._http = httpx.Client(
-            base_url=f"{url}/api/v2",
-            headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
-            timeout=30,
-        )
+        self.login = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        self._http = httpx.Client(base_url=f"{url}/api/v2", headers=self.login, timeout=30)
 
     def __enter__(self) -> Self:
         return self

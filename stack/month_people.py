@@ -2,7 +2,6 @@
 
 import random
 
-from ml.storage.labels import NewLabel, add_labels
 from rich.progress import track
 from sqlalchemy import text
 
@@ -11,6 +10,7 @@ from ml.policy.policy import load_policy
 from ml.review.decide import Decision, decide
 from ml.settings import Settings
 from ml.storage.database import in_transaction
+from ml.storage.labels import NewLabel, add_labels
 from stack.demo_photos import Upload
 
 AUDITED_SHARE = 0.25  # of the photos that passed

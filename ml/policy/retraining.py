@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -59,3 +59,12 @@ class Retraining(_Strict):
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0)
     shadow_night: bool = False
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> "Retraining":
+        if self.validation_share + self.calibration_share >= 1.0:
+            raise ValueError(
+                "validation_share + calibration_share must stay under 1: lower one, or nothing is "
+                "left to train on"
+            )
+        return self

@@ -1,10 +1,11 @@
-"""Contact details in recognised text, also in the disguises that sellers of other shops use."""
+"""Contact details in recognised text, also in the disguises that sellers elsewhere use."""
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ml.screens.disguise import digits_for_letters, plain
 
 
 class ContactKind(StrEnum):
@@ -21,19 +22,166 @@ class ContactKind(StrEnum):
 
 @dataclass(frozen=True)
 class Contact:
-    """One contact detail; `text` is the normalised form of what was found."""
+    """One contact detail; `text` is what was found, without its disguise."""
 
     kind: ContactKind
     text: str
 
 
-_DIGITS = str.maketrans("〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺①②③④⑤⑥⑦⑧⑨⓪", "00123456789" "123456789" "1" "1234567890")
-_CHINESE = "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺"
-# Three of them in a row and more are a number spelt out; fewer are words (一次, 三二一 aside).
-_SPELT = re.compile(rf"[{_CHINESE}](?:[ .\-]?[{_CHINESE}\d]){{2,}}")
-_LOOK_ALIKE = str.maketrans("oOQDlI|iSsBZzåо", "000011115582200"[:15])
-_LETTERS = r"oOlI|"
-_BETWEEN_DIGITS = re.compile(rf"(?<=[\d])[{_LETTERS}]{{1,2}}(?=[ .\-]?\d)")
-_DASHES = re.compile(r"[\u2010-\u2015\u2212\u30fc\uff5e~_·•・]")
-_SPACES = re.compile(r"\s+")
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3]")
+def find_contacts(lines: Sequence[str]) -> list[Contact]:
+    """The contact details in lines of recognised text, each once, in order of the lines.
+
+    A keyword may stand in one line and its account in the next ("加微信" / "lucky_88"), so pairs of
+    neighbours are searched for those; never for bare numbers, which two prices could make up.
+    """
+    plains = [plain(line) for line in lines]
+    found: dict[Contact, None] = {}
+    for number, line in enumerate(plains):
+        for contact in _in_line(line):
+            found[contact] = None
+        if number + 1 < len(plains):
+            for contact in _accounts(f"{line} {plains[number + 1]}"):
+                found[contact] = None
+    return list(found)
+
+
+def _in_line(line: str) -> Iterator[Contact]:
+    yield from _accounts(line)
+    for number in _phones(digits_for_letters(line)):
+        yield Contact(ContactKind.PHONE, number)
+    for match in _EMAIL.finditer(line):
+        yield Contact(ContactKind.EMAIL, match.group().replace(" ", "").lower())
+    for match in _URL.finditer(line):
+        yield Contact(ContactKind.URL, match.group().replace(" ", "").rstrip(".,;)").lower())
+
+
+# --- accounts behind a keyword
+
+_I = re.IGNORECASE
+_COLON = r" ?[:;=>@] ?"
+_NUMBER = r"\+?\d(?:[ -]?\d){5,13}(?!\d)"
+_HANDLE = r"[a-z][a-z0-9_-]{4,19}(?![a-z0-9_-])"
+# Without a colon before it, a word is an account only with a digit or an underscore in it:
+# "WeChat account" and "微信支付" are none.
+_ODD_HANDLE = r"(?=[a-z_-]*[\d_])" + _HANDLE
+
+_WECHAT_NAME = r"微信号?|薇信|威信|徽信|v信|微x|we ?chat|wei ?xin|vx|wx"
+_WECHAT = re.compile(
+    rf"(?<![a-z\d.])(?:{_WECHAT_NAME})(?:(?: ?(?:id|号))?{_COLON}(?:{_HANDLE}|{_NUMBER})"
+    rf"| ?(?:id|号|是)? ?{_ODD_HANDLE}| {_NUMBER})"
+    rf"|微信号?(?:{_HANDLE}|{_NUMBER})"
+    # short words need the call to add them: 加V abc123, +薇 138...
+    rf"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?(?:{_ODD_HANDLE}|{_NUMBER})"
+    rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
+    rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
+    r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
+    _I,
+)
+_QQ = re.compile(
+    rf"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{{1,2}}|加扣|q(?=:))(?:群|号|号码)?(?:{_COLON}| ?)"
+    r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
+    _I,
+)
+_WHATSAPP = re.compile(
+    rf"what'?s ?app?(?:{_COLON}| ?){_NUMBER}|(?<![a-z\d])wa ?: ?{_NUMBER}|(?<![a-z\d])wa\.me/\S+",
+    _I,
+)
+_TELEGRAM = re.compile(
+    rf"(?<![a-z\d])(?:telegram|tele ?gram|电报|纸飞机)(?:{_COLON}| ?@?)(?:{_HANDLE}|{_NUMBER})"
+    rf"|(?<![a-z\d])tg ?[:@] ?@?(?:{_HANDLE}|{_NUMBER})|(?<![a-z\d.])t\.me/\S+",
+    _I,
+)
+_ACCOUNTS: tuple[tuple[ContactKind, re.Pattern[str]], ...] = (
+    (ContactKind.WECHAT, _WECHAT),
+    (ContactKind.QQ, _QQ),
+    (ContactKind.WHATSAPP, _WHATSAPP),
+    (ContactKind.TELEGRAM, _TELEGRAM),
+)
+
+
+def _accounts(line: str) -> Iterator[Contact]:
+    numbers = digits_for_letters(line)
+    for kind, pattern in _ACCOUNTS:
+        # Look-alikes can turn an account's letters into digits: the line itself comes first.
+        match = pattern.search(line) or pattern.search(numbers)
+        if match:
+            yield Contact(kind, match.group().strip())
+
+
+# --- addresses
+
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]+ ?@ ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)*\.[a-z]{2,10}\b", _I | re.ASCII
+)
+# Bare names only of domains that are no words: "cotton.top" is more often a missing space.
+_URL = re.compile(
+    r"https? ?: ?/ ?/ ?[^\s,，。]+"
+    r"|(?<![a-z\d])www ?[.,] ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)+(?:/\S*)?"
+    r"|(?<![\w@.-])(?:[a-z0-9-]+\.)*[a-z0-9-]{2,}\.(?:com|cn|net|org|example)(?![a-z\d-])(?:/\S*)?"
+    r"|(?<![\w@.-])(?:[a-z0-9-]+\.)*[a-z0-9-]{2,}\."
+    r"(?:top|xyz|vip|shop|store|club|site|online|info|cc|io|me|co|ru)/[a-z0-9]\S*",
+    _I | re.ASCII,
+)  # fmt: skip
+
+# --- phone numbers
+
+_GAP = r"[ .\-*_~,、·•]{1,3}"
+_RUN = re.compile(rf"(?<![\d.])(?:\+|00)?\d+(?:{_GAP}\d+)*")
+_MOBILE = re.compile(r"1[3-9]\d{9}")
+# How people group a mobile number; other groupings are lists of prices, sizes or dates.
+_GROUPINGS = frozenset({(11,), (3, 4, 4), (3, 3, 5), (4, 4, 3), (4, 3, 4), (1,) * 11})
+_CALLED = re.compile(
+    r"(?:(?<![a-z])(?:tel|phone|mobile|call|mob|cell|text|contact)|电话|手机|热线|联系|致电|拨打|☎|📞|📱)"
+    r"[^\d+(]{0,8}$",
+    _I,
+)
+_NUMBERED = re.compile(
+    r"(?:(?<![a-z])(?:order|no|s/?n|serial|lot|ref|invoice|item|sku|model|code|tracking|gst|reg|art|id)"
+    r"|订单|单号|编号|型号|货号|运单|条码|批号|流水|许可证|税号|账号|标准)[^\d+(]{0,10}$",
+    _I,
+)
+_SHORTEST_CALLED = 7
+_LONGEST = 15  # digits, E.164
+_SHORTEST_ABROAD = 10
+_LANDLINE = re.compile(r"(?<![\d.-])0(?:10|2\d|[3-9]\d{2})[- ][2-9]\d{6,7}(?![\d-])")
+_BRACKETED = re.compile(r"\([2-9]\d{2}\) ?[2-9]\d{2}[- ]\d{4}(?!\d)")
+_HOTLINE = re.compile(r"[48]00\d{7}")  # service lines of makers, printed on most Chinese packages
+
+
+def _phones(line: str) -> Iterator[str]:
+    for match in _RUN.finditer(line):
+        before = line[: match.start()]
+        if _is_phone(match.group(), before, line[match.end() :]):
+            yield _signed(match.group())
+    for pattern in (_LANDLINE, _BRACKETED):
+        for match in pattern.finditer(line):
+            if not _NUMBERED.search(line[: match.start()]):
+                yield re.sub(r"\D", "", match.group())
+
+
+def _signed(run: str) -> str:
+    return ("+" if run.startswith("+") else "") + re.sub(r"\D", "", run)
+
+
+def _is_phone(run: str, before: str, after: str) -> bool:
+    digits = re.sub(r"\D", "", run)
+    if _HOTLINE.fullmatch(digits):
+        return False
+    if _CALLED.search(before):
+        return _SHORTEST_CALLED <= len(digits) <= _LONGEST and not after.startswith("%")
+    if _NUMBERED.search(before) or _joined(before, after):
+        return False
+    if run.startswith("+") and not run.startswith("+86"):
+        return _SHORTEST_ABROAD <= len(digits) <= _LONGEST
+    return _is_mobile(run)
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether the number is part of a longer word, such as a model or a serial number."""
+    return bool(re.search(r"[a-zA-Z]$", before) or re.match(r"[a-zA-Z:%/]\w", after))
+
+
+def _is_mobile(run: str) -> bool:
+    national = re.sub(rf"^(?:\+|00)?86(?:{_GAP})?(?=1)", "", run)
+    groups = tuple(len(group) for group in re.findall(r"\d+", national))
+    return groups in _GROUPINGS and bool(_MOBILE.fullmatch(re.sub(r"\D", "", national)))

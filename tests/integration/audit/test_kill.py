@@ -76,7 +76,7 @@ def test_a_shard_killed_in_the_middle_is_finished_by_a_retry(shop: Shop) -> None
 
     # The unbroken run of the same night, in the same shop, from nothing.
     for name in LEFT_BY_A_NIGHT:
-        shop.execute(f"delete from moderation.{name}")
+        shop.execute(f"delete from moderation.{name}")  # noqa: S608 - names from above
     shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
     for shard in start(shop):
         judge(shard, settings=shop.settings, connections=shop.connections)

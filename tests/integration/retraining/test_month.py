@@ -8,20 +8,18 @@ from ml.model import registry
 from ml.retraining.promote import promote_candidate
 from ml.storage.database import in_transaction
 from tests.integration.retraining.frozen import write_preset
-from tests.integration.retraining.month import SMALL, Labelled, keep_month, label_rightly, run_month
+from tests.integration.retraining.month import (
+    LEARNS,
+    SMALL,
+    Labelled,
+    keep_month,
+    label_rightly,
+    run_month,
+)
 from tests.support.labelled import label, with_retraining
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
-
-LEARNS = {
-    "epochs": 6,
-    "batch": 16,
-    "preprocessing": {
-        "resize": 40, "crop": 32, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear",
-    },
-    "optimiser": {"kind": "adamw", "lr": 0.001, "weight_decay": 0.05},
-}  # fmt: skip
 
 
 def _failed(decision: dict[str, object]) -> set[str]:
