@@ -95,7 +95,10 @@ class _Month:
             self._first, self._source.month, settings=machine.settings,
             connections=machine.connections,
         )  # fmt: skip
-        console.print(f"people decided {labels['reviewed']} photos, audited {labels['audited']}")
+        console.print(
+            f"people decided {labels['reviewed']} photos, audited {labels['audited']} that had "
+            f"passed, and {labels['complaints']} complaints came in"
+        )
         console.rule("5 · the month")
         self._retrain_model()
         console.rule("6 · the next night")

@@ -1,4 +1,4 @@
-"""Simulated reviewers, who always tell the truth: they decide the queue and a random audit."""
+"""Simulated people, who always tell the truth: they decide the queue, audit and complain."""
 
 import random
 
@@ -14,6 +14,7 @@ from ml.storage.labels import NewLabel, add_labels
 from stack.demo_photos import Upload
 
 AUDITED_SHARE = 0.25  # of the photos that passed
+COMPLAINT_SHARE = 0.75  # of the violations that passed: the shop's customers tell of most of them
 REVIEWERS = ("ann", "bo", "chen")
 
 _TASKS = text(
@@ -33,10 +34,11 @@ _PASSED = text(
 def people_decide(
     run_id: str, photos: list[Upload], *, settings: Settings, connections: Connections
 ) -> dict[str, int]:
-    """Label what the night sent to review among `photos`, and a share of what it passed."""
+    """Label what the night sent to review among `photos`, and some of what it passed."""
     truth = {f"{settings.photo_prefix}{upload.name}": upload for upload in photos}
     reviewed = _decide_tasks(run_id, truth, settings, connections)
-    return {"reviewed": reviewed, "audited": _audit_passes(run_id, truth, connections)}
+    audited, complaints = _look_at_passes(run_id, truth, connections)
+    return {"reviewed": reviewed, "audited": audited, "complaints": complaints}
 
 
 def _decide_tasks(
@@ -57,24 +59,36 @@ def _decide_tasks(
     return len(mine)
 
 
-def _audit_passes(run_id: str, truth: dict[str, Upload], connections: Connections) -> int:
+def _look_at_passes(
+    run_id: str, truth: dict[str, Upload], connections: Connections
+) -> tuple[int, int]:
+    """A random audit, and what customers report of the rest; returns how many of each."""
     query = {"run_id": run_id}
     rows = in_transaction(connections.engine, lambda c: c.execute(_PASSED, query).all())
     chance = random.Random(run_id)
-    chosen = [r for r in rows if r.object_key in truth and chance.random() < AUDITED_SHARE]
-    labels = [
-        NewLabel(
-            content_sha256=row.content_sha256,
-            label=truth[row.object_key].label,
-            category=_category(truth[row.object_key]),
-            reviewer=REVIEWERS[0],
-            route="random_audit",
-            decided_at=None,
-            sampling_rate=AUDITED_SHARE,
-        )
-        for row in chosen
-    ]
-    return in_transaction(connections.engine, lambda c: add_labels(c, labels))
+    audit, complaints = [], []
+    for row in rows:
+        upload = truth.get(row.object_key)
+        if upload is None:
+            continue
+        if chance.random() < AUDITED_SHARE:
+            audit.append(_label(row.content_sha256, upload, "random_audit", AUDITED_SHARE))
+        elif upload.label != "normal" and chance.random() < COMPLAINT_SHARE:
+            complaints.append(_label(row.content_sha256, upload, "import", 1.0))
+    in_transaction(connections.engine, lambda c: add_labels(c, [*audit, *complaints]))
+    return len(audit), len(complaints)
+
+
+def _label(content_sha256: str, upload: Upload, route: str, sampling_rate: float) -> NewLabel:
+    return NewLabel(
+        content_sha256=content_sha256,
+        label=upload.label,
+        category=_category(upload),
+        reviewer=REVIEWERS[0],
+        route=route,
+        decided_at=None,
+        sampling_rate=sampling_rate,
+    )
 
 
 def _category(upload: Upload) -> str | None:

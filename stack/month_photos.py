@@ -5,6 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.progress import track
@@ -22,7 +23,6 @@ VIOLATING_SHARE = 0.3
 FEW = 4  # photos of the new category that the first model may see
 FIRST, MONTH = 0.4, 0.4  # shares; the rest nobody sees before the last comparison
 MONTH_OF_NEW = 0.6
-LABELLED_AT = "2026-01-01T00:00:00+00:00"  # of the shop's older labels: before any month
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,12 @@ def _copy(uploads: Iterable[Upload], training: Path) -> None:
 
 
 def _write_labels(uploads: Iterable[Upload], path: Path) -> None:
+    # Of now: the run that Airflow schedules for the month before, once the DAG is on, must skip.
+    at = datetime.now(UTC).isoformat()
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "label", "category", "reviewer", "decided_at"))
         for upload in uploads:
             place = Path("training") / _place(upload)
             category = upload.category if upload.label != upload.category else ""
-            rows.writerow((place.as_posix(), upload.label, category, "shop", LABELLED_AT))
+            rows.writerow((place.as_posix(), upload.label, category, "shop", at))

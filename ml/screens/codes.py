@@ -27,10 +27,10 @@ _QR_NAMES = frozenset({"QR Code", "QR Code Model 1", "QR Code Model 2"})
 class SecondPass(StrEnum):
     """When a photo is looked at again, twice as large.
 
-    Measured on rendered codes (29 modules a side, slightly blurred, JPEG 80): at 1.8 pixels a
-    module and more nearly all are read at once. At 1.35 pixels the first pass reads none to two
-    thirds, depending on how they are turned, and the second 80 to 100 %; under 1.2 pixels both
-    fail. The second pass takes about three times as long as the first.
+    Measured on codes of 29 modules, drawn on rendered photos, turned by 0, 7 and 30 degrees,
+    softened and stored as JPEG 80. Read with the mode never / hinted / always: 98 / 98 / 100 % at
+    1.8 pixels a module, 63 / 78 / 100 % at 1.5, 32 / 62 / 93 % at 1.35 and 0 / 13 / 25 % at 1.2;
+    all from 2.2 on. A photo took 6 / 7 / 24 ms. A symbol that is found and stays unread fires, too.
     """
 
     HINTED = "hinted"  # only where a symbol is found and not read

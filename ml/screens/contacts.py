@@ -74,11 +74,13 @@ _WECHAT = re.compile(
     rf"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?(?:{_ODD_HANDLE}|{_NUMBER})"
     rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
     rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
+    rf"(?:(?:{_COLON}| ?)(?:{_ODD_HANDLE}|{_NUMBER}))?"
     r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
     _I,
 )
 _QQ = re.compile(
-    rf"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{{1,2}}|加扣|q(?=:))(?:群|号|号码)?(?:{_COLON}| ?)"
+    r"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{1,2}|加扣|q(?=:))"
+    rf"(?:群|号|号码)?(?:{_COLON}| ?)"
     r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
     _I,
 )
@@ -131,7 +133,7 @@ _MOBILE = re.compile(r"1[3-9]\d{9}")
 # How people group a mobile number; other groupings are lists of prices, sizes or dates.
 _GROUPINGS = frozenset({(11,), (3, 4, 4), (3, 3, 5), (4, 4, 3), (4, 3, 4), (1,) * 11})
 _CALLED = re.compile(
-    r"(?:(?<![a-z])(?:tel|phone|mobile|call|mob|cell|text|contact)|电话|手机|热线|联系|致电|拨打|☎|📞|📱)"
+    r"(?:(?<![a-z])(?:tel|phone|mobile|call|mob|cell|text|contact)|电话|電話|手机|手機|热线|熱線|联系|聯繫|致电|拨打|☎|📞|📱)"
     r"[^\d+(]{0,8}$",
     _I,
 )

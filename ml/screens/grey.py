@@ -22,9 +22,12 @@ def small_grey(image: Image.Image, short_side: int) -> Grey:
 
     Returns:
         (height, width), 0..255.
+
+    Raises:
+        cv2.error: the picture has no pixels.
     """
     pixels = np.asarray(image.convert("L"))
-    factor = short_side / min(image.size)
+    factor = short_side / max(min(image.size), 1)  # OpenCV itself refuses an empty picture
     longest = short_side * _LARGEST_RATIO
     width, height = (min(max(round(side * factor), 1), longest) for side in image.size)
     filtering = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR

@@ -38,6 +38,7 @@ POSITIVES = [
     ("138_0013_8000", PHONE),
     ("138·0013·8000", PHONE),
     ("电话：13800138000 王先生", PHONE),
+    ("電話 555-0111", PHONE),
     ("手机 139 1234 5678 包邮", PHONE),
     ("厂家直销13912345678", PHONE),
     ("联系电话:0755-12345678", PHONE),
@@ -215,6 +216,10 @@ def test_other_text_is_left_alone(text: str) -> None:
 
 def test_the_number_comes_without_its_disguise() -> None:
     assert find_contacts(["一三八 OO1三 8ooo"]) == [Contact(PHONE, "13800138000")]
+
+
+def test_the_account_is_reported_with_the_call_to_add_it() -> None:
+    assert find_contacts(["加微信 demo888"]) == [Contact(WECHAT, "加微信 demo888")]
 
 
 def test_a_keyword_and_its_account_may_stand_in_two_lines() -> None:

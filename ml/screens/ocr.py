@@ -1,0 +1,112 @@
+"""Text recognition by rapidocr: PP-OCR for Chinese and English, with the models of its wheel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import rapidocr
+from PIL import Image
+from rapidocr import RapidOCR
+from rapidocr.utils.process_img import get_rotate_crop_image
+
+from ml.errors import SettingsError
+
+LONG_SIDE = 640  # pixels that the detector sees; banners and screenshots read well in them
+_MODELS = Path(rapidocr.__file__).parent / "models"
+_DETECTOR = "PP-OCRv6_det_small.onnx"
+_READER = "PP-OCRv6_rec_small.onnx"
+_LOWEST_SCORE = 0.5  # rapidocr's own default: lines read with less confidence are noise
+
+Quad = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One recognised line, its confidence (0..1) and four corners (x, y) in pixels."""
+
+    text: str
+    score: float
+    box: tuple[tuple[int, int], ...]
+
+
+class TextReader:
+    """Finds lines of text and reads them. Safe in a pool of threads; loads 31 MB of models.
+
+    Detector and reader are two engines without arguments at the call: rapidocr keeps what a call
+    asks for in the engine, where another thread would find it.
+
+    Args:
+        threads: of one call; the callers' pool already keeps the cores busy.
+
+    Raises:
+        SettingsError: the installed rapidocr has other models; it would download them.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._detector = _engine(threads, use_det=True, use_rec=False)
+        self._reader = _engine(threads, use_det=False, use_rec=True)
+
+    def find(self, image: Image.Image) -> list[Quad]:
+        """Boxes of lines of text: four corners each, (4, 2), in pixels of the picture."""
+        boxes = getattr(self._detector(_bgr(image)), "boxes", None)
+        return [] if boxes is None else [np.asarray(box, dtype=np.float32) for box in boxes]
+
+    def read(self, image: Image.Image, boxes: Sequence[Quad]) -> list[Line]:
+        """The text in some boxes, in their order, without what cannot be read."""
+        if not boxes:
+            return []
+        pixels = _bgr(image)
+        strips = [get_rotate_crop_image(pixels, box.copy()) for box in boxes]
+        usable = [(box, s) for box, s in zip(boxes, strips, strict=True) if min(s.shape[:2]) > 0]
+        if not usable:
+            return []
+        result = self._reader.recognize_txt([strip for _, strip in usable])
+        lines = zip(usable, result.txts or (), result.scores or (), strict=True)
+        return [
+            Line(text, float(score), _corners(box))
+            for (box, _), text, score in lines
+            if text.strip() and score >= _LOWEST_SCORE
+        ]
+
+
+def _engine(threads: int, *, use_det: bool, use_rec: bool) -> RapidOCR:
+    for name in (_DETECTOR, _READER):
+        if not (_MODELS / name).is_file():
+            raise SettingsError(
+                f"rapidocr holds no {name}: install the version of requirements.txt; "
+                "nothing is downloaded"
+            )
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_det": use_det,
+            "Global.use_rec": use_rec,
+            "Global.use_cls": False,  # upside-down text is rare, and costs every line a pass
+            "Det.model_path": str(_MODELS / _DETECTOR),
+            "Det.limit_type": "max",
+            "Det.limit_side_len": LONG_SIDE,
+            "Rec.model_path": str(_MODELS / _READER),
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _bgr(image: Image.Image) -> Pixels:
+    return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR).astype(np.uint8)
+
+
+def _corners(box: Quad) -> tuple[tuple[int, int], ...]:
+    return tuple((int(x), int(y)) for x, y in box.tolist())
+
+
+def covered_share(boxes: Sequence[Quad], size: tuple[int, int]) -> float:
+    """Share (0..1) of a picture of a size (width, height) that lies under the boxes."""
+    mask = np.zeros((size[1], size[0]), dtype=np.uint8)
+    for box in boxes:
+        cv2.fillPoly(mask, [np.rint(box).astype(np.int32)], (1,))
+    return float(mask.mean())
