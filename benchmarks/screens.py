@@ -1,9 +1,8 @@
 """`python -m benchmarks.screens`: what each screen costs and finds, in one table.
 
 Milliseconds are processor time of the one thread that calls, which other work on the machine moves
-less than wall time. The defaults of the text screen were set on a part of the real photos, so that
-its rows on real photos flatter it;
-`ml.screens.text.TextRules` has figures on photos never looked at before.
+less than wall time. The defaults of the text screen were set on a part of the real photos, so
+its rows on real photos flatter it; `ml.screens.text.TextRules` has figures on other photos.
 """
 
 import csv

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from rich.progress import track
@@ -17,9 +18,11 @@ from ml.settings import Settings
 from ml.training.dataset import open_dataset
 from ml.training.preset import load_preset
 from stack.catalogue.catalogue import render_catalogue
+from stack.catalogue.render import render_photo
 from stack.demo_photos import SEED, Upload
 
 VIOLATING_SHARE = 0.3
+WAVE = 90  # photos of the new category beyond its share: a wave of something new
 FEW = 4  # photos of the new category that the first model may see
 FIRST, MONTH = 0.4, 0.4  # shares; the rest nobody sees before the last comparison
 MONTH_OF_NEW = 0.6
@@ -37,12 +40,15 @@ class MonthPhotos:
 
 
 def rendered(folder: Path, photos: int, new_category: str) -> MonthPhotos:
-    """Render the sample catalogue, a third of it violating."""
+    """Render the sample catalogue, a third of it violating, and a wave of the new category."""
     drawn = _fresh(folder) / "drawn"
     drawn.mkdir()
     uploads = []
-    stream = render_catalogue(SEED, photos, VIOLATING_SHARE)
-    for photo in track(stream, "rendering photos", total=photos):
+    stream = chain(
+        render_catalogue(SEED, photos, VIOLATING_SHARE),
+        (render_photo(SEED, photos + number, new_category) for number in range(WAVE)),
+    )
+    for photo in track(stream, "rendering photos", total=photos + WAVE):
         path = drawn / photo.name
         path.write_bytes(photo.data)
         uploads.append(Upload(photo.name, path, photo.label, photo.category, broken=False))

@@ -38,7 +38,7 @@ class DecidedPhotos:
     """An exact index of decided photos; no match within 31 bits is missed.
 
     Every hash is compared (faiss's IndexBinaryFlat: 32 bytes a photo). Measured with a million
-    random hashes on one busy core: 5 to 8 ms a look-up. An exact multi-index hash (16 bands of 16
+    random hashes on one busy core: 5 to 12 ms a look-up. An exact multi-index hash (16 bands of 16
     bits, one bit of tolerance) took 2 ms there, yet 12 s to build, and its figures hold for evenly
     spread bits only, which those of real photos are not. Safe in a pool of threads.
 

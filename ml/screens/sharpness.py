@@ -18,9 +18,9 @@ SHORT_SIDE = 256
 
 # Under this a photo counts as blurred. `choose_cut_off` gave 88 on 300 real photos of goods and
 # copies blurred by a Gaussian of 1 % of the short side; on 300 others 88 fired on 1 % of the sharp
-# ones and missed none of the copies. Weaker blur is out of reach: of a set of 50 pictures rich in
-# detail and mostly slightly blurred about a quarter lies under it, for such pictures have more
-# edges when blurred than plain goods have when sharp.
+# ones and missed none of the copies. Weaker blur is out of reach: of 40 blurred copies of a
+# public quality set a third lies under it, for pictures rich in detail have more edges when blurred
+# than plain goods have when sharp.
 CUT_OFF = 88.0
 
 
