@@ -10,10 +10,7 @@ DATASET ?=
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-setmonth: $(VENV)/.ready ## One month from nothing: labels, retraining, promotion, rollback; DATASET=folder as above
-	$(BIN)/python -m stack month $(if $(DATASET),--dataset "$(DATASET)")
-
-up: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
+setup: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
 
 $(VENV)/.ready: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
