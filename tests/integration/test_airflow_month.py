@@ -114,7 +114,8 @@ def test_a_month_makes_a_better_champion_and_can_be_undone(
         client.trigger(ROLLBACK, "back", given)
         assert wait(client, ROLLBACK, "back") == "success"
 
-    run = shop.rows("select state, candidate_hash, reason from moderation.retrain_run")[0]
+    ended = "select state, candidate_hash, reason from moderation.retrain_run where run_id = :r"
+    run = shop.rows(ended, r="month")[0]
     assert run[:2] == ("promoted", promoted), run
     assert "Promoted" in note
     assert stranger == httpx.codes.UNAUTHORIZED

@@ -57,10 +57,11 @@ class Shop:
         return key
 
     def add_row(self, key: str, *, uploaded_at: datetime | None = None) -> None:
-        """Insert a pending commerce row."""
+        """Insert a pending commerce row, of a review of its own."""
         self.execute(
             "insert into commerce.review_image (review_id, product_id, object_key, uploaded_at) "
-            "values (1, 1, :key, :at)",
+            "values (:review, 1, :key, :at)",
+            review=next(_numbers),
             key=key,
             at=uploaded_at or datetime.now(UTC),
         )
