@@ -52,7 +52,8 @@ def _upload(shop: Shop, folder: Path) -> list[Upload]:
     for kind, (label, make) in KINDS.items():
         for number in range(EACH):
             name = f"{kind}-{number:03}.jpg"
-            shop.upload(name, make(number))
+            # Each photo of a review of its own: photos of one stay together in the split.
+            shop.add_row(shop.upload(name, make(number), row=False), review=len(uploads) + 1)
             uploads.append(Upload(name, folder, label, kind, broken=False))
     return uploads
 

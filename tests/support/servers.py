@@ -56,12 +56,12 @@ class Shop:
             self.add_row(key)
         return key
 
-    def add_row(self, key: str, *, uploaded_at: datetime | None = None) -> None:
-        """Insert a pending commerce row, of a review of its own."""
+    def add_row(self, key: str, *, uploaded_at: datetime | None = None, review: int = 1) -> None:
+        """Insert a pending commerce row."""
         self.execute(
             "insert into commerce.review_image (review_id, product_id, object_key, uploaded_at) "
             "values (:review, 1, :key, :at)",
-            review=next(_numbers),
+            review=review,
             key=key,
             at=uploaded_at or datetime.now(UTC),
         )
