@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ml.errors import PolicyError, TrainingError
+from ml.errors import TrainingError
 from ml.policy.retraining import Retraining
 from ml.retraining.manifest import Part
 
@@ -49,16 +49,8 @@ def place(
         earlier: where photos were before, by content hash; see `most_exposed`.
         policy: the shares.
         seed: which of the possible divisions.
-
-    Raises:
-        PolicyError: the shares leave nothing to train on.
     """
     held_out = policy.validation_share + policy.calibration_share
-    if held_out >= 1:
-        raise PolicyError(
-            f"retraining.validation_share and calibration_share add up to {held_out:g}: nothing is "
-            "left to train on; lower them"
-        )
     shares = {
         Part.TRAIN: 1 - held_out,
         Part.VALIDATION: policy.validation_share,

@@ -300,9 +300,9 @@ def test_killed_in_the_second_epoch_it_goes_on_there_and_ends_as_unbroken(
         schedule={"kind": "one_cycle", "warm_up": 0.3},
     )
     begin_month(shop, photos, preset=preset)
+    before = _epoch_checkpoints(shop)  # of other tests: the bucket is everyone's
     _kill_in_the_second_epoch(shop)
-    left = [o.key for page in shop.connections.models.list_pages("training/") for o in page]
-    (checkpoint,) = [name for name in left if name.endswith("/epoch.safetensors")]
+    (checkpoint,) = _epoch_checkpoints(shop) - before
 
     told = Recorder()
     with capture_logs() as logs:
@@ -320,6 +320,11 @@ def test_killed_in_the_second_epoch_it_goes_on_there_and_ends_as_unbroken(
     assert _bytes(resumed) == _bytes(unbroken)
     assert _timeless(resumed.history) == _timeless(unbroken.history)
     assert np.array_equal(resumed.calibration_logits, unbroken.calibration_logits)
+
+
+def _epoch_checkpoints(shop: Shop) -> set[str]:
+    pages = shop.connections.models.list_pages("training/")
+    return {o.key for page in pages for o in page if o.key.endswith("/epoch.safetensors")}
 
 
 def _bytes(trained: Trained) -> dict[str, bytes]:

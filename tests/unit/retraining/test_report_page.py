@@ -60,7 +60,7 @@ def make_report(*, champion: bool = True, words: str = "violate/qr") -> dict[str
         "data": {
             "snapshot": "1" * 64, "as_of": "2026-10-01T00:00:00Z", "photos": 100, "new_photos": 9,
             "parts": {"train": 80, "golden": 20}, "left_out": {f"unknown_class:{words}": 3},
-            "doubts": 4,
+            "doubts": 4, "labels": {"normal": {"checked": 80, "doubted": 4}},
         },
         "training": {
             "preset": "monthly", "seed": 0, "start_weights": {"kind": "champion", "detail": words},
