@@ -54,6 +54,7 @@ def evaluate(
         "confusion": matrix.tolist(),  # rows: truth, columns: prediction
         "per_class": _per_class(probabilities, labels, classes),
         "expected_calibration_error": expected_calibration_error(probabilities, labels),
+        "calibration_error_by_chance": calibration_error_by_chance(probabilities),
         "nll": _mean_nll(probabilities, labels),
         "verdicts": _verdicts(probabilities, labels, classes, policy, pass_confidence),
     }
@@ -74,6 +75,25 @@ def expected_calibration_error(
     for confidence, accuracy, photos in reliability_bins(probabilities, labels, bins=bins):
         gap += photos / len(labels) * abs(accuracy - confidence)
     return gap
+
+
+def calibration_error_by_chance(
+    probabilities: Floats, *, draws: int = 200, quantile: float = 0.95, seed: int = 0
+) -> float:
+    """The calibration error that scores which mean what they say reach by chance alone.
+
+    Few photos in a bin are never right in just the share that their scores say: on 85 photos a
+    perfect model has an error of about 0.1. Labels are drawn from the probabilities themselves, and
+    the quantile of the errors so found is returned (consistency resampling, Bröcker and Smith 2007,
+    doi:10.1175/WAF993.1). 0..1.
+    """
+    chance = np.random.default_rng(seed)
+    right = probabilities.max(axis=1)
+    best = probabilities.argmax(axis=1)
+    other = (best + 1) % probabilities.shape[1]  # only "right or wrong" enters the error
+    drawn = (np.where(chance.random(len(right)) < right, best, other) for _ in range(draws))
+    errors = [expected_calibration_error(probabilities, labels) for labels in drawn]
+    return float(np.quantile(errors, quantile))
 
 
 def reliability_bins(

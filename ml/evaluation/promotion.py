@@ -142,9 +142,15 @@ def _calibration_error(report: Report, policy: Policy) -> Outcome:
     photos = _number(report, "sets", "golden", "photos")
     if photos <= 0:
         return False, "no golden photos"
-    error = _number(report, "sets", "golden", "candidate", "expected_calibration_error")
-    words = f"expected calibration error is {error:.3f} on {photos:,.0f} golden photos"
-    return error <= most, f"{words}, at most {most:g} is asked"
+    error, luck = (
+        _number(report, "sets", "golden", "candidate", name)
+        for name in ("expected_calibration_error", "calibration_error_by_chance")
+    )
+    words = (
+        f"expected calibration error is {error:.3f} on {photos:,.0f} golden photos, at most "
+        f"{most:g} is asked; by chance alone it would reach {luck:.3f}"
+    )
+    return error <= max(most, luck), words
 
 
 def _leak_bound(report: Report, policy: Policy) -> Outcome:

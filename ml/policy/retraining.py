@@ -36,7 +36,7 @@ class Gates(_Strict):
     """
 
     recall_floor: dict[str, Probability] = {}
-    calibration_error: Probability = 0.1
+    calibration_error: Probability = 0.1  # or what chance alone explains, where that is more
     significance: OpenShare = 0.05
     doubted_share: Probability = 0.15
     latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0

@@ -3,7 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from ml.evaluation.metrics import evaluate, expected_calibration_error, reliability_bins
+from ml.evaluation.metrics import (
+    calibration_error_by_chance,
+    evaluate,
+    expected_calibration_error,
+    reliability_bins,
+)
 from ml.policy.policy import Policy
 
 _TITLE = {"en": "x", "zh": "x"}
@@ -131,3 +136,18 @@ def test_a_confidence_on_the_edge_belongs_to_the_bin_below() -> None:
     # Two classes at exactly 0.5, 2 bins: (0, 0.5] takes it; one at 1.0 stays in the last.
     rows = np.array([[0.5, 0.5], [1.0, 0.0], [0.75, 0.25]])
     assert [n for *_, n in reliability_bins(rows, np.array([0, 0, 0]), bins=2)] == [1, 2]
+
+
+def test_chance_alone_explains_less_the_more_photos_there_are() -> None:
+    rng = np.random.default_rng(1)
+    high = rng.uniform(0.5, 1.0, 4000)
+    probabilities = np.stack([high, 1 - high], axis=1)
+    few = calibration_error_by_chance(probabilities[:85])
+    many = calibration_error_by_chance(probabilities)
+    assert 0.08 < few < 0.25
+    assert many < 0.04
+    # Labels that follow the scores stay below it nineteen times in twenty, inverted ones never.
+    drawn = [(rng.random(4000) >= high).astype(np.int64) for _ in range(40)]
+    over = [expected_calibration_error(probabilities, labels) > many for labels in drawn]
+    assert sum(over) <= 6
+    assert expected_calibration_error(probabilities, 1 - drawn[0]) > many

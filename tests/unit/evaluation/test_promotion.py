@@ -46,6 +46,7 @@ def measured(*, accuracy: float, leaked: int, review_rate: float) -> Report:
             "violate": {"recall": 0.85, "support": 200},
         },
         "expected_calibration_error": 0.04,
+        "calibration_error_by_chance": 0.06,
         "verdicts": {"pass_rate": 0.5, "leaked": leaked, "review_rate": review_rate},
     }
 
