@@ -12,6 +12,7 @@ from ml.embedded import services as embedded
 from ml.errors import ModerationError
 from ml.settings import load_settings
 from stack import processes
+from stack.airflow import ACCOUNTS, SERVICE
 from stack.demo import run_demo
 from stack.machine import Machine
 from stack.month import run_month
@@ -53,8 +54,9 @@ def up() -> None:
     machine = Machine(load_settings())
     with console.status("starting PostgreSQL, SeaweedFS and Airflow"):
         machine.start()
-    console.print(f"Airflow: {machine.airflow.url}  (user admin)")
-    console.print(f"password: in {machine.airflow.passwords_file}")
+    people = ", ".join(name for name in ACCOUNTS if name != SERVICE)
+    console.print(f"Airflow: {machine.airflow.url}  (users {people})")
+    console.print(f"passwords: in {machine.airflow.passwords_file}")
     console.print("stop with: make down")
 
 

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,15 @@ from stack.airflow_client import Client
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 ADMIN, SERVICE = "admin", "moderation"  # a person; and the DAGs' own account, for run notes
+# One account a role of Airflow's simple auth manager, so that the audit log names who decided.
+ACCOUNTS = {
+    ADMIN: "admin",
+    "owner": "op",
+    "reviewer": "user",
+    "reviewer2": "user",
+    "viewer": "viewer",
+    SERVICE: "user",
+}
 START_SECONDS = 120.0
 
 
@@ -34,8 +44,7 @@ class Identity:
     fernet_key: str
     jwt_secret: str
     api_secret: str
-    admin_password: str
-    service_password: str
+    passwords: dict[str, str]  # of each of ACCOUNTS
 
     def __repr__(self) -> str:
         """Without the secrets."""
@@ -96,7 +105,9 @@ class Airflow:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__FERNET_KEY": me.fernet_key,
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{SERVICE}:user",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{name}:{role}" for name, role in ACCOUNTS.items()
+            ),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords_file),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -117,7 +128,7 @@ class Airflow:
                     "host": "127.0.0.1",
                     "port": me.port,
                     "login": SERVICE,
-                    "password": me.service_password,
+                    "password": me.passwords[SERVICE],
                 }
             ),
         }
@@ -151,17 +162,17 @@ class Airflow:
             said = done.stdout + done.stderr
             raise ServiceError(f"`airflow {' '.join(arguments)}` failed:\n{said}")
 
-    def start(self) -> None:
-        """Start what is not running; returns when the API and the schedulers are healthy."""
+    def start(self, components: Collection[str] = COMPONENTS) -> None:
+        """Start what is not running; returns when the API and what else was started is healthy."""
         running = processes.find(self._home)
-        for name in COMPONENTS:
+        for name in components:
             if name not in running:
                 # The API server reads task logs from the same disk: no log server on a port.
                 options = ["--skip-serve-logs"] if name == "scheduler" else []
                 command = [*_airflow(), name, *options]
                 processes.start(self._home, name, command, self.environment())
         deadline = time.monotonic() + START_SECONDS
-        while not self._healthy():
+        while not self._healthy(components):
             if time.monotonic() > deadline:
                 logs = self._home / "processes"
                 raise ServiceError(
@@ -169,25 +180,30 @@ class Airflow:
                 )
             time.sleep(0.5)
 
-    def _healthy(self) -> bool:
+    def _healthy(self, components: Collection[str]) -> bool:
         running = processes.find(self._home)
-        for name in COMPONENTS:
+        for name in components:
             if name not in running:
                 raise ServiceError(f"Airflow's {name} ended; see {self._home}/processes/{name}.log")
         try:
             health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (httpx.HTTPError, ValueError):
             return False
-        parts = ("metadatabase", "scheduler", "dag_processor")
+        started = [name.replace("-", "_") for name in components if name != "api-server"]
+        parts = ("metadatabase", *started)
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def stop(self) -> None:
         """End all of Airflow's processes, their tasks included."""
         processes.stop_all(self._home)
 
-    def client(self) -> Client:
-        """A logged-in client of the REST API."""
-        return Client(self.url, user=ADMIN, password=self._identity.admin_password)
+    def client(self, account: str = ADMIN) -> Client:
+        """A client of the REST API, logged in as one of ACCOUNTS."""
+        return Client(self.url, user=account, password=self.password(account))
+
+    def password(self, account: str) -> str:
+        """The password of one of ACCOUNTS."""
+        return self._identity.passwords[account]
 
 
 def _airflow() -> list[str]:
@@ -197,20 +213,19 @@ def _airflow() -> list[str]:
 def _identity(home: Path) -> Identity:
     file = home / "identity.json"
     if file.is_file():
-        return Identity(**json.loads(file.read_text()))
+        known = json.loads(file.read_text())
+        if known.get("passwords", {}).keys() == ACCOUNTS.keys():
+            return Identity(**known)
     made = Identity(
         port=free_ports(1)[0],
         fernet_key=Fernet.generate_key().decode(),
         jwt_secret=secrets.token_urlsafe(48),
         api_secret=secrets.token_urlsafe(48),
-        admin_password=secrets.token_urlsafe(12),
-        service_password=secrets.token_urlsafe(24),
+        passwords={name: secrets.token_urlsafe(16) for name in ACCOUNTS},
     )
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_private(file, made.__dict__)
-    _write_private(
-        home / "passwords.json", {ADMIN: made.admin_password, SERVICE: made.service_password}
-    )
+    _write_private(home / "passwords.json", made.passwords)
     return made
 
 

@@ -28,4 +28,4 @@ def real_data() -> Path:
     return folder
 
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.servers", "tests.support.pages", "tests.support.browser"]

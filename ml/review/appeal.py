@@ -26,12 +26,12 @@ _TASK_OF_NEWEST = text(
     )
     insert into moderation.review_task (
         object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        run_id
+        priority, run_id
     )
     select object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        run_id
+        violation_score, run_id
     from judged
-    on conflict on constraint review_task_object do nothing
+    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
     """
 )
 _ITS_TASK = text(

@@ -103,6 +103,7 @@ def _label(task: RowMapping, decision: Decision, at: datetime) -> NewLabel:
         route=_route(task),
         decided_at=at,
         category=decision.category,
+        sampling_rate=task["sampling_rate"],
         task_id=task["task_id"],
         note=decision.note,
     )
@@ -110,6 +111,8 @@ def _label(task: RowMapping, decision: Decision, at: datetime) -> NewLabel:
 
 def _route(task: RowMapping) -> str:
     """How the image came before a person."""
+    if task["route"] is not None:
+        return str(task["route"])
     if task["kind"] == "second_review" or APPEAL in task["reasons"]:
         return "second_review"
     violating = any(reason.startswith(_VIOLATING) for reason in task["reasons"])

@@ -49,7 +49,7 @@ _LAPSED = _CLAIMED & (_task.claimed_until < _NOW)
 _SKIPPED: ColumnElement[bool] = literal_column("skipped_by <> '{}'")  # for the index of those few
 _SHOWN = (
     "task_id", "object_key", "etag", "content_sha256", "model_hash", "policy_version", "reasons",
-    "violation_score", "run_id", "kind", "opened_at", "claimed_until",
+    "violation_score", "priority", "run_id", "kind", "opened_at", "claimed_until",
 )  # fmt: skip
 _FREE = {"state": "open", "claimed_by": None, "claimed_until": None}
 NO_FILTERS = Filters()
@@ -67,6 +67,7 @@ class ClaimedTask:
     policy_version: str
     reasons: tuple[str, ...]
     violation_score: float
+    priority: float
     run_id: str
     kind: str
     opened_at: datetime
@@ -94,14 +95,16 @@ def claim(
 ) -> list[ClaimedTask]:
     """Take up to `count` waiting tasks for `reviewer`; nobody else gets them while the lease runs.
 
-    Order "priority": what the model judged before what is looked at again, the highest violation
-    score first; "oldest": the longest wait first. Tasks that the reviewer skipped come when nothing
-    else is left for them. A claim whose answer was lost shows in `held`.
+    Order "priority": what the model judged before what is looked at again, the highest priority
+    first (the violation score; a number drawn for what the random audit mixes in); "oldest": the
+    longest wait first. Tasks that the reviewer skipped come when nothing else is left for them. A
+    claim whose answer was lost shows in `held`.
     """
     by_them = literal(reviewer) == func.any(_task.skipped_by)
+    barred = literal(reviewer) == func.any(_task.not_for)
     lease = {"claimed_by": reviewer, "claimed_until": _NOW + _seconds(lease_seconds)}
     for skip in (~by_them, by_them & _SKIPPED):
-        conditions = [*filters.conditions(commerce), skip]
+        conditions = [*filters.conditions(commerce), skip, ~barred]
         chosen = _choose(conditions, count=count, order=order)
         taken = update(review_task).where(_task.task_id.in_(select(chosen.c.task_id)))
         taken = taken.values(state="claimed", **lease)
@@ -192,7 +195,7 @@ def _ordered(query: Select[Any], source: Table | Subquery, order: Order) -> Sele
         return query.order_by(columns.opened_at, columns.task_id)
     # As the index `review_task_priority` is written. The kinds' names fall in the order wanted:
     # `verdict`, then `second_review`.
-    return query.order_by(columns.kind.desc(), columns.violation_score.desc(), columns.task_id)
+    return query.order_by(columns.kind.desc(), columns.priority.desc(), columns.task_id)
 
 
 def _mine(connection: Connection, reviewer: str, task_ids: Sequence[int] | None) -> list[int]:
@@ -209,7 +212,7 @@ def _tasks(connection: Connection, statement: Executable) -> list[ClaimedTask]:
 
 
 def _by_priority(task: ClaimedTask) -> tuple[bool, float, int]:
-    return task.kind != "verdict", -task.violation_score, task.task_id
+    return task.kind != "verdict", -task.priority, task.task_id
 
 
 def _by_age(task: ClaimedTask) -> tuple[datetime, int]:

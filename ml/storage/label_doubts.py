@@ -15,11 +15,11 @@ _OPEN = text(
     """
     insert into moderation.review_task (
         object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        run_id, kind
+        priority, run_id, kind
     )
     select coalesce(object.object_key, photo.object_key), coalesce(object.etag, ''),
         photo.content_sha256, :model_hash, :policy_version, array['label_doubt:' || :likely_label],
-        :violation_score, :run_id, 'second_review'
+        :violation_score, :violation_score, :run_id, 'second_review'
     from moderation.labelled_photo photo
     left join lateral (
         select object_key, etag from moderation.image
@@ -27,7 +27,7 @@ _OPEN = text(
         order by uploaded_at desc, object_key, etag limit 1
     ) object on true
     where photo.content_sha256 = :content_sha256
-    on conflict on constraint review_task_object do nothing
+    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
     """
 )
 

@@ -8,14 +8,14 @@ _OPEN = text(
     """
     insert into moderation.review_task (
         object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        run_id
+        priority, run_id
     )
     select object_key, etag, content_sha256, model_hash, policy_version, reasons,
-        violation_score, run_id
+        violation_score, violation_score, run_id
     from moderation.audit_result
     where run_id = :run_id and decision = 'review'
         and object_key > :after and object_key <= :upto
-    on conflict on constraint review_task_object do nothing
+    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
     """
 )
 

@@ -125,6 +125,7 @@ audit_image = Table(
     CheckConstraint(
         "outcome in ('judged', 'quarantined', 'already_judged')", name="audit_image_outcome"
     ),
+    Index("audit_image_key", "object_key"),
 )
 
 audit_shard = Table(
@@ -188,8 +189,15 @@ review_task = Table(
     Column("claimed_until", DateTime(timezone=True)),
     Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
     _time("opened_at"),  # `created_at` until an appeal opens the task again
-    UniqueConstraint("object_key", "etag", "kind", name="review_task_object"),
-    CheckConstraint("kind in ('verdict', 'second_review')", name="review_task_kind"),
+    Column("priority", Float, nullable=False),  # the violation score, or a number drawn to hide one
+    Column("route", Text),  # null: as the reasons say, a violation or an uncertain photo
+    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route asked
+    Column("not_for", ARRAY(Text), nullable=False, server_default="{}"),  # never these reviewers
+    CheckConstraint(
+        "kind in ('verdict', 'second_review', 'blind', 'golden')", name="review_task_kind"
+    ),
+    CheckConstraint("route in ('random_audit', 'second_review')", name="review_task_route"),
+    CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="review_task_sampling_rate"),
     CheckConstraint("state in ('open', 'claimed', 'decided')", name="review_task_state"),
     CheckConstraint(
         "(state = 'claimed') = (claimed_by is not null)"
@@ -199,10 +207,20 @@ review_task = Table(
     Index(
         "review_task_priority",
         text("kind DESC"),
-        text("violation_score DESC"),
+        text("priority DESC"),
         "task_id",
         postgresql_where=text("state = 'open'"),
     ),
+    # A golden photo is asked of many people; all else is asked once a photo.
+    Index(
+        "review_task_object",
+        "object_key",
+        "etag",
+        "kind",
+        unique=True,
+        postgresql_where=text("kind <> 'golden'"),
+    ),
+    Index("review_task_content", "content_sha256"),
     Index("review_task_oldest", "opened_at", "task_id", postgresql_where=text("state = 'open'")),
     Index(
         "review_task_skipped",
@@ -238,6 +256,7 @@ human_label = Table(
     ),
     CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="human_label_sampling_rate"),
     Index("human_label_content", "content_sha256", "decided_at"),
+    Index("human_label_decided", "decided_at"),
     Index(
         "human_label_reviewer",
         "reviewer",
@@ -396,4 +415,26 @@ activity = Table(
     _time("done_at"),
     Index("activity_target", "target", "activity_id"),
     Index("activity_who", "who", "activity_id"),
+    Index("activity_when", "done_at"),
+)
+
+golden_answer = Table(
+    "golden_answer",  # answers to hidden golden items measure people; they are no labels
+    metadata,
+    Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), primary_key=True),
+    Column("content_sha256", Text, nullable=False),
+    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), nullable=False),
+    Column("truth", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    _time("answered_at"),
+    Index("golden_answer_reviewer", "reviewer", "answered_at"),
+)
+
+reviewer_preference = Table(
+    "reviewer_preference",
+    metadata,
+    Column("reviewer", Text, primary_key=True),
+    Column("preferences", JSONB, nullable=False, server_default="{}"),
+    _time("changed_at"),
 )

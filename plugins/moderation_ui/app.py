@@ -2,35 +2,38 @@
 
 from collections.abc import Awaitable, Callable
 
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
-from moderation_ui import reports
+from moderation_ui import help_page, home, refusals, reports, static_files
+from moderation_ui.access import Right, requires
+from moderation_ui.same_origin import check_same_origin
 
-# The permission to read this DAG is the permission to see the pages: it exists in the simple and in
-# the FAB auth manager, and an operator who may see a night may see what came of it.
-SEEN_WITH = "audit_review_images"
-
-# Pages bring their own style and pictures; nothing is loaded from elsewhere, no script runs.
+# Everything is our own; Plotly writes styles into its charts, hence 'unsafe-inline' for styles.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; "
-    "style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, no-store",
 }
+_ROUTERS = (home.router, help_page.router, static_files.router, reports.router)
 
 
 def build_app() -> FastAPI:
-    """Every route needs the right to read the nightly DAG; there are no open documents."""
+    """Every route needs the right to see, and writes a token of our pages; no open documents.
+
+    What asks for more has its own `requires` at its router or route.
+    """
     app = FastAPI(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(requires_access_dag("GET", param_dag_id=SEEN_WITH))],
+        dependencies=[Depends(requires(Right.SEE)), Depends(check_same_origin)],
     )
     app.middleware("http")(_with_headers)
-    app.include_router(reports.router)
+    refusals.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
     return app
 
 
@@ -39,4 +42,5 @@ async def _with_headers(
 ) -> Response:
     response = await call_next(request)
     response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "private, no-store")
     return response

@@ -1,9 +1,11 @@
 """The evaluation report of a monthly run, as stored in the model bucket."""
 
-from contextlib import closing
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
+
+from moderation_ui.resources import Resources, resources
 
 router = APIRouter()
 
@@ -22,11 +24,15 @@ _NOT_YET = (
 
 
 @router.get("/report", response_class=HTMLResponse)
-def report(dag: str = Query(max_length=250), run: str = Query(max_length=250)) -> HTMLResponse:
+def report(
+    opened: Annotated[Resources, Depends(resources)],
+    dag: str = Query(max_length=250),
+    run: str = Query(max_length=250),
+) -> HTMLResponse:
     """The report of a run of `retrain_model`; a plain sentence where there is none."""
     if dag != "retrain_model":
         return _sentence(_OTHER_DAG)
-    page = _stored_page(run)
+    page = _stored_page(opened, run)
     return _sentence(_NOT_YET) if page is None else HTMLResponse(page)
 
 
@@ -34,13 +40,10 @@ def _sentence(words: tuple[str, str]) -> HTMLResponse:
     return HTMLResponse(_NOTHING.format(en=words[0], zh=words[1]))
 
 
-def _stored_page(run_id: str) -> bytes | None:
+def _stored_page(opened: Resources, run_id: str) -> bytes | None:
     from sqlalchemy import select
 
-    from ml.connections import open_connections
     from ml.errors import ObjectAbsent
-    from ml.settings import load_settings
-    from ml.storage.database import in_transaction
     from ml.storage.schema import label_snapshot, retrain_run
 
     query = (
@@ -48,13 +51,12 @@ def _stored_page(run_id: str) -> bytes | None:
         .join(label_snapshot, label_snapshot.c.snapshot_hash == retrain_run.c.snapshot_hash)
         .where(retrain_run.c.run_id == run_id)
     )
-    with closing(open_connections(load_settings())) as connections:
-        row = in_transaction(connections.engine, lambda c: c.execute(query).first())
-        if row is None or row.candidate_hash is None:
-            return None
-        try:
-            return connections.models.get(
-                f"evaluations/{row.candidate_hash}/{row.golden_hash}/report.html"
-            )
-        except ObjectAbsent:
-            return None
+    row = opened.transaction(lambda c: c.execute(query).first())
+    if row is None or row.candidate_hash is None:
+        return None
+    try:
+        return opened.connections.models.get(
+            f"evaluations/{row.candidate_hash}/{row.golden_hash}/report.html"
+        )
+    except ObjectAbsent:
+        return None

@@ -22,9 +22,10 @@ _TASK = text(
     """
     insert into moderation.review_task (
         object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        run_id, kind, opened_at
+        priority, run_id, kind, opened_at
     )
-    values (:key, 'e1', 'sha-' || :key, 'm', 'p', :reasons, :score, 'night', :kind, :opened_at)
+    values (:key, 'e1', 'sha-' || :key, 'm', 'p', :reasons, :score, :score, 'night',
+        :kind, :opened_at)
     returning task_id
     """
 )

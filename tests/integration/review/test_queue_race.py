@@ -29,8 +29,9 @@ def crowd(room: Room) -> Iterator[Engine]:
 def _fill(room: Room) -> None:
     room.execute(
         "insert into moderation.review_task (object_key, etag, content_sha256, model_hash, "
-        "policy_version, reasons, violation_score, run_id) "
-        "select i || '.jpg', 'e', 'sha', 'm', 'p', '{low_confidence}', (i % 100) / 100.0, 'night' "
+        "policy_version, reasons, violation_score, priority, run_id) "
+        "select i || '.jpg', 'e', 'sha', 'm', 'p', '{low_confidence}', (i % 100) / 100.0, "
+        "(i % 100) / 100.0, 'night' "
         "from generate_series(1, :tasks) i",
         tasks=TASKS,
     )

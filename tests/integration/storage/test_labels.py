@@ -62,8 +62,8 @@ def test_no_time_is_now_and_a_retry_of_the_same_task_adds_none(engine: Engine) -
 def _task(engine: Engine) -> int:
     insert = text(
         "insert into moderation.review_task (object_key, etag, content_sha256, model_hash, "
-        "policy_version, reasons, violation_score, run_id) "
-        "values ('k', 'e', :c, 'm', 'p', '{}', 0.5, 'r') returning task_id"
+        "policy_version, reasons, violation_score, priority, run_id) "
+        "values ('k', 'e', :c, 'm', 'p', '{}', 0.5, 0.5, 'r') returning task_id"
     )
     with engine.begin() as connection:
         return int(connection.execute(insert, {"c": ANN.content_sha256}).scalar_one())

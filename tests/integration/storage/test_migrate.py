@@ -14,7 +14,7 @@ from ml.storage.schema import metadata
 pytestmark = pytest.mark.integration
 
 OTHER_VERSION = (
-    "update moderation.alembic_version set version_num = '9999' where version_num like '0004%'"
+    "update moderation.alembic_version set version_num = '9999' where version_num like '0005%'"
 )
 
 

@@ -1,0 +1,48 @@
+"""Fixtures: a real Chromium, logged in to the real Airflow."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.support.pages import Pages
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; the test is skipped where none is installed."""
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium` runs these tests")
+    # Chromium's sandbox does not work for root, as containers and CI machines run.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def logged_in(browser: Browser, pages: Pages) -> Iterator[Callable[..., BrowserContext]]:
+    """`logged_in("reviewer", locale="zh-CN", viewport={...})`: a browser profile of its own."""
+    opened: list[BrowserContext] = []
+
+    def log_in(account: str, **options: object) -> BrowserContext:
+        context = browser.new_context(**({"locale": "en-GB"} | options))
+        context.set_default_timeout(15_000)
+        with pages.airflow.client(account) as api:
+            token = api.login["Authorization"].removeprefix("Bearer ")
+        host = urlsplit(pages.airflow.url).hostname
+        cookie = {"name": "_token", "value": token, "domain": host, "path": "/"}
+        context.add_cookies([cookie])
+        opened.append(context)
+        return context
+
+    yield log_in
+    for context in opened:
+        context.close()
