@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ml.errors import PolicyError
 from ml.policy.retraining import Retraining
+from ml.policy.reviewing import Reviewing
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Yuan = Annotated[float, Field(ge=0.0, le=1e6)]
@@ -34,8 +35,18 @@ class Title(_Strict):
     zh: str = Field(min_length=1)
 
 
+class Text(_Strict):
+    """A text for people in both languages."""
+
+    en: str = Field(max_length=2000)
+    zh: str = Field(max_length=2000)
+
+
 class PolicyClass(_Strict):
     """One class of the model.
+
+    `guidance` is what reviewers read beside a photo; `blur` shows photos that are likely of this
+    class blurred until the reviewer asks.
 
     `block_confidence` is the least probability of this class at which a photo is blocked without a
     person; it goes with `action: block` and with nothing else.
@@ -43,6 +54,8 @@ class PolicyClass(_Strict):
 
     violation: bool
     title: Title
+    guidance: Text | None = None
+    blur: bool = False
     action: Action | None = None
     block_confidence: Annotated[float, Field(gt=0.5, le=1.0)] | None = None
 
@@ -73,6 +86,7 @@ class Policy(_Strict):
     pass_confidence: Annotated[float, Field(ge=0.5, le=1.0)]
     prices: Prices
     retraining: Retraining = Retraining()
+    reviewing: Reviewing = Reviewing()
 
     @field_validator("classes")
     @classmethod
@@ -95,11 +109,11 @@ class Policy(_Strict):
 
     @property
     def version(self) -> str:
-        """SHA-256 (hex) of all that a verdict depends on: no prices, titles or retraining."""
+        """SHA-256 (hex) of all that a verdict depends on: what people read is not part of it."""
         decisive: dict[str, Any] = {
             "pass_confidence": self.pass_confidence,
             "classes": {
-                name: c.model_dump(mode="json", exclude={"title"})
+                name: c.model_dump(mode="json", exclude={"title", "guidance", "blur"})
                 for name, c in sorted(self.classes.items())
             },
         }
