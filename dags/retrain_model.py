@@ -112,7 +112,11 @@ def gate() -> bool:
     return steps.gate(_run_id())
 
 
-@task.sensor(poke_interval=60, timeout=SHADOW_WAIT.total_seconds(), mode="reschedule")
+@task.sensor(
+    poke_interval=min(60, SETTINGS.retry_seconds),
+    timeout=SHADOW_WAIT.total_seconds(),
+    mode="reschedule",
+)
 def shadow() -> bool:
     """By policy, wait for a night that was judged by the candidate, too."""
     from ml.retraining import steps
@@ -187,6 +191,7 @@ def retrain_model() -> None:
         body="{{ ti.xcom_pull(task_ids='brief') }}",
         defaults="Reject",
         response_timeout=timedelta(hours=POLICY.retraining.approval_hours),
+        assigned_users=[{"id": n, "name": n} for n in SETTINGS.model_owners] or None,
     )
     trained = train()
     decided = who_decides()

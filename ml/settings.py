@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     # The month.
     retrain_schedule: str = "0 4 1 * *"
     retrain_preset: str = "monthly"
+    # Airflow users who may answer `approve`. Empty: whoever may edit the DAG's answers.
+    model_owners: tuple[str, ...] = ()
 
     # The machine.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

@@ -37,7 +37,7 @@ def month(
     dataset: Annotated[
         Path | None, typer.Option(help="Folder of labelled photos instead of the sample catalogue.")
     ] = None,
-    photos: Annotated[int, typer.Option(help="Photos of the sample catalogue.", min=300)] = 1200,
+    photos: Annotated[int, typer.Option(help="Photos of the sample catalogue.", min=300)] = 2000,
     new: Annotated[str, typer.Option(help="Violation new to the first model.")] = "weapon",
     preset: Annotated[str, typer.Option(help="Training preset of the month.")] = "monthly",
 ) -> None:

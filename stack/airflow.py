@@ -33,6 +33,7 @@ ACCOUNTS = {
     "viewer": "viewer",
     SERVICE: "user",
 }
+OWNERS = [ADMIN, "owner"]  # of the model: who answers `approve`
 START_SECONDS = 120.0
 
 
@@ -141,6 +142,7 @@ class Airflow:
             "S3_ACCESS_KEY": settings.s3_access_key or self._services.s3_access_key,
             "S3_SECRET_KEY": settings.s3_secret_key or self._services.s3_secret_key,
             "DATA_DIR": settings.data_dir,
+            "MODEL_OWNERS": json.dumps(OWNERS),
         }
         return {f"MODERATION_{name}": _plain(value) for name, value in values.items()}
 

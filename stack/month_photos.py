@@ -22,7 +22,7 @@ from stack.catalogue.render import render_photo
 from stack.demo_photos import SEED, Upload
 
 VIOLATING_SHARE = 0.3
-WAVE = 90  # photos of the new category beyond its share: a wave of something new
+WAVE = 150  # photos of the new category beyond its share: a wave of something new
 FEW = 4  # photos of the new category that the first model may see
 FIRST, MONTH = 0.4, 0.4  # shares; the rest nobody sees before the last comparison
 MONTH_OF_NEW = 0.6
