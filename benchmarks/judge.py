@@ -33,6 +33,8 @@ TARGET = 3.0  # times the article's loop, the least that is asked of the judge a
 FLAT = 1.10  # more growth than this is not flat: the allocator alone moves it by a few per cent
 DISTINCT_SMALL = 300
 IDLE = 0.25  # of the cores busy before the start; more, and the ratio says little
+DOUBLE = 2.0  # times the night without screens: about the most that they may cost
+SCREENED = ", screens"
 SHIPPED = "fast"  # the preset of `make demo` and of the command line
 
 console = Console()
@@ -44,6 +46,9 @@ def main(
     memory: Annotated[
         str, typer.Option(help="Photos of each memory run, by commas; empty for none.")
     ] = "1000,5000,20000",
+    screens: Annotated[
+        bool, typer.Option(help="Judge with the policy's screens, too, beside without them.")
+    ] = True,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the JSON line, beside the output.")
     ] = None,
@@ -58,7 +63,7 @@ def main(
         console.print(f"{machine}; load before the start {load:.1f}")
         if load > IDLE * (os.cpu_count() or 1):
             console.print("[red]other work is running: do not quote the ratio[/red]")
-        speeds = _throughput(shop, photos, rounds)
+        speeds = _throughput(shop, photos, rounds, screens=screens)
         memories = _memories(shop, sizes) if sizes else []
     _print_throughput(speeds)
     if memories:
@@ -73,7 +78,7 @@ def _drop(_logger: object, _method: str, _event: object) -> str:
     raise structlog.DropEvent
 
 
-def _throughput(shop: BenchShop, photos: int, rounds: int) -> list[Measured]:
+def _throughput(shop: BenchShop, photos: int, rounds: int, *, screens: bool) -> list[Measured]:
     """Every side once a round, so that other work on the machine meets all of them."""
     prefix = "throughput/"
     keys = shop.upload(prefix, pictures.phone_mixture(photos), photos)
@@ -87,7 +92,11 @@ def _throughput(shop: BenchShop, photos: int, rounds: int) -> list[Measured]:
             measured.append(run_article_loop(shop, keys, article, threads=count))
         measured.append(_judge_night(shop, prefix, f"judge, article {ARTICLE.crop}", number))
         shop.champion(shipped, seed=number)
-        measured.append(_judge_night(shop, prefix, f"judge, {SHIPPED} {shipped.crop}", number))
+        name = f"judge, {SHIPPED} {shipped.crop}"
+        measured.append(_judge_night(shop, prefix, name, number))
+        if screens:
+            name += SCREENED
+            measured.append(_judge_night(shop, prefix, name, number, screens=True))
     return measured
 
 
@@ -105,7 +114,9 @@ def _article_speed(best: dict[str, Measured]) -> float:
     return max(m.images_per_second for name, m in best.items() if name.startswith("article"))
 
 
-def _judge_night(shop: BenchShop, prefix: str, name: str, number: int) -> Measured:
+def _judge_night(
+    shop: BenchShop, prefix: str, name: str, number: int, *, screens: bool = False
+) -> Measured:
     """Judge and write back one shard; loading the model counts, listing does not.
 
     Raises:
@@ -113,7 +124,7 @@ def _judge_night(shop: BenchShop, prefix: str, name: str, number: int) -> Measur
     """
     shop.reset_statuses()
     run_id = f"{name} {number}"
-    shard = shop.begin_night(run_id, prefix)
+    shard = shop.begin_night(run_id, prefix, screens=screens)
     start = time.monotonic()
     with console.status(name):
         counts = judge(shard, settings=shop.settings, connections=shop.connections)
@@ -147,13 +158,15 @@ def _memories(shop: BenchShop, sizes: list[int]) -> list[Memory]:
 def _print_throughput(rounds: list[Measured]) -> None:
     best = _best(rounds)
     article = _article_speed(best)
-    stages = ("load", "fetch", "decode", "forward", "write")
+    stages = ["load", "fetch", "decode", "forward", "write"]
+    screens = [s for s in ("sharpness", "codes", "text", "duplicates") if _has_screen(best, s)]
     table = Table(title=f"{rounds[0].photos} photos: {pictures.MIXTURE}")
-    for title in ("", "img/s", "slowest", "times", *stages):
+    for title in ("", "img/s", "slowest", "times", *stages, *screens):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for name, m in best.items():
         slowest = min(r.images_per_second for r in rounds if r.name == name)
-        seconds = [f"{m.stages[s]:.1f}" if s in m.stages else "" for s in stages]
+        names = [*stages, *(f"screen_{name}" for name in screens)]
+        seconds = [f"{m.stages[s]:.1f}" if s in m.stages else "" for s in names]
         speed = m.images_per_second
         table.add_row(name, f"{speed:.1f}", f"{slowest:.1f}", f"{speed / article:.2f}", *seconds)
     console.print(table)
@@ -163,10 +176,18 @@ def _print_throughput(rounds: list[Measured]) -> None:
         highlight=False,
     )
     for name, m in best.items():
-        if name.startswith("judge"):
+        if name.endswith(SCREENED):
+            ratio = m.wall_seconds / best[name.removesuffix(SCREENED)].wall_seconds
+            word = "within" if ratio <= DOUBLE else "[red]over[/red]"
+            console.print(f"{name}: {ratio:.2f} times the seconds without ({DOUBLE:.0f}: {word})")
+        elif name.startswith("judge"):
             times = m.images_per_second / article
             word = "reached" if times >= TARGET else "[red]missed[/red]"
             console.print(f"{name}: {times:.2f} times the article's loop ({TARGET:.0f}: {word})")
+
+
+def _has_screen(best: dict[str, Measured], screen: str) -> bool:
+    return any(f"screen_{screen}" in m.stages for m in best.values())
 
 
 def _print_memory(memories: list[Memory]) -> None:

@@ -28,6 +28,7 @@ from ml.screens.codes import SecondPass, read_codes
 from ml.screens.duplicates import Decided, DecidedPhotos, screen_duplicates
 from ml.screens.ocr import TextReader
 from ml.screens.outcome import ScreenOutcome
+from ml.screens.ranking import Ranking
 from ml.screens.sharpness import CUT_OFF, choose_cut_off, screen_sharpness, sharpness
 from ml.screens.text import TextRules, screen_text
 from ml.screens.text_gate import text_likelihood
@@ -198,7 +199,7 @@ def _with_code(ground: Image.Image, number: int, module: float, turn: float) -> 
 
 
 def _text(photos: Photos) -> list[Row]:
-    rules, reader, budget = TextRules(), TextReader(), Budget(float("inf"))
+    rules, reader, ranking = TextRules(), TextReader(), Ranking(Budget(float("inf")))
     everyday = {kind: some for kind, some in photos.items() if not kind.endswith(("sharp", "blur"))}
     _, ms = _timed(text_likelihood, _everyday(photos))
     rows = [Row("text gate", "a photo", f"{ms:.1f} ms")]
@@ -207,7 +208,7 @@ def _text(photos: Photos) -> list[Row]:
         rows.append(Row("text gate", f"{kind}, let through", _share(opened)))
     for kind, some in track(everyday.items(), "reading text"):
         _, ms_find = _timed(reader.find, some)
-        outcomes, ms_all = _timed(lambda photo: screen_text(photo, reader, budget, rules), some)
+        outcomes, ms_all = _timed(lambda photo: screen_text(photo, reader, ranking, rules), some)
         rows.append(
             Row("text", f"{kind}, detector / whole screen", f"{ms_find:.0f} / {ms_all:.0f} ms")
         )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import torch
+import yaml
 from rich.progress import track
 from sqlalchemy import text, update
 
@@ -74,8 +75,21 @@ class BenchShop:
         registry.promote(model_hash, engine=engine, by="benchmark", reason="benchmark")
         return model_hash
 
-    def begin_night(self, run_id: str, prefix: str) -> Shard:
+    def without_screens(self) -> Path:
+        """The policy in force as a file without screens and random audit."""
+        raw = yaml.safe_load(self.settings.policy_file.read_text(encoding="utf-8"))
+        path = self.folder / "without_screens.yaml"
+        bare = {**raw, "screens": {}, "random_audit": {}}
+        path.write_text(yaml.safe_dump(bare, sort_keys=False), encoding="utf-8")
+        return path
+
+    def begin_night(self, run_id: str, prefix: str, *, screens: bool = False) -> Shard:
         """Preflight and discover what lies under a prefix, as one shard.
+
+        Args:
+            run_id: of the night.
+            prefix: of the keys.
+            screens: judge by the policy in force; else by it without its screens.
 
         Raises:
             StorageError: it is not one shard.
@@ -83,6 +97,8 @@ class BenchShop:
         settings = self.settings.model_copy(
             update={"photo_prefix": prefix, "shard_images": LARGEST_SHARD}
         )
+        if not screens:
+            settings = settings.model_copy(update={"policy_file": self.without_screens()})
         now = datetime.now(UTC)
         window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
         preflight(run_id, window, settings=settings, connections=self.connections)

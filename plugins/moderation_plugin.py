@@ -18,9 +18,37 @@ class ModerationPlugin(AirflowPlugin):
     ]
     external_views: list[Any] = [  # noqa: RUF012 - as above
         {
+            # The bar cuts a label at about nine characters.
+            "name": "Review",
+            "href": f"{PREFIX}/queue",
+            "destination": "nav",
+            "url_route": "moderation_review",
+            "nav_top_level": True,
+        },
+        {
+            "name": "Operations",
+            "href": f"{PREFIX}/operations",
+            "destination": "nav",
+            "url_route": "moderation_operations",
+            "category": "browse",
+        },
+        {
+            "name": "Models",
+            "href": f"{PREFIX}/models",
+            "destination": "nav",
+            "url_route": "moderation_models",
+            "category": "browse",
+        },
+        {
+            "name": "Night · 夜间",
+            "href": f"{PREFIX}/operations?run={{RUN_ID}}&dag={{DAG_ID}}",
+            "destination": "dag_run",
+            "url_route": "moderation_night",
+        },
+        {
             "name": "Model report · 模型报告",
             "href": f"{PREFIX}/report?dag={{DAG_ID}}&run={{RUN_ID}}",
             "destination": "dag_run",
             "url_route": "model_report",
-        }
+        },
     ]

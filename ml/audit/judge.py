@@ -1,4 +1,4 @@
-"""Third step, once a shard: fetch, decode, score, decide; commits in batches, with the progress."""
+"""Third step, once a shard: fetch, decode, screen, score, decide; commits in batches."""
 
 import json
 from collections.abc import Iterator
@@ -15,15 +15,19 @@ from ml.connections import Connections
 from ml.errors import ShardIncomplete
 from ml.images.decode import decode_limits
 from ml.inference.bounded import bounded_map
+from ml.inference.clock import StageClock
 from ml.inference.device import resolve
 from ml.inference.outcome import Outcome, Rejected, Scored
 from ml.inference.pipeline import Pipeline
 from ml.inference.predictor import Predictor
 from ml.model import registry
+from ml.screens.duplicates import DecidedPhotos
+from ml.screens.screening import Screening
 from ml.settings import Settings
 from ml.storage import audit_runs
 from ml.storage.audit_runs import AuditRun, Shard
 from ml.storage.database import in_transaction
+from ml.storage.duplicate_bank import decided_photos
 from ml.storage.images import pending_images, set_outcomes
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
 from ml.storage.shadow import write_shadow_verdicts
@@ -58,6 +62,7 @@ class _JudgeStep:
         )
         self._predictor = self._load(self._run.model_hash, settings)
         self._shadow = self._load_shadow(settings)
+        self._clock = StageClock()
         self._pipeline = Pipeline(
             store=connections.photos,
             predictor=self._predictor,
@@ -65,6 +70,9 @@ class _JudgeStep:
             limits=decode_limits(settings),
             fetch_threads=settings.fetch_threads,
             decode_threads=settings.decode_threads,
+            picture_side=self._run.policy.screens.picture_side,
+            screening=self._load_screens(settings.decode_threads),
+            clock=self._clock,
         )
         self._failures = FetchFailures()
         self._counts = {"judged": 0, "quarantined": 0}
@@ -85,10 +93,20 @@ class _JudgeStep:
             return None
         return without_harm(model_hash, lambda: self._load(model_hash, settings))
 
+    def _load_screens(self, workers: int) -> Screening | None:
+        rules = self._run.policy.screens
+        if not rules.decisive:
+            return None
+        known = decided_photos(self._connections.engine, self._run)
+        decided = DecidedPhotos(known if rules.duplicates.enabled else ())
+        return Screening(
+            rules, decided, workers=workers, timed=lambda name: self._clock.time(f"screen_{name}")
+        )
+
     def run(self) -> dict[str, int]:
         images = pending_images(self._connections.engine, self._shard)
         with (
-            self._pipeline.clock.time("wall"),
+            self._clock.time("wall"),
             ThreadPoolExecutor(1, "write") as writer,
             closing(self._pipeline.run(images)) as batches,
         ):
@@ -111,7 +129,7 @@ class _JudgeStep:
         log.info("judging", shard=self._shard.index, done=done, of=self._shard.images)
 
     def _write(self, group: list[Outcome]) -> dict[str, int]:
-        with self._pipeline.clock.time("write"):
+        with self._clock.time("write"):
             scored = [o for o in group if isinstance(o, Scored)]
             rejected = [o for o in group if isinstance(o, Rejected)]
             in_transaction(
@@ -141,7 +159,7 @@ class _JudgeStep:
         engine = self._connections.engine
         settled, left = in_transaction(engine, lambda c: self._failures.settle(c, self._run.run_id))
         self._counts["quarantined"] += settled
-        seconds = json.dumps(self._pipeline.clock.take())
+        seconds = json.dumps(self._clock.take())
         in_transaction(engine, lambda c: audit_runs.add_seconds(c, self._shard, seconds))
         if left:
             raise ShardIncomplete(f"{left} images of shard {self._shard.index} were not fetched")

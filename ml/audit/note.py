@@ -1,5 +1,6 @@
 """The report as Markdown, in both languages of its readers, for the note on the run in the UI."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -36,10 +37,35 @@ def markdown(summary: dict[str, Any]) -> str:
     ]
     if summary["quarantine_reasons"]:
         lines += ["", f"Quarantine 隔离原因: {_pairs(summary['quarantine_reasons'])}"]
+    lines += _screens(summary.get("screens", {}))
+    lines += _leak(summary.get("leak", []))
     model, policy = summary["model_hash"][:12], summary["policy_version"][:12]
     lines += ["", f"Model 模型 `{model}` · policy 策略 `{policy}`"]
     return "\n".join(lines)
 
 
-def _pairs(numbers: dict[str, float]) -> str:
+def _screens(screens: dict[str, dict[str, int]]) -> list[str]:
+    """What each screen found, and what it could not tell."""
+    if not screens:
+        return []
+    told = ", ".join(f"{name} {states.get('fired', 0):,}" for name, states in screens.items())
+    lines = ["", f"Screens fired 筛查命中: {told}"]
+    for state, title in (("not_run", "not run 未执行"), ("unknown", "failed 失败")):
+        some = {name: states[state] for name, states in screens.items() if states.get(state)}
+        if some:
+            lines[-1] += f"; {title}: {_pairs(some)}"
+    return lines
+
+
+def _leak(estimates: list[dict[str, Any]]) -> list[str]:
+    """The latest month's leak rate over all classes, with its interval."""
+    known = [e for e in estimates if e["decision"] == "pass" and not e["class"] and e["answered"]]
+    if not known:
+        return []
+    last = known[0]
+    interval = f"{last['low']:.2%} – {last['high']:.2%}, {last['wrong']:,}/{last['answered']:,}"
+    return ["", f"Leak rate 漏检率 {last['month']}: {last['rate']:.2%} ({interval})"]
+
+
+def _pairs(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in numbers.items()) or "–"

@@ -14,6 +14,8 @@ from ml.inference.predictor import Predictor
 from ml.model import registry
 from ml.model.card import ModelCard
 from ml.policy.policy import Policy, load_policy
+from ml.screens.duplicates import DecidedPhotos
+from ml.screens.screening import Screening
 from ml.settings import Settings
 from ml.storage import audit_runs, shadow
 from ml.storage.audit_runs import AuditRun
@@ -31,7 +33,7 @@ def preflight(
 
     The champion is loaded and computes once on the device, so that a broken file or driver stops
     the night here and not in 200 shards. A candidate that is to judge in the shadow is tried in the
-    same way, but only left out where it fails.
+    same way, but only left out where it fails. The screens are made once, for what they load.
 
     Raises:
         SettingsError, PolicyError: with the remedy.
@@ -42,6 +44,7 @@ def preflight(
     in_transaction(connections.engine, check_migrated)
     connections.photos.check()
     connections.models.check()
+    Screening(policy.screens, DecidedPhotos([]), workers=1)
     model_hash = in_transaction(connections.engine, registry.champion_hash)
     device = resolve(settings.device)
     _compute_once(model_hash, device, policy, connections)
@@ -53,6 +56,7 @@ def preflight(
         model=model_hash[:12],
         shadow=shadow_hash and shadow_hash[:12],
         policy=policy.version[:12],
+        screens=[name for name, _ in policy.screens.enabled()],
         window=f"{window.start.isoformat()} .. {window.end.isoformat()}",
     )
     return in_transaction(connections.engine, lambda c: audit_runs.begin(c, run))

@@ -16,6 +16,7 @@ from ml.connections import Connections
 from ml.errors import ObjectAbsent, ObjectChanged
 from ml.images.fingerprint import content_hash
 from ml.labels.photo_store import local_copies
+from ml.screens.outcome import ScreenOutcome, from_json
 from ml.storage.database import in_transaction
 from ml.storage.images import PAGE, PendingImage
 
@@ -37,12 +38,14 @@ class Record:
     libraries: dict[str, str]
     device: str | None
     kept: bool
+    screens: dict[str, ScreenOutcome]
 
 
 _PAGE = text(
     """
     select ar.object_key, ar.etag, i.size_bytes, ar.content_sha256, v.decision, v.reasons, v.scores,
-        v.pass_confidence, v.libraries, made.device, kept.content_sha256 is not null as kept
+        v.pass_confidence, v.libraries, v.screens, made.device,
+        kept.content_sha256 is not null as kept
     from moderation.audit_result ar
     join moderation.image i on i.object_key = ar.object_key and i.etag = ar.etag
     join moderation.verdict v on v.content_sha256 = ar.content_sha256
@@ -120,4 +123,5 @@ class RecordedPhotos:
 
 def _record(row: dict[str, Any]) -> Record:
     image = PendingImage(row.pop("object_key"), row.pop("etag"), row.pop("size_bytes"))
-    return Record(image=image, reasons=tuple(row.pop("reasons")), **row)
+    screens = {name: from_json(name, stored) for name, stored in row.pop("screens").items()}
+    return Record(image=image, reasons=tuple(row.pop("reasons")), screens=screens, **row)

@@ -1,6 +1,8 @@
 """Judge a past run again from its records, and say whether it comes to the same.
 
-Photos, model, policy and cut-off are the recorded ones. On the same libraries, CPU instructions,
+Photos, model, policy, cut-off and what the screens said are the recorded ones: screens are not run
+again, since near duplicates depend on what people had decided by then and reading on the time there
+was. On the same libraries, CPU instructions,
 batch size and device the scores must be equal to the last bit. Where one of these is another, other
 last bits are expected and only reported; but a decision that comes out otherwise is a failure
 everywhere, since it is what the buyer saw.
@@ -98,6 +100,7 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> Repl
         limits=decode_limits(settings),
         fetch_threads=settings.fetch_threads,
         decode_threads=settings.decode_threads,
+        picture_side=run.policy.screens.picture_side,
     )
     tally = _Tally(run.policy, conditions(settings.batch_images), describe(device))
     with closing(pipeline.run(recorded.images())) as batches:
@@ -156,7 +159,12 @@ class _Tally:
         self.compared += 1
         for name in record.libraries.keys() | self.conditions.keys():
             self.then.setdefault(name, set()).add(record.libraries.get(name, UNKNOWN))
-        now = decide(outcome.scores, pass_confidence=record.pass_confidence, policy=self.policy)
+        now = decide(
+            outcome.scores,
+            pass_confidence=record.pass_confidence,
+            policy=self.policy,
+            screens=record.screens,
+        )
         names = record.scores.keys() | outcome.scores.keys()
         differences = [abs(record.scores[n] - outcome.scores[n]) for n in names]
         self.largest = max(self.largest, *differences)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -10,7 +11,9 @@ from ml.connections import Connections
 from ml.policy.policy import Prices
 from ml.settings import Settings
 from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
 from ml.storage.database import in_transaction
+from ml.storage.leak import leak_of_a_year, update_leak
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ def cost_of(*, photos: int, by_people: int, machine_seconds: float, prices: Pric
 
     Args:
         photos: photos that people would have had to look at.
-        by_people: photos that people still look at: verdict `review`, and the quarantined.
+        by_people: photos that people still look at: verdict `review`, the quarantined, and those
+            that the random audit drew.
         machine_seconds: wall-clock seconds of the judging machine.
         prices: of the policy.
     """
@@ -66,6 +70,38 @@ _QUARANTINE = text(
 )
 
 
+_SCREENS = text(
+    """
+    select screen || '/' || (outcome ->> 'state'), count(*)
+    from (
+        select distinct ar.content_sha256, ar.model_hash, ar.policy_version
+        from moderation.audit_result ar
+        where ar.run_id = :run_id and ar.machine_decision is not null
+    ) as judged
+    join moderation.verdict v using (content_sha256, model_hash, policy_version)
+    cross join lateral jsonb_each(v.screens) as each_screen(screen, outcome)
+    group by 1 order by 1
+    """
+)
+
+_REUSED = text(
+    """
+    select reused_decision, count(*) from moderation.audit_image
+    where run_id = :run_id and reused_decision is not null group by reused_decision
+    """
+)
+
+_AUDITED = text(
+    """
+    select v.decision, count(*)
+    from moderation.review_task t
+    join moderation.verdict v on v.content_sha256 = t.content_sha256
+        and v.model_hash = t.model_hash and v.policy_version = t.policy_version
+    where t.run_id = :run_id and t.route = 'random_audit' group by v.decision
+    """
+)
+
+
 def report(run_id: str, *, settings: Settings, connections: Connections) -> dict[str, Any]:
     """Compute the report of a reconciled run, store it in its row and return it.
 
@@ -81,10 +117,11 @@ def _report(connection: Connection, run_id: str, settings: Settings) -> dict[str
     mine = {"run_id": run_id}
     found = _counts(connection, _VERDICTS, mine)
     verdicts = {decision: found.get(decision, 0) for decision in ("pass", "review", "block")}
+    audited = _counts(connection, _AUDITED, mine)
     seconds = audit_runs.seconds_of(connection, run_id)
     cost = cost_of(
         photos=account.listed,
-        by_people=verdicts["review"] + account.quarantined,
+        by_people=verdicts["review"] + account.quarantined + sum(audited.values()),
         machine_seconds=seconds.get("wall", 0.0),
         prices=run.policy.prices,
     )
@@ -100,12 +137,32 @@ def _report(connection: Connection, run_id: str, settings: Settings) -> dict[str
         "already_judged": account.already_judged,
         "verdicts": verdicts,
         "quarantine_reasons": _counts(connection, _QUARANTINE, mine),
+        "screens": _by_screen(_counts(connection, _SCREENS, mine)),
+        "reused_decisions": _counts(connection, _REUSED, mine),
+        "random_audit": {"passed": audited.get("pass", 0), "blocked": audited.get("block", 0)},
+        "leak": _leak(connection, run, settings),
         "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
         "images_per_second": _rate(account.judged + account.quarantined, seconds.get("wall")),
         "yuan": _yuan(cost),
     }
     audit_runs.set_values(connection, run_id, report=summary)
     return summary
+
+
+def _leak(connection: Connection, run: AuditRun, settings: Settings) -> list[dict[str, Any]]:
+    """Bring the estimates up to date; those of the year up to the run's window."""
+    update_leak(connection, policy=run.policy, timezone=settings.timezone)
+    until = run.window.end.astimezone(ZoneInfo(settings.timezone)).date()
+    return leak_of_a_year(connection, until=until.isoformat())
+
+
+def _by_screen(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Screen -> state -> contents, from `screen/state`."""
+    found: dict[str, dict[str, int]] = {}
+    for name, photos in counts.items():
+        screen, _, state = name.partition("/")
+        found.setdefault(screen, {})[state] = photos
+    return found
 
 
 def _counts(connection: Connection, query: TextClause, values: dict[str, str]) -> dict[str, int]:

@@ -6,8 +6,9 @@ from sqlalchemy import Connection
 from ml.connections import Connections
 from ml.settings import Settings
 from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
 from ml.storage.database import in_transaction
-from ml.storage.review_queue import open_tasks
+from ml.storage.review_queue import open_audit_tasks, open_tasks
 from ml.storage.write_back import KeyRange, WriteBack
 
 log = structlog.get_logger()
@@ -27,12 +28,12 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
         RunNotBegun: an earlier step did not finish.
     """
     engine = connections.engine
-    in_transaction(engine, lambda c: audit_runs.row_of(c, run_id))
+    run = in_transaction(engine, lambda c: audit_runs.load(c, run_id))
     writer = WriteBack(run_id, settings.commerce)
     ranges = in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT))
     done = {"rows_changed": 0, "tasks_opened": 0}
     for keys in ranges:
-        rows, tasks = in_transaction(engine, lambda c, k=keys: _write(c, run_id, writer, k))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        rows, tasks = in_transaction(engine, lambda c, k=keys: _write(c, run, writer, k))  # type: ignore[misc]  # mypy cannot type a lambda's default
         done["rows_changed"] += rows
         done["tasks_opened"] += tasks
         log.info("written back", **done)
@@ -40,6 +41,9 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
 
 
 def _write(
-    connection: Connection, run_id: str, writer: WriteBack, keys: KeyRange
+    connection: Connection, run: AuditRun, writer: WriteBack, keys: KeyRange
 ) -> tuple[int, int]:
-    return writer.write(connection, keys), open_tasks(connection, run_id, keys)
+    rows = writer.write(connection, keys)
+    # A photo for review has its task by now: the random audit finds it taken.
+    tasks = open_tasks(connection, run, keys)
+    return rows, tasks + open_audit_tasks(connection, run, keys)

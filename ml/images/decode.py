@@ -71,7 +71,13 @@ def decode_limits(settings: Settings) -> DecodeLimits:
     )
 
 
-def decode(data: bytes, *, limits: DecodeLimits, short_side: int | None = None) -> Decoded:
+def decode(
+    data: bytes,
+    *,
+    limits: DecodeLimits,
+    short_side: int | None = None,
+    long_side: int | None = None,
+) -> Decoded:
     """Decode one photo completely. Safe in a pool of threads.
 
     Args:
@@ -80,6 +86,7 @@ def decode(data: bytes, *, limits: DecodeLimits, short_side: int | None = None) 
         short_side: pixels of the short side that the caller needs. A JPEG is then decoded at the
             smallest of the scales 1/1, 1/2, 1/4, 1/8 that leaves `DRAFT_HEADROOM` times as many,
             which saves half of the time; the caller resizes. None decodes at full size.
+        long_side: pixels of the long side that the caller needs beside; only with `short_side`.
 
     Returns:
         The picture in RGB, upright by its EXIF orientation (an unreadable EXIF block counts as
@@ -97,13 +104,32 @@ def decode(data: bytes, *, limits: DecodeLimits, short_side: int | None = None) 
         _check_header(image, limits)
         stored_size = image.size
         if short_side is not None:
-            wanted = math.ceil(short_side * DRAFT_HEADROOM)
-            image.draft(None, (wanted, wanted))
+            image.draft(None, _wanted(stored_size, short_side, long_side))
         image.load()  # before EXIF is read: a PNG may hold it behind the pixels
         orientation = read_orientation(image)
         rgb = turn_upright(to_rgb(image), orientation)
     width, height = upright_size(stored_size, orientation)
     return Decoded(image=rgb, width=width, height=height, format=image.format or "")
+
+
+def draft_factor(size: tuple[int, int], short_side: int) -> int:
+    """1, 2, 4 or 8: how much smaller a picture may get and leave `DRAFT_HEADROOM` to a side.
+
+    Args:
+        size: width and height in pixels.
+        short_side: pixels of the short side that are needed in the end.
+    """
+    most = min(size) // math.ceil(short_side * DRAFT_HEADROOM)
+    return next(factor for factor in (8, 4, 2, 1) if factor <= max(most, 1))
+
+
+def _wanted(size: tuple[int, int], short_side: int, long_side: int | None) -> tuple[int, int]:
+    """The least width and height, of a picture of this size, that a decode must leave."""
+    wanted = math.ceil(short_side * DRAFT_HEADROOM)
+    if long_side is not None:
+        share = min(long_side / max(size), 1.0)
+        wanted = max(wanted, math.floor(share * min(size)))
+    return wanted, wanted
 
 
 def _check_bytes(data: bytes, limits: DecodeLimits) -> None:

@@ -1,8 +1,9 @@
 """What became of one photo on its way through the pipeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ml.errors import ImageRejected, StorageError
+from ml.screens.outcome import ScreenOutcome
 from ml.storage.images import PendingImage
 
 
@@ -21,13 +22,15 @@ class Content:
 class Scored:
     """The model could judge it: calibrated probability of each class.
 
-    `shadow_scores` are those of the shadow, where one judged it, too.
+    `shadow_scores` are those of the shadow, where one judged it, too; `screens` the outcome of each
+    screen that the policy switches on, by its name.
     """
 
     image: PendingImage
     content: Content
     scores: dict[str, float]
     shadow_scores: dict[str, float] | None = None
+    screens: dict[str, ScreenOutcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

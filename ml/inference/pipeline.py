@@ -1,4 +1,4 @@
-"""One shard as a stream: fetch ∥ decode ∥ forward, with bounded memory.
+"""One shard as a stream: fetch ∥ decode and screen ∥ forward, with bounded memory.
 
 Each stage reads the one before it through `bounded_map`, so at most a few images are between two
 stages at any time. The caller writes what comes out while the next batch is on its way.
@@ -7,7 +7,7 @@ stages at any time. The caller writes what comes out while the next batch is on 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,14 +20,17 @@ from ml.errors import (
     QuarantineReason,
     StorageError,
 )
-from ml.images.decode import DecodeLimits, decode
+from ml.images.decode import DecodeLimits
 from ml.images.fingerprint import content_hash, perceptual_hash
 from ml.images.preprocess import prepare
 from ml.inference.bounded import bounded_map
 from ml.inference.clock import StageClock
 from ml.inference.outcome import Content, NotFetched, Outcome, Rejected, Scored
 from ml.inference.predictor import Predictor, Scores
+from ml.inference.scale import Scale
 from ml.inference.shadow import Shadow
+from ml.screens.outcome import ScreenOutcome
+from ml.screens.screening import Screening
 from ml.storage.images import PendingImage
 
 # A long stretch of unreadable photos must still be written now and then.
@@ -50,6 +53,7 @@ class Prepared:
     content: Content
     pixels: npt.NDArray[np.uint8]
     shadow_pixels: npt.NDArray[np.uint8] | None = None
+    screens: dict[str, ScreenOutcome] = field(default_factory=dict)
 
 
 class PhotoSource(Protocol):
@@ -69,6 +73,10 @@ class Pipeline:
         shadow: a second model that scores the same photos, without effect on the first.
         limits: what a photo may be.
         fetch_threads, decode_threads: workers of the two stages.
+        picture_side: `Screens.picture_side` of the policy. It decides at which scale photos are
+            decoded, so a replay gives it, too, although it runs no screens.
+        screening: the screens, which run in the threads that decode.
+        clock: sums the seconds of the stages.
     """
 
     def __init__(
@@ -80,14 +88,19 @@ class Pipeline:
         limits: DecodeLimits,
         fetch_threads: int,
         decode_threads: int,
+        picture_side: int | None = None,
+        screening: Screening | None = None,
+        clock: StageClock | None = None,
     ) -> None:
-        self.clock = StageClock()
+        self.clock = clock or StageClock()
         self._store = store
         self._predictor = predictor
-        self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
+        self._scale = Scale(limits, picture_side)
+        self._shadow = Shadow(shadow, self._scale, self.clock) if shadow is not None else None
         self._limits = limits
         self._fetch_threads = fetch_threads
         self._decode_threads = decode_threads
+        self._screening = screening
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, a batch at a time."""
@@ -132,15 +145,19 @@ class Pipeline:
             sha256 = content_hash(fetched.data)
             spec = self._predictor.card.preprocessing
             try:
-                photo = decode(fetched.data, limits=self._limits, short_side=spec.resize)
+                photo = self._scale.decode(fetched.data, spec)
             except ImageRejected as error:
                 return Rejected(fetched.image, sha256, error)
-            pdq, quality = perceptual_hash(photo.image)
+            seen = self._scale.for_model(photo.image, spec)
+            pdq, quality = perceptual_hash(seen)
             content = Content(sha256, pdq, quality, photo.width, photo.height)
-            prepared = Prepared(fetched.image, content, prepare(photo.image, spec))
+            prepared = Prepared(fetched.image, content, prepare(seen, spec))
+        if self._screening is not None:
+            screens = self._screening.run(photo.image, pdq, quality)
+            prepared = replace(prepared, screens=screens)
         if self._shadow is None:
             return prepared
-        pixels = self._shadow.pixels(fetched.data, photo, self._limits, spec)
+        pixels = self._shadow.pixels(fetched.data, photo, spec)
         return replace(prepared, shadow_pixels=pixels)
 
     def _score(self, batch: list[Prepared | Rejected | NotFetched]) -> list[Outcome]:
@@ -149,7 +166,7 @@ class Pipeline:
             scores = self._predictor.scores([p.pixels for p in photos]) if photos else []
         shadow = self._shadow_scores(photos)
         scored = (
-            Scored(photo.image, photo.content, own, beside)
+            Scored(photo.image, photo.content, own, beside, photo.screens)
             for photo, own, beside in zip(photos, scores, shadow, strict=True)
         )
         return [next(scored) if isinstance(item, Prepared) else item for item in batch]

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import structlog
 
 from ml.errors import ModelError
-from ml.images.decode import Decoded, DecodeLimits, decode
+from ml.images.decode import Decoded
 from ml.images.preprocess import Preprocessing, prepare
 from ml.inference.clock import StageClock
 from ml.inference.predictor import Predictor, Scores
+from ml.inference.scale import Scale
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -24,35 +25,32 @@ class Shadow:
 
     Args:
         predictor: the loaded version.
+        scale: how the pipeline decodes.
         clock: its seconds go to the stage "shadow".
     """
 
-    def __init__(self, predictor: Predictor, clock: StageClock) -> None:
+    def __init__(self, predictor: Predictor, scale: Scale, clock: StageClock) -> None:
         self._predictor = predictor
+        self._scale = scale
         self._clock = clock
         self._silent = False
 
-    def pixels(
-        self, data: bytes, photo: Decoded, limits: DecodeLimits, champion: Preprocessing
-    ) -> Pixels | None:
+    def pixels(self, data: bytes, photo: Decoded, champion: Preprocessing) -> Pixels | None:
         """Pixels (3, crop, crop) by the shadow's own card; None once it is silent.
 
         Args:
             data: the photo's bytes.
             photo: as it was decoded for the champion.
-            limits: what a photo may be.
             champion: the preprocessing it was decoded for.
         """
-        return self._guarded(lambda: self._pixels(data, photo, limits, champion))
+        return self._guarded(lambda: self._pixels(data, photo, champion))
 
-    def _pixels(
-        self, data: bytes, photo: Decoded, limits: DecodeLimits, champion: Preprocessing
-    ) -> Pixels:
+    def _pixels(self, data: bytes, photo: Decoded, champion: Preprocessing) -> Pixels:
         spec = self._predictor.card.preprocessing
         if spec.resize != champion.resize:
             # The scale of a decode follows the size wanted: the champion's may be too small.
-            photo = decode(data, limits=limits, short_side=spec.resize)
-        return prepare(photo.image, spec)
+            photo = self._scale.decode(data, spec)
+        return prepare(self._scale.for_model(photo.image, spec), spec)
 
     def scores(self, pixels: Sequence[Pixels | None]) -> list[Scores | None]:
         """Scores of each photo; None throughout once it is silent."""

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ml.errors import ChampionChanged, ModelError, NoChampion
 from ml.model.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint
+from ml.review.activity import model_target, record
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.schema import champion, model_version, promotion
@@ -158,6 +159,9 @@ def _write_history(connection: Connection, switch: Switch, previous: str | None)
             promoted_at=func.clock_timestamp(),
         )
     )
+    target = model_target(switch.model_hash)
+    said = {"previous": previous, "reason": switch.reason}
+    record(connection, who=switch.by, what=switch.kind, target=target, **said)
 
 
 def _named(model_hash: str | EllipsisType | None) -> str:

@@ -10,11 +10,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml.errors import PolicyError
+from ml.policy.random_audit import RandomAudit
 from ml.policy.retraining import Retraining
 from ml.policy.reviewing import Reviewing
+from ml.policy.screening import Screens
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Yuan = Annotated[float, Field(ge=0.0, le=1e6)]
+
+
+_FOR_PEOPLE = {"title", "guidance", "blur", "priority"}  # of a class: changes no verdict
 
 
 class Action(StrEnum):
@@ -50,6 +55,8 @@ class PolicyClass(_Strict):
 
     `block_confidence` is the least probability of this class at which a photo is blocked without a
     person; it goes with `action: block` and with nothing else.
+
+    `priority` moves photos of a violation class up in the queue; see `Policy.priority_weights`.
     """
 
     violation: bool
@@ -58,6 +65,7 @@ class PolicyClass(_Strict):
     blur: bool = False
     action: Action | None = None
     block_confidence: Annotated[float, Field(gt=0.5, le=1.0)] | None = None
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
 
     @model_validator(mode="after")
     def _action_fits(self) -> "PolicyClass":
@@ -65,6 +73,8 @@ class PolicyClass(_Strict):
             raise ValueError("a violation class needs `action: review` or `action: block`")
         if not self.violation and self.action is not None:
             raise ValueError("a class with `violation: false` takes no `action`: remove it")
+        if not self.violation and self.priority:
+            raise ValueError("a class with `violation: false` takes no `priority`: remove it")
         if (self.action is Action.BLOCK) != (self.block_confidence is not None):
             raise ValueError(
                 "`block_confidence` (over 0.5, up to 1) goes with `action: block` only"
@@ -85,6 +95,8 @@ class Policy(_Strict):
     classes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], PolicyClass]
     pass_confidence: Annotated[float, Field(ge=0.5, le=1.0)]
     prices: Prices
+    screens: Screens = Screens()
+    random_audit: RandomAudit = RandomAudit()
     retraining: Retraining = Retraining()
     reviewing: Reviewing = Reviewing()
 
@@ -108,15 +120,28 @@ class Policy(_Strict):
         return frozenset(name for name, c in self.classes.items() if c.violation)
 
     @property
+    def priority_weights(self) -> dict[str, float]:
+        """What each violation class's probability adds to a task's priority: 1 + its `priority`.
+
+        A photo that is surely of one class so has that class's priority plus its violation score.
+        The sum never falls when probability moves from a class that is no violation to one that is.
+        """
+        return {n: 1.0 + c.priority for n, c in self.classes.items() if c.violation}
+
+    @property
     def version(self) -> str:
         """SHA-256 (hex) of all that a verdict depends on: what people read is not part of it."""
         decisive: dict[str, Any] = {
             "pass_confidence": self.pass_confidence,
             "classes": {
-                name: c.model_dump(mode="json", exclude={"title", "guidance", "blur"})
+                name: c.model_dump(mode="json", exclude=_FOR_PEOPLE)
                 for name, c in sorted(self.classes.items())
             },
         }
+        if (
+            self.screens.decisive
+        ):  # without screens the version is what it was before there were any
+            decisive["screens"] = self.screens.decisive
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

@@ -13,7 +13,9 @@ class Reviewing(BaseModel):
 
     `golden_share`: of the photos that a reviewer is given, how many are golden ones with a known
     answer. `second_review_share`: of the decisions, how many a second person makes unaware of the
-    first. Both are drawn by a keyed hash, so that asking again does not draw again.
+    first. `withheld_share`: of all other photos, for how many the model's word is withheld as it
+    must be for those two and for the random audit, so that its absence tells nothing. All are drawn
+    by a keyed hash, so that asking again does not draw again.
     `review_rate_alert`: the share of a night's photos that may go to people, lowest and highest,
     before the operations page warns.
     """
@@ -24,6 +26,7 @@ class Reviewing(BaseModel):
     undo_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     order: Literal["priority", "oldest"] = "priority"
     golden_share: Share = 0.02
+    withheld_share: Share = 0.1
     second_review_share: Share = 0.05
     review_rate_alert: tuple[Rate, Rate] = (0.0, 0.5)
 

@@ -11,6 +11,7 @@ from ml.errors import ModelError
 from ml.model.card import ModelCard
 from ml.model.registry import Switch, switch_champion
 from ml.policy.policy import Policy, load_policy
+from ml.review.activity import model_target, record
 from ml.settings import Settings
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
@@ -95,11 +96,15 @@ def reject_candidate(
         ModelError: the candidate was promoted before.
     """
     del settings  # every step is called alike
-    in_transaction(connections.engine, lambda c: _reject(c, run_id, reason))
+    in_transaction(connections.engine, lambda c: _reject(c, run_id, by, reason))
     log.info("candidate rejected", run_id=run_id, by=by, reason=reason)
 
 
-def _reject(connection: Connection, run_id: str, reason: str) -> None:
-    if _locked(connection, run_id).state == "promoted":
+def _reject(connection: Connection, run_id: str, by: str, reason: str) -> None:
+    run = _locked(connection, run_id)
+    if run.state == "promoted":
         raise ModelError(f"run {run_id} was promoted: roll back instead (`rollback_model`)")
+    if run.state == "running":
+        target = model_target(run.candidate_hash or "")
+        record(connection, who=by, what="reject", target=target, run_id=run_id, reason=reason)
     retrain_runs.finish(connection, run_id, "rejected", reason)

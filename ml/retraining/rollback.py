@@ -6,13 +6,14 @@ all above the version it returns to. Said twice, it so goes two steps back, not 
 
 import re
 from collections.abc import Iterable, Sequence
+from types import EllipsisType
 
 import structlog
 from sqlalchemy import Connection, select
 
 from ml.audit.preflight import check_classes
 from ml.connections import Connections
-from ml.errors import ModelError
+from ml.errors import ChampionChanged, ModelError
 from ml.model import registry
 from ml.model.history import Promotion, promotions
 from ml.model.registry import champion_hash
@@ -27,7 +28,15 @@ PREVIOUS = "previous"
 _HASH_START = re.compile(r"[0-9a-f]{8,64}")
 
 
-def rollback(to: str, *, by: str, reason: str, settings: Settings, connections: Connections) -> str:
+def rollback(
+    to: str,
+    *,
+    by: str,
+    reason: str,
+    settings: Settings,
+    connections: Connections,
+    expected: str | EllipsisType = ...,
+) -> str:
     """Make an earlier champion the champion again; returns its hash.
 
     The version is loaded and checked first. With a hash, again is no change; "previous" again goes
@@ -39,13 +48,14 @@ def rollback(to: str, *, by: str, reason: str, settings: Settings, connections: 
         reason: why, for the history.
         settings: name the policy in force.
         connections: open ones.
+        expected: the champion that the caller saw; `...` takes any.
 
     Raises:
         ModelError: no such version, it was never champion, or it cannot be loaded.
         PolicyError: the policy in force names other classes than the version.
-        ChampionChanged: another switch came between finding "previous" and going there.
+        ChampionChanged: another switch came first, or between finding "previous" and going there.
     """
-    now, target = in_transaction(connections.engine, lambda c: (champion_hash(c), _resolve(c, to)))
+    now, target = in_transaction(connections.engine, lambda c: _now_and_then(c, to, expected))
     checkpoint = registry.fetch(target, store=connections.models, cache=connections.model_cache)
     check_classes(checkpoint.card, load_policy(settings.policy_file))
     registry.promote(
@@ -53,11 +63,21 @@ def rollback(to: str, *, by: str, reason: str, settings: Settings, connections: 
         engine=connections.engine,
         by=by,
         reason=reason,
-        expected=now if to == PREVIOUS else ...,
+        expected=now if to == PREVIOUS else expected,
         kind="rollback",
     )
     log.info("rolled back", model_hash=target, was=now)
     return target
+
+
+def _now_and_then(connection: Connection, to: str, expected: str | EllipsisType) -> tuple[str, str]:
+    """The champion, and the version to go back to."""
+    now = champion_hash(connection)
+    if to == PREVIOUS and expected not in (..., now):
+        raise ChampionChanged(
+            f'"previous" was asked of {str(expected)[:12]}, but the champion is {now[:12]} by now'
+        )
+    return now, _resolve(connection, to)
 
 
 def resolve(to: str, *, connections: Connections) -> str:

@@ -25,6 +25,11 @@ def task_target(task_id: int) -> str:
     return f"review_task:{task_id}"
 
 
+def model_target(model_hash: str) -> str:
+    """The target of what is done to a model version."""
+    return f"model_version:{model_hash}"
+
+
 def record(connection: Connection, *, who: str, what: str, target: str, **detail: object) -> None:
     """Append one row, in the transaction of what it tells of."""
     row = {"who": who, "what": what, "target": target, "detail": detail}

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, Table, func, select, update
 
 from ml.errors import StorageError
 from ml.policy.policy import Policy
+from ml.review import golden_items
 from ml.review.activity import record, task_target
 from ml.review.lease import lock_task, require_lease
 from ml.review.standing import APPEAL, last_standing
@@ -59,6 +60,10 @@ def decide(
     task = lock_task(connection, decision.task_id)
     if decision.label not in policy.classes:
         raise StorageError(f"`{decision.label}` is no class of the policy")
+    if task["kind"] == golden_items.GOLDEN:
+        more = {"category": decision.category, "note": decision.note}
+        golden_items.answer(connection, task, decision.label, decision.reviewer, **more)
+        return
     if _said(connection, task, decision):
         return
     if lease_holder is not None:

@@ -1,5 +1,6 @@
 """Which review tasks a reviewer wants to see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,17 +10,20 @@ from sqlalchemy.types import Text, UserDefinedType
 
 from ml.storage.schema import review_task
 
+NAMING = ("violation", "block", "label_doubt")  # reasons that name a class, as `word:class`
+
 
 @dataclass(frozen=True)
 class Filters:
     """Conditions that all hold; None asks for nothing.
 
-    `reasons`: at least one of these, as they stand in the task (`violation:violate`). `since`
-    (included) and `until` (not included) are of the time when the task was opened. `product_id` is
-    the shop's, as text.
+    `reasons`: at least one of these, as they stand in the task (`violation:violate`). `category`: a
+    reason names this class. `since` (included) and `until` (not included) are of the time when the
+    task was opened. `product_id` is the shop's, as text.
     """
 
     reasons: tuple[str, ...] | None = None
+    category: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     product_id: str | None = None
@@ -30,7 +34,9 @@ class Filters:
         task = review_task.c
         found: list[ColumnElement[bool]] = []
         if self.reasons is not None:
-            found.append(task.reasons.overlap(cast(list(self.reasons), ARRAY(Text))))
+            found.append(_any_reason(self.reasons))
+        if self.category is not None:
+            found.append(_any_reason([f"{word}:{self.category}" for word in NAMING]))
         if self.since is not None:
             found.append(task.opened_at >= self.since)
         if self.until is not None:
@@ -40,6 +46,11 @@ class Filters:
         if self.kind is not None:
             found.append(task.kind == self.kind)
         return found
+
+
+def _any_reason(reasons: Sequence[str]) -> ColumnElement[bool]:
+    overlap: ColumnElement[bool] = review_task.c.reasons.overlap(cast(list(reasons), ARRAY(Text)))
+    return overlap
 
 
 class _AsTheColumnIs(UserDefinedType[str]):

@@ -47,11 +47,13 @@ _OPEN = _task.state == literal_column("'open'")
 _CLAIMED = _task.state == literal_column("'claimed'")
 _LAPSED = _CLAIMED & (_task.claimed_until < _NOW)
 _SKIPPED: ColumnElement[bool] = literal_column("skipped_by <> '{}'")  # for the index of those few
-_SHOWN = (
+_GOLDEN = _task.kind == literal_column("'golden'")  # one reviewer's alone: see golden_items
+SHOWN = (
     "task_id", "object_key", "etag", "content_sha256", "model_hash", "policy_version", "reasons",
     "violation_score", "priority", "run_id", "kind", "opened_at", "claimed_until",
 )  # fmt: skip
 _FREE = {"state": "open", "claimed_by": None, "claimed_until": None}
+_CLOSED = _FREE | {"state": "decided"}
 NO_FILTERS = Filters()
 
 
@@ -104,19 +106,33 @@ def claim(
     barred = literal(reviewer) == func.any(_task.not_for)
     lease = {"claimed_by": reviewer, "claimed_until": _NOW + _seconds(lease_seconds)}
     for skip in (~by_them, by_them & _SKIPPED):
-        conditions = [*filters.conditions(commerce), skip, ~barred]
+        conditions = [*filters.conditions(commerce), skip, ~barred, ~_GOLDEN]
         chosen = _choose(conditions, count=count, order=order)
         taken = update(review_task).where(_task.task_id.in_(select(chosen.c.task_id)))
         taken = taken.values(state="claimed", **lease)
-        tasks = _tasks(connection, taken.returning(*(_task[name] for name in _SHOWN)))
+        tasks = _tasks(connection, taken.returning(*(_task[name] for name in SHOWN)))
         if tasks:
             return sorted(tasks, key=_by_priority if order == "priority" else _by_age)
     return []
 
 
+def claim_again(
+    connection: Connection, *, reviewer: str, task_id: int, lease_seconds: float
+) -> bool:
+    """Take one task that waits, as after an undo; again prolongs. False: somebody else's, or done.
+
+    Whom the task is barred from, or skipped by, does not matter: they had it.
+    """
+    free = _OPEN | _LAPSED | (_CLAIMED & (_task.claimed_by == reviewer))
+    lease = {"claimed_by": reviewer, "claimed_until": _NOW + _seconds(lease_seconds)}
+    taken = update(review_task).where(_task.task_id == task_id, free)
+    taken = taken.values(state="claimed", **lease).returning(_task.task_id)
+    return connection.execute(taken).first() is not None
+
+
 def held(connection: Connection, *, reviewer: str) -> list[ClaimedTask]:
     """What the reviewer has claimed and not decided yet, run out or not; for a reloaded page."""
-    query = select(*(_task[name] for name in _SHOWN)).where(_CLAIMED, _task.claimed_by == reviewer)
+    query = select(*(_task[name] for name in SHOWN)).where(_CLAIMED, _task.claimed_by == reviewer)
     return sorted(_tasks(connection, query), key=_by_priority)
 
 
@@ -136,7 +152,9 @@ def release(
 ) -> list[int]:
     """Give tasks back undecided (None: all), as a closed browser does; returns which."""
     mine = _mine(connection, reviewer, task_ids)
-    connection.execute(update(review_task).where(_task.task_id.in_(mine)).values(_FREE))
+    given_back = update(review_task).where(_task.task_id.in_(mine))
+    connection.execute(given_back.where(~_GOLDEN).values(_FREE))
+    connection.execute(given_back.where(_GOLDEN).values(_CLOSED))
     return mine
 
 
@@ -148,12 +166,13 @@ def skip(connection: Connection, *, reviewer: str, task_id: int) -> None:
         StorageError: there is no such task.
     """
     task = lock_task(connection, task_id)
-    if task["state"] == "open" and reviewer in task["skipped_by"]:
+    golden = task["kind"] == "golden"
+    if task["state"] == ("decided" if golden else "open") and reviewer in task["skipped_by"]:
         return  # said before
     require_lease(task, reviewer)
     names = sorted({*task["skipped_by"], reviewer})
     back = update(review_task).where(_task.task_id == task_id)
-    connection.execute(back.values(**_FREE, skipped_by=names))
+    connection.execute(back.values(**(_CLOSED if golden else _FREE), skipped_by=names))
     record(connection, who=reviewer, what="skip", target=task_target(task_id))
 
 
@@ -162,10 +181,11 @@ def counts(
 ) -> QueueCounts:
     """How many tasks wait (a lease that ran out waits, too), and for how long."""
     conditions = filters.conditions(commerce)
-    # Two parts with a partial index each; one condition with `or` would read the whole table.
+    # Two parts with a partial index each; one condition with `or` would read the whole table. No
+    # golden task is ever open, and to ask for the kind would read rows beside the first index.
     waiting = union_all(
         select(_task.opened_at, true().label("free")).where(_OPEN, *conditions),
-        select(_task.opened_at, _LAPSED.label("free")).where(_CLAIMED, *conditions),
+        select(_task.opened_at, _LAPSED.label("free")).where(_CLAIMED, ~_GOLDEN, *conditions),
     ).subquery()
     free = waiting.c.free
     query = select(
@@ -193,9 +213,9 @@ def _ordered(query: Select[Any], source: Table | Subquery, order: Order) -> Sele
     columns = source.c
     if order == "oldest":
         return query.order_by(columns.opened_at, columns.task_id)
-    # As the index `review_task_priority` is written. The kinds' names fall in the order wanted:
-    # `verdict`, then `second_review`.
-    return query.order_by(columns.kind.desc(), columns.priority.desc(), columns.task_id)
+    # As the index `review_task_priority` is written: a literal there, so a literal here.
+    again = columns.kind == literal_column("'second_review'")
+    return query.order_by(again, columns.priority.desc(), columns.task_id)
 
 
 def _mine(connection: Connection, reviewer: str, task_ids: Sequence[int] | None) -> list[int]:
@@ -212,7 +232,7 @@ def _tasks(connection: Connection, statement: Executable) -> list[ClaimedTask]:
 
 
 def _by_priority(task: ClaimedTask) -> tuple[bool, float, int]:
-    return task.kind != "verdict", -task.priority, task.task_id
+    return task.kind == "second_review", -task.priority, task.task_id
 
 
 def _by_age(task: ClaimedTask) -> tuple[datetime, int]:

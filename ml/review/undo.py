@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, Table, func, insert, select, upda
 
 from ml.errors import StorageError
 from ml.policy.policy import Policy
+from ml.review import blind, golden_items
 from ml.review.activity import record, task_target
 from ml.review.lease import lock_task
 from ml.review.standing import appealed_after, last_standing, undone
@@ -47,10 +48,16 @@ def undo(
         StorageError: no such task, no decision of this reviewer, not their last one, or too old.
     """
     task = lock_task(connection, task_id)
+    if task["kind"] == golden_items.GOLDEN:
+        seconds = policy.reviewing.lease_seconds
+        golden_items.take_back(
+            connection, task, reviewer=reviewer, within=within, lease_seconds=seconds
+        )
+        return
     label = _last_of(connection, task, reviewer)
     if label.undone:
         return
-    _check_last(connection, label.label_id, reviewer)
+    _check_last(connection, label, reviewer)
     if label.age > within:
         raise StorageError(
             f"the decision on review task {task_id} is older than {within}: appeal it instead"
@@ -58,6 +65,7 @@ def undo(
     row = {"label_id": label.label_id, "undone_by": reviewer}
     connection.execute(insert(decision_undo).values(row))
     _open_again(connection, task)
+    blind.after_undo(connection, task)
     restore_status(
         connection, task, undone_at=label.decided_at, policy=policy, commerce=commerce, names=names
     )
@@ -98,14 +106,16 @@ def _last_of(connection: Connection, task: RowMapping, reviewer: str) -> _Label:
     return _Label(**found)
 
 
-def _check_last(connection: Connection, label_id: int, reviewer: str) -> None:
+def _check_last(connection: Connection, label: _Label, reviewer: str) -> None:
     later = select(_columns.task_id).where(
         _columns.reviewer == reviewer,
         _columns.task_id.is_not(None),
-        _columns.label_id > label_id,
+        _columns.label_id > label.label_id,
         ~undone(),
     )
     task_id = connection.execute(later.limit(1)).scalar()
+    # A hidden golden item counts as any other, or it would give itself away.
+    task_id = task_id or golden_items.later_answer(connection, reviewer, label.decided_at)
     if task_id is not None:
         raise StorageError(f"{reviewer} decided review task {task_id} since: undo that one first")
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -12,34 +12,48 @@ class Budget:
     What has begun is finished, so the purse can be overdrawn by one photo a thread.
 
     Args:
-        seconds: what all threads together may spend; 0 or less allows nothing.
+        seconds: what all threads together may spend from the start; 0 or less allows nothing.
+        share: what they earn beside, in seconds a second of wall clock from now on.
+        clock: seconds, rising.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._left = seconds
+    def __init__(
+        self, seconds: float, *, share: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._share = share
+        self._clock = clock
+        self._start = clock()
+        self._spent = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def earned(self) -> float:
+        """Seconds that could have been spent up to now."""
+        earning = self._share * (self._clock() - self._start) if self._share else 0.0
+        return self._seconds + earning
 
     @property
     def left(self) -> float:
         """Seconds left; negative where the last photos took more than there was."""
         with self._lock:
-            return self._left
+            return self.earned - self._spent
 
     @property
     def spent(self) -> bool:
-        """Whether nothing more may begin."""
+        """Whether nothing more may begin now."""
         return self.left <= 0
 
     def spend(self, seconds: float) -> None:
         """Take seconds out of the purse."""
         with self._lock:
-            self._left -= seconds
+            self._spent += seconds
 
     @contextmanager
     def timed(self) -> Iterator[None]:
         """Spend the wall time of a block, also of one that fails."""
-        start = time.monotonic()
+        start = self._clock()
         try:
             yield
         finally:
-            self.spend(time.monotonic() - start)
+            self.spend(self._clock() - start)

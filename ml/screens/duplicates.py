@@ -70,17 +70,33 @@ class DecidedPhotos:
         return sorted(found, key=lambda match: (match.distance, match.content_sha256))
 
 
-def screen_duplicates(pdq: str, pdq_quality: int, decided: DecidedPhotos) -> ScreenOutcome:
+def screen_duplicates(
+    pdq: str,
+    pdq_quality: int,
+    decided: DecidedPhotos,
+    *,
+    distance: int = NEAR_DUPLICATE_DISTANCE,
+    dense_text: bool = False,
+) -> ScreenOutcome:
     """Fire `near_duplicate_blocked` where a person blocked a photo that looks the same.
 
-    A likeness of passed photos is evidence only: a screen approves nothing. A hash of low quality
-    is not looked up. `value` is the distance to the nearest blocked photo, in bits.
+    A likeness of passed photos is evidence only: a screen approves nothing. `value` is the distance
+    to the nearest blocked photo, in bits.
+
+    Args:
+        pdq: 64 hexadecimal digits of `perceptual_hash`.
+        pdq_quality: 0..100; a hash of low quality is not looked up.
+        decided: photos that people decided on.
+        distance: most bits of a match.
+        dense_text: a page of text is not looked up: all of them look alike to PDQ.
     """
     if len(pdq) != _HEX_DIGITS:
         return unknown(NAME, "failed", {"error": f"not a PDQ hash: {len(pdq)} digits"})
     if pdq_quality <= MIN_QUALITY:
         return quiet(NAME, None, {"low_quality": pdq_quality})
-    matches = decided.near(pdq)
+    if dense_text:
+        return quiet(NAME, None, {"dense_text": True})
+    matches = decided.near(pdq, distance)
     blocked = [match for match in matches if match.blocked]
     passed = [match for match in matches if not match.blocked]
     evidence: dict[str, Json] = {}

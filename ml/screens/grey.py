@@ -13,6 +13,24 @@ cv2.setNumThreads(1)
 _LARGEST_RATIO = 8  # a strip of 100 x 20,000 pixels must not become a huge picture
 
 
+def reduced_grey(image: Image.Image, long_side: int) -> Image.Image:
+    """The picture in grey at a long side of at most so many pixels; never enlarged.
+
+    Whole factors go by averages and the rest, less than 2, by straight lines: two thirds of the
+    time of one good filter, and codes read as well.
+    """
+    grey = image.convert("L")
+    whole = max(grey.size) // long_side
+    if whole > 1:
+        grey = grey.reduce(whole)
+    factor = max(grey.size) / long_side
+    if factor <= 1:
+        return grey
+    size = (max(round(grey.width / factor), 1), max(round(grey.height / factor), 1))
+    pixels = cv2.resize(np.asarray(grey), size, interpolation=cv2.INTER_LINEAR)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
 def small_grey(image: Image.Image, short_side: int) -> Grey:
     """The picture in grey at a fixed short side, so that a figure means the same for any photo.
 

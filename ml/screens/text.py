@@ -1,7 +1,8 @@
 """Text in the photo: contact details, or so much of it that the photo is a page."""
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,13 +13,14 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # type: ignore[import
 )
 from PIL import Image
 
-from ml.screens.budget import Budget
 from ml.screens.contacts import Contact, find_contacts
 from ml.screens.ocr import Line, Quad, TextReader, covered_share
-from ml.screens.outcome import Json, ScreenOutcome, failed, fires, quiet, unknown
+from ml.screens.outcome import Json, ScreenOutcome, failed, fires, not_run, quiet
+from ml.screens.ranking import Ranking
 from ml.screens.text_gate import text_likelihood
 
 NAME = "text"
+DENSE = "dense"  # evidence: whether the photo is a page; such are no near duplicates of each other
 _LONGEST_LINE = 200  # characters kept as evidence
 _ERRORS = (cv2.error, ValueError, RuntimeError, Fail, RuntimeException)
 
@@ -54,23 +56,38 @@ class TextRules:
 
 
 def screen_text(
-    image: Image.Image, reader: TextReader, budget: Budget, rules: TextRules | None = None
+    image: Image.Image,
+    reader: TextReader,
+    ranking: Ranking,
+    rules: TextRules | None = None,
+    *,
+    colour: Callable[[], Image.Image] | None = None,
 ) -> ScreenOutcome:
-    """Fire `contact:<kind>` or `text_dominated`; unknown where the budget is spent.
+    """Fire `contact:<kind>` or `text_dominated`; not run where the budget goes to likelier photos.
 
     The gate is outside the budget: it takes milliseconds, and keeps apart a photo that looks free
     of text and one that nobody had the time to read. `value` is the share under text.
+
+    Args:
+        image: the picture, in grey or RGB.
+        reader: of lines.
+        ranking: says whether there is time, and learns what it took.
+        rules: what follows from text.
+        colour: makes the picture to read, of the same size; None reads `image`.
     """
     rules = rules or TextRules()
     try:
         likelihood = text_likelihood(image)
         if likelihood < rules.gate:
             return quiet(NAME, 0.0, {"likelihood": likelihood, "read": False})
-        if budget.spent:
-            return unknown(NAME, "budget", {"likelihood": likelihood, "read": False})
-        with budget.timed():
-            boxes = _lines_only(reader.find(image), image.size, rules.tallest_line)
-            lines = reader.read(image, boxes[: rules.most_lines])
+        if not ranking.takes(likelihood):
+            return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
+        start = time.monotonic()
+        with ranking.budget.timed():
+            picture = colour() if colour is not None else image
+            boxes = _lines_only(reader.find(picture), image.size, rules.tallest_line)
+            lines = reader.read(picture, boxes[: rules.most_lines])
+        ranking.took(time.monotonic() - start)
     except _ERRORS as error:
         return failed(NAME, error)
     return _judged(lines, covered_share(boxes, image.size), likelihood, rules)
@@ -94,16 +111,18 @@ def _judged(
     ordered = sorted(lines, key=lambda line: (line.box[0][1], line.box[0][0]))
     contacts = _foreign(find_contacts([line.text for line in ordered]), rules.allowed)
     characters = sum(len(line.text) for line in lines)
+    dense = covered >= rules.dominated_share or characters >= rules.dominated_characters
     evidence: dict[str, Json] = {
         "likelihood": likelihood,
         "read": True,
         "characters": characters,
+        DENSE: dense,
         "lines": [_evidence(line) for line in ordered],
         "contacts": [{"kind": c.kind.value, "text": c.text[:_LONGEST_LINE]} for c in contacts],
     }
     if contacts:
         return fires(NAME, f"contact:{contacts[0].kind.value}", covered, evidence)
-    if covered >= rules.dominated_share or characters >= rules.dominated_characters:
+    if dense:
         return fires(NAME, "text_dominated", covered, evidence)
     return quiet(NAME, covered, evidence)
 

@@ -5,12 +5,14 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -122,8 +124,16 @@ audit_image = Table(
     Column("etag", Text, nullable=False),
     Column("outcome", Text),  # null: still to judge
     Column("fetch_failures", SmallInteger, nullable=False, server_default="0"),
+    # The human decision on the same content that stands in place of the verdict, and its effect.
+    Column("reused_label", BigInteger, ForeignKey("moderation.human_label.label_id")),
+    Column("reused_decision", Text),
     CheckConstraint(
         "outcome in ('judged', 'quarantined', 'already_judged')", name="audit_image_outcome"
+    ),
+    CheckConstraint(
+        "(reused_label is null) = (reused_decision is null)"
+        " and reused_decision in ('pass', 'block')",
+        name="audit_image_reused",
     ),
     Index("audit_image_key", "object_key"),
 )
@@ -206,7 +216,7 @@ review_task = Table(
     ),
     Index(
         "review_task_priority",
-        text("kind DESC"),
+        text("(kind = 'second_review'::text)"),
         text("priority DESC"),
         "task_id",
         postgresql_where=text("state = 'open'"),
@@ -234,6 +244,32 @@ review_task = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("review_task_lease_end", "claimed_until", postgresql_where=text("state = 'claimed'")),
+    Index("review_task_audit", "created_at", postgresql_where=text("route = 'random_audit'")),
+)
+
+audit_key = Table(
+    "audit_key",  # of the hash that draws the random audit; made by the migration, never changed
+    metadata,
+    Column("one_row", Boolean, CheckConstraint("one_row"), primary_key=True, server_default="true"),
+    Column("key", LargeBinary, nullable=False),
+)
+
+leak_estimate = Table(
+    "leak_estimate",  # what people said of the random audit's photos
+    metadata,
+    Column("month", Date, primary_key=True),  # its first day
+    Column("decision", Text, primary_key=True),  # of the photos that were drawn
+    Column("class", Text, primary_key=True),  # of the wrong ones among them; "": any
+    Column("asked", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),
+    Column("wrong", Integer, nullable=False),
+    Column("rate", Float),  # wrong / answered; null: no answer yet
+    Column("low", Float, nullable=False),  # exact interval of the rate, two-sided
+    Column("high", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    _time("computed_at"),
+    CheckConstraint("decision in ('pass', 'block')", name="leak_estimate_decision"),
+    CheckConstraint("wrong <= answered and answered <= asked", name="leak_estimate_counts"),
 )
 
 human_label = Table(
@@ -303,6 +339,15 @@ golden_set = Table(
     Column("added", Integer, nullable=False),
     _time("created_at"),
     UniqueConstraint("name", name="golden_set_name"),
+)
+
+golden_photo = Table(
+    "golden_photo",  # what golden/<hash>.json lists, where a claim can ask for it
+    metadata,
+    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), primary_key=True),
+    Column("content_sha256", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Index("golden_photo_content", "content_sha256"),
 )
 
 label_snapshot = Table(

@@ -45,7 +45,7 @@ def write_shadow_verdicts(
     # The same order everywhere, or two shards that hold the same contents would lock each other.
     ordered = sorted(scored, key=lambda photo: photo.content.sha256)
     rows = [
-        _row(run, card, photo.content.sha256, photo.shadow_scores)
+        _row(run, card, photo, photo.shadow_scores)
         for photo in ordered
         if photo.shadow_scores is not None
     ]
@@ -54,12 +54,17 @@ def write_shadow_verdicts(
 
 
 def _row(
-    run: AuditRun, card: ModelCard, content_sha256: str, scores: dict[str, float]
+    run: AuditRun, card: ModelCard, photo: Scored, scores: dict[str, float]
 ) -> dict[str, object]:
-    decided = decide(scores, pass_confidence=card.cut_offs.pass_confidence, policy=run.policy)
+    decided = decide(
+        scores,
+        pass_confidence=card.cut_offs.pass_confidence,
+        policy=run.policy,
+        screens=photo.screens,
+    )
     return {
         "run_id": run.run_id,
-        "content_sha256": content_sha256,
+        "content_sha256": photo.content.sha256,
         "decision": decided.decision.value,
         "scores": scores,
         "violation_score": decided.violation_score,
@@ -86,14 +91,14 @@ def night_of(connection: Connection, model_hash: str) -> str | None:
 
 _COMPARED = text(
     """
-    select ar.decision, s.decision, count(*),
+    select ar.machine_decision, s.decision, count(*),
         (array_agg(ar.object_key order by ar.object_key))[1:cast(:samples as int)]
     from moderation.audit_result ar
     join moderation.shadow_verdict s
         on s.run_id = ar.run_id and s.content_sha256 = ar.content_sha256
     where ar.run_id = :run_id and ar.decision is not null
-    group by ar.decision, s.decision
-    order by count(*) desc, ar.decision, s.decision
+    group by ar.machine_decision, s.decision
+    order by count(*) desc, ar.machine_decision, s.decision
     """
 )
 

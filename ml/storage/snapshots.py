@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ml.errors import StorageError
 from ml.retraining.manifest import GoldenSet, Manifest
-from ml.storage.schema import golden_set, label_snapshot
+from ml.storage.schema import golden_photo, golden_set, label_snapshot
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def golden_names(connection: Connection, start: str) -> dict[str, str]:
 
 
 def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet) -> None:
-    """Write both rows; again is no change.
+    """Write both rows and the golden photos; again is no change.
 
     Raises:
         StorageError: another golden set took the name meanwhile.
@@ -56,6 +56,7 @@ def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet
     connection.execute(row.on_conflict_do_nothing())
     if golden_names(connection, golden.name)[golden.name] != golden.golden_hash:
         raise StorageError(f"another run has just frozen {golden.name}: run this one again")
+    _write_golden_photos(connection, golden)
     connection.execute(
         insert(label_snapshot)
         .values(
@@ -67,3 +68,12 @@ def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet
         )
         .on_conflict_do_nothing()
     )
+
+
+def _write_golden_photos(connection: Connection, golden: GoldenSet) -> None:
+    rows = [
+        {"golden_hash": golden.golden_hash, "content_sha256": p.content_sha256, "label": p.label}
+        for p in golden.photos
+    ]
+    if rows:
+        connection.execute(insert(golden_photo).on_conflict_do_nothing(), rows)

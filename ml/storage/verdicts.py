@@ -10,11 +10,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ml.inference.outcome import Scored
 from ml.model.card import ModelCard
-from ml.policy.verdict import decide
+from ml.policy.verdict import Verdict, decide
 from ml.storage.audit_runs import AuditRun
+from ml.storage.duplicate_bank import EarlierDecision, earlier_decisions
 from ml.storage.images import set_outcomes
 from ml.storage.quarantine import release
-from ml.storage.schema import image, verdict
+from ml.storage.schema import audit_image, image, verdict
 
 # The libraries that a score depends on, for replay; with them the instructions that torch uses on
 # this CPU, which are no library but change the last bits just as well.
@@ -41,6 +42,8 @@ def write_verdicts(
     """Decide scored photos and write verdicts, ledger and progress; call it in one transaction.
 
     A verdict that is there already stays: same content, model and policy give the same decision.
+    Where people decided on the same bytes before the run, their decision is noted with the run's
+    image, in place of the verdict, which stays what the machine says.
 
     Args:
         connection: of the transaction.
@@ -64,10 +67,23 @@ def write_verdicts(
     connection.execute(_LEDGER, [_ledger_row(photo) for photo in ordered])
     release(connection, run.run_id, [(p.image.object_key, p.image.etag) for p in ordered])
     set_outcomes(connection, run.run_id, [p.image.object_key for p in ordered], "judged")
+    _reuse(connection, run, card, ordered)
+
+
+def _decide(
+    run: AuditRun, card: ModelCard, photo: Scored, earlier: EarlierDecision | None = None
+) -> Verdict:
+    return decide(
+        photo.scores,
+        pass_confidence=card.cut_offs.pass_confidence,
+        policy=run.policy,
+        screens=photo.screens,
+        earlier=earlier.label if earlier else None,
+    )
 
 
 def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
-    decided = decide(photo.scores, pass_confidence=card.cut_offs.pass_confidence, policy=run.policy)
+    decided = _decide(run, card, photo)
     return {
         "content_sha256": photo.content.sha256,
         "model_hash": run.model_hash,
@@ -77,8 +93,31 @@ def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
         "scores": photo.scores,
         "violation_score": decided.violation_score,
         "pass_confidence": card.cut_offs.pass_confidence,
+        "screens": {name: outcome.to_json() for name, outcome in photo.screens.items()},
     }
 
+
+def _reuse(
+    connection: Connection, run: AuditRun, card: ModelCard, photos: Sequence[Scored]
+) -> None:
+    """Note the human decision that stands for the verdict, and which label it is."""
+    earlier = earlier_decisions(connection, run, {photo.content.sha256 for photo in photos})
+    rows = []
+    for photo in photos:
+        known = earlier.get(photo.content.sha256)
+        decided = _decide(run, card, photo, known)
+        if known is not None and decided.reused:
+            key, decision = photo.image.object_key, decided.decision.value
+            rows.append({"key": key, "label": known.label_id, "decision": decision})
+    if rows:
+        connection.execute(_REUSED.where(audit_image.c.run_id == run.run_id), rows)
+
+
+_REUSED = (
+    update(audit_image)
+    .where(audit_image.c.object_key == bindparam("key"))
+    .values(reused_label=bindparam("label"), reused_decision=bindparam("decision"))
+)
 
 _LEDGER = (
     update(image)

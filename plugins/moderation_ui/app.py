@@ -4,7 +4,24 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from moderation_ui import help_page, home, refusals, reports, static_files
+from moderation_ui import (
+    appeals,
+    help_page,
+    home,
+    models_api,
+    models_page,
+    operations,
+    operations_photos,
+    people_page,
+    photos,
+    preferences,
+    queue_api,
+    queue_page,
+    refusals,
+    reports,
+    static_files,
+    why_api,
+)
 from moderation_ui.access import Right, requires
 from moderation_ui.same_origin import check_same_origin
 
@@ -16,7 +33,23 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_ROUTERS = (home.router, help_page.router, static_files.router, reports.router)
+_ROUTERS = (
+    home.router,
+    help_page.router,
+    static_files.router,
+    reports.router,
+    queue_api.router,
+    queue_page.router,
+    why_api.router,
+    photos.router,
+    preferences.router,
+    appeals.router,
+    operations.router,
+    operations_photos.router,
+    models_page.router,
+    models_api.router,
+    people_page.router,
+)
 
 
 def build_app() -> FastAPI:

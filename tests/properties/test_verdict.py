@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from ml.policy.policy import Policy
 from ml.policy.verdict import Decision, decide
+from ml.screens.outcome import ScreenOutcome, State
 from tests.support.policies import policy
 
 TWO = policy(violate=0.9)
@@ -43,3 +44,99 @@ def test_a_likely_violation_never_passes(violation: float, cut_off: float) -> No
 
 def test_even_odds_do_not_pass_under_the_lowest_cut_off() -> None:
     assert severity(TWO, {"violate": 0.5}, 0.5) == Decision.REVIEW.severity
+
+
+NAMES = ("duplicates", "codes", "text", "sharpness")
+outcomes = st.builds(
+    lambda state: ScreenOutcome("screen", state, "found", None), st.sampled_from(list(State))
+)
+screens = st.dictionaries(st.sampled_from(NAMES), outcomes)
+sections = st.fixed_dictionaries(
+    {
+        name: st.fixed_dictionaries(
+            {
+                "enabled": st.booleans(),
+                "action": st.sampled_from(("review", "evidence")),
+                "unknown_may_pass": st.booleans(),
+            }
+        )
+        for name in NAMES
+    }
+)
+earlier = st.sampled_from((None, "normal", "violate", "dropped"))
+
+
+def with_screens(section: dict[str, dict[str, object]]) -> Policy:
+    return Policy.model_validate({**TWO.model_dump(mode="json"), "screens": section})
+
+
+@given(st.floats(0, 1), cut_offs, sections, screens)
+def test_a_screen_never_makes_it_milder(
+    violation: float,
+    cut_off: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenOutcome],
+) -> None:
+    rule, scores = with_screens(section), {"normal": 1 - violation, "violate": violation}
+    alone = decide(scores, pass_confidence=cut_off, policy=rule)
+    verdict = decide(scores, pass_confidence=cut_off, policy=rule, screens=found)
+    assert verdict.decision.severity >= alone.decision.severity
+
+
+@given(st.tuples(st.floats(0, 1), st.floats(0, 1)), cut_offs, sections, screens, earlier)
+def test_more_violation_is_never_milder_whatever_else_is_known(
+    violations: tuple[float, float],
+    cut_off: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenOutcome],
+    said: str | None,
+) -> None:
+    rule = with_screens(section)
+    less, more = (
+        decide(
+            {"normal": 1 - v, "violate": v},
+            pass_confidence=cut_off,
+            policy=rule,
+            screens=found,
+            earlier=said,
+        ).decision.severity
+        for v in sorted(violations)
+    )
+    assert less <= more
+
+
+@given(st.floats(0, 1), cut_offs, sections, screens, earlier)
+def test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so(
+    violation: float,
+    cut_off: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenOutcome],
+    said: str | None,
+) -> None:
+    rule = with_screens(section)
+    scores = {"normal": 1 - violation, "violate": violation}
+    verdict = decide(scores, pass_confidence=cut_off, policy=rule, screens=found, earlier=said)
+    untold = [
+        name
+        for name, keys in section.items()
+        if keys["enabled"]
+        and not keys["unknown_may_pass"]
+        and (name not in found or found[name].state is State.UNKNOWN)
+    ]
+    assert not untold or verdict.decision is not Decision.PASS
+
+
+@given(shares, st.sampled_from(sorted(FOUR.violations)), st.floats(0, 1), st.data())
+def test_mass_moved_to_a_violation_never_lowers_the_priority(
+    parts: list[int], name: str, moved: float, data: st.DataObject
+) -> None:
+    raw = FOUR.model_dump(mode="json")
+    for violation in FOUR.violations:
+        raw["classes"][violation]["priority"] = data.draw(st.integers(0, 100))
+    weights = Policy.model_validate(raw).priority_weights
+    normal, *rest = (part / sum(parts) for part in parts)
+    before = dict(zip(sorted(FOUR.violations), rest, strict=True))
+    after = before | {name: before[name] + moved * normal}
+    assert sum(before[n] * w for n, w in weights.items()) <= sum(
+        after[n] * w for n, w in weights.items()
+    )

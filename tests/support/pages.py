@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
@@ -33,6 +34,13 @@ class Pages:
     def url(self) -> str:
         """Where the pages are."""
         return f"{self.airflow.url}/moderation"
+
+    def reviewing(self, **values: object) -> None:
+        """Change the policy in force: its shipped form with other values of `reviewing`."""
+        policy = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text(encoding="utf-8"))
+        policy["reviewing"] |= values
+        text = yaml.safe_dump(policy, sort_keys=False)
+        self.shop.settings.policy_file.write_text(text, encoding="utf-8")
 
     def client(self, account: str | None = "reviewer") -> httpx.Client:
         """Log in with one of `stack.airflow.ACCOUNTS` (None: a stranger); carries the token."""
@@ -95,12 +103,14 @@ def pages(pages_server: tuple[Airflow, Settings, str]) -> Iterator[Pages]:
     """The pages over an empty shop, whose champion is the test champion."""
     airflow, settings, model_hash = pages_server
     connections = open_connections(settings)
-    settings.policy_file.write_bytes((ROOT / "config" / "policy.yaml").read_bytes())
     now = datetime.now(UTC)
     window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
     shop = Shop(settings, connections, window, model_hash)
     _empty(shop)
-    yield Pages(airflow, shop)
+    opened = Pages(airflow, shop)
+    # What is drawn by chance is asked for by the tests that want it.
+    opened.reviewing(golden_share=0.0, second_review_share=0.0, withheld_share=0.0)
+    yield opened
     connections.close()
 
 

@@ -19,6 +19,7 @@ from ml.settings import Settings
 from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION, migrate
 from ml.storage.object_store import RETRY_ATTEMPTS
 from tests.support.champion import make_champion
+from tests.support.policies import without_screens
 
 _numbers = itertools.count()
 
@@ -118,6 +119,7 @@ def shop(
         s3_secret_key=SecretStr(services.s3_secret_key),
         photo_prefix=f"reviews/{next(_numbers)}/",
         data_dir=tmp_path / "data",
+        policy_file=without_screens(tmp_path / "policy"),
         batch_images=8,
         fetch_threads=4,
         decode_threads=2,

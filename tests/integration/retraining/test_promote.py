@@ -188,3 +188,25 @@ def test_promoted_and_rejected_at_once_only_one_of_both_comes_true(
             list(pool.map(end, [_promote, _reject]))
         promoted = _champion(shop) == candidate
         assert _end(shop, run_id)[0] == ("promoted" if promoted else "rejected")
+
+
+def _acts(shop: Shop) -> list[tuple[object, ...]]:
+    return shop.rows(
+        "select who, what, target, detail from moderation.activity order by activity_id"
+    )
+
+
+def test_a_promotion_is_an_act_of_who_said_yes(shop: Shop, candidate: str) -> None:
+    before = len(_acts(shop))
+    for _ in range(2):
+        _promote(shop)
+    said = {"previous": shop.model_hash, "reason": "every gate held"}
+    assert _acts(shop)[before:] == [("ann", "promote", f"model_version:{candidate}", said)]
+
+
+def test_a_rejection_is_an_act_of_who_said_no(shop: Shop, candidate: str) -> None:
+    before = len(_acts(shop))
+    for _ in range(2):
+        _reject(shop)
+    said = {"run_id": "month", "reason": "not now"}
+    assert _acts(shop)[before:] == [("bob", "reject", f"model_version:{candidate}", said)]

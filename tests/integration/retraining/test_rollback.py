@@ -160,3 +160,20 @@ def test_a_promotion_in_between_stops_previous(
     with pytest.raises(ChampionChanged):
         _back(shop)
     assert _champion(shop) == third
+
+
+def test_the_champion_that_the_caller_saw_must_still_be_it(shop: Shop, tmp_path: Path) -> None:
+    second = _promote(shop, add_version(shop, tmp_path / "second"))
+    third = _promote(shop, add_version(shop, tmp_path / "third", seed=3))
+
+    def back(to: str, expected: str) -> str:
+        return rollback(
+            to, by="bob", reason="worse", expected=expected,
+            settings=shop.settings, connections=shop.connections,
+        )  # fmt: skip
+
+    for to in ("previous", second):
+        with pytest.raises(ChampionChanged):
+            back(to, shop.model_hash)
+    assert _champion(shop) == third
+    assert back("previous", third) == second

@@ -14,7 +14,8 @@ from ml.storage.schema import metadata
 pytestmark = pytest.mark.integration
 
 OTHER_VERSION = (
-    "update moderation.alembic_version set version_num = '9999' where version_num like '0005%'"
+    "update moderation.alembic_version set version_num = '9999' "
+    "where version_num = (select max(version_num) from moderation.alembic_version)"
 )
 
 

@@ -71,3 +71,29 @@ def test_the_longest_note_fits_into_what_airflow_takes() -> None:
         )
     )
     assert len(note) <= 1000
+
+
+def test_what_the_screens_found_and_what_leaks_is_there() -> None:
+    screens = {"codes": {"fired": 3, "quiet": 9}, "text": {"not_run": 7, "unknown": 1}}
+    month = {
+        "decision": "pass",
+        "answered": 200,
+        "wrong": 1,
+        "rate": 0.005,
+        "low": 0.0,
+        "high": 0.02,
+    }
+    leak = [
+        month | {"month": "2026-11", "class": ""},
+        month | {"month": "2026-11", "class": "violate"},
+        month | {"month": "2026-10", "class": "", "rate": 0.5},
+    ]
+    note = markdown(summary(screens=screens, leak=leak))
+    assert "codes 3, text 0; not run 未执行: text 7; failed 失败: text 1" in note
+    assert "Leak rate 漏检率 2026-11: 0.50% (0.00% – 2.00%, 1/200)" in note
+    assert "50.00%" not in note
+
+
+def test_without_screens_and_answers_nothing_is_said_of_them() -> None:
+    unanswered = {"month": "2026-11", "decision": "pass", "class": "", "answered": 0, "rate": None}
+    assert markdown(summary(screens={}, leak=[unanswered])) == markdown(summary())

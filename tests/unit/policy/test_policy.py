@@ -130,3 +130,23 @@ def test_two_block_confidences_are_two_versions(raw: dict[str, Any]) -> None:
     before = version(raw)
     raw["classes"]["violate"]["block_confidence"] = 0.95
     assert version(raw) != before
+
+
+def test_priority_moves_the_queue_and_no_verdict(raw: dict[str, Any]) -> None:
+    before = version(raw)
+    raw["classes"]["violate"]["priority"] = 7
+    policy = Policy.model_validate(raw)
+    assert policy.version == before
+    assert policy.priority_weights == {"violate": 8.0}
+
+
+def test_a_class_that_is_no_violation_has_no_priority(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["classes"]["normal"]["priority"] = 1
+    refused(raw, tmp_path, "takes no `priority`: remove it")
+
+
+def test_the_version_of_a_policy_without_screens_is_that_of_earlier_releases(
+    raw: dict[str, Any],
+) -> None:
+    del raw["screens"]
+    assert version(raw) == "e3ae2824173a5022b1cb2b55b5dd03523863182db26655c2365bf728fb16027d"

@@ -1,0 +1,82 @@
+// The lease on the photos held: renewed while somebody works, given back when the page goes.
+import { byId } from "./queue_dom.js";
+import { facts } from "./queue_facts.js";
+import { ask, post } from "./requests.js";
+
+const LEASE_MS = facts.lease_seconds * 1000;
+const SIGNS = ["keydown", "pointerdown", "pointermove", "wheel"];
+
+export class Lease {
+  #queue;
+  #outbox;
+  #dialog = byId("idle");
+  #used = Date.now();
+
+  constructor(queue, outbox) {
+    this.#queue = queue;
+    this.#outbox = outbox;
+    for (const sign of SIGNS) {
+      document.addEventListener(sign, () => this.#touch(), { passive: true, capture: true });
+    }
+    setInterval(() => this.#tick(), LEASE_MS / 3);
+    document.addEventListener("visibilitychange", () => this.#shown());
+    window.addEventListener("pagehide", () => this.#goodbye());
+    window.addEventListener("pageshow", (event) => event.persisted && this.#wake());
+    this.#dialog.addEventListener("close", () => this.#back());
+  }
+
+  #touch() {
+    if (!this.#dialog.open) this.#used = Date.now();
+  }
+
+  #tick() {
+    if (document.visibilityState !== "visible" || this.#dialog.open) return;
+    const idle = Date.now() - this.#used >= LEASE_MS;
+    if (!idle) this.renew();
+    else if (this.#queue.ahead.length > 0) this.#ask();
+  }
+
+  // Over another open dialog, too: a dialog that is shown last lies on top.
+  #ask() {
+    this.#dialog.showModal();
+  }
+
+  #back() {
+    this.#used = Date.now();
+    this.renew();
+  }
+
+  #shown() {
+    if (document.visibilityState === "visible" && !this.#dialog.open) this.renew();
+  }
+
+  // What the server does not name is somebody else's by now.
+  async renew() {
+    const ids = this.#queue.ahead
+      .map((task) => task.task_id)
+      .filter((id) => !this.#outbox.holds(id));
+    if (ids.length === 0) return;
+    try {
+      const { held } = await post("/api/queue/renew", { task_ids: ids });
+      const still = new Set(held);
+      this.#queue.drop(ids.filter((id) => !still.has(id) && !this.#outbox.holds(id)));
+    } catch {
+      // The next tick tries again; a decision on a lost photo is refused by the server.
+    }
+  }
+
+  #goodbye() {
+    const ids = this.#queue.ahead
+      .map((task) => task.task_id)
+      .filter((id) => !this.#outbox.holds(id));
+    if (ids.length === 0) return;
+    const gone = { task_ids: ids };
+    ask("POST", "/api/queue/release", gone, { keepalive: true }).catch(() => {});
+  }
+
+  // Shown again from the browser's memory: all was given back when it was left.
+  #wake() {
+    this.#used = Date.now();
+    this.#queue.reset({ giveBack: false });
+  }
+}

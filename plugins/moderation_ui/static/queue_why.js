@@ -1,0 +1,195 @@
+// Why a photo is here: scores, checks, similar photos, history. Fetched when somebody asks.
+import { page, words } from "./page.js";
+import { button, byId, element } from "./queue_dom.js";
+import { classOf, titleOf } from "./queue_facts.js";
+import { read } from "./queue_evidence.js";
+import { reasonInWords, share, when } from "./queue_words.js";
+import { get } from "./requests.js";
+
+const KEPT = 20;
+const SHORT_HASH = 12;
+const figure = new Intl.NumberFormat(page.language, { maximumFractionDigits: 3 });
+
+const heading = (key) => element("h3", {}, words(`queue.${key}`));
+const soft = (text) => element("p", { class: "soft small long" }, text);
+
+function bar(title, score, violation, cutOff) {
+  const row = element("div", { class: "score" });
+  const line = element("div", { class: violation ? "bar-of bad" : "bar-of good" }, element("span"));
+  line.firstChild.style.width = `${Math.min(100, Math.max(0, score * 100))}%`;
+  if (cutOff !== null) {
+    const mark = element("i", { title: words("queue.cut_off") });
+    mark.style.left = `${cutOff * 100}%`;
+    line.append(mark);
+  }
+  line.setAttribute("aria-hidden", "true");
+  row.append(element("span", { class: "long" }, title), element("b", {}, share(score)), line);
+  return row;
+}
+
+// The cut-off is for the sum of all that is no violation; alone, that is the class itself.
+function scores(why) {
+  if (why.scores.length === 0) {
+    const withheld = why.reasons.includes("withheld");
+    const note = words(withheld ? "queue.withheld_note" : "queue.no_scores");
+    return element("div", {}, heading("scores"), soft(note));
+  }
+  const passing = why.scores.filter((s) => !s.violation);
+  const only = passing.length === 1;
+  const name = (score) => score.title?.[page.language] ?? titleOf(score.class);
+  const none = only ? name(passing[0]) : words("queue.no_violation");
+  const cutOff = why.pass_confidence;
+  const bars = [...why.scores]
+    .sort((a, b) => b.score - a.score)
+    .map((s) => bar(name(s), s.score, s.violation, only && !s.violation ? cutOff : null));
+  if (!only) {
+    const total = passing.reduce((sum, s) => sum + s.score, 0);
+    bars.unshift(bar(none, total, false, cutOff));
+  }
+  const note = words("queue.passes_from", { share: share(cutOff), title: none });
+  return element("div", {}, heading("scores"), bars, soft(note));
+}
+
+const nameOf = (screen) => page.words[`queue.screen_${screen.name}`] ?? String(screen.name);
+
+function screenLine(screen) {
+  const told =
+    screen.fired === null
+      ? words("queue.screen_unknown", { reason: reasonInWords(screen.reason ?? "") })
+      : reasonInWords(screen.reason ?? "");
+  const value = Number.isFinite(screen.value)
+    ? words("queue.value", { value: figure.format(screen.value) })
+    : "";
+  const { texts } = read(screen.evidence);
+  return element(
+    "li",
+    { class: screen.fired ? "fired" : "unsure" },
+    element("strong", {}, nameOf(screen)),
+    element("span", { class: "long" }, ` ${[told, value].filter(Boolean).join(" · ")}`),
+    texts.map((text) => element("q", { class: "long" }, text)),
+  );
+}
+
+function screens(why) {
+  const loud = why.screens.filter((s) => s.fired !== false);
+  const quiet = why.screens.filter((s) => s.fired === false);
+  const order = [...loud].sort((a, b) => Number(b.fired ?? 0) - Number(a.fired ?? 0));
+  const parts = [element("ul", { class: "screens" }, order.map(screenLine))];
+  if (quiet.length > 0) {
+    const names = quiet.map(nameOf).join(", ");
+    parts.push(soft(words("queue.screens_quiet", { names })));
+  }
+  if (why.screens.length === 0) parts.push(soft(words("queue.screens_none")));
+  return element("div", {}, heading("screens"), parts);
+}
+
+function nearPhoto(past) {
+  const label = titleOf(past.label);
+  const alt = words("queue.near_alt", { label, when: when(past.decided_at) });
+  const address = `${page.base}/photos/${encodeURIComponent(past.photo)}?side=320`;
+  const image = element("img", { src: address, alt, loading: "lazy" });
+  const bad = classOf(past.label)?.violation ?? true;
+  return element("figure", { class: bad ? "bad" : "good" }, image, element("figcaption", {}, label));
+}
+
+function near(why) {
+  const photos = element("div", { class: "near" }, why.near.map(nearPhoto));
+  return element("div", {}, heading("near"), why.near.length > 0 ? photos : soft(words("queue.near_none")));
+}
+
+function event(past) {
+  const key = `queue.history_${past.what}`;
+  const label = past.label === null ? "" : titleOf(past.label);
+  const said = key in page.words ? words(key, { who: past.who, label }) : `${past.who}: ${past.what}`;
+  const note = past.note ? element("q", { class: "long" }, past.note) : null;
+  return element("li", {}, element("span", { class: "soft" }, `${when(past.at)} `), said, note);
+}
+
+function history(why) {
+  const list = element("ul", { class: "history" }, why.history.map(event));
+  const none = soft(words("queue.history_none"));
+  return element("div", {}, heading("history"), why.history.length > 0 ? list : none);
+}
+
+export class Why {
+  #stage;
+  #panel = byId("why");
+  #body = byId("why-body");
+  #known = new Map();
+  #task = null;
+
+  constructor(stage) {
+    this.#stage = stage;
+    byId("open-why").addEventListener("click", () => this.toggle());
+  }
+
+  get open() {
+    return !this.#panel.hidden;
+  }
+
+  toggle() {
+    this.#panel.hidden = this.open;
+    byId("open-why").setAttribute("aria-expanded", String(this.open));
+    this.#stage.mark([]);
+    if (!this.open) return;
+    this.#fetch().then(() => this.#panel.scrollIntoView({ block: "start" }));
+  }
+
+  show(task) {
+    if (task.task_id === this.#task?.task_id) return;
+    this.#task = task;
+    if (this.open) this.#fetch();
+  }
+
+  async #fetch() {
+    const task = this.#task;
+    if (task === null) return;
+    if (!this.#known.has(task.task_id)) this.#wait();
+    try {
+      const why = await this.#answer(task.task_id);
+      if (this.#task === task && this.open) this.#put(why);
+    } catch {
+      if (this.#task === task) this.#failed();
+    }
+  }
+
+  // As high as before, so that the panel stays where the reviewer scrolled it.
+  #wait() {
+    this.#body.style.minHeight = `${this.#body.offsetHeight}px`;
+    this.#body.replaceChildren(soft(words("common.loading")));
+  }
+
+  async #answer(taskId) {
+    const known = this.#known.get(taskId);
+    if (known !== undefined) return known;
+    const why = await get(`/api/queue/tasks/${taskId}/why`);
+    if (this.#known.size >= KEPT) this.#known.delete(this.#known.keys().next().value);
+    this.#known.set(taskId, why);
+    return why;
+  }
+
+  // Something happened to the task: its history is another one now.
+  forget(taskId) {
+    this.#known.delete(taskId);
+    if (this.#task?.task_id === taskId) this.#task = null;
+  }
+
+  #put(why) {
+    this.#body.style.minHeight = "";
+    const model = soft(`${words("queue.model")}: ${why.model_hash.slice(0, SHORT_HASH)}`);
+    this.#body.replaceChildren(scores(why), this.#maps(why), screens(why), near(why), history(why), model);
+    const loud = why.screens.filter((screen) => screen.fired);
+    this.#stage.mark(loud.flatMap((screen) => read(screen.evidence).boxes));
+  }
+
+  #maps(why) {
+    if (why.labels.length === 0) return "";
+    const one = (label) => button(titleOf(label), () => this.#stage.toggleMap(label));
+    return element("div", {}, heading("activation"), element("div", { class: "maps" }, why.labels.map(one)));
+  }
+
+  #failed() {
+    const retry = button(words("common.retry"), () => this.#fetch());
+    this.#body.replaceChildren(soft(words("queue.why_failed")), retry);
+  }
+}

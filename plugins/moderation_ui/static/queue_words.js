@@ -1,0 +1,45 @@
+// Reasons, ages, shares and moments in the page's language.
+import { page, words } from "./page.js";
+import { titleOf } from "./queue_facts.js";
+
+const locale = page.language === "zh" ? "zh-CN" : "en-GB";
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const whole = new Intl.NumberFormat(locale);
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+
+export const number = (value) => whole.format(value);
+export const share = (value) => percent.format(value);
+
+export function when(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? String(iso) : moment.format(date);
+}
+
+// "violation:violate" has the sentence queue.reason_violation; an unknown reason is shown as it is.
+export function reasonInWords(reason) {
+  const [word, ...rest] = String(reason).split(":");
+  const key = `queue.reason_${word}`;
+  if (!Object.hasOwn(page.words, key)) return String(reason);
+  const sentence = words(key, { title: titleOf(rest.join(":")) });
+  return rest.length > 0 && !page.words[key].includes("{title}") ? `${sentence} (${rest.join(":")})` : sentence;
+}
+
+export const reasonsInWords = (reasons) => (reasons ?? []).map(reasonInWords).join(" · ");
+
+const UNITS = [
+  ["days", 86_400],
+  ["hours", 3_600],
+  ["minutes", 60],
+];
+
+export function age(seconds) {
+  const [unit, size] = UNITS.find(([, length]) => seconds >= length) ?? ["seconds", 1];
+  return words(`queue.age_${unit}`, { n: number(Math.floor(seconds / size)) });
+}
+
+export const ageSince = (iso) => age(Math.max(0, (Date.now() - new Date(iso).getTime()) / 1000));
+
+export function altOf(task) {
+  if (task.uploaded_at === null) return words("queue.photo_alt_undated", { name: task.name });
+  return words("queue.photo_alt", { name: task.name, when: when(task.uploaded_at) });
+}

@@ -1,0 +1,213 @@
+"""The operations page in a real browser, over real nights."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from ml.audit.window import Window
+from ml.settings import Settings
+from tests.support.emptied import empty
+from tests.support.night import run_night
+from tests.support.pages import Pages
+from tests.support.photos import BRIGHT, DARK, photo
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
+LogIn = Callable[..., BrowserContext]
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"{{7*7}}.jpg"
+RUN = "manual__2026-11-23T02:00:00+08:00"
+
+
+@pytest.fixture
+def emptied(pages: Pages) -> Pages:
+    return empty(pages)
+
+
+@pytest.fixture
+def night(emptied: Pages) -> Pages:
+    """Two passes, one for review, two in quarantine, one under a hostile name."""
+    shop = emptied.shop
+    shop.upload("bright-1.jpg", photo(BRIGHT, seed=1))
+    shop.upload("bright-2.jpg", photo(BRIGHT, seed=2))
+    shop.upload("dark.jpg", photo(DARK, seed=3))
+    shop.upload("broken.jpg", b"no photo")
+    shop.upload(HOSTILE, b"")
+    run_night(shop, RUN)
+    return emptied
+
+
+def open_page(pages: Pages, logged_in: LogIn, path: str = "/operations", **options: object) -> Page:
+    page = logged_in("viewer", **options).new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("dialog", lambda dialog: troubles.append(dialog.message))
+    page.goto(f"{pages.url}{path}")
+    page.wait_for_load_state("networkidle")
+    assert troubles == []
+    return page
+
+
+def set_policy(settings: Settings, **reviewing: object) -> None:
+    path: Path = settings.policy_file
+    policy = yaml.safe_load(path.read_text(encoding="utf-8"))
+    policy["reviewing"] |= reviewing
+    path.write_text(yaml.safe_dump(policy, sort_keys=False), encoding="utf-8")
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".tile .name").all_inner_texts()
+
+
+def test_the_account_is_that_of_the_night_and_its_numbers_lead_to_the_photos(
+    night: Pages, logged_in: LogIn
+) -> None:
+    page = open_page(night, logged_in)
+    account = page.locator("#account")
+    expect(account).to_have_text("5 listed = 3 judged + 2 quarantined + 0 already judged ✓ adds up")
+    page.locator("#verdicts a", has_text="2").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Photos: 2")
+    assert names(page) == ["bright-1.jpg", "bright-2.jpg"]
+    page.go_back()
+    page.locator("#verdicts a", has_text="1").click()
+    page.wait_for_selector(".tile")
+    assert names(page) == ["dark.jpg"]
+    # The photo itself is there, made small.
+    size = page.locator(".tile img").evaluate(
+        "async i => { await i.decode(); return i.naturalWidth }"
+    )
+    assert size == 64
+    page.go_back()
+    account.get_by_role("link", name="2").click()
+    expect(page.locator(".quarantined tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="not an image").click()
+    expect(page.locator(".quarantined tbody tr")).to_have_count(1)
+    expect(page.locator(".quarantined tbody tr")).to_contain_text("broken.jpg")
+
+
+def test_every_chart_is_drawn_from_the_nights_numbers(night: Pages, logged_in: LogIn) -> None:
+    page = open_page(night, logged_in)
+    charts = page.locator("[data-chart]")
+    expect(charts).to_have_count(5)  # no drift and no leak yet
+    drawn = charts.evaluate_all("all => all.map(e => e.querySelectorAll('.main-svg').length > 0)")
+    assert drawn == [True] * 5
+    heights = page.evaluate(
+        "document.querySelector('[data-chart]').data.map(series => [series.name, series.y[0]])"
+    )
+    assert heights == [["pass", 2], ["review", 1], ["block", 0]]
+
+
+def test_a_click_on_a_night_leads_to_it(night: Pages, logged_in: LogIn) -> None:
+    window = night.shop.window
+    later = Window(window.end, window.end + timedelta(minutes=10))
+    run_night(night.shop, "later", later)
+    page = open_page(night, logged_in)
+    expect(page.locator("#account")).to_contain_text("0 listed")
+    page.locator("[data-chart] .barlayer .point path").first.click(force=True)
+    page.wait_for_url("**/operations?run=manual__2026-11-23T02%3A00%3A00%2B08%3A00")
+    expect(page.locator("#account")).to_contain_text("5 listed")
+    expect(page.locator("code.copied")).to_contain_text("manual__2026-11-23T02%3A00%3A00%2B08%3A00")
+
+
+def test_it_warns_outside_of_the_band_alone(night: Pages, logged_in: LogIn) -> None:
+    page = open_page(night, logged_in)  # one of three is for review
+    expect(page.locator(".alert")).to_have_count(0)
+    set_policy(night.shop.settings, review_rate_alert=[0.0, 0.2])
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("33.3 % of the verdicts wait for a person")
+    expect(page.get_by_role("alert")).to_contain_text("0 % to 20 %")
+
+
+def test_hostile_names_and_details_stay_text(night: Pages, logged_in: LogIn) -> None:
+    night.shop.execute(
+        "update moderation.quarantine set detail = :d where reason = 'empty'",
+        d="</td><script>alert(2)</script>",
+    )
+    page = open_page(night, logged_in)
+    page.locator("#quarantine a", has_text="onerror").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(page.locator("main")).to_contain_text("</td><script>alert(2)</script>")
+    assert page.locator("main script, main img").count() == 0
+    listed = open_page(night, logged_in, f"/operations/photos?run={RUN.replace('+', '%2B')}")
+    expect(listed.locator(".quarantined")).to_contain_text("</td><script>alert(2)</script>")
+    assert listed.locator("img[src=x]").count() == 0
+
+
+def test_many_photos_come_a_page_at_a_time(emptied: Pages, logged_in: LogIn) -> None:
+    for i in range(63):
+        emptied.shop.upload(f"{i:02}.jpg", photo(BRIGHT, seed=i, size=(32, 32)))
+    run_night(emptied.shop)
+    page = open_page(emptied, logged_in, "/operations/photos?run=night")
+    first = names(page)
+    page.get_by_role("link", name="Next page").click()
+    expect(page.locator(".tile")).to_have_count(3)
+    assert first + names(page) == [f"{i:02}.jpg" for i in range(63)]
+    expect(page.get_by_role("link", name="Next page")).to_have_count(0)
+    page.get_by_role("link", name="First page").click()
+    expect(page.locator(".tile")).to_have_count(60)
+
+
+def test_what_the_policy_blurs_is_shown_at_the_readers_wish(night: Pages, logged_in: LogIn) -> None:
+    path = night.shop.settings.policy_file
+    path.write_text(path.read_text("utf-8").replace("blur: false", "blur: true"), "utf-8")
+    page = open_page(night, logged_in, "/operations/photos?run=" + RUN.replace("+", "%2B"))
+    dark = page.get_by_alt_text("dark.jpg")
+    expect(dark).to_have_css("filter", "blur(18px)")
+    expect(page.get_by_alt_text("bright-1.jpg")).to_have_css("filter", "none")
+    page.get_by_role("button", name="Show blurred photos").click()
+    expect(dark).to_have_css("filter", "none")
+
+
+def test_a_photo_whose_bytes_are_gone_says_its_name(night: Pages, logged_in: LogIn) -> None:
+    key = f"{night.shop.settings.photo_prefix}dark.jpg"
+    night.shop.connections.photos.delete(key)
+    page = open_page(night, logged_in, f"/operations/photo?key={key}")
+    expect(page.locator(".picture.gone")).to_have_text("dark.jpg")
+    expect(page.locator("main")).to_contain_text("likely Violation")
+
+
+def test_it_speaks_chinese(night: Pages, logged_in: LogIn) -> None:
+    page = open_page(night, logged_in, locale="zh-CN")
+    expect(page.locator("#account")).to_have_text(
+        "5 已列出 = 3 已判定 + 2 已隔离 + 0 先前已判定 ✓ 账目相符"
+    )
+    expect(page.locator("#quarantine")).to_contain_text("空文件")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_it_is_readable_for_all_and_fits_the_screen(
+    night: Pages, logged_in: LogIn, scheme: str, width: int
+) -> None:
+    key = f"{night.shop.settings.photo_prefix}dark.jpg"
+    run = RUN.replace("+", "%2B")
+    for path in (
+        "/operations",
+        f"/operations/photos?run={run}",
+        f"/operations/photo?key={key}",
+        "/operations?run=nope",
+    ):
+        page = open_page(
+            night, logged_in, path, color_scheme=scheme, viewport={"width": width, "height": 900}
+        )
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (v["id"], [n["target"] for n in v["nodes"]])
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], path
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_it_opens_inside_airflow(night: Pages, logged_in: LogIn) -> None:
+    page = logged_in("viewer").new_page()
+    page.goto(f"{night.airflow.url}/plugin/moderation_operations")
+    framed = page.frame_locator("iframe")
+    expect(framed.locator("#account")).to_contain_text("5 listed = 3 judged")
+    framed.locator("#account").get_by_role("link", name="2").click()
+    expect(framed.locator(".quarantined tbody tr")).to_have_count(2)

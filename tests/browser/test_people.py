@@ -1,0 +1,85 @@
+"""The people page in a real browser."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from ml.review.activity import record
+from ml.storage.database import in_transaction
+from ml.storage.labels import NewLabel, add_labels
+from tests.support.pages import Pages
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
+LogIn = Callable[..., BrowserContext]
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+SCRIPT = "<img src=x onerror=\"document.title='broken'\">"
+
+
+def _worked(pages: Pages) -> None:
+    """Two people judge twelve photos, all but two alike; one of them writes a note and a name."""
+    at = datetime.now(UTC) - timedelta(days=1)
+    names = [("ann", lambda _: "violate"), (SCRIPT, lambda i: "normal" if i < 2 else "violate")]
+    labels = [
+        NewLabel(f"{i:064x}", said(i), name, "uncertain", at) for name, said in names
+        for i in range(12)
+    ]  # fmt: skip
+    engine = pages.shop.connections.engine
+    in_transaction(engine, lambda c: add_labels(c, labels))
+    for name, _ in names:
+        said = {"label": "violate", "note": SCRIPT}
+        in_transaction(
+            engine, lambda c, n=name, s=said: record(c, who=n, what="decide", target="x", **s)
+        )
+
+
+def _faults(page: Page) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {node['html'][:200]}"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "zh-CN"} | PHONE],
+    ids=["light", "dark-phone"],
+)
+def test_axe_finds_nothing_serious_and_nothing_runs_over(
+    pages: Pages, logged_in: LogIn, options: dict[str, object]
+) -> None:
+    _worked(pages)
+    page = logged_in("owner", **options).new_page()
+    for path in ("/people", "/people/activity"):
+        page.goto(f"{pages.url}{path}")
+        assert _faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_names_and_notes_stay_text_in_tables_and_chart(pages: Pages, logged_in: LogIn) -> None:
+    _worked(pages)
+    page = logged_in("owner").new_page()
+    page.goto(f"{pages.url}/people")
+    expect(page.locator("#work .js-plotly-plot, [data-chart] .main-svg").first).to_be_visible()
+    expect(page.locator("#agreement")).to_contain_text("<img")
+    expect(page.locator(".log")).to_contain_text("note <img")
+    expect(page.locator("[data-chart] .legendtext", has_text="<img")).to_have_count(1)
+    expect(page.locator("main img")).to_have_count(0)
+    expect(page).to_have_title("People · Photo moderation")
+
+
+def test_the_record_is_filtered_by_person(pages: Pages, logged_in: LogIn) -> None:
+    _worked(pages)
+    page = logged_in("owner").new_page()
+    page.goto(f"{pages.url}/people")
+    page.get_by_role("link", name="The whole record").click()
+    expect(page.locator(".log tbody tr")).to_have_count(2)
+    page.get_by_label("Whose").get_by_role("link", name="<img").click()
+    expect(page.locator(".log tbody tr")).to_have_count(1)
+    expect(page.locator(".log tbody")).to_contain_text(SCRIPT)

@@ -1,0 +1,183 @@
+"""The random audit: drawn by content, unmarked, without effect until a person decides."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from scipy.stats import binomtest
+
+from ml.audit.random_audit import draw
+from ml.audit.write_back import write_back
+from ml.images.fingerprint import content_hash
+from ml.storage.labels import truths
+from ml.storage.leak import leak_of_a_year
+from tests.integration.audit.screened import person_decides, task_of, with_policy
+from tests.support.night import finish, run_night, snapshot
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+PASSED, DARKS = 24, 12
+SHARE = 0.5
+
+
+def uploads(shop: Shop) -> None:
+    for n in range(PASSED):
+        shop.upload(f"bright-{n:02}.jpg", photo(BRIGHT, seed=n))
+    for n in range(DARKS):
+        shop.upload(f"dark-{n:02}.jpg", photo(DARK, seed=100 + n))
+
+
+def expected(shop: Shop, level: int, seeds: range, share: float) -> set[str]:
+    """The contents whose lot falls under the share."""
+    [(key,)] = shop.rows("select key from moderation.audit_key")
+    assert isinstance(key, bytes)
+    contents = {content_hash(photo(level, seed=seed)) for seed in seeds}
+    return {content for content in contents if draw(key, content).lot < share}
+
+
+def audited(shop: Shop) -> list[tuple[object, ...]]:
+    return shop.rows(
+        "select content_sha256, reasons, kind, sampling_rate, state, priority, violation_score "
+        "from moderation.review_task where route = 'random_audit' order by 1"
+    )
+
+
+@pytest.fixture
+def audit(shop: Shop, tmp_path: Path) -> Shop:
+    """Half of what passes and half of what is blocked goes to people, too."""
+    audit = with_policy(shop, tmp_path, random_audit={"passed": SHARE, "blocked": SHARE})
+    path = audit.settings.policy_file
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw["classes"]["violate"] |= {"action": "block", "block_confidence": 0.9}
+    path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    return audit
+
+
+def test_it_draws_by_content_and_changes_no_verdict(audit: Shop) -> None:
+    uploads(audit)
+    audit.upload("bright-copy.jpg", photo(BRIGHT, seed=0))
+    report = run_night(audit)
+    passed = expected(audit, BRIGHT, range(PASSED), SHARE)
+    blocked = expected(audit, DARK, range(100, 100 + DARKS), SHARE)
+    tasks = audited(audit)
+    assert {content for content, *_ in tasks} == passed | blocked
+    assert len(tasks) == len(passed) + len(blocked)  # a copy is not asked twice
+    assert report["random_audit"] == {"passed": len(passed), "blocked": len(blocked)}
+    assert report["verdicts"] == {"pass": PASSED + 1, "review": 0, "block": DARKS}
+    statuses = dict(
+        audit.rows("select moderation_status, count(*) from commerce.review_image group by 1")
+    )
+    assert statuses == {"pass": PASSED + 1, "block": DARKS}
+
+
+def test_a_task_of_it_looks_like_any_other(audit: Shop) -> None:
+    uploads(audit)
+    run_night(audit)
+    passed = expected(audit, BRIGHT, range(PASSED), SHARE)
+    for content, reasons, kind, rate, state, priority, score in audited(audit):
+        assert reasons == (["low_confidence"] if content in passed else ["violation:violate"])
+        assert (kind, rate, state) == ("verdict", SHARE, "open")
+        assert isinstance(priority, float)
+        assert 0.3 - 1e-9 <= priority <= 1.0
+        assert isinstance(score, float)
+        assert score < 0.3 if content in passed else score >= 0.9
+
+
+def test_again_nothing_more_is_drawn(audit: Shop) -> None:
+    uploads(audit)
+    run_night(audit)
+    before = snapshot(audit), audited(audit)
+    parts = {"settings": audit.settings, "connections": audit.connections}
+    assert write_back("night", **parts) == {"rows_changed": 0, "tasks_opened": 0}
+    finish(audit)
+    run_night(audit, "again")
+    assert (snapshot(audit), audited(audit)) == before
+
+
+def test_without_a_share_nothing_is_drawn_and_the_rest_is_equal(
+    audit: Shop,
+) -> None:
+    uploads(audit)
+    run_night(audit)
+    drawn = snapshot(audit)
+    raw = yaml.safe_load(audit.settings.policy_file.read_text(encoding="utf-8"))
+    raw["random_audit"] = {}
+    audit.settings.policy_file.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    for table in ("review_task", "quarantine", "audit_shard", "audit_image", "verdict", "image"):
+        audit.execute(f"delete from moderation.{table}")  # noqa: S608 - names of this file
+    audit.execute("update commerce.review_image set moderation_status = 'pending'")
+    run_night(audit, "without")
+    plain = snapshot(audit)
+    assert audited(audit) == []
+    assert (plain["verdict"], plain["commerce"]) == (drawn["verdict"], drawn["commerce"])
+
+
+def test_a_label_from_it_weighs_by_its_share_and_says_what_leaks(audit: Shop) -> None:
+    uploads(audit)
+    run_night(audit)
+    passed = sorted(expected(audit, BRIGHT, range(PASSED), SHARE))
+    tasks = dict(
+        audit.rows(
+            "select content_sha256, task_id from moderation.review_task where route is not null"
+        )
+    )
+    for number, content in enumerate(passed[:-1]):  # one is not answered yet
+        task_id = tasks[content]
+        assert isinstance(task_id, int)
+        person_decides(audit, task_id, "violate" if number == 0 else "normal")
+    leaked = audit.rows(
+        "select moderation_status from commerce.review_image r join moderation.image i "
+        "using (object_key) where i.content_sha256 = :c",
+        c=passed[0],
+    )
+    assert leaked == [("block",)]
+    for truth in truths(audit.connections.engine.connect(), as_of=datetime.now(UTC)):
+        assert (truth.route, truth.sampling_rate) == ("random_audit", SHARE)
+    report = finish(audit)
+    answered = len(passed) - 1
+    exact = binomtest(1, answered).proportion_ci(0.95, method="exact")
+    found = {(e["decision"], e["class"]): e for e in report["leak"]}
+    for name in ("", "violate"):
+        estimate = found["pass", name]
+        assert (estimate["asked"], estimate["answered"], estimate["wrong"]) == (
+            len(passed), answered, 1
+        )  # fmt: skip
+        assert estimate["rate"] == 1 / answered
+        assert (estimate["low"], estimate["high"]) == pytest.approx((exact.low, exact.high))
+    assert found["block", ""]["answered"] == 0
+    assert found["block", ""]["rate"] is None
+    # The report again changes nothing; a later month knows this one.
+    assert finish(audit)["leak"] == report["leak"]
+    with audit.connections.engine.begin() as connection:
+        later = leak_of_a_year(connection, until=datetime.now(UTC).date().isoformat())
+    assert later == report["leak"]
+
+
+def test_what_people_decided_on_before_is_not_drawn(shop: Shop, tmp_path: Path) -> None:
+    audit = with_policy(shop, tmp_path, random_audit={"passed": SHARE}, duplicates={})
+    first = audit.upload("first.jpg", photo(DARK, seed=1))
+    run_night(audit)
+    task_id = task_of(audit, first)[0]
+    assert isinstance(task_id, int)
+    person_decides(audit, task_id, "normal")
+    for n in range(8):
+        audit.upload(f"copy-{n}.jpg", photo(DARK, seed=1))
+    run_night(audit, "next")
+    assert audited(audit) == []
+
+
+def test_a_classs_priority_moves_its_photos_up(shop: Shop, tmp_path: Path) -> None:
+    moved = with_policy(shop, tmp_path)
+    path = moved.settings.policy_file
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw["classes"]["violate"]["priority"] = 3
+    path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    key = moved.upload("dark.jpg", photo(DARK))
+    run_night(moved)
+    _, _, priority, route, rate, score = task_of(moved, key)
+    assert isinstance(score, float)
+    assert priority == pytest.approx(4 * score)
+    assert (route, rate) == (None, 1.0)

@@ -1,0 +1,137 @@
+"""The operations page as served: what it says when there is little, too much or nothing to say."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from ml.audit.window import Window
+from tests.support.emptied import empty
+from tests.support.night import run_night, start
+from tests.support.pages import Pages
+from tests.support.photos import BRIGHT, DARK, photo
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+
+@pytest.fixture
+def emptied(pages: Pages) -> Pages:
+    return empty(pages)
+
+
+def words_of(answer: httpx.Response) -> str:
+    """The page's text in one line, without tags."""
+    assert answer.status_code == 200, answer.text
+    body = answer.text.partition("<main")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def read(pages: Pages, path: str = "/operations", account: str = "viewer") -> str:
+    with pages.client(account) as client:
+        return words_of(client.get(path))
+
+
+def test_before_the_first_night_it_says_what_to_do(pages: Pages) -> None:
+    said = read(pages)
+    assert "No night has run yet." in said
+    assert "turn on the DAG audit_review_images" in said
+
+
+def test_a_run_of_another_dag_has_a_sentence(pages: Pages) -> None:
+    said = read(pages, "/operations?dag=retrain_model&run=x")
+    assert "Only runs of audit_review_images have this page." in said
+
+
+@pytest.mark.parametrize("path", ["/operations", "/operations/photos"])
+def test_a_run_whose_preflight_failed_has_a_sentence(pages: Pages, path: str) -> None:
+    said = read(pages, f"{path}?run=manual__%3Cb%3E")
+    assert "This run has no night to show." in said
+    assert "manual__<b>" in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/operations?run=%00",
+        "/operations/photo?key=%00",
+        "/operations/photos?run=x&after=%00",
+        "/operations/photos?run=x&reason=%00",
+        "/operations/photos?run=x&outcome=lost",
+        "/operations/photos?run=x&decision=delete",
+        "/operations/photos?run=x&sort=name",
+        "/operations/photos",
+    ],
+)
+def test_what_cannot_be_asked_is_refused(pages: Pages, path: str) -> None:
+    with pages.client("viewer") as client:
+        answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
+
+
+def test_a_night_of_nothing_is_a_night(emptied: Pages) -> None:
+    run_night(emptied.shop)
+    said = read(emptied)
+    assert "0 listed = 0 judged + 0 quarantined + 0 already judged ✓ adds up" in said
+    assert "Every photo could be judged." in said
+    assert "No audited passes yet" in said
+    assert "Nothing waits for a person." in said
+
+
+def test_a_queue_that_cannot_be_counted_is_unknown_and_not_zero(emptied: Pages) -> None:
+    emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
+    run_night(emptied.shop)
+    with emptied.shop.connections.engine.begin() as holder:
+        holder.execute(text("lock table moderation.review_task in access exclusive mode"))
+        said = read(emptied)
+    assert "Review queue now unknown photos wait" in said
+    assert "How many photos wait is unknown" in said
+    assert "1 listed = 1 judged" in said
+    assert "1 photos wait" in read(emptied)
+
+
+def test_a_running_night_shows_how_far_it_is(emptied: Pages) -> None:
+    emptied.shop.upload("bright.jpg", photo(BRIGHT, seed=1))
+    start(emptied.shop)
+    said = read(emptied)
+    assert "This night has not finished." in said
+    assert "1 listed = 0 judged + 0 quarantined + 0 already judged + 1 still to judge" in said
+    assert "adds up" not in said
+
+
+def test_a_failed_night_is_loud_and_leads_to_what_is_missing(emptied: Pages) -> None:
+    emptied.shop.upload("lost.jpg", photo(BRIGHT, seed=1))
+    start(emptied.shop)
+    emptied.shop.execute(
+        "update moderation.audit_run set state = 'failed', judged = 0, quarantined = 0, "
+        "already_judged = 0, reconciled_at = now()"
+    )
+    said = read(emptied)
+    assert "This night failed its reconciliation." in said
+    assert "1 listed ≠ 0 judged + 0 quarantined + 0 already judged ✗ 1 photos unaccounted" in said
+    assert "lost.jpg" in read(emptied, "/operations/photos?run=night&outcome=undecided")
+
+
+def test_a_schedule_that_nobody_answered_is_said_on_the_page_of_last_night_alone(
+    pages: Pages,
+) -> None:
+    before = timedelta(days=3)
+    window = Window(pages.shop.window.start - before, pages.shop.window.end - before)
+    run_night(pages.shop, "old", window)
+    overdue = "No night has begun for the window that ended"
+    assert overdue in read(pages)
+    assert overdue not in read(pages, "/operations?run=old")
+
+
+def test_who_is_deciding_on_a_photo_is_not_told_its_verdict(emptied: Pages) -> None:
+    key = emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
+    run_night(emptied.shop)
+    with emptied.client("reviewer") as client:
+        claimed = client.post("/api/queue/claim", json={"count": 1})
+        assert claimed.json()["tasks"], claimed.text
+    assert "likely Violation" in read(emptied, f"/operations/photo?key={key}")
+    hers = read(emptied, f"/operations/photo?key={key}", "reviewer")
+    assert "You are deciding on this photo." in hers
+    assert "likely Violation" not in hers

@@ -1,0 +1,26 @@
+"""What Airflow shows of our pages, asked of Airflow itself."""
+
+import httpx
+import pytest
+
+from tests.support.pages import Pages
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+
+def test_airflow_lists_our_pages_where_people_look_for_them(pages: Pages) -> None:
+    with pages.airflow.client("admin") as api:
+        login = api.login
+    answer = httpx.get(f"{pages.airflow.url}/api/v2/plugins", headers=login, timeout=60)
+    plugins = {plugin["name"]: plugin for plugin in answer.raise_for_status().json()["plugins"]}
+    shown = {
+        view["url_route"]: (view["destination"], view["category"], view["nav_top_level"])
+        for view in plugins["moderation"]["external_views"]
+    }
+    assert shown == {
+        "moderation_review": ("nav", None, True),
+        "moderation_operations": ("nav", "browse", False),
+        "moderation_models": ("nav", "browse", False),
+        "moderation_night": ("dag_run", None, False),
+        "model_report": ("dag_run", None, False),
+    }

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from ml.retraining.manifest import get_golden, get_manifest
+from ml.storage.database import in_transaction
+from ml.storage.snapshots import write_snapshot
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.retraining import Golden, Month
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_photos_of_a_golden_set_are_written_with_it_and_once(
+    shop: Shop, tmp_path: Path
+) -> None:
+    photos = [Golden(photo(BRIGHT), "normal"), Golden(photo(DARK), "violate")]
+    month = Month(shop, tmp_path)
+    month.begin(photos, candidate=shop.model_hash, champion=None)
+    store = shop.connections.models
+    manifest = get_manifest(store, str(month.run().snapshot_hash))
+    golden = get_golden(store, manifest.golden_hash)
+    in_transaction(shop.connections.engine, lambda c: write_snapshot(c, manifest, golden))
+    rows = shop.rows("select content_sha256, label from moderation.golden_photo order by label")
+    assert rows == [(p.content_sha256, p.label) for p in photos]

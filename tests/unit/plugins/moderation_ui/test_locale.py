@@ -1,0 +1,39 @@
+"""The sentences of the pages: one broken file would take all pages down."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml.settings import ROOT
+
+UI = ROOT / "plugins" / "moderation_ui"
+FILES = sorted((UI / "locale").glob("*.yaml"))
+KEYS = {
+    f"{path.stem}.{key}"
+    for path in FILES
+    for key in yaml.safe_load(path.read_text(encoding="utf-8"))
+}
+
+
+def _fields(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_sentence_is_there_in_both_languages_with_the_same_values(path: Path) -> None:
+    for key, both in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        assert isinstance(key, str), f"quote {key!r}"
+        assert both.keys() == {"en", "zh"}, key
+        assert all(isinstance(text, str) and text.strip() for text in both.values()), key
+        assert _fields(both["en"]) == _fields(both["zh"]), key
+
+
+@pytest.mark.parametrize(
+    "path", [*UI.glob("templates/*.j2"), *UI.glob("static/*.js")], ids=lambda p: p.name
+)
+def test_every_sentence_that_a_page_asks_for_exists(path: Path) -> None:
+    asked = re.findall(r"words\(\s*[\"']([\w.]+)[\"']\s*[,)]", path.read_text(encoding="utf-8"))
+    assert {key for key in asked if key not in KEYS} == set()
