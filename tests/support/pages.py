@@ -20,7 +20,7 @@ from stack.airflow import Airflow
 from tests.support.servers import Shop
 
 _PREFIX = "reviews/pages/"
-_KEPT = {"alembic_version", "model_version", "champion", "promotion"}
+_KEPT = {"alembic_version", "audit_key", "model_version", "champion", "promotion"}
 
 
 @dataclass(frozen=True)
