@@ -42,18 +42,6 @@ def priority_among_reviews(drawn: Draw, policy: Policy) -> float:
     return score * weights[int(drawn.guise * len(weights))]
 
 
-def reasons_in_the_queue(decision: str, reasons: tuple[str, ...]) -> tuple[str, ...]:
-    """What the task shows as reasons: those of the tasks that it must not stand out from.
-
-    The true ones are in the verdict. A photo that passed is shown as unsure, one that was blocked
-    as what it was blocked for.
-    """
-    if decision == "pass":
-        return ("low_confidence",)
-    blocked = [r.partition(":")[2] for r in reasons if r.startswith("block:")]
-    return (f"violation:{blocked[0]}",) if blocked else ("low_confidence",)
-
-
 @dataclass(frozen=True)
 class Tally:
     """Of one month, decision and class: photos asked, answered, and answered against it."""

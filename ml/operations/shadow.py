@@ -37,15 +37,15 @@ class Shadowed:
 # As `ml.storage.shadow.compared`, of every so many keys by their hash.
 _COMPARED = text(
     """
-    select ar.decision, s.decision, count(*),
+    select ar.machine_decision, s.decision, count(*),
         (array_agg(ar.object_key order by ar.object_key))[1:cast(:examples as int)]
     from moderation.audit_result ar
     join moderation.shadow_verdict s
         on s.run_id = ar.run_id and s.content_sha256 = ar.content_sha256
-    where ar.run_id = :run_id and ar.decision is not null
+    where ar.run_id = :run_id and ar.machine_decision is not null
         and (hashtext(ar.object_key) & 2147483647) % :every = 0
-    group by ar.decision, s.decision
-    order by count(*) desc, ar.decision, s.decision
+    group by ar.machine_decision, s.decision
+    order by count(*) desc, ar.machine_decision, s.decision
     """
 )
 

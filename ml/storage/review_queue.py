@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from ml.audit.random_audit import Draw, draw, priority_among_reviews, reasons_in_the_queue
+from ml.audit.random_audit import Draw, draw, priority_among_reviews
 from ml.policy.policy import Policy
 from ml.storage.audit_runs import AuditRun
 from ml.storage.schema import audit_key
@@ -98,7 +98,7 @@ def _audit_task(row: dict[str, Any], lots: Draw, policy: Policy) -> dict[str, An
     decision = row.pop("decision")
     return {
         **row,
-        "reasons": list(reasons_in_the_queue(decision, tuple(row["reasons"]))),
+        "reasons": ["random_audit"],  # never shown to reviewers (ml/review/unaware.py)
         "priority": priority_among_reviews(lots, policy),
         "sampling_rate": policy.random_audit.share(decision),
     }

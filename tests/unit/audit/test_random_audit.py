@@ -12,7 +12,6 @@ from ml.audit.random_audit import (
     draw,
     priority_among_reviews,
     rate_of,
-    reasons_in_the_queue,
 )
 from ml.policy.policy import Policy
 from tests.support.policies import policy
@@ -49,19 +48,6 @@ def test_the_priority_lies_among_those_of_reviews() -> None:
     assert min(places) >= 0.3 - 1e-9
     assert max(places) <= 5.0
     assert 0.4 < sum(place > 1.0 for place in places) / len(places) < 0.6
-
-
-@pytest.mark.parametrize(
-    ("decision", "reasons", "shown"),
-    [
-        ("pass", ("confident_normal",), ("low_confidence",)),
-        ("block", ("block:weapon", "code"), ("violation:weapon",)),
-    ],
-)
-def test_the_reasons_do_not_stand_out(
-    decision: str, reasons: tuple[str, ...], shown: tuple[str, ...]
-) -> None:
-    assert reasons_in_the_queue(decision, reasons) == shown
 
 
 @pytest.mark.parametrize(("wrong", "answered"), [(0, 40), (1, 40), (7, 300), (5, 5)])
