@@ -1,33 +1,24 @@
-"""The leak rate: violations among passed photos, as the random audit finds them month by month."""
+"""The leak rate: violations among passed photos, as the random audit finds them month by month.
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+The same numbers as the night's report stores in `moderation.leak_estimate`, as of now.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from ml.policy.policy import Policy
+
 SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Audited:
-    """Labels of one month that say the same and stand for equally many photos."""
+class LeakMonth:
+    """Estimate of one month of nights with its exact 95 % interval; rates are 0..1."""
 
     month: str  # 2026-11
-    label: str
-    sampling_rate: float
-    labels: int
-
-
-@dataclass(frozen=True)
-class LeakMonth:
-    """Estimate of one month with its exact 95 % interval; rates are 0..1.
-
-    `audited` and `leaked` are labels as they were given, each photo once.
-    """
-
-    month: str
     audited: int
     leaked: int
     rate: float
@@ -48,13 +39,6 @@ _AUDITED = """
         and not exists (select from moderation.decision_undo u where u.label_id = l.label_id)
     order by l.task_id, l.label_id desc
 """
-_BY_MONTH = text(
-    f"""
-    select to_char(decided_at at time zone :timezone, 'YYYY-MM') as month, label, sampling_rate,
-        count(*) as labels
-    from ({_AUDITED}) as audited group by 1, 2, 3 order by 1
-    """  # noqa: S608 - two constants of this file
-)
 _LEAKED = text(
     f"""
     select object_key from ({_AUDITED}) as audited where label = any(:violations)
@@ -63,10 +47,25 @@ _LEAKED = text(
 )
 
 
-def audited_by_month(connection: Connection, *, since: datetime, timezone: str) -> list[Audited]:
-    """Passes drawn since a moment and decided, by the decision's month in the shop's time zone."""
-    rows = connection.execute(_BY_MONTH, {"since": since, "timezone": timezone}).mappings()
-    return [Audited(**row) for row in rows]
+def leak_months(
+    connection: Connection, *, policy: Policy, timezone: str, since: datetime
+) -> list[LeakMonth]:
+    """One estimate a month from `since` on, the earliest first; none for a month without answers."""
+    # Here, because scipy takes a second to load.
+    from ml.audit.random_audit import rate_of  # noqa: PLC0415 - as said above
+    from ml.storage.leak import ANY, tallies_now  # noqa: PLC0415 - as said above
+
+    first = since.strftime("%Y-%m")
+    months = []
+    for tally in tallies_now(connection, policy=policy, timezone=timezone):
+        month = tally.month[:7]
+        if (tally.decision, tally.name) == ("pass", ANY) and tally.answered and month >= first:
+            found = rate_of(tally)
+            rate = tally.wrong / tally.answered
+            months.append(
+                LeakMonth(month, tally.answered, tally.wrong, rate, found.low, found.high)
+            )
+    return months
 
 
 def leaked_photos(
@@ -75,36 +74,3 @@ def leaked_photos(
     """Object keys of passed photos that the audit found to be violations, the latest first."""
     wanted = {"since": since, "violations": sorted(violations), "shown": shown}
     return list(connection.execute(_LEAKED, wanted).scalars())
-
-
-def leak_rates(audited: Sequence[Audited], *, violations: frozenset[str]) -> list[LeakMonth]:
-    """One estimate a month, the earliest first; months without an audited pass are left out."""
-    months: dict[str, list[Audited]] = defaultdict(list)
-    for part in audited:
-        months[part.month].append(part)
-    return [_month(name, months[name], violations) for name in sorted(months)]
-
-
-def _month(month: str, parts: Sequence[Audited], violations: frozenset[str]) -> LeakMonth:
-    """Clopper-Pearson, in units of the heaviest label where they stand for different numbers.
-
-    See `ml.evaluation.cut_offs` for both; 2.5 % on either side.
-    """
-    # Here, because scipy takes a second to load and most pages have no audited pass to show.
-    import numpy as np  # noqa: PLC0415 - as said above
-
-    from ml.evaluation.cut_offs import lower_bound, upper_bound  # noqa: PLC0415 - as said above
-
-    lightest = min(part.sampling_rate for part in parts)
-    units = {part: part.labels * lightest / part.sampling_rate for part in parts}
-    leaking = [part for part in parts if part.label in violations]
-    passed, leaked = sum(units.values()), sum(units[part] for part in leaking)
-    sides = np.array([leaked]), np.array([passed])
-    return LeakMonth(
-        month=month,
-        audited=sum(part.labels for part in parts),
-        leaked=sum(part.labels for part in leaking),
-        rate=leaked / passed,
-        low=float(lower_bound(*sides, 0.975)[0]),
-        high=float(upper_bound(*sides, 0.975)[0]),
-    )

@@ -45,8 +45,7 @@ _ANSWERS = text(
 
 def update_leak(connection: Connection, *, policy: Policy, timezone: str) -> None:
     """Compute all months anew from what people have said up to now; again changes nothing."""
-    rows = connection.execute(_ANSWERS, {"timezone": timezone}).all()
-    tallies = _tallies([tuple(row) for row in rows], policy)
+    tallies = tallies_now(connection, policy=policy, timezone=timezone)
     if not tallies:
         return
     statement = insert(leak_estimate)
@@ -57,6 +56,12 @@ def update_leak(connection: Connection, *, policy: Policy, timezone: str) -> Non
         statement.on_conflict_do_update(index_elements=same, set_=update),
         [_row(tally) for tally in tallies],
     )
+
+
+def tallies_now(connection: Connection, *, policy: Policy, timezone: str) -> list[Tally]:
+    """What people have said up to now, by month, decision and class (`ANY`: all against it)."""
+    rows = connection.execute(_ANSWERS, {"timezone": timezone}).all()
+    return _tallies([tuple(row) for row in rows], policy)
 
 
 def _tallies(answers: list[tuple[Any, ...]], policy: Policy) -> list[Tally]:

@@ -134,15 +134,14 @@ def _backlog(connection: "Connection", opened: Resources, nights: "list[NightSum
 
 
 def _leaks(connection: "Connection", opened: Resources) -> Leaks:
-    from ml.operations.leak import audited_by_month, leak_rates, leaked_photos
+    from ml.operations.leak import leak_months, leaked_photos
 
-    since = datetime.now(UTC) - _LEAK_SPAN
-    violations = opened.policy.violations
-    audited = audited_by_month(connection, since=since, timezone=opened.settings.timezone)
-    if not audited:
+    since, policy = datetime.now(UTC) - _LEAK_SPAN, opened.policy
+    timezone = opened.settings.timezone
+    months = leak_months(connection, policy=policy, timezone=timezone, since=since)
+    if not months:
         return Leaks([], [])
-    photos = leaked_photos(connection, since=since, violations=violations)
-    return Leaks(leak_rates(audited, violations=violations), photos)
+    return Leaks(months, leaked_photos(connection, since=since, violations=policy.violations))
 
 
 def _reasons(night: "Night") -> dict[str, int]:

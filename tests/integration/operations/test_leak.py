@@ -2,9 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ml.operations.leak import Audited, audited_by_month, leaked_photos
+from ml.operations.leak import LeakMonth, leak_months, leaked_photos
 from ml.storage.database import in_transaction
 from tests.integration.operations.rows import Rows
+from tests.support.policies import policy
 
 pytestmark = pytest.mark.integration
 
@@ -12,9 +13,11 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 10, tzinfo=UTC)
 
 
-def audited(rows: Rows) -> list[Audited]:
+def months(rows: Rows, since: datetime = SINCE) -> list[LeakMonth]:
+    rules = policy(violate=None)
     return in_transaction(
-        rows.engine, lambda c: audited_by_month(c, since=SINCE, timezone="Asia/Shanghai")
+        rows.engine,
+        lambda c: leak_months(c, policy=rules, timezone="Asia/Shanghai", since=since),
     )
 
 
@@ -24,28 +27,26 @@ def passed(rows: Rows) -> list[str]:
     return rows.photos("n", [0.1] * 5)
 
 
-def test_labels_are_counted_by_the_month_of_the_shops_zone(rows: Rows, passed: list[str]) -> None:
+def test_a_month_has_its_rate_and_exact_interval(rows: Rows, passed: list[str]) -> None:
+    for key, label in zip(passed, ["violate", *["normal"] * 4], strict=True):
+        rows.audit_label(key, label, at=NOVEMBER)
+    (month,) = months(rows)
+    assert (month.audited, month.leaked, month.rate) == (5, 1, 0.2)
+    # Clopper and Pearson's table for 1 of 5.
+    assert (month.low, month.high) == pytest.approx((0.005051, 0.716418), abs=1e-6)
+
+
+def test_months_without_an_answer_are_left_out(rows: Rows, passed: list[str]) -> None:
+    assert months(rows) == []
     rows.audit_label(passed[0], "normal", at=NOVEMBER)
-    rows.audit_label(passed[1], "normal", at=NOVEMBER)
-    rows.audit_label(passed[2], "violate", at=NOVEMBER)
-    # 17:00 UTC on the last of October is November in Shanghai.
-    rows.audit_label(passed[3], "violate", at=datetime(2026, 10, 31, 17, tzinfo=UTC), rate=0.5)
-    assert sorted(audited(rows), key=str) == sorted(
-        [
-            Audited("2026-11", "normal", 0.01, 2),
-            Audited("2026-11", "violate", 0.01, 1),
-            Audited("2026-11", "violate", 0.5, 1),
-        ],
-        key=str,
-    )
+    assert months(rows, since=datetime(2100, 1, 1, tzinfo=UTC)) == []
 
 
-def test_only_passes_that_the_audit_drew_count(rows: Rows, passed: list[str]) -> None:
+def test_blocked_photos_are_no_leak(rows: Rows) -> None:
+    rows.night("n", day=0)
     blocked = rows.photos("n", [0.9], decision="block")
     rows.audit_label(blocked[0], "normal", at=NOVEMBER)
-    rows.audit_label(passed[0], "violate", at=NOVEMBER, route="second_review")
-    rows.audit_label(passed[1], "violate", at=datetime(2025, 12, 1, tzinfo=UTC))
-    assert audited(rows) == []
+    assert months(rows) == []
 
 
 def test_what_was_taken_back_counts_no_more(rows: Rows, passed: list[str]) -> None:
@@ -53,18 +54,7 @@ def test_what_was_taken_back_counts_no_more(rows: Rows, passed: list[str]) -> No
     rows.execute(
         "insert into moderation.decision_undo (label_id, undone_by) values (:l, 'ann')", l=label
     )
-    assert audited(rows) == []
-
-
-def test_the_last_decision_on_a_task_stands(rows: Rows, passed: list[str]) -> None:
-    label = rows.audit_label(passed[0], "violate", at=NOVEMBER)
-    rows.execute(
-        "insert into moderation.human_label (content_sha256, label, reviewer, decided_at, route, "
-        "sampling_rate, task_id) select content_sha256, 'normal', 'bob', decided_at, route, "
-        "sampling_rate, task_id from moderation.human_label where label_id = :l",
-        l=label,
-    )
-    assert audited(rows) == [Audited("2026-11", "normal", 0.01, 1)]
+    assert months(rows) == []
 
 
 def test_the_photos_that_leaked_are_named_the_latest_first(rows: Rows, passed: list[str]) -> None:
