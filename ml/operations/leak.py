@@ -50,7 +50,7 @@ _LEAKED = text(
 def leak_months(
     connection: Connection, *, policy: Policy, timezone: str, since: datetime
 ) -> list[LeakMonth]:
-    """One estimate a month from `since` on, the earliest first; none for a month without answers."""
+    """One estimate a month from `since` on, the earliest first; unanswered months have none."""
     # Here, because scipy takes a second to load.
     from ml.audit.random_audit import rate_of  # noqa: PLC0415 - as said above
     from ml.storage.leak import ANY, tallies_now  # noqa: PLC0415 - as said above
