@@ -1,6 +1,7 @@
 """The photos of the month demo: to learn from first, to be judged and labelled, never seen."""
 
 import csv
+import random
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -70,7 +71,11 @@ def from_folder(folder: Path, dataset: Path, new_category: str, settings: Settin
             category = photo.category.rsplit("/", 1)[-1]
             name = photo.name.replace("/", "_")
             groups[group].append(Upload(name, photo.path, photo.label, category, broken=False))
-    return _dealt(folder, list(groups.values()), new_category)
+    # A folder lists one source after the other: in that order the month would bring another shop's
+    # photos.
+    mixed = list(groups.values())
+    random.Random(SEED).shuffle(mixed)
+    return _dealt(folder, mixed, new_category)
 
 
 def _fresh(folder: Path) -> Path:
