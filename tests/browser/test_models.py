@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.faults import faults
 from tests.support.measured import RUN, measured_candidate
 from tests.support.pages import Pages
 from tests.support.versions import add_row, add_version, gated
@@ -193,18 +193,8 @@ def test_axe_finds_nothing_serious_and_nothing_runs_over(
     other = f"/models/{candidate}/versus/{pages.shop.model_hash}"
     for path in ("/models", f"/models/{candidate}", other):
         page.goto(f"{pages.url}{path}")
-        assert _faults(page) == []
+        assert faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.goto(f"{pages.url}/models")
     page.locator('[data-answer="Approve"]').click()
-    assert _faults(page) == []
-
-
-def _faults(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {node['html'][:200]}"
-        for v in violations
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"]
-    ]
+    assert faults(page) == []

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
 from ml.review.activity import record
 from ml.storage.database import in_transaction
 from ml.storage.labels import NewLabel, add_labels
+from tests.browser.faults import faults
 from tests.support.pages import Pages
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
@@ -36,16 +36,6 @@ def _worked(pages: Pages) -> None:
         )
 
 
-def _faults(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {node['html'][:200]}"
-        for v in violations
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"]
-    ]
-
-
 @pytest.mark.parametrize(
     "options",
     [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "zh-CN"} | PHONE],
@@ -58,7 +48,7 @@ def test_axe_finds_nothing_serious_and_nothing_runs_over(
     page = logged_in("owner", **options).new_page()
     for path in ("/people", "/people/activity"):
         page.goto(f"{pages.url}{path}")
-        assert _faults(page) == []
+        assert faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 

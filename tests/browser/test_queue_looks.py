@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.faults import faults
 from tests.browser.queue_page import labels, open_queue, waiting
 from tests.support.pages import Pages
 
@@ -13,16 +13,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-def _faults(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {node['html'][:200]}"
-        for v in violations
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"]
-    ]
 
 
 def _no_sideways_scroll(page: Page) -> None:
@@ -39,18 +29,18 @@ def test_axe_finds_nothing_serious(pages: Pages, logged_in: LogIn, theme: str) -
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
     queue.press("w")
     expect(page.locator(".score")).to_have_count(2)
-    found = _faults(page)
+    found = faults(page)
     for opener in ("#open-keys", "#open-filters", "#open-display"):
         page.locator(opener).click()
-        found += _faults(page)
+        found += faults(page)
         page.keyboard.press("Escape")
     queue.press("g")
     expect(page.locator(".tile img")).to_have_count(8)
     page.locator(".tile").first.click()
-    found += _faults(page)
+    found += faults(page)
     page.keyboard.press("Enter")
     expect(page.locator("#nothing-title")).to_have_text("All done")
-    found += _faults(page)
+    found += faults(page)
     assert found == []
 
 

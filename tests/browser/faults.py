@@ -1,0 +1,15 @@
+"""What axe-core finds wrong with a page for people who use it otherwise."""
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+
+def faults(page: Page) -> list[str]:
+    """The serious and critical ones, by rule and element."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {node['html'][:200]}"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
