@@ -17,7 +17,10 @@ router = APIRouter(dependencies=[Depends(requires(Right.DECIDE))])
 
 _DIGITS = "123456789"
 _NORMAL_KEY, _VIOLATION_KEY = "n", "v"
-_PLAIN_REASONS = ("low_confidence", "appeal")
+_PLAIN_REASONS = (
+    "low_confidence", "appeal", "contested", "code", "code_unreadable", "text_dominated", "blurred",
+    "near_duplicate_blocked",
+)  # fmt: skip
 
 
 @router.get("/queue", response_class=HTMLResponse)
@@ -48,6 +51,7 @@ def classes_for_page(policy: "Policy", language: str) -> list[dict[str, Any]]:
             "title": getattr(c.title, language),
             "guidance": getattr(c.guidance, language) if c.guidance else "",
             "violation": c.violation,
+            "blur": c.blur,
             "keys": [*([letters[name]] if name in letters else []), *_DIGITS[place : place + 1]],
         }
         for place, (name, c) in enumerate(policy.classes.items())

@@ -89,6 +89,7 @@ function nearPhoto(past) {
   const address = `${page.base}/photos/${encodeURIComponent(past.photo)}?side=320`;
   const image = element("img", { src: address, alt, loading: "lazy" });
   const bad = classOf(past.label)?.violation ?? true;
+  if (classOf(past.label)?.blur ?? true) image.dataset.blur = "true";
   return element("figure", { class: bad ? "bad" : "good" }, image, element("figcaption", {}, label));
 }
 
