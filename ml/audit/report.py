@@ -93,11 +93,11 @@ _REUSED = text(
 
 _AUDITED = text(
     """
-    select v.decision, count(*)
+    select case v.decision when 'block' then 'block' else 'pass' end, count(*)
     from moderation.review_task t
     join moderation.verdict v on v.content_sha256 = t.content_sha256
         and v.model_hash = t.model_hash and v.policy_version = t.policy_version
-    where t.run_id = :run_id and t.route = 'random_audit' group by v.decision
+    where t.run_id = :run_id and t.route = 'random_audit' group by 1
     """
 )
 

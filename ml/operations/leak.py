@@ -26,8 +26,9 @@ class LeakMonth:
     high: float
 
 
-# The last decision of a task that nobody took back, on a photo that its version had passed. The
-# route stands here as a literal, for the partial index of such tasks.
+# The last decision of a task that nobody took back, on a photo that its version had passed (if it
+# asks for a review by now, people have decided on one like it since). The route stands here as a
+# literal, for the partial index of such tasks.
 _AUDITED = """
     select distinct on (l.task_id) l.task_id, l.label, l.sampling_rate, l.decided_at, t.object_key
     from moderation.review_task t
@@ -35,7 +36,7 @@ _AUDITED = """
     join moderation.verdict v on v.content_sha256 = t.content_sha256
         and v.model_hash = t.model_hash and v.policy_version = t.policy_version
     where t.route = 'random_audit' and t.created_at >= :since
-        and l.route = 'random_audit' and v.decision = 'pass'
+        and l.route = 'random_audit' and v.decision <> 'block'
         and not exists (select from moderation.decision_undo u where u.label_id = l.label_id)
     order by l.task_id, l.label_id desc
 """

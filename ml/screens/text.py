@@ -30,10 +30,10 @@ class TextRules:
     """What follows from text.
 
     The defaults were set on a part of the real photos (the gate on all pages and banners). On the
-    others, of 120 photos of goods none fired, of 62 pages 95 % did (21 % by a contact detail), of
-    73 with a banner 67 % (41 % by a contact detail). Of the banners missed many bear none ("SAMPLE
-    STOCK"), and some a bare "@name", for which there is no rule. The gate lets 75 % of real photos
-    of goods through: fabric is as dense in strokes as text.
+    others, of 120 photos of goods none fired, of 62 pages 95 % did, of 73 with a banner 67 %.
+    docs/screens.md has what the rules for contact details find since; of the banners missed nearly
+    all bear none ("SAMPLE STOCK"). The gate lets 75 % of real photos of goods through: fabric is as
+    dense in strokes as text.
 
     Attributes:
         gate: least `text_likelihood` (0..1) at which the photo is read at all. It kept all

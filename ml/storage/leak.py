@@ -13,11 +13,12 @@ ANY = ""  # in place of a class: all that speak against the decision
 
 # A month is that of the night, in the shop's time zone. The label is the last that stands on the
 # content, whoever gave it: a second look may correct the first. What passed is told from what was
-# blocked by the verdict that the task was drawn from.
+# blocked by the verdict that the task was drawn from; one that passed may ask for a review by now.
 _ANSWERS = text(
     """
     with asked as (
-        select t.task_id, t.content_sha256, v.decision,
+        select t.task_id, t.content_sha256,
+            case v.decision when 'block' then 'block' else 'pass' end as decision,
             to_char(t.created_at at time zone :timezone, 'YYYY-MM-01') as month
         from moderation.review_task t
         join moderation.verdict v on v.content_sha256 = t.content_sha256

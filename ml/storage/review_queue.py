@@ -77,7 +77,7 @@ def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> i
     """Open a task for each settled image of the range that the random audit draws; again none.
 
     The image's status stays what the verdict says until a person decides otherwise. Returns how
-    many were drawn.
+    many tasks are new: an image that waits for a person already, or did, keeps the task it has.
     """
     decisions = [d for d in ("pass", "block") if run.policy.random_audit.share(d) > 0]
     if not decisions:
@@ -89,9 +89,7 @@ def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> i
         lots = draw(key, row["content_sha256"])
         if lots.lot < run.policy.random_audit.share(row["decision"]):
             drawn.append(_audit_task(dict(row), lots, run.policy))
-    if drawn:
-        connection.execute(_OPEN_AUDIT, drawn)
-    return len(drawn)
+    return connection.execute(_OPEN_AUDIT, drawn).rowcount if drawn else 0
 
 
 def _audit_task(row: dict[str, Any], lots: Draw, policy: Policy) -> dict[str, Any]:

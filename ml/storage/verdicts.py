@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 import torch
 from sqlalchemy import Connection, bindparam, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from ml.inference.outcome import Scored
 from ml.model.card import ModelCard
-from ml.policy.verdict import Verdict, decide
+from ml.policy.verdict import Decision, Verdict, decide
 from ml.storage.audit_runs import AuditRun
 from ml.storage.duplicate_bank import EarlierDecision, earlier_decisions
 from ml.storage.images import set_outcomes
@@ -24,6 +24,8 @@ LIBRARIES = {
     **{name: version(name) for name in ("torch", "torchvision", "pillow", "numpy")},
     "cpu": torch.backends.cpu.get_cpu_capability(),
 }
+
+_PASS = Decision.PASS.value
 
 
 def conditions(batch_images: int) -> dict[str, str]:
@@ -41,7 +43,10 @@ def write_verdicts(
 ) -> None:
     """Decide scored photos and write verdicts, ledger and progress; call it in one transaction.
 
-    A verdict that is there already stays: same content, model and policy give the same decision.
+    A verdict that is there already stays, since the same content, model and policy give the same
+    decision; save that of a photo that passed and on which the screens find more by now, since
+    people decided on one like it, or since there was time to read it. Nothing becomes milder.
+
     Where people decided on the same bytes before the run, their decision is noted with the run's
     image, in place of the verdict, which stays what the machine says.
 
@@ -61,13 +66,22 @@ def write_verdicts(
     ordered = sorted(scored, key=lambda photo: photo.content.sha256)
     judged_by = {"libraries": conditions(batch_images), "run_id": run.run_id}
     connection.execute(
-        insert(verdict).on_conflict_do_nothing(),
+        _stricter(),
         [_row(run, card, photo) | judged_by for photo in ordered],
     )
     connection.execute(_LEDGER, [_ledger_row(photo) for photo in ordered])
     release(connection, run.run_id, [(p.image.object_key, p.image.etag) for p in ordered])
     set_outcomes(connection, run.run_id, [p.image.object_key for p in ordered], "judged")
     _reuse(connection, run, card, ordered)
+
+
+def _stricter() -> Insert:
+    """Write a verdict, or replace one that passed by one that does not."""
+    new = insert(verdict)
+    key = set(verdict.primary_key.columns.keys())
+    columns = {name: new.excluded[name] for name in verdict.columns.keys() if name not in key}  # noqa: SIM118 - not a dictionary
+    passed, more = verdict.c.decision == _PASS, new.excluded.decision != _PASS
+    return new.on_conflict_do_update(index_elements=sorted(key), set_=columns, where=passed & more)
 
 
 def _decide(

@@ -2,8 +2,9 @@
 
 A commerce row is written when its status is pending or unset, when what stands there was written
 by us, or when its decision is older than the object (a re-upload). All else is a person's or the
-shop's own decision and stays. An image that could not be judged goes back to pending: whatever an
-earlier content under its key was, this one was not seen.
+shop's own decision and stays. A row that is pending again, of bytes that a person decided on, gets
+that decision. An image that could not be judged goes back to pending: whatever an earlier content
+under its key was, this one was not seen.
 """
 
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ _OURS_TO_WRITE = """
     c.{object_key} = due.object_key and c.{moderation_status} is distinct from due.status
     and not exists (
         select from moderation.review_task t
+        join moderation.human_label h
+            on h.content_sha256 = t.content_sha256 and h.task_id = t.task_id
         where t.object_key = due.object_key and t.etag = due.etag and t.state = 'decided'
     )
     and (
@@ -78,6 +81,33 @@ _REMEMBER = f"""
         and (i.written_status, i.written_at) is distinct from (due.status, due.decided_at)
 """  # noqa: S608 - as above
 
+# The last decision that stands on an object of the run. Its row may be pending again: deleted and
+# uploaded anew, the same bytes are the same object.
+_SAID = """
+    select distinct on (ai.object_key) ai.object_key, h.decided_at,
+        case r.policy -> 'classes' -> h.label ->> 'violation'
+            when 'true' then :status_block when 'false' then :status_pass else :status_review
+        end as status
+    from moderation.audit_image ai
+    join moderation.audit_run r on r.run_id = ai.run_id
+    join moderation.review_task t on t.object_key = ai.object_key and t.etag = ai.etag
+        and t.kind <> 'golden' and t.state = 'decided'
+    join moderation.human_label h on h.content_sha256 = t.content_sha256 and h.task_id = t.task_id
+    where ai.run_id = :run_id and ai.object_key > :after and (ai.object_key <= :upto or :upto = '')
+        and not exists (select from moderation.decision_undo u where u.label_id = h.label_id)
+    order by ai.object_key, h.label_id desc
+"""
+_PENDING_AGAIN = """
+    c.{object_key} = said.object_key
+    and coalesce(c.{moderation_status}, :status_pending) = :status_pending
+"""
+_REPEAT = f"""
+    update {{table}} as c
+    set {{moderation_status}} = said.status, {{moderated_at}} = said.decided_at
+    from ({_SAID}) as said where {_PENDING_AGAIN}
+"""  # noqa: S608 - as above
+_UNREPEATED = f"select count(*) from {{table}} as c, ({_SAID}) as said where {_PENDING_AGAIN}"  # noqa: S608 - as above
+
 _UNWRITTEN = f"select count(*) from {{table}} as c, ({_DUE}) as due where {_OURS_TO_WRITE}"  # noqa: S608 - as above
 
 
@@ -104,14 +134,15 @@ class WriteBack:
         """Write one range; returns how many commerce rows changed. Again changes none."""
         values = {**self._values, "after": keys.after, "upto": keys.upto}
         changed = connection.execute(text(self._sql(_WRITE)), values).rowcount
+        changed += connection.execute(text(self._sql(_REPEAT)), values).rowcount
         connection.execute(text(self._sql(_REMEMBER)), values)
         return changed
 
     def unwritten(self, connection: Connection) -> int:
         """Commerce rows of the whole run that do not show its outcome although they should."""
         values = {**self._values, "after": "", "upto": ""}
-        count: int = connection.execute(text(self._sql(_UNWRITTEN)), values).scalar_one()
-        return count
+        queries = [text(self._sql(query)) for query in (_UNWRITTEN, _UNREPEATED)]
+        return sum(int(connection.execute(query, values).scalar_one()) for query in queries)
 
     def _sql(self, template: str) -> str:
         # Safe to format: settings accept plain identifiers only, and they are quoted here.

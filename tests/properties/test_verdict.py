@@ -140,3 +140,20 @@ def test_mass_moved_to_a_violation_never_lowers_the_priority(
     assert sum(before[n] * w for n, w in weights.items()) <= sum(
         after[n] * w for n, w in weights.items()
     )
+
+
+@given(shares, cut_offs, sections, screens, st.sampled_from((None, *FOUR.classes)))
+def test_many_classes_a_screen_never_makes_it_milder_whatever_people_said(
+    parts: list[int],
+    cut_off: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenOutcome],
+    said: str | None,
+) -> None:
+    rule = Policy.model_validate({**FOUR.model_dump(mode="json"), "screens": section})
+    scores = {n: p / sum(parts) for n, p in zip(sorted(FOUR.classes), parts, strict=True)}
+    alone, screened = (
+        decide(scores, pass_confidence=cut_off, policy=rule, screens=outcomes, earlier=said)
+        for outcomes in (None, found)
+    )
+    assert alone.decision.severity <= screened.decision.severity

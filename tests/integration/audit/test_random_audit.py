@@ -6,16 +6,23 @@ from pathlib import Path
 import pytest
 import yaml
 from scipy.stats import binomtest
+from sqlalchemy import Connection
 
+from ml.audit import write_back as write_back_step
+from ml.audit.judge import judge
 from ml.audit.random_audit import draw
 from ml.audit.write_back import write_back
 from ml.images.fingerprint import content_hash
+from ml.storage.audit_runs import AuditRun
 from ml.storage.labels import truths
 from ml.storage.leak import leak_of_a_year
+from ml.storage.review_queue import open_audit_tasks
+from ml.storage.write_back import KeyRange
 from tests.integration.audit.screened import person_decides, task_of, with_policy
-from tests.support.night import finish, run_night, snapshot
+from tests.support.night import finish, run_night, snapshot, start
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
+from tests.support.unmoved import promote_unmoved
 
 pytestmark = pytest.mark.integration
 
@@ -181,3 +188,62 @@ def test_a_classs_priority_moves_its_photos_up(shop: Shop, tmp_path: Path) -> No
     assert isinstance(score, float)
     assert priority == pytest.approx(4 * score)
     assert (route, rate) == (None, 1.0)
+
+
+@pytest.mark.parametrize("ranges_done", [0, 1, 3])
+def test_a_night_killed_between_its_writes_draws_the_same(
+    audit: Shop, monkeypatch: pytest.MonkeyPatch, ranges_done: int
+) -> None:
+    """`uploads` makes 36 photos: five ranges, of which some commit before the kill."""
+    uploads(audit)
+    audit.upload("zz-copy.jpg", photo(BRIGHT, seed=0))
+    for shard in start(audit):
+        judge(shard, settings=audit.settings, connections=audit.connections)
+    monkeypatch.setattr(write_back_step, "IMAGES_PER_COMMIT", 8)
+    calls = iter(range(100))
+
+    def killed(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
+        done = open_audit_tasks(connection, run, keys)
+        if next(calls) == ranges_done:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write_back_step, "open_audit_tasks", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finish(audit)
+    before = audited(audit)
+    report = finish(audit)
+    tasks = audited(audit)
+    passed = expected(audit, BRIGHT, range(PASSED), SHARE)
+    blocked = expected(audit, DARK, range(100, 100 + DARKS), SHARE)
+    assert sorted(content for content, *_ in tasks) == sorted(passed | blocked)
+    assert [task for task in tasks if task in before] == before
+    assert len(before) < len(tasks)
+    assert report["random_audit"] == {"passed": len(passed), "blocked": len(blocked)}
+
+
+def test_another_night_asks_none_of_the_same_contents_again(audit: Shop) -> None:
+    uploads(audit)
+    run_night(audit)
+    before = audited(audit)
+    for n in range(PASSED):
+        audit.upload(f"again-{n:02}.jpg", photo(BRIGHT, seed=n))
+    report = run_night(audit, "next")
+    assert report["verdicts"]["pass"] == 2 * PASSED
+    assert audited(audit) == before
+    assert report["random_audit"] == {"passed": 0, "blocked": 0}
+
+
+def test_a_photo_that_waits_for_a_person_anyhow_is_not_counted_as_drawn(
+    audit: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    promote_unmoved(audit, champion_folder, tmp_path / "asks", violation=0.6)
+    uploads(audit)
+    run_night(audit)
+    promote_unmoved(audit, champion_folder, tmp_path / "passes", violation=0.01)
+    report = run_night(audit, "next")
+    assert report["verdicts"]["pass"] == PASSED + DARKS
+    assert audited(audit) == []
+    parts = {"settings": audit.settings, "connections": audit.connections}
+    assert write_back("next", **parts) == {"rows_changed": 0, "tasks_opened": 0}

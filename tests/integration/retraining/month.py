@@ -63,11 +63,11 @@ def label_rightly(shop: Shop, photos: Labelled) -> None:
 
 
 def run_month(
-    shop: Shop, settings: Settings, preset: str, *, run_id: str = "month"
+    shop: Shop, settings: Settings, preset: str, *, run_id: str = "month", as_of: datetime = AS_OF
 ) -> tuple[Manifest, dict[str, Any], dict[str, Any]]:
     """From labels to the gates' decision; returns manifest, report and decision."""
     parts = {"settings": settings, "connections": shop.connections}
-    manifest = freeze(run_id, as_of=AS_OF, preset=preset, seed=0, **parts)
+    manifest = freeze(run_id, as_of=as_of, preset=preset, seed=0, **parts)
     check_labels(run_id, **parts)
     key = train_candidate(run_id, **parts)
     calibrate(run_id, key, **parts)

@@ -7,7 +7,7 @@ from ml.screens.disguise import digits_for_letters, plain
 
 PHONE, WECHAT, QQ = ContactKind.PHONE, ContactKind.WECHAT, ContactKind.QQ
 WHATSAPP, TELEGRAM = ContactKind.WHATSAPP, ContactKind.TELEGRAM
-EMAIL, URL = ContactKind.EMAIL, ContactKind.URL
+EMAIL, URL, HANDLE = ContactKind.EMAIL, ContactKind.URL, ContactKind.HANDLE
 
 POSITIVES = [
     ("13800138000", PHONE),
@@ -110,6 +110,10 @@ POSITIVES = [
     ("lucky。com", URL),
     ("shop.example.com.cn/a", URL),
     ("lucky.shop/abc", URL),
+    ("buy cheaper at lucky-mei.test", URL),
+    ("@lucky_mei", HANDLE),
+    ("Add me: @Lucky.Mei88", HANDLE),
+    ("＠lucky_mei", HANDLE),
 ]
 
 NEGATIVES = [
@@ -201,6 +205,11 @@ NEGATIVES = [
     "QQ 123",
     "text 2024",
     "Contact lens 138",
+    "3 @ 9.90",
+    "meet @ home",
+    "@2x",
+    "@all",
+    "lucky.testing",
 ]
 
 
@@ -224,6 +233,11 @@ def test_the_account_is_reported_with_the_call_to_add_it() -> None:
 
 def test_a_keyword_and_its_account_may_stand_in_two_lines() -> None:
     assert Contact(WECHAT, "微信: lucky_88") in find_contacts(["微信:", "lucky_88"])
+
+
+def test_a_number_may_stand_in_the_line_after_the_word_that_calls_for_it() -> None:
+    assert find_contacts(["电话", "555-0142"]) == [Contact(PHONE, "5550142")]
+    assert find_contacts(["Cotton", "555-0142"]) == []
 
 
 def test_three_prices_grouped_like_a_mobile_number_count_as_one() -> None:
