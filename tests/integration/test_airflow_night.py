@@ -30,6 +30,7 @@ RUN_SECONDS = 240
 def airflow(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator[Airflow]:
     settings: Settings = shop.settings
     extra = {
+        "MODERATION_POLICY_FILE": str(shop.settings.policy_file),
         "MODERATION_PHOTO_PREFIX": settings.photo_prefix,
         "MODERATION_BATCH_IMAGES": "8",
         "MODERATION_SHARD_IMAGES": "1000",

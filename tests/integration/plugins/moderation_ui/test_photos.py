@@ -17,6 +17,8 @@ from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.review_tasks import stored_photo
 from tests.support.versions import add_changed
 
+# The model bucket is shared: no other test keeps photos of these seeds.
+UNKEPT = 777_000
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
 
@@ -75,16 +77,16 @@ def test_only_hashes_are_names(viewer: httpx.Client, name: str) -> None:
 def test_a_photo_that_was_replaced_is_absent_and_the_other_is_not_shown(
     pages: Pages, viewer: httpx.Client
 ) -> None:
-    data = photo(DARK, seed=1)
+    data = photo(DARK, seed=UNKEPT + 1)
     stored_photo(pages.shop, "a.jpg", data)
-    pages.shop.upload("a.jpg", photo(BRIGHT, seed=2), row=False)
+    pages.shop.upload("a.jpg", photo(BRIGHT, seed=UNKEPT + 2), row=False)
     assert _refused(viewer.get(f"/photos/{content_hash(data)}?side=640")) == (404, "absent")
 
 
 def test_other_bytes_under_the_ledgers_etag_are_not_shown(
     pages: Pages, viewer: httpx.Client
 ) -> None:
-    stored_photo(pages.shop, "a.jpg", photo(DARK, seed=3))
+    stored_photo(pages.shop, "a.jpg", photo(DARK, seed=UNKEPT + 3))
     pages.shop.execute("update moderation.image set content_sha256 = :c", c="a" * 64)
     assert _refused(viewer.get(f"/photos/{'a' * 64}?side=640")) == (404, "absent")
 
@@ -92,7 +94,7 @@ def test_other_bytes_under_the_ledgers_etag_are_not_shown(
 def test_a_deleted_photo_is_absent_unless_a_copy_was_kept(
     pages: Pages, viewer: httpx.Client
 ) -> None:
-    data = photo(DARK, seed=4)
+    data = photo(DARK, seed=UNKEPT + 4)
     key = stored_photo(pages.shop, "a.jpg", data)
     pages.shop.connections.photos.delete(key)
     address = f"/photos/{content_hash(data)}?side=640"
@@ -103,7 +105,7 @@ def test_a_deleted_photo_is_absent_unless_a_copy_was_kept(
 
 
 def test_the_newest_object_that_is_left_is_shown(pages: Pages, viewer: httpx.Client) -> None:
-    data = photo(DARK, seed=5)
+    data = photo(DARK, seed=UNKEPT + 5)
     for name in ("a.jpg", "b.jpg"):
         gone = stored_photo(pages.shop, name, data)
     pages.shop.connections.photos.delete(gone)
@@ -115,7 +117,7 @@ def test_an_unknown_photo_is_absent(viewer: httpx.Client) -> None:
 
 
 def test_bytes_that_are_no_photo(pages: Pages, viewer: httpx.Client) -> None:
-    data = photo(DARK, seed=6)[:300]
+    data = photo(DARK, seed=UNKEPT + 6)[:300]
     stored_photo(pages.shop, "a.jpg", data)
     assert _refused(viewer.get(f"/photos/{content_hash(data)}?side=320")) == (422, "refused")
 
@@ -131,7 +133,7 @@ def test_an_activation_map_lies_over_the_photo(
     # The test champion sees 32 pixels, which leave a map of one place.
     spec = SPEC.model_copy(update={"resize": 256, "crop": 224})
     model = add_changed(pages.shop, champion_folder, tmp_path, preprocessing=spec.model_dump())
-    data = photo(DARK, seed=7, size=(800, 600))
+    data = photo(DARK, seed=UNKEPT + 7, size=(800, 600))
     stored_photo(pages.shop, "a.jpg", data)
     content = content_hash(data)
     with (
@@ -148,7 +150,7 @@ def test_an_activation_map_lies_over_the_photo(
 
 
 def test_maps_that_cannot_be_made(pages: Pages, viewer: httpx.Client) -> None:
-    data = photo(DARK, seed=8)
+    data = photo(DARK, seed=UNKEPT + 8)
     stored_photo(pages.shop, "a.jpg", data)
     content = content_hash(data)
     for changed, wanted in (
