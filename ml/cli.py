@@ -19,6 +19,7 @@ from ml.commands import models as versions
 from ml.commands.opened import console, opened
 from ml.errors import ModerationError
 from ml.images.decode import decode_limits
+from ml.logs import configure as configure_logs
 from ml.policy.policy import load_policy
 from ml.settings import Settings
 
@@ -141,6 +142,7 @@ def _scratch(settings: Settings) -> Path:
 
 def main() -> None:
     """Run a command; an error of ours is one readable message and exit code 1."""
+    configure_logs()
     try:
         app()
     except ModerationError as error:

@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(100_000_000, ge=1024)
     min_image_side: int = Field(32, ge=1)
 
+    # Our metrics go to a StatsD server; none without a host.
+    statsd_host: str | None = Field(None, min_length=1)
+    statsd_port: int = Field(8125, ge=1, le=65535)
+
     # "auto": official ImageNet weights if they can be had, else from scratch, said aloud;
     # "imagenet": those or stop; "none": from scratch; anything else: a .safetensors file.
     start_weights: str = "auto"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, islice
 
@@ -20,6 +19,7 @@ from ml.inference.device import resolve
 from ml.inference.outcome import Outcome, Rejected, Scored
 from ml.inference.pipeline import Pipeline
 from ml.inference.predictor import Predictor
+from ml.inference.threads import Threads
 from ml.model import registry
 from ml.screens.duplicates import DecidedPhotos
 from ml.screens.screening import Screening
@@ -107,7 +107,7 @@ class _JudgeStep:
         images = pending_images(self._connections.engine, self._shard)
         with (
             self._clock.time("wall"),
-            ThreadPoolExecutor(1, "write") as writer,
+            Threads(1, "write") as writer,
             closing(self._pipeline.run(images)) as batches,
         ):
             groups = self._watched(_grouped(batches, COMMIT_BATCHES))
@@ -126,7 +126,7 @@ class _JudgeStep:
         for name, number in counts.items():
             self._counts[name] += number
         done = sum(self._counts.values())
-        log.info("judging", shard=self._shard.index, done=done, of=self._shard.images)
+        log.info("judging", done=done, of=self._shard.images)
 
     def _write(self, group: list[Outcome]) -> dict[str, int]:
         with self._clock.time("write"):

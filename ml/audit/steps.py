@@ -1,10 +1,15 @@
-"""The steps as a workflow calls them: settings from the environment, plain types at the border."""
+"""The steps as a workflow calls them: settings from the environment, plain types at the border.
+
+Every log line of a step names its run, and in `judge` its shard.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from structlog.contextvars import bound_contextvars
 
 from ml.audit import discover as discovery
 from ml.audit import judge as judging
@@ -14,14 +19,16 @@ from ml.audit import report as reporting
 from ml.audit import write_back as writing
 from ml.audit.window import resolve_window
 from ml.connections import Connections, open_connections
+from ml.operations import statsd
+from ml.operations.gauges import of_night
 from ml.settings import Settings, load_settings
 from ml.storage.audit_runs import Shard
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[Settings, Connections]]:
+def _opened(**about: object) -> Iterator[tuple[Settings, Connections]]:
     settings = load_settings()
-    with closing(open_connections(settings)) as connections:
+    with bound_contextvars(**about), closing(open_connections(settings)) as connections:
         yield settings, connections
 
 
@@ -33,7 +40,7 @@ def preflight(
     run_after: datetime,
 ) -> dict[str, str]:
     """See `ml.audit.window.resolve_window` for the window, `ml.audit.preflight` for the rest."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         window = resolve_window(
             given=given,
             data_interval=data_interval,
@@ -53,30 +60,32 @@ def preflight(
 
 def discover(run_id: str) -> list[dict[str, Any]]:
     """Shards as dictionaries; see `ml.audit.discover`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         shards = discovery.discover(run_id, settings=settings, connections=connections)
         return [asdict(shard) for shard in shards]
 
 
 def judge(shard: dict[str, Any]) -> dict[str, int]:
     """See `ml.audit.judge`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=shard["run_id"], shard=shard["index"]) as (settings, connections):
         return judging.judge(Shard(**shard), settings=settings, connections=connections)
 
 
 def write_back(run_id: str) -> dict[str, int]:
     """See `ml.audit.write_back`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         return writing.write_back(run_id, settings=settings, connections=connections)
 
 
 def reconcile(run_id: str) -> dict[str, int]:
     """See `ml.audit.reconcile`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         return asdict(accounting.reconcile(run_id, settings=settings, connections=connections))
 
 
 def report(run_id: str) -> dict[str, Any]:
-    """See `ml.audit.report`."""
-    with _opened() as (settings, connections):
-        return reporting.report(run_id, settings=settings, connections=connections)
+    """See `ml.audit.report`; once it is stored, its numbers go out as metrics."""
+    with _opened(run_id=run_id) as (settings, connections):
+        summary = reporting.report(run_id, settings=settings, connections=connections)
+        statsd.send(of_night(summary), settings)
+        return summary

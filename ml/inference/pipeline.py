@@ -5,13 +5,14 @@ stages at any time. The caller writes what comes out while the next batch is on 
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
+from structlog.contextvars import bound_contextvars
 
 from ml.errors import (
     ImageRejected,
@@ -29,9 +30,12 @@ from ml.inference.outcome import Content, NotFetched, Outcome, Rejected, Scored
 from ml.inference.predictor import Predictor, Scores
 from ml.inference.scale import Scale
 from ml.inference.shadow import Shadow
+from ml.inference.threads import Threads
 from ml.screens.outcome import ScreenOutcome
 from ml.screens.screening import Screening
 from ml.storage.images import PendingImage
+
+log = structlog.get_logger()
 
 # A long stretch of unreadable photos must still be written now and then.
 MAX_GROUP_FACTOR = 4
@@ -106,15 +110,19 @@ class Pipeline:
         """Yield the outcomes of the images, in their order, a batch at a time."""
         ahead = self._predictor.batch_images + self._decode_threads
         # Left early, the generators are closed first and cancel what waits: the pools end at once.
-        with ThreadPoolExecutor(self._fetch_threads, "fetch") as fetchers:
+        with Threads(self._fetch_threads, "fetch") as fetchers:
             fetched = bounded_map(fetchers, self._fetch, images, ahead=2 * self._fetch_threads)
-            with closing(fetched), ThreadPoolExecutor(self._decode_threads, "decode") as decoders:
+            with closing(fetched), Threads(self._decode_threads, "decode") as decoders:
                 prepared = bounded_map(decoders, self._prepare, fetched, ahead=ahead)
                 with closing(prepared):
                     for batch in _batches(prepared, self._predictor.batch_images):
                         yield self._score(batch)
 
     def _fetch(self, image: PendingImage) -> Fetched | Rejected | NotFetched:
+        with bound_contextvars(image=image.object_key):
+            return self._fetch_one(image)
+
+    def _fetch_one(self, image: PendingImage) -> Fetched | Rejected | NotFetched:
         if image.size_bytes > self._limits.max_bytes:
             return Rejected(image, None, self._too_long(image.size_bytes))
         try:
@@ -129,6 +137,7 @@ class Pipeline:
             changed = ImageRejected(QuarantineReason.OBJECT_CHANGED, str(error))
             return Rejected(image, None, changed)
         except StorageError as error:
+            log.warning("not fetched", error=str(error))
             return NotFetched(image, error)
         return Fetched(image, data)
 
@@ -141,6 +150,10 @@ class Pipeline:
     ) -> Prepared | Rejected | NotFetched:
         if not isinstance(fetched, Fetched):
             return fetched
+        with bound_contextvars(image=fetched.image.object_key):
+            return self._prepare_one(fetched)
+
+    def _prepare_one(self, fetched: Fetched) -> Prepared | Rejected:
         with self.clock.time("decode"):
             sha256 = content_hash(fetched.data)
             spec = self._predictor.card.preprocessing

@@ -5,6 +5,8 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from ml.connections import Connections, open_connections
 from ml.errors import SettingsError
 from ml.retraining import calibrate as calibrating
@@ -25,9 +27,9 @@ from ml.storage.retrain_runs import RetrainRun
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[Settings, Connections]]:
+def _opened(**about: object) -> Iterator[tuple[Settings, Connections]]:
     settings = load_settings()
-    with closing(open_connections(settings)) as connections:
+    with bound_contextvars(**about), closing(open_connections(settings)) as connections:
         yield settings, connections
 
 
@@ -51,7 +53,7 @@ def freeze(
         TooFewLabels: nothing to learn from.
     """
     as_of = _moment(given) if given else interval_end or run_after
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         manifest = freezing.freeze(
             run_id, as_of=as_of, preset=preset, seed=seed, settings=settings,
             connections=connections,
@@ -78,20 +80,20 @@ def _moment(given: str) -> datetime:
 
 def check_labels(run_id: str) -> dict[str, int]:
     """See `ml.retraining.check_labels`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         doubts = checking.check_labels(run_id, settings=settings, connections=connections)
         return {"doubts": len(doubts)}
 
 
 def train(run_id: str) -> str:
     """See `ml.retraining.train`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         return training.train_candidate(run_id, settings=settings, connections=connections)
 
 
 def calibrate(run_id: str, training_key: str) -> str:
     """See `ml.retraining.calibrate`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         return calibrating.calibrate(
             run_id, training_key, settings=settings, connections=connections
         )
@@ -99,7 +101,7 @@ def calibrate(run_id: str, training_key: str) -> str:
 
 def evaluate(run_id: str) -> dict[str, Any]:
     """See `ml.retraining.evaluate`; returns the headline, the report is stored."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         report = evaluating.evaluate_candidate(run_id, settings=settings, connections=connections)
         golden = report["sets"]["golden"]
         return {
@@ -113,14 +115,14 @@ def evaluate(run_id: str) -> dict[str, Any]:
 
 def gate(run_id: str) -> bool:
     """See `ml.retraining.gate`; whether the candidate may be promoted."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         gated = gating.gate_candidate(run_id, settings=settings, connections=connections)
         return bool(gated["decision"] == "promote")
 
 
 def shadow(run_id: str) -> bool:
     """Whether the policy asks for no shadow night, or one was judged; asks for one otherwise."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         if not _run(run_id, connections).policy.retraining.shadow_night:
             return True
         parts: dict[str, Any] = {"settings": settings, "connections": connections}
@@ -130,7 +132,7 @@ def shadow(run_id: str) -> bool:
 
 def brief(run_id: str) -> str:
     """Markdown for the person who decides."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         night = shadowing.shadow_night(run_id, settings=settings, connections=connections)
         difference = (
             shadowing.shadow_difference(night, settings=settings, connections=connections)
@@ -142,14 +144,14 @@ def brief(run_id: str) -> str:
 
 def who_decides(run_id: str) -> str:
     """The next task: `approve` or `promote`, as the policy of the run says."""
-    with _opened() as (_, connections):
+    with _opened(run_id=run_id) as (_, connections):
         by_person = _run(run_id, connections).policy.retraining.approval == "person"
         return "approve" if by_person else "promote"
 
 
 def promote(run_id: str, *, by: str) -> str:
     """See `ml.retraining.promote`."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         return promoting.promote_candidate(
             run_id, by=by, reason=f"retrain_model {run_id}: every gate held",
             settings=settings, connections=connections,
@@ -158,7 +160,7 @@ def promote(run_id: str, *, by: str) -> str:
 
 def close(run_id: str, *, rejected_by: str | None) -> str:
     """Write down a rejection, take the candidate out of the shadow; returns the run's note."""
-    with _opened() as (settings, connections):
+    with _opened(run_id=run_id) as (settings, connections):
         parts: dict[str, Any] = {"settings": settings, "connections": connections}
         if rejected_by is not None:
             promoting.reject_candidate(
