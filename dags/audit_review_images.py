@@ -13,8 +13,12 @@ from airflow.sdk import (
     task,
 )
 
-from ml.settings import load_settings
+from ml.alerting.rules import Nights
+from ml.policy.policy import load_policy
+from moderation_airflow.deadline import night_deadline
+from moderation_airflow.masked_settings import masked_settings
 from moderation_airflow.task_defaults import task_defaults
+from moderation_airflow.webhook_notifier import WebhookNotifier
 
 DOC = """
 ### Nightly audit of review photos · 晚间评论配图审核
@@ -36,17 +40,23 @@ neither for the last complete night. **Missed nights:** within the look-back (7 
 next run picks them up by itself; older ones by a backfill. More: `docs/runbook.md`.
 """
 
-SETTINGS = load_settings()
+SETTINGS = masked_settings()
+TOLD = WebhookNotifier()
+START = pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone)
+NIGHTS = Nights(SETTINGS.schedule, SETTINGS.timezone)
+DEADLINE = NIGHTS.time_until_due(load_policy(SETTINGS.policy_file), after=START)
 
 
 @dag(
     dag_id="audit_review_images",
     schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone=SETTINGS.timezone),
-    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
+    start_date=START,
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds),
+    deadline=[night_deadline(DEADLINE)],
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, told=TOLD),
+    on_failure_callback=TOLD,
     params={
         "window_start": Param(
             None, type=["null", "string"], format="date-time", description="uploads from here on"

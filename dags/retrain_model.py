@@ -18,8 +18,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from ml.errors import TooFewLabels
 from ml.policy.policy import load_policy
-from ml.settings import load_settings
+from moderation_airflow.masked_settings import masked_settings
 from moderation_airflow.task_defaults import task_defaults
+from moderation_airflow.webhook_notifier import WebhookNotifier
 
 DOC = """
 ### Monthly retraining · 每月模型再训练
@@ -42,7 +43,8 @@ there were too few new labels. The full report: tab *Model report* of the run.
 Undo a promotion with the DAG `rollback_model`. Clearing is always safe. More: `docs/runbook.md`.
 """
 
-SETTINGS = load_settings()
+SETTINGS = masked_settings()
+TOLD = WebhookNotifier()
 POLICY = load_policy(SETTINGS.policy_file)
 GPU = {"pool": SETTINGS.judge_pool, "queue": SETTINGS.judge_queue}
 CHAMPION = Asset("moderation_champion")
@@ -172,7 +174,8 @@ def close() -> str:
     start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
     catchup=False,
     max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds),
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, told=TOLD),
+    on_failure_callback=TOLD,
     params={
         "as_of": Param(
             None, type=["null", "string"], format="date-time", description="labels until then"

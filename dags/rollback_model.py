@@ -7,8 +7,9 @@ import pendulum
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 
-from ml.settings import load_settings
+from moderation_airflow.masked_settings import masked_settings
 from moderation_airflow.task_defaults import task_defaults
+from moderation_airflow.webhook_notifier import WebhookNotifier
 
 DOC = """
 ### Roll a model back · 模型回滚
@@ -27,7 +28,8 @@ run with "previous" goes one further back.
 More: `docs/runbook.md`.
 """
 
-SETTINGS = load_settings()
+SETTINGS = masked_settings()
+TOLD = WebhookNotifier()
 CHAMPION = Asset("moderation_champion")
 
 
@@ -37,7 +39,8 @@ CHAMPION = Asset("moderation_champion")
     start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
     catchup=False,
     max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds),
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, told=TOLD),
+    on_failure_callback=TOLD,
     params={
         "version": Param("previous", type="string", minLength=8, description="previous or a hash"),
         "reason": Param("", type="string", description="why; kept in the history"),

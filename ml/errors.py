@@ -21,6 +21,9 @@ ModerationError
 │   └── StorageUnavailable   transient: worth a retry
 ├── ShardIncomplete          transient: a shard ended with images still to judge
 ├── RunNotBegun              an earlier step of the run did not finish
+├── AlertError               an alert was not delivered; it is kept and tried again
+│   ├── AlertRefused         the webhook's receiver says no
+│   └── AlertUnreachable     transient: worth a retry
 ├── ReconciliationError      the accounting identity does not hold
 └── ServiceError             an embedded server or Airflow process did not start or stop
 """
@@ -106,6 +109,18 @@ class ShardIncomplete(ModerationError):
 
 class RunNotBegun(ModerationError):
     """An earlier step of the run did not finish: look there first."""
+
+
+class AlertError(ModerationError):
+    """An alert was not delivered."""
+
+
+class AlertRefused(AlertError):
+    """The webhook's receiver answered, and says no: the same again would be no better."""
+
+
+class AlertUnreachable(AlertError):
+    """The webhook's receiver does not answer, or says that it cannot just now."""
 
 
 class ReconciliationError(ModerationError):

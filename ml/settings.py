@@ -4,17 +4,28 @@ Secrets may also come as files named like the variable in the folder `MODERATION
 unknown `MODERATION_*` variable or an impossible value stops the start with the remedy.
 """
 
+import base64
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "MODERATION_"
+WEBHOOK_SECRET = "whsec_"  # noqa: S105 - what each secret begins with
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
@@ -95,6 +106,11 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(100_000_000, ge=1024)
     min_image_side: int = Field(32, ge=1)
 
+    # Alerts go to a webhook; without one they are only kept. The URL may hold a token: a secret.
+    alert_webhook_url: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = None
+    watch_schedule: str = "*/15 * * * *"
+
     # Our metrics go to a StatsD server; none without a host.
     statsd_host: str | None = Field(None, min_length=1)
     statsd_port: int = Field(8125, ge=1, le=65535)
@@ -110,7 +126,40 @@ class Settings(BaseSettings):
             raise ValueError(
                 "set both MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or neither"
             )
+        if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
+            raise ValueError(
+                "set both MODERATION_ALERT_WEBHOOK_URL and MODERATION_ALERT_WEBHOOK_SECRET, or "
+                "neither"
+            )
         return self
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _web_address(cls, given: SecretStr | None) -> SecretStr | None:
+        address = urlsplit(given.get_secret_value()) if given else None
+        if address is not None and not (address.scheme in {"http", "https"} and address.hostname):
+            raise ValueError("must be an http or https URL")
+        return given
+
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _standard_secret(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not _is_webhook_secret(given.get_secret_value()):
+            raise ValueError(
+                "must be whsec_ and 24 to 64 random bytes in base64; make one by "
+                '`echo "whsec_$(openssl rand -base64 32)"`'
+            )
+        return given
+
+
+def _is_webhook_secret(given: str) -> bool:
+    """As the Standard Webhooks specification has it (version 1.0.0, "Symmetric signatures")."""
+    prefix, text = given[: len(WEBHOOK_SECRET)], given[len(WEBHOOK_SECRET) :]
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return prefix == WEBHOOK_SECRET and 24 <= len(key) <= 64  # noqa: PLR2004 - of the specification
 
 
 def load_settings() -> Settings:

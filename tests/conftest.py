@@ -28,4 +28,9 @@ def real_data() -> Path:
     return folder
 
 
-pytest_plugins = ["tests.support.servers", "tests.support.pages", "tests.support.browser"]
+pytest_plugins = [
+    "tests.support.servers",
+    "tests.support.pages",
+    "tests.support.browser",
+    "tests.support.webhook_receiver",
+]

@@ -10,10 +10,12 @@ T = TypeVar("T")
 
 
 class Threads(ThreadPoolExecutor):
-    """A pool whose work runs in a copy of the submitter's context (PEP 567): a pool's threads do
-    not inherit it, and their log lines would name neither run nor shard.
+    """A pool whose work runs in a copy of its submitter's context (PEP 567).
+
+    A pool's threads do not inherit it, and their log lines would name neither run nor shard.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See `ThreadPoolExecutor.submit`."""
-        return super().submit(copy_context().run, fn, *args, **kwargs)
+        context = copy_context()
+        return super().submit(lambda: context.run(fn, *args, **kwargs))

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml.errors import PolicyError
+from ml.policy.alerting import Alerts
 from ml.policy.random_audit import RandomAudit
 from ml.policy.retraining import Retraining
 from ml.policy.reviewing import Reviewing
@@ -99,6 +100,7 @@ class Policy(_Strict):
     random_audit: RandomAudit = RandomAudit()
     retraining: Retraining = Retraining()
     reviewing: Reviewing = Reviewing()
+    alerts: Alerts = Alerts()
 
     @field_validator("classes")
     @classmethod

@@ -483,3 +483,27 @@ reviewer_preference = Table(
     Column("preferences", JSONB, nullable=False, server_default="{}"),
     _time("changed_at"),
 )
+
+alert = Table(
+    "alert",  # what was wrong, from when to when, and what its receiver was told
+    metadata,
+    Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("fact", Text, nullable=False),
+    Column("details", JSONB, nullable=False),
+    _time("raised_at"),
+    _time("resolved_at", filled=False),
+    _time("told_at", filled=False),  # that it was raised
+    _time("told_over_at", filled=False),  # that it is resolved
+    Column("last_error", Text),  # of the last delivery, where that failed
+    CheckConstraint("resolved_at >= raised_at", name="alert_times"),
+    Index("alert_open", "kind", "fact", unique=True, postgresql_where=text("resolved_at is null")),
+    Index(
+        "alert_to_tell",
+        "alert_id",
+        postgresql_where=text(
+            "resolved_at is null and told_at is null"
+            " or resolved_at is not null and told_at is not null and told_over_at is null"
+        ),
+    ),
+)

@@ -1,9 +1,11 @@
-"""What every task of ours shares: owner, retries, and which errors are worth one."""
+"""What every task of ours shares: owner, retries, which errors are worth one, who is told."""
 
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from moderation_airflow.webhook_notifier import WebhookNotifier
 
 # A wrong setting, policy, model or file does not get better by waiting; the rest may.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -24,8 +26,8 @@ RETRY_POLICY = ExceptionRetryPolicy(
 )
 
 
-def task_defaults(*, retry_seconds: int) -> dict[str, Any]:
-    """`default_args` of a DAG.
+def task_defaults(*, retry_seconds: int, told: WebhookNotifier) -> dict[str, Any]:
+    """`default_args` of a DAG; `told` is called when a task has failed for good.
 
     Three more tries over some ten minutes: a restart of database or bucket is over by then.
     """
@@ -37,4 +39,5 @@ def task_defaults(*, retry_seconds: int) -> dict[str, Any]:
         "max_retry_delay": timedelta(minutes=10),
         "retry_policy": RETRY_POLICY,
         "execution_timeout": timedelta(minutes=30),
+        "on_failure_callback": told,
     }

@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from ml.cli import app
 from ml.errors import QuarantineReason
+from ml.policy.alerting import AlertKind
 from ml.settings import CommerceNames, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +35,13 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 def test_every_dag_is_in_the_runbook() -> None:
     dags = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
-    assert dags == ["audit_review_images", "retrain_model", "rollback_model"]
+    assert dags == ["audit_review_images", "retrain_model", "rollback_model", "watch_moderation"]
     assert all(f"`{dag}`" in _text("docs/runbook.md") for dag in dags)
+
+
+def test_every_alert_has_its_entry_in_the_runbook() -> None:
+    entries = re.findall(r"^### `(\w+)`$", _text("docs/runbook.md"), re.MULTILINE)
+    assert entries == [kind.value for kind in AlertKind]
 
 
 def test_every_quarantine_reason_is_in_the_contract() -> None:

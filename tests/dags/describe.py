@@ -10,6 +10,11 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
 
+def names_of(callbacks: object) -> list[str]:
+    given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return [type(callback).__name__ for callback in given]
+
+
 def describe_task(task: AbstractOperator) -> dict[str, object]:
     limit = task.execution_timeout
     return {
@@ -21,6 +26,7 @@ def describe_task(task: AbstractOperator) -> dict[str, object]:
         "retries": task.retries,
         "trigger_rule": str(task.trigger_rule.value),
         "timeout_seconds": limit and limit.total_seconds(),
+        "told": names_of(task.on_failure_callback),
     }
 
 
@@ -32,6 +38,11 @@ def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
         "tags": sorted(dag.tags),
         "doc_md": dag.doc_md,
         "catchup": dag.catchup,
+        "deadlines": [
+            [alert.name, alert.callback.path, alert.interval.total_seconds()]
+            for alert in dag.deadline or []
+        ],
+        "told": names_of(dag.on_failure_callback),
         "max_active_runs": dag.max_active_runs,
         "interval": [night.start.isoformat(), night.end.isoformat()],
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-DAG_IDS = {"audit_review_images", "retrain_model", "rollback_model"}
+DAG_IDS = {"audit_review_images", "retrain_model", "rollback_model", "watch_moderation"}
 
 
 def test_the_dags_are_these_and_no_others(bag: dict[str, Any]) -> None:
@@ -30,3 +30,10 @@ def test_every_task_has_an_owner_retries_and_an_end(bag: dict[str, Any]) -> None
             assert task["owner"] == "moderation", name
             assert task["retries"] >= 2, name
             assert 0 < task["timeout_seconds"] <= 12 * 3600, name
+
+
+def test_every_failure_is_told(bag: dict[str, Any]) -> None:
+    for name, dag in bag["dags"].items():
+        assert dag["told"] == ["WebhookNotifier"], name
+        for task_id, task in dag["tasks"].items():
+            assert task["told"] == ["WebhookNotifier"], (name, task_id)

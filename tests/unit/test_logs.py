@@ -10,7 +10,10 @@ from ml.logs import configure
 
 
 class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
     def isatty(self) -> bool:
+        """Yes."""
         return True
 
 

@@ -112,3 +112,38 @@ def test_a_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().shard_images = 1  # type: ignore[misc]  # that is what is tested
+
+
+WEBHOOK_SECRET = "whsec_" + "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "remedy"),
+    [
+        ("ftp://ops.example/hook", WEBHOOK_SECRET, "must be an http or https URL"),
+        ("https://", WEBHOOK_SECRET, "must be an http or https URL"),
+        ("https://ops.example/hook", "short", "openssl rand"),
+        ("https://ops.example/hook", "whsec_AAAA", "openssl rand"),
+        ("https://ops.example/hook", None, "or neither"),
+        (None, WEBHOOK_SECRET, "or neither"),
+    ],
+)
+def test_a_webhook_that_cannot_work_stops_the_start_and_is_not_printed(
+    url: str | None, secret: str | None, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"ALERT_WEBHOOK_URL": url, "ALERT_WEBHOOK_SECRET": secret}
+    set_all(monkeypatch, **{name: value for name, value in given.items() if value})
+    with pytest.raises(SettingsError, match=remedy) as caught:
+        load_settings()
+    assert "ops.example" not in str(caught.value)
+    assert WEBHOOK_SECRET not in str(caught.value)
+
+
+def test_a_webhooks_address_and_secret_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(
+        monkeypatch,
+        ALERT_WEBHOOK_URL="https://ops.example/hook/token",
+        ALERT_WEBHOOK_SECRET=WEBHOOK_SECRET,
+    )
+    assert "token" not in repr(load_settings())
+    assert WEBHOOK_SECRET not in repr(load_settings())

@@ -1,0 +1,1 @@
+"""What an operator is told of by himself: facts, rules, and their delivery by webhook."""
