@@ -51,6 +51,7 @@ class TextScreen(_Screen):
 
     `budget_share` is the share of the decode threads' time, over a shard's wall clock, that may go
     into reading; `not_run_may_pass` whether a photo may pass that was not read for want of it.
+    `overlays`: which advertising without a contact detail fires, see `ml.screens.overlays`.
     """
 
     budget_share: Share = 0.25
@@ -59,6 +60,7 @@ class TextScreen(_Screen):
     dominated_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     dominated_characters: Annotated[int, Field(ge=1)] = 100
     most_lines: Annotated[int, Field(ge=1, le=200)] = 16
+    overlays: tuple[Literal["promotion", "watermark"], ...] = ("promotion", "watermark")
     allowed: Patterns = ()
 
 

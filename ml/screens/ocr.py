@@ -104,6 +104,26 @@ def _corners(box: Quad) -> tuple[tuple[int, int], ...]:
     return tuple((int(x), int(y)) for x, y in box.tolist())
 
 
+def reading_order(lines: Sequence[Line]) -> list[Line]:
+    """Row after row, each from the left; lines whose middles are half a line apart share a row."""
+    rows: list[list[Line]] = []
+    for line in sorted(lines, key=_middle):
+        if rows and _middle(line) - _middle(rows[-1][0]) < _tall(rows[-1][0]) / 2:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0][0])]
+
+
+def _middle(line: Line) -> float:
+    return sum(y for _, y in line.box) / len(line.box)
+
+
+def _tall(line: Line) -> float:
+    heights = [y for _, y in line.box]
+    return float(max(heights) - min(heights))
+
+
 def covered_share(boxes: Sequence[Quad], size: tuple[int, int]) -> float:
     """Share (0..1) of a picture of a size (width, height) that lies under the boxes."""
     mask = np.zeros((size[1], size[0]), dtype=np.uint8)

@@ -13,6 +13,7 @@ from ml.screens.duplicates import DecidedPhotos
 from ml.screens.grey import reduced_grey
 from ml.screens.ocr import TextReader
 from ml.screens.outcome import ScreenOutcome, failed
+from ml.screens.overlays import OverlayKind
 from ml.screens.ranking import Ranking
 
 log = structlog.get_logger()
@@ -128,5 +129,6 @@ def _text_rules(rules: TextScreen) -> text.TextRules:
         dominated_share=rules.dominated_share,
         dominated_characters=rules.dominated_characters,
         most_lines=rules.most_lines,
+        overlays=frozenset(OverlayKind(kind) for kind in rules.overlays),
         allowed=rules.allowed,
     )

@@ -1,9 +1,10 @@
-"""Text in the photo: contact details, or so much of it that the photo is a page."""
+"""Text in the photo: contact details, advertising, or so much text that the photo is a page."""
 
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,14 +15,16 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # type: ignore[import
 from PIL import Image
 
 from ml.screens.contacts import Contact, find_contacts
-from ml.screens.ocr import Line, Quad, TextReader, covered_share
+from ml.screens.ocr import Line, Quad, TextReader, covered_share, reading_order
 from ml.screens.outcome import Json, ScreenOutcome, failed, fires, not_run, quiet
+from ml.screens.overlays import Overlay, OverlayKind, find_overlays
 from ml.screens.ranking import Ranking
 from ml.screens.text_gate import text_likelihood
 
 NAME = "text"
 DENSE = "dense"  # evidence: whether the photo is a page; such are no near duplicates of each other
 _LONGEST_LINE = 200  # characters kept as evidence
+Finding = TypeVar("Finding", Contact, Overlay)
 _ERRORS = (cv2.error, ValueError, RuntimeError, Fail, RuntimeException)
 
 
@@ -44,7 +47,8 @@ class TextRules:
         most_lines: lines that are read, the largest ones; a line takes some 35 ms.
         tallest_line: share (0..1) of the short side. Taller "lines" are whole garments, which the
             detector often frames; no line of 40 pages was so tall.
-        allowed: contact details that are the shop's own, matched wholly.
+        overlays: kinds that fire; the others stay evidence.
+        allowed: contact details and overlays that are the shop's own, matched wholly.
     """
 
     gate: float = 0.3
@@ -52,6 +56,7 @@ class TextRules:
     dominated_characters: int = 100
     most_lines: int = 16
     tallest_line: float = 0.3
+    overlays: frozenset[OverlayKind] = frozenset(OverlayKind)
     allowed: tuple[re.Pattern[str], ...] = ()
 
 
@@ -63,7 +68,9 @@ def screen_text(
     *,
     colour: Callable[[], Image.Image] | None = None,
 ) -> ScreenOutcome:
-    """Fire `contact:<kind>` or `text_dominated`; not run where the budget goes to likelier photos.
+    """Fire `contact:<kind>`, `promotion`, `watermark` or `text_dominated`, the first that holds.
+
+    It is not run where the budget goes to likelier photos.
 
     The gate is outside the budget: it takes milliseconds, and keeps apart a photo that looks free
     of text and one that nobody had the time to read. `value` is the share under text.
@@ -90,7 +97,7 @@ def screen_text(
         ranking.took(time.monotonic() - start)
     except _ERRORS as error:
         return failed(NAME, error)
-    return _judged(lines, covered_share(boxes, image.size), likelihood, rules)
+    return _judged(lines, image.size, covered_share(boxes, image.size), likelihood, rules)
 
 
 def _lines_only(boxes: Sequence[Quad], size: tuple[int, int], tallest: float) -> list[Quad]:
@@ -106,10 +113,11 @@ def _height(box: Quad) -> float:
 
 
 def _judged(
-    lines: list[Line], covered: float, likelihood: float, rules: TextRules
+    lines: list[Line], size: tuple[int, int], covered: float, likelihood: float, rules: TextRules
 ) -> ScreenOutcome:
-    ordered = sorted(lines, key=lambda line: (line.box[0][1], line.box[0][0]))
+    ordered = reading_order(lines)
     contacts = _foreign(find_contacts([line.text for line in ordered]), rules.allowed)
+    overlays = _foreign(find_overlays(ordered, size[0]), rules.allowed)
     characters = sum(len(line.text) for line in lines)
     dense = covered >= rules.dominated_share or characters >= rules.dominated_characters
     evidence: dict[str, Json] = {
@@ -118,17 +126,23 @@ def _judged(
         "characters": characters,
         DENSE: dense,
         "lines": [_evidence(line) for line in ordered],
-        "contacts": [{"kind": c.kind.value, "text": c.text[:_LONGEST_LINE]} for c in contacts],
+        "contacts": [_found(contact) for contact in contacts],
+        "overlays": [_found(overlay) for overlay in overlays],
     }
-    if contacts:
-        return fires(NAME, f"contact:{contacts[0].kind.value}", covered, evidence)
-    if dense:
-        return fires(NAME, "text_dominated", covered, evidence)
-    return quiet(NAME, covered, evidence)
+    reasons = [
+        *(f"contact:{contact.kind.value}" for contact in contacts),
+        *(overlay.kind.value for overlay in overlays if overlay.kind in rules.overlays),
+        *(["text_dominated"] if dense else []),
+    ]
+    return fires(NAME, reasons[0], covered, evidence) if reasons else quiet(NAME, covered, evidence)
 
 
-def _foreign(contacts: list[Contact], allowed: Sequence[re.Pattern[str]]) -> list[Contact]:
-    return [c for c in contacts if not any(pattern.fullmatch(c.text) for pattern in allowed)]
+def _foreign(found: list[Finding], allowed: Sequence[re.Pattern[str]]) -> list[Finding]:
+    return [f for f in found if not any(pattern.fullmatch(f.text) for pattern in allowed)]
+
+
+def _found(finding: Contact | Overlay) -> dict[str, Json]:
+    return {"kind": finding.kind.value, "text": finding.text[:_LONGEST_LINE]}
 
 
 def _evidence(line: Line) -> dict[str, Json]:

@@ -19,7 +19,7 @@ _DIGITS = "123456789"
 _NORMAL_KEY, _VIOLATION_KEY = "n", "v"
 _PLAIN_REASONS = (
     "low_confidence", "appeal", "contested", "code", "code_unreadable", "text_dominated", "blurred",
-    "near_duplicate_blocked",
+    "promotion", "watermark", "near_duplicate_blocked",
 )  # fmt: skip
 
 

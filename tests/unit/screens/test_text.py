@@ -9,6 +9,7 @@ from PIL import Image
 from ml.screens.budget import Budget
 from ml.screens.ocr import TextReader
 from ml.screens.outcome import State
+from ml.screens.overlays import OverlayKind
 from ml.screens.ranking import Ranking
 from ml.screens.text import TextRules, screen_text
 from ml.screens.text_gate import text_likelihood
@@ -38,6 +39,27 @@ def test_a_few_letters_pass_by_as_evidence(reader: TextReader) -> None:
     outcome = screen_text(with_text("SUNDAY CLUB", size=30), reader, Ranking(Budget(60)))
     assert outcome.fired is False
     assert [line["text"].replace(" ", "") for line in outcome.evidence["lines"]] == ["SUNDAYCLUB"]
+
+
+def test_advertising_without_a_contact_detail_fires_unless_the_policy_keeps_it_as_evidence(
+    reader: TextReader,
+) -> None:
+    marked = with_text("PHOTOBANK")
+    assert screen_text(marked, reader, Ranking(Budget(60))).reason == "watermark"
+    rules = TextRules(overlays=frozenset({OverlayKind.PROMOTION}))
+    outcome = screen_text(marked, reader, Ranking(Budget(60)), rules)
+    assert outcome.fired is False
+    assert outcome.evidence["overlays"] == [{"kind": "watermark", "text": "PHOTOBANK"}]
+    own = TextRules(allowed=(re.compile("PHOTOBANK"),))
+    assert screen_text(marked, reader, Ranking(Budget(60)), own).evidence["overlays"] == []
+
+
+def test_a_contact_detail_weighs_more_than_the_call_beside_it(reader: TextReader) -> None:
+    outcome = screen_text(
+        with_text("CLICK THE LINK", "WeChat: lucky_mei77"), reader, Ranking(Budget(60))
+    )
+    assert outcome.reason == "contact:wechat"
+    assert [overlay["kind"] for overlay in outcome.evidence["overlays"]] == ["promotion"]
 
 
 def test_the_shops_own_address_is_allowed(reader: TextReader) -> None:
