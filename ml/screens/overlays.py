@@ -42,7 +42,8 @@ _I = re.IGNORECASE
 # their spaces, which the recogniser often loses.
 _CALL = re.compile(
     r"\b(?:dm|pm|inbox|whatsapp|wechat) ?(?:me|us)\b|\badd ?me\b|\bscan ?me\b"
-    r"|\bclick ?(?:the|my|this) ?link\b|\blink ?in ?(?:my ?)?bio\b|\b(?:buy|get ?it|order) ?(?:it ?)?cheaper ?(?:at|from|here)\b"
+    r"|\bclick ?(?:the|my|this) ?link\b|\blink ?in ?(?:my ?)?bio\b"
+    r"|\b(?:buy|get ?it|order) ?(?:it ?)?cheaper ?(?:at|from|here)\b"
     r"|\bcheaper ?(?:at|on) ?my\b|\bmessage ?me ?(?:to|for)\b|\bvisit ?my ?(?:shop|store|page)\b"
     r"|私信我|私聊|加我(?!们)|加群|进群|群主|点击链接|主页链接|招代理|诚招代理|招加盟|微商|代购|1件代发|1手货源"
     r"|货源批发|同款私|全网最低价?|扫码(?:领|加|进|入群)|复制(?:口令|链接)|淘口令",
