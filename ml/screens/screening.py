@@ -6,17 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 import structlog
 from PIL import Image
 
-from ml.policy.screening import Screens, TextScreen
+from ml.policy.screening import ScreenAction, Screens, TextScreen
 from ml.screens import codes, duplicates, sharpness, text
 from ml.screens.budget import Budget
 from ml.screens.duplicates import DecidedPhotos
 from ml.screens.grey import reduced_grey
 from ml.screens.ocr import TextReader
-from ml.screens.outcome import ScreenOutcome, failed
+from ml.screens.outcome import ScreenOutcome, State, failed, not_run
 from ml.screens.overlays import OverlayKind
 from ml.screens.ranking import Ranking
 
 log = structlog.get_logger()
+
+SENT_BY_CODE = "sent_by_code"  # reason for which text is not run
 
 Outcomes = dict[str, ScreenOutcome]
 Timer = Callable[[str], AbstractContextManager[None]]
@@ -89,7 +91,12 @@ class Screening:
         if rules.codes.enabled:
             outcomes["codes"] = self._guarded(codes.NAME, lambda: self._codes(pictures.grey()))
         if rules.text.enabled:
-            outcomes["text"] = self._guarded(text.NAME, lambda: self._text(pictures))
+            sent = self._sent_by_code(outcomes)
+            outcomes["text"] = (
+                not_run(text.NAME, SENT_BY_CODE)
+                if sent
+                else self._guarded(text.NAME, lambda: self._text(pictures))
+            )
         if rules.duplicates.enabled:
             dense = "text" in outcomes and outcomes["text"].evidence.get(text.DENSE) is True
             outcomes["duplicates"] = self._guarded(
@@ -100,6 +107,12 @@ class Screening:
     def _codes(self, picture: Image.Image) -> ScreenOutcome:
         rules = self._rules.codes
         return codes.screen_codes(picture, rules.allowed, codes.SecondPass(rules.second_pass))
+
+    def _sent_by_code(self, outcomes: Outcomes) -> bool:
+        """Whether a person sees the photo already: then no budget goes into reading it."""
+        found = outcomes.get("codes")
+        review = self._rules.codes.action is ScreenAction.REVIEW
+        return found is not None and found.state is State.FIRED and review
 
     def _text(self, pictures: _Pictures) -> ScreenOutcome:
         if self._reader is None:  # pragma: no cover - it is there where text is on

@@ -53,6 +53,17 @@ def test_without_a_budget_nothing_is_read_and_that_is_said() -> None:
     assert (outcome.state, outcome.reason) == (State.NOT_RUN, "budget")
 
 
+def test_a_photo_that_a_code_sends_to_a_person_is_not_read() -> None:
+    code = with_code("https://elsewhere.example/x")
+    outcomes = screened(code, {"codes": {}, "text": {}})
+    assert (outcomes["text"].state, outcomes["text"].reason) == (State.NOT_RUN, "sent_by_code")
+    for rules in (
+        {"codes": {"allowed": [r"https://elsewhere\.example/.*"]}, "text": {}},
+        {"codes": {"action": "evidence"}, "text": {}},
+    ):
+        assert screened(code, rules)["text"].state is not State.NOT_RUN
+
+
 @pytest.mark.parametrize("error", [TimeoutError("too late"), MemoryError(), KeyError("x")])
 def test_a_screen_that_raises_is_unknown_and_the_others_run(
     error: Exception, monkeypatch: pytest.MonkeyPatch
