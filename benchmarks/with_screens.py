@@ -1,10 +1,14 @@
 """`python -m benchmarks.with_screens`: one trained model, judged with and without the screens.
 
-A part of the photos is held out before anything else; the model is trained on the others, and its
-temperature comes from a part of those. Pixels, screens and decisions are the night's own.
+A part of the photos is held out before anything else; the model is trained on the others, from the
+start weights that the setting names, and its temperature comes from a part of those. Pixels,
+screens and decisions are the night's own. Training stops after `--minutes`, and the same command
+goes on from the epoch that it came to.
 """
 
+import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.file_checkpoints import FileCheckpoints, TimeUp
 from benchmarks.screens_figures import Effect, Outcome, effect
 from benchmarks.screens_night import Night, run_night
 from benchmarks.screens_photos import Labelled
@@ -24,6 +29,7 @@ from ml.images.decode import decode_limits
 from ml.inference.device import describe, resolve
 from ml.inference.predictor import Predictor
 from ml.model.checkpoint import load_checkpoint
+from ml.model.start_weights import load_start_weights
 from ml.policy.policy import Policy, load_policy
 from ml.policy.verdict import decide
 from ml.settings import Settings, load_settings
@@ -47,33 +53,48 @@ class _Run:
     policy: Policy
     settings: Settings
     seed: int
+    minutes: float
 
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with photos/normal and photos/violate.")],
+    *,
     preset: Annotated[str, typer.Option(help="Training preset, or a file.")] = "fast",
     seed: Annotated[int, typer.Option(help="Of the split and the training.")] = 0,
-    model: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the model; trained where it is empty.")
-    ] = None,
+    minutes: Annotated[float, typer.Option(help="Of training; then it stops to go on later.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.", min=1)] = None,
+    held: Annotated[int | None, typer.Option(help="Judge only so many.", min=1)] = None,
 ) -> None:
     """Train, judge the held-out photos thrice and print the decisions side by side."""
     settings = load_settings()
     policy = load_policy(settings.policy_file)
-    run = _Run(load_preset(preset), policy, settings, seed)
+    recipe = load_preset(preset).model_copy(update={"validation_share": FOR_CALIBRATION})
+    if epochs is not None:
+        recipe = recipe.model_copy(update={"epochs": epochs})
+    run = _Run(recipe, policy, settings, seed, minutes)
     with tempfile.TemporaryDirectory(prefix="moderation-with-screens-") as scratch:
-        trained = model or Path(scratch) / "model"
         rest, held_out = _parts(data / "photos", run, Path(scratch))
-        if not (trained / "card.json").exists():
-            _train(rest, trained, run)
-        photos = [Labelled(p.name, p.category, p.path) for p in held_out]
-        predictor = _predictor(trained, settings)
-        nights = {
-            WITHOUT: run_night(photos, None, predictor),
-            NIGHT: run_night(photos, policy.screens, predictor),
-            ALL_READ: run_night(photos, policy.screens, predictor, read_all=True),
-        }
+    trained = _folder(rest, run)
+    if not (trained / "card.json").exists():
+        _train(rest, trained, run)
+    photos = [Labelled(p.name, p.category, p.path) for p in held_out[:held]]
+    predictor = _predictor(trained, settings)
+    nights = {
+        WITHOUT: run_night(photos, None, predictor),
+        NIGHT: run_night(photos, policy.screens, predictor),
+        ALL_READ: run_night(photos, policy.screens, predictor, read_all=True),
+    }
     _print(nights, predictor, run, len(rest))
+
+
+def _folder(photos: Sequence[Photo], run: _Run) -> Path:
+    """Where the model lies, and its training until it is done; another recipe has another one."""
+    _, origin = load_start_weights(run.settings.start_weights, len(run.policy.classes))
+    asked = [run.preset.model_dump_json(), origin.model_dump_json(), str(run.seed)]
+    name = hashlib.sha256("\n".join([*asked, *(p.name for p in photos)]).encode()).hexdigest()[:12]
+    folder = run.settings.data_dir / "benchmarks" / f"with_screens-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _predictor(folder: Path, settings: Settings) -> Predictor:
@@ -104,20 +125,21 @@ def _mixed(photos: list[Photo], seed: int) -> list[Photo]:
 
 
 def _train(photos: Sequence[Photo], out: Path, run: _Run) -> None:
-    recipe = run.preset.model_copy(update={"validation_share": FOR_CALIBRATION})
-    device = resolve(run.settings.device)
+    kept = out / "epoch.safetensors"
     with _linked(photos) as folder, listener(console) as told:
         train(
             folder,
-            preset=recipe,
+            preset=run.preset,
             policy=run.policy,
             out=out,
-            start_weights="none",
-            device=device.type,
+            start_weights=run.settings.start_weights,
+            device=resolve(run.settings.device).type,
             seed=run.seed,
             limits=decode_limits(run.settings),
             progress=told,
+            checkpoints=FileCheckpoints(kept, 60 * run.minutes),
         )
+    kept.unlink()
 
 
 @contextmanager
@@ -153,7 +175,8 @@ def _print(nights: dict[str, Night], predictor: Predictor, run: _Run, trained: i
     card = predictor.card
     title = (
         f"{len(nights[WITHOUT].judged)} photos held out, {trained} to train with; {card.preset}, "
-        f"cut-off {card.cut_offs.pass_confidence}; {machine}"
+        f"start weights: {card.start_weights.kind}, {card.start_weights.detail[:40]}; "
+        f"{run.preset.epochs} epochs; cut-off {card.cut_offs.pass_confidence}; {machine}"
     )
     table = Table("", *effects, title=title)
     table.add_row("violations not passed", *(str(e.recall) for e in effects.values()))
@@ -171,4 +194,8 @@ def _print(nights: dict[str, Night], predictor: Predictor, run: _Run, trained: i
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except TimeUp as stopped:
+        console.print(str(stopped))
+        sys.exit(1)

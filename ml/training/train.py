@@ -27,6 +27,7 @@ from ml.training.preset import Preset
 from ml.training.progress import EpochResult, Listener, PlainLines
 from ml.training.split import split
 from ml.training.start import start_network
+from ml.training.state import Checkpoints
 
 log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ def train(
     seed: int,
     limits: DecodeLimits,
     progress: Listener | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> TrainedVersion:
     """Train, calibrate, measure and write one version.
 
@@ -78,6 +80,7 @@ def train(
         seed: decides split, head, order and augmentation.
         limits: what a photo may be.
         progress: is told what has been done; None writes log lines.
+        checkpoints: of this very run, which goes on from them; None: from the start.
 
     Raises:
         TrainingError: the folder cannot be trained on, or the loss diverges.
@@ -103,7 +106,7 @@ def train(
     ) as dataset:
         _report_rejected(dataset.rejected, out / REJECTED)
         parts = _split(dataset, preset, seed)
-        history = fit(Job(network, dataset, parts, preset, target, seed, told))
+        history = fit(Job(network, dataset, parts, preset, target, seed, told, checkpoints))
         logits = predict(network, dataset, parts.validation, device=target, batch=preset.batch)
         measured = _measure(logits, dataset, parts, policy)
         write_training_photos(
