@@ -21,7 +21,7 @@ _MOST_PIXELS = 8_000_000  # of the second pass
 _FLAT = frozenset(zxingcpp.barcode_formats_list(zxingcpp.barcode_formats_from_str("AllMatrix")))
 # All 2-D codes, and of the others those of goods and parcels: they are evidence only, and the rest
 # of them would make up a quarter of the time.
-_LOOKED_FOR = zxingcpp.barcode_formats_from_str("AllMatrix,EAN13,EAN8,UPCA,UPCE,Code128")
+_LOOKED_FOR = "AllMatrix,EAN13,EAN8,UPCA,UPCE,Code128"
 # Of symbols that are found yet not read only a QR code says something: on 300 photos of goods
 # zxing-cpp saw five would-be Data Matrix and one PDF417, and no QR code.
 _QR_NAMES = frozenset({"QR Code", "QR Code Model 1", "QR Code Model 2"})
@@ -100,9 +100,8 @@ def read_codes(image: Image.Image, second_pass: SecondPass = SecondPass.HINTED) 
 def _read(grey: Grey, scale: int) -> list[Code]:
     # `try_rotate` looks for bars that stand upright, too, and takes more time than all the rest (13
     # against 5.5 ms); 2-D codes are found at any turn without it, and barcodes are evidence only.
-    symbols = zxingcpp.read_barcodes(
-        grey, formats=_LOOKED_FOR, return_errors=True, try_rotate=False
-    )
+    formats = zxingcpp.barcode_formats_from_str(_LOOKED_FOR)
+    symbols = zxingcpp.read_barcodes(grey, formats=formats, return_errors=True, try_rotate=False)
     return [_code(symbol, scale) for symbol in symbols]
 
 
