@@ -26,6 +26,7 @@ from ml.errors import SettingsError
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "MODERATION_"
 WEBHOOK_SECRET = "whsec_"  # noqa: S105 - what each secret begins with
+MOST_LOOKBACK_DAYS = 90
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
@@ -83,7 +84,7 @@ class Settings(BaseSettings):
     # The night.
     schedule: str = "0 2 * * *"
     timezone: str = "Asia/Shanghai"
-    lookback_days: int = Field(7, ge=0, le=90)
+    lookback_days: int = Field(7, ge=0, le=MOST_LOOKBACK_DAYS)
     shard_images: int = Field(5000, ge=1, le=1_000_000)
     judge_queue: str = "default"
     judge_pool: str = "gpu"
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
     retrain_preset: str = "monthly"
     # Airflow users who may answer `approve`. Empty: whoever may edit the DAG's answers.
     model_owners: tuple[str, ...] = ()
+
+    # The clean-up by the policy's section `retention`.
+    retention_schedule: str = "30 7 * * 0"
 
     # The machine.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

@@ -94,12 +94,17 @@ def _settle(connection: Connection, run_id: str, settings: Settings) -> Account:
 def take_account(connection: Connection, run_id: str, settings: Settings) -> Account:
     """Count what became of a run's images.
 
+    Of a run older than the policy keeps its rows, the account as it was proved then.
+
     Raises:
         RunNotBegun: it was never begun, or its objects were never listed.
     """
-    listed = audit_runs.row_of(connection, run_id)["listed"]
+    row = audit_runs.row_of(connection, run_id)
+    listed = row["listed"]
     if listed is None:
         raise RunNotBegun(f"run {run_id} has no listing: its `discover` did not finish")
+    if row["expired_at"] is not None:
+        return Account(listed, row["judged"], row["quarantined"], row["already_judged"], 0, 0)
     found = connection.execute(_ACCOUNT, {"run_id": run_id}).one()
     judged, quarantined, already, undecided = found
     unwritten = WriteBack(run_id, settings.commerce).unwritten(connection)

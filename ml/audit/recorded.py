@@ -45,7 +45,7 @@ _PAGE = text(
     """
     select ar.object_key, ar.etag, i.size_bytes, ar.content_sha256, v.decision, v.reasons, v.scores,
         v.pass_confidence, v.libraries, v.screens, made.device,
-        kept.content_sha256 is not null as kept
+        kept.content_sha256 is not null and kept.deleted_at is null as kept
     from moderation.audit_result ar
     join moderation.image i on i.object_key = ar.object_key and i.etag = ar.etag
     join moderation.verdict v on v.content_sha256 = ar.content_sha256

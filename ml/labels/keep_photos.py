@@ -29,6 +29,7 @@ from ml.storage.schema import image
 log = structlog.get_logger()
 
 NEVER_SEEN = "never_seen"  # a label for a content that no night has met
+EXPIRED = "expired"  # kept once; deleted by the policy's retention, and not to be kept again
 PHOTOS_PER_COMMIT = 200
 
 # The PDQ hash is of 64 x 64 cells: what the pipeline decodes for is more than enough for it.
@@ -77,7 +78,7 @@ def keep_missing(
     """Keep those of the contents that are not kept yet, from the shop's bucket.
 
     Returns:
-        Content hash -> why it could not be kept: `never_seen` or a quarantine reason.
+        Content hash -> why it could not be kept: `never_seen`, `expired` or a quarantine reason.
 
     Raises:
         StorageError: bucket or database as a whole.
@@ -85,13 +86,16 @@ def keep_missing(
     engine = connections.engine
     kept = in_transaction(engine, lambda c: labelled_photos.load(c, hashes))
     missing = sorted(set(hashes) - set(kept))
+    gone = in_transaction(engine, lambda c: labelled_photos.expired(c, missing))
+    missing = [content for content in missing if content not in gone]
     keeper = PhotoKeeper(connections.models, limits, decoders=os.cpu_count() or 1)
-    reasons: dict[str, str] = {}
+    reasons = dict.fromkeys(sorted(gone), EXPIRED)
     for start in range(0, len(missing), PHOTOS_PER_COMMIT):
         part = missing[start : start + PHOTOS_PER_COMMIT]
         reasons |= _keep_part(part, keeper, limits, connections)
     if missing:
-        log.info("photos kept", kept=len(missing) - len(reasons), left_out=len(reasons))
+        left_out = len(reasons) - len(gone)
+        log.info("photos kept", kept=len(missing) - left_out, left_out=left_out)
     return reasons
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ml.errors import PolicyError
 from ml.policy.alerting import Alerts
 from ml.policy.random_audit import RandomAudit
+from ml.policy.retention import Retention
 from ml.policy.retraining import Retraining
 from ml.policy.reviewing import Reviewing
 from ml.policy.screening import Screens
@@ -101,6 +102,7 @@ class Policy(_Strict):
     retraining: Retraining = Retraining()
     reviewing: Reviewing = Reviewing()
     alerts: Alerts = Alerts()
+    retention: Retention = Retention()
 
     @field_validator("classes")
     @classmethod

@@ -9,6 +9,7 @@ from structlog.contextvars import bound_contextvars
 
 from ml.connections import Connections, open_connections
 from ml.errors import SettingsError
+from ml.retention.local_copies import forget_copies
 from ml.retraining import calibrate as calibrating
 from ml.retraining import check_labels as checking
 from ml.retraining import evaluate as evaluating
@@ -30,6 +31,7 @@ from ml.storage.retrain_runs import RetrainRun
 def _opened(**about: object) -> Iterator[tuple[Settings, Connections]]:
     settings = load_settings()
     with bound_contextvars(**about), closing(open_connections(settings)) as connections:
+        forget_copies(settings, connections.engine)
         yield settings, connections
 
 

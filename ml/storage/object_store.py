@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ _FORBIDDEN = {401, 403}
 _ABSENT = {404}
 _CHANGED = {409, 412}
 _FIRST_SERVER_ERROR = 500
+_KEYS_A_REQUEST = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests", "429", "408"}
 
 
@@ -139,6 +140,27 @@ class ObjectStore:
         """Remove an object; absent is fine."""
         with _mapped(self.bucket, key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove objects, a thousand a request; absent ones are fine, some may be gone on an error.
+
+        Raises:
+            StorageForbidden, StorageUnavailable: of the first object that was refused.
+        """
+        for start in range(0, len(keys), _KEYS_A_REQUEST):
+            self._delete_part(keys[start : start + _KEYS_A_REQUEST])
+
+    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    def _delete_part(self, keys: Sequence[str]) -> None:
+        with _mapped(self.bucket, keys[0]):
+            answer = self._client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys], "Quiet": True}
+            )
+        for refused in answer.get("Errors", []):
+            message = f"s3://{self.bucket}/{refused.get('Key')}: {refused.get('Code')}"
+            if refused.get("Code") == "AccessDenied":
+                raise StorageForbidden(f"{message}; check the access key and its rights")
+            raise StorageUnavailable(message)
 
 
 def s3_client(

@@ -112,6 +112,8 @@ audit_run = Table(
     _time("started_at"),
     _time("reconciled_at", filled=False),
     Column("shadow_hash", Text, ForeignKey("moderation.model_version.model_hash")),
+    # From then on its rows may have gone by the policy's retention: the stored account holds.
+    _time("expired_at", filled=False),
     CheckConstraint("window_start < window_end", name="audit_run_window"),
     CheckConstraint("state in ('running', 'reconciled', 'failed')", name="audit_run_state"),
 )
@@ -313,6 +315,8 @@ labelled_photo = Table(
     Column("pdq", Text, nullable=False),
     Column("pdq_quality", SmallInteger, nullable=False),
     _time("stored_at"),
+    # The bytes went by the policy's retention, as of then; the rest of the row stays.
+    _time("deleted_at", filled=False),
 )
 
 known_bad = Table(
@@ -474,6 +478,18 @@ golden_answer = Table(
     Column("reviewer", Text, nullable=False),
     _time("answered_at"),
     Index("golden_answer_reviewer", "reviewer", "answered_at"),
+)
+
+purge = Table(
+    "purge",  # what a run of `purge_expired` deleted of each kind
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("cut_off", DateTime(timezone=True), nullable=False),
+    Column("days", Integer, nullable=False),  # the policy's, before the cut-off
+    Column("deleted", BigInteger, nullable=False, server_default="0"),  # rows or files
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    _time("begun_at"),
 )
 
 reviewer_preference = Table(

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-DAG_IDS = {"audit_review_images", "retrain_model", "rollback_model", "watch_moderation"}
+DAG_IDS = {
+    "audit_review_images", "purge_expired", "retrain_model", "rollback_model", "watch_moderation",
+}  # fmt: skip
 
 
 def test_the_dags_are_these_and_no_others(bag: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -143,3 +143,14 @@ def no_waiting() -> Iterator[None]:
     """As many attempts as in earnest, without the pauses between them."""
     with stamina.set_testing(True, attempts=RETRY_ATTEMPTS):
         yield
+
+
+@pytest.fixture
+def own(shop: Shop, champion_folder: Path) -> Iterator[Shop]:
+    """A shop with a model bucket of its own, for what walks or empties the whole bucket."""
+    settings = shop.settings.model_copy(update={"model_bucket": f"models-{next(_numbers)}"})
+    connections = open_connections(settings)
+    connections.models.create()
+    registry.register(champion_folder, engine=connections.engine, store=connections.models)
+    yield replace(shop, settings=settings, connections=connections)
+    connections.close()
