@@ -19,6 +19,7 @@ ModerationError
 │   ├── ObjectAbsent         the object is not there (any more)
 │   ├── ObjectChanged        the object was replaced since it was listed
 │   └── StorageUnavailable   transient: worth a retry
+├── BackupError              a backup cannot be taken or restored; nothing was written over
 ├── ShardIncomplete          transient: a shard ended with images still to judge
 ├── RunNotBegun              an earlier step of the run did not finish
 ├── AlertError               an alert was not delivered; it is kept and tried again
@@ -101,6 +102,10 @@ class ObjectChanged(StorageError):
 
 class StorageUnavailable(StorageError):
     """A transient failure of database or object storage; worth a retry."""
+
+
+class BackupError(ModerationError):
+    """A backup cannot be taken or restored; nothing was written over."""
 
 
 class ShardIncomplete(ModerationError):

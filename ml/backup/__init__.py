@@ -1,0 +1,1 @@
+"""The schema `moderation` and the model bucket into a folder, and back."""
