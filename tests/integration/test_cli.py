@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from ml.cli import app, main
 from tests.support.servers import Shop
+from tests.support.versions import add_row
+from tests.unit.training.pictures import folder, tiny_preset
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +36,31 @@ def test_models_lists_the_champion(shell: CliRunner, shop: Shop) -> None:
     done = shell.invoke(app, ["models"])
     assert done.exit_code == 0, done.output
     assert shop.model_hash[:12] in done.output.replace("\n", "")
+
+
+def test_promote_switches_the_champion(shell: CliRunner, shop: Shop) -> None:
+    version = add_row(shop, "c")
+    done = shell.invoke(app, ["promote", version, "--reason", "test"])
+    assert done.exit_code == 0, done.output
+    assert shop.rows("select model_hash from moderation.champion") == [(version,)]
+    assert shop.rows("select reason from moderation.promotion order by promotion_id desc")[0] == (
+        "test",
+    )
+
+
+def test_train_registers_and_promotes(shell: CliRunner, shop: Shop, tmp_path: Path) -> None:
+    photos, recipe = folder(tmp_path / "photos", photos=12), tiny_preset().model_dump(mode="json")
+    del recipe["name"]
+    preset = tmp_path / "tiny.yaml"
+    preset.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    done = shell.invoke(
+        app, ["train", "--data", str(photos), "--preset", str(preset), "--promote"],
+        env={"MODERATION_START_WEIGHTS": "none", "MODERATION_DEVICE": "cpu"},
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    [(champion,)] = shop.rows("select model_hash from moderation.champion")
+    assert champion != shop.model_hash
+    assert str(champion) in done.output.replace("\n", "")
 
 
 def test_an_error_of_ours_is_one_message_and_exit_code_1(

@@ -1,0 +1,38 @@
+"""Which test runs each command that the pages name: one line a command, add yours."""
+
+_MAKE = "tests/architecture/test_makefile.py::test_each_verb_calls_programs_that_are_there"
+_AIRFLOW = "tests/architecture/test_commands.py::test_airflow_knows_its_commands"
+_PACKAGES = "tests/architecture/test_commands.py::test_the_ci_installs_the_same_packages"
+_CLI = "tests/integration/test_cli.py"
+_LABELS = "tests/integration/commands/test_labels.py"
+_MODELS = "tests/integration/commands/test_models.py"
+_BACKUP = "tests/integration/commands/test_backup.py"
+
+RUN_BY = {
+    "airflow backfill create": _AIRFLOW,
+    "airflow pools set": _AIRFLOW,
+    "apt-get install": _PACKAGES,
+    "make bench": _MAKE,
+    "make check": _MAKE,
+    "make demo": _MAKE,
+    "make down": _MAKE,
+    "make help": _MAKE,
+    "make lock": _MAKE,
+    "make month": _MAKE,
+    "make test": _MAKE,
+    "make up": _MAKE,
+    "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
+    "python -m ml history": f"{_MODELS}::test_history_says_who_was_champion_then",
+    "python -m ml labels": f"{_LABELS}::test_import_takes_the_good_lines_and_reports_the_others",
+    "python -m ml migrate": f"{_CLI}::test_migrate_runs_again_without_harm",
+    "python -m ml models": f"{_CLI}::test_models_lists_the_champion",
+    "python -m ml promote": f"{_CLI}::test_promote_switches_the_champion",
+    "python -m ml replay": f"{_MODELS}::test_replay_says_equal_and_fails_where_it_is_not",
+    "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
+    "python -m ml rollback": f"{_MODELS}::test_rollback_goes_back_and_the_history_lists_it",
+    "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
+    "sha256sum --check": (
+        "tests/integration/backup/test_restore.py"
+        "::test_the_folder_is_private_and_checkable_by_anyone"
+    ),
+}
