@@ -10,9 +10,11 @@ from ml.cli import app
 from ml.errors import QuarantineReason
 from ml.policy.alerting import AlertKind
 from ml.settings import CommerceNames, Settings
+from ml.storage.commerce import review_image
+from ml.storage.schema import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def _text(name: str) -> str:
@@ -51,6 +53,18 @@ def test_every_quarantine_reason_is_in_the_contract() -> None:
     assert all(f"`{reason.value}`" in _text("docs/data_contract.md") for reason in QuarantineReason)
 
 
+def test_every_table_is_in_the_contract() -> None:
+    tables = {table.name for table in metadata.tables.values()}
+    rows = re.findall(r"^\| (`[^|]+`) \|", _text("docs/data_contract.md"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == tables
+
+
+def test_every_column_of_the_shop_that_the_code_knows_is_in_the_contract() -> None:
+    columns = review_image(CommerceNames()).c.keys()
+    contract = " ".join(_text("docs/data_contract.md").split())
+    assert f"`commerce.review_image({', '.join(columns)})`" in contract
+
+
 def test_every_verb_of_the_makefile_that_the_readme_names_exists() -> None:
     verbs = set(re.findall(r"^([a-z]+):.*##", _text("Makefile"), re.MULTILINE))
     named = set(re.findall(r"make ([a-z]+)", _text("README.md")))
@@ -61,3 +75,17 @@ def test_every_verb_of_the_makefile_that_the_readme_names_exists() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_anchors_lead_to_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        there = page.parent / target if target else page
+        assert anchor in _anchors(there), f"{target}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {text.replace(" ", "-") for text in kept}

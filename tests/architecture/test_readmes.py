@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from ml.settings import ROOT
 from tests.architecture.pages import blocks, commands, headings, links, read
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
@@ -44,3 +47,8 @@ def test_no_english_paragraph_was_left_untranslated() -> None:
     text = re.sub(r"```.*?```", "", read(CHINESE), flags=re.DOTALL)
     for paragraph in (p.strip() for p in text.split("\n\n")):
         assert not paragraph or _CHINESE.search(paragraph), paragraph
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE])
+def test_they_name_every_dag(page: str) -> None:
+    assert all(path.stem in read(page) for path in (ROOT / "dags").glob("*.py"))
