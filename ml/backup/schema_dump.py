@@ -71,9 +71,11 @@ def _has_empty_schema(connection: Connection) -> bool:
 
 def _place(engine: Engine) -> str:
     """Where the database is, without the password, which others could read in the process list."""
-    known = engine.url.translate_connect_args(username="user", database="dbname")
-    known.pop("password", None)
-    return make_conninfo("", **known, **dict(engine.url.query))
+    url = engine.url
+    known = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
+    query = url.query.items()  # such as sslmode
+    options = {n: value if isinstance(value, str) else ",".join(value) for n, value in query}
+    return make_conninfo("", **known, **options)
 
 
 def _run(command: list[str], engine: Engine) -> str:

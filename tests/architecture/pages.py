@@ -13,7 +13,7 @@ _FENCE = re.compile(
 _SPAN = re.compile(r"`([^`\n]+)`")
 _PROGRAMS = re.compile(
     r"^(?:\.venv/bin/)?(?:make|python|airflow|apt-get|docker|docker-compose|kubectl|helm|psql|curl|"
-    r"git|pg_dump|pg_restore|sha256sum|createdb|ruff|mypy|pytest|uv|nvidia-smi)\b"
+    r"git|pg_dump|pg_restore|sha256sum|createdb|ruff|mypy|pytest|uv|nvidia-smi)\s+\S"
 )
 
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 from sqlalchemy import text
 from typer.main import get_command
@@ -68,9 +68,9 @@ OURS = sorted({command for _, command in ALL if command.startswith("python -m ml
 
 @pytest.mark.parametrize("command", OURS)
 def test_each_of_our_commands_takes_the_options_that_the_pages_give_it(command: str) -> None:
-    found: click.Command = get_command(app)
+    found: Any = get_command(app)
     for word in words(command)[3:]:
-        if isinstance(found, click.Group):
+        if hasattr(found, "commands"):
             assert word in found.commands, f"no command `{word}`"
             found = found.commands[word]
         elif word.startswith("--"):
