@@ -1,9 +1,11 @@
 """A clean environment for every test; the real servers for those that ask for them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 
 # Small tensors on many tests: threads would only wait for each other.
@@ -16,6 +18,13 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MODERATION_") and name != "MODERATION_REAL_DATA":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """A test of the command line leaves no log stream behind that was closed with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

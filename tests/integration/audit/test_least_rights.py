@@ -56,7 +56,7 @@ def test_a_night_needs_no_more_of_the_shops_table(shop: Shop, least: Shop) -> No
     "statement",
     [
         "update commerce.review_image set object_key = 'x'",
-        "insert into commerce.review_image select * from commerce.review_image",
+        "insert into commerce.review_image (object_key) select 'x'",
         "delete from commerce.review_image",
     ],
 )
