@@ -35,6 +35,7 @@ ACCOUNTS = {
 }
 OWNERS = [ADMIN, "owner"]  # of the model: who answers `approve`
 START_SECONDS = 120.0
+SERVE_LOGS = ("scheduler", "triggerer")  # components that would open a port for their logs
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Airflow:
         self._settings = settings
         self._extra = extra or {}
         self._identity = _identity(home)
+
+    @property
+    def home(self) -> Path:
+        """AIRFLOW_HOME; `stack.processes` finds its processes there."""
+        return self._home
 
     @property
     def url(self) -> str:
@@ -154,7 +160,7 @@ class Airflow:
 
     def _command(self, *arguments: str) -> None:
         done = subprocess.run(
-            [*_airflow(), *arguments],
+            airflow_command(*arguments),
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -170,8 +176,8 @@ class Airflow:
         for name in components:
             if name not in running:
                 # The API server reads task logs from the same disk: no log server on a port.
-                options = ["--skip-serve-logs"] if name == "scheduler" else []
-                command = [*_airflow(), name, *options]
+                options = ["--skip-serve-logs"] if name in SERVE_LOGS else []
+                command = airflow_command(name, *options)
                 processes.start(self._home, name, command, self.environment())
         deadline = time.monotonic() + START_SECONDS
         while not self._healthy(components):
@@ -208,8 +214,9 @@ class Airflow:
         return self._identity.passwords[account]
 
 
-def _airflow() -> list[str]:
-    return [sys.executable, "-m", "airflow"]
+def airflow_command(*arguments: str) -> list[str]:
+    """A command line of Airflow's, in this Python."""
+    return [sys.executable, "-m", "airflow", *arguments]
 
 
 def _identity(home: Path) -> Identity:

@@ -69,3 +69,9 @@ class Client:
             f"{path}/taskInstances/{task_id}/-1/hitlDetails", json=answer
         ).raise_for_status()
         return True
+
+    def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:  # noqa: ANN401 - whatever a task returned
+        """What a task instance returned."""
+        run = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+        path = f"{run}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self.get(path, map_index=map_index)["value"]

@@ -49,11 +49,7 @@ def find(home: Path) -> dict[str, psutil.Process]:
 
 def stop_all(home: Path) -> None:
     """End them with all their children: first politely, then for good."""
-    trees = [
-        member
-        for process in find(home).values()
-        for member in [*process.children(recursive=True), process]
-    ]
+    trees = [member for process in find(home).values() for member in _tree(process)]
     for process in trees:
         _signal(process.terminate)
     _, alive = psutil.wait_procs(trees, timeout=STOP_SECONDS)
@@ -61,6 +57,20 @@ def stop_all(home: Path) -> None:
         _signal(process.kill)
     _children[:] = [child for child in _children if child.poll() is None]
     _file(home).unlink(missing_ok=True)
+
+
+def kill(home: Path, name: str) -> None:
+    """End one process and all its children with SIGKILL, without a word to them."""
+    process = find(home)[name]
+    process.suspend()  # it must not start others, nor notice the end of those it has
+    tree = _tree(process)
+    for member in tree:
+        _signal(member.kill)
+    psutil.wait_procs(tree, timeout=STOP_SECONDS)
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    return [*process.children(recursive=True), process]
 
 
 def _file(home: Path) -> Path:

@@ -12,33 +12,28 @@ import pytest
 
 from ml.audit.window import Window
 from ml.embedded import services as embedded
-from ml.settings import Settings
 from stack import processes
 from stack.airflow import Airflow
-from stack.airflow_client import Client
+from tests.support.airflow_runs import (
+    AUDIT,
+    RUN_SECONDS,
+    audit_variables,
+    settled,
+    trigger_audit,
+    wait,
+)
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
-DAG_ID = "audit_review_images"
 PHOTOS = 1500
-RUN_SECONDS = 240
 
 
 @pytest.fixture
 def airflow(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator[Airflow]:
-    settings: Settings = shop.settings
-    extra = {
-        "MODERATION_POLICY_FILE": str(shop.settings.policy_file),
-        "MODERATION_PHOTO_PREFIX": settings.photo_prefix,
-        "MODERATION_BATCH_IMAGES": "8",
-        "MODERATION_SHARD_IMAGES": "1000",
-        "MODERATION_RETRY_SECONDS": "1",
-        "MODERATION_FETCH_THREADS": "4",
-        "OMP_NUM_THREADS": "1",
-    }
-    installed = Airflow(tmp_path / "airflow", services, settings, extra)
+    extra = audit_variables(shop, shard_images=1000)
+    installed = Airflow(tmp_path / "airflow", services, shop.settings, extra)
     installed.prepare()
     installed.start()
     yield installed
@@ -48,21 +43,6 @@ def airflow(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator
 def _upload(shop: Shop) -> None:
     for i in range(PHOTOS):
         shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
-
-
-def _trigger(client: Client, shop: Shop, run_id: str, other: Window | None = None) -> None:
-    window = other or shop.window
-    client.unpause(DAG_ID)
-    given = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
-    client.trigger(DAG_ID, run_id, given)
-
-
-def _settled(shop: Shop, run_id: str) -> int:
-    found = shop.rows(
-        "select count(*) from moderation.audit_image where run_id = :r and outcome is not null",
-        r=run_id,
-    )
-    return int(str(found[0][0]))
 
 
 def _judging(home: Path) -> list[psutil.Process]:
@@ -78,21 +58,11 @@ def _maps(process: psutil.Process) -> str:
         return ""
 
 
-def _wait(client: Client, run_id: str) -> str:
-    deadline = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < deadline:
-        state = str(client.run(DAG_ID, run_id)["state"])
-        if state in ("success", "failed"):
-            return state
-        time.sleep(0.5)
-    return "late"
-
-
 def _kill_one_judging_task(airflow: Airflow, shop: Shop, run_id: str) -> int:
-    home = airflow.passwords_file.parent
+    home = airflow.home
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
-        if 0 < _settled(shop, run_id) < PHOTOS:
+        if 0 < settled(shop, run_id) < PHOTOS:
             found = _judging(home)
             for process in found[:1]:
                 os.kill(process.pid, signal.SIGKILL)
@@ -108,17 +78,17 @@ def test_a_killed_judge_task_is_retried_and_the_night_ends_as_if_unbroken(
 ) -> None:
     _upload(shop)
     with airflow.client() as client:
-        _trigger(client, shop, "killed")
+        trigger_audit(client, "killed", shop.window)
         assert _kill_one_judging_task(airflow, shop, "killed") == 1
-        assert _settled(shop, "killed") < PHOTOS
-        assert _wait(client, "killed") == "success"
-        tasks = client.tasks(DAG_ID, "killed")
-        note = str(client.run(DAG_ID, "killed")["note"])
-        _trigger(client, shop, "again")
-        assert _wait(client, "again") == "success"
+        assert settled(shop, "killed") < PHOTOS
+        assert wait(client, AUDIT, "killed") == "success"
+        tasks = client.tasks(AUDIT, "killed")
+        note = str(client.run(AUDIT, "killed")["note"])
+        trigger_audit(client, "again", shop.window)
+        assert wait(client, AUDIT, "again") == "success"
         nothing = Window(shop.window.start - timedelta(days=30), shop.window.start)
-        _trigger(client, shop, "nothing", nothing)
-        assert _wait(client, "nothing") == "success"
+        trigger_audit(client, "nothing", nothing)
+        assert wait(client, AUDIT, "nothing") == "success"
     tries = [t["try_number"] for t in tasks if t["task_id"] == "judge"]
     assert len(tries) == 2
     assert max(tries) > 1

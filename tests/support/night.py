@@ -12,6 +12,10 @@ from ml.audit.write_back import write_back
 from ml.storage.audit_runs import Shard
 from tests.support.servers import Shop
 
+LEFT_BY_A_NIGHT = (
+    "verdict", "quarantine", "review_task", "audit_shard", "audit_image", "audit_run", "image",
+)  # fmt: skip
+
 
 def start(shop: Shop, run_id: str = "night", window: Window | None = None) -> list[Shard]:
     """Preflight and discover."""
@@ -33,6 +37,13 @@ def run_night(shop: Shop, run_id: str = "night", window: Window | None = None) -
     for shard in start(shop, run_id, window):
         judge(shard, settings=shop.settings, connections=shop.connections)
     return finish(shop, run_id)
+
+
+def wipe(shop: Shop) -> None:
+    """Bring the shop to where it was before its first night; photos and model stay."""
+    for name in LEFT_BY_A_NIGHT:
+        shop.execute(f"delete from moderation.{name}")  # noqa: S608 - names from above
+    shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
 
 
 def snapshot(shop: Shop) -> dict[str, list[tuple[object, ...]]]:

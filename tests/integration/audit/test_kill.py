@@ -12,7 +12,7 @@ import pytest
 
 from ml.audit.judge import judge
 from ml.storage.audit_runs import Shard
-from tests.support.night import finish, snapshot, start
+from tests.support.night import finish, snapshot, start, wipe
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
@@ -20,10 +20,6 @@ pytestmark = pytest.mark.integration
 
 PHOTOS = 400
 ROOT = Path(__file__).resolve().parents[3]
-
-LEFT_BY_A_NIGHT = (
-    "verdict", "quarantine", "review_task", "audit_shard", "audit_image", "audit_run", "image",
-)  # fmt: skip
 
 
 def _environment(shop: Shop) -> dict[str, str]:
@@ -75,9 +71,7 @@ def test_a_shard_killed_in_the_middle_is_finished_by_a_retry(shop: Shop) -> None
     broken = snapshot(shop)
 
     # The unbroken run of the same night, in the same shop, from nothing.
-    for name in LEFT_BY_A_NIGHT:
-        shop.execute(f"delete from moderation.{name}")  # noqa: S608 - names from above
-    shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
+    wipe(shop)
     for shard in start(shop):
         judge(shard, settings=shop.settings, connections=shop.connections)
     finish(shop)

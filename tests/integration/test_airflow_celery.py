@@ -1,0 +1,132 @@
+"""The compose file's services as processes: Redis, Celery workers, one killed in mid-shard."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ml.embedded import services as embedded
+from stack.airflow import Airflow
+from stack.airflow_client import Client
+from stack.celery import COMPONENTS, Worker, Workers, celery_variables
+from stack.redis import Redis
+from tests.support.airflow_runs import (
+    AUDIT,
+    RUN_SECONDS,
+    audit_variables,
+    settled,
+    trigger_audit,
+    wait,
+)
+from tests.support.night import run_night, snapshot, wipe
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.airflow,
+    pytest.mark.skipif(
+        not Redis.is_installed(), reason="no redis-server: apt-get install redis-server"
+    ),
+]
+
+PHOTOS, SHARD = 1500, 500
+CPU, GPU = Worker("cpu", "default", concurrency=2), Worker("gpu", "gpu")
+ANOTHER_GPU = Worker("gpu-2", "gpu")
+# In earnest 300 s and 10 s (docs/runbook.md): a test need not wait so long.
+NOTICE_SOON = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Airflow and its workers."""
+
+    airflow: Airflow
+    workers: Workers
+
+
+@pytest.fixture
+def cluster(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator[Cluster]:
+    home = tmp_path / "airflow"
+    redis = Redis(home)
+    extra = (
+        audit_variables(shop, shard_images=SHARD)
+        | celery_variables(redis.url)
+        | NOTICE_SOON
+        | {"MODERATION_JUDGE_QUEUE": GPU.queue}
+    )
+    airflow = Airflow(home, services, shop.settings, extra)
+    workers = Workers(airflow, redis.url)
+    try:
+        redis.start()
+        airflow.prepare()
+        airflow.start(COMPONENTS)
+        workers.start([CPU, GPU])
+        yield Cluster(airflow, workers)
+    finally:
+        airflow.stop()
+
+
+def _unbroken(shop: Shop) -> tuple[dict[str, object], object]:
+    """Report and rows of the night as one process judges it; then as if it had not been."""
+    report = run_night(shop)
+    left = snapshot(shop)
+    wipe(shop)
+    return report, left
+
+
+def _until_in_mid_shard(shop: Shop, run_id: str) -> None:
+    deadline = time.monotonic() + RUN_SECONDS
+    while not settled(shop, run_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _written(shop: Shop) -> set[tuple[object, ...]]:
+    """Verdicts with the transaction that wrote each."""
+    return set(shop.rows("select content_sha256, xmin::text from moderation.verdict"))
+
+
+def _judged_by_the_tasks(client: Client, run_id: str) -> int:
+    """Photos by what the shards' last attempts returned."""
+    shards = range(PHOTOS // SHARD)
+    counts = [client.result(AUDIT, run_id, "judge", shard) for shard in shards]
+    return sum(each["judged"] + each["quarantined"] for each in counts)
+
+
+@pytest.mark.timeout(600)
+def test_a_night_goes_on_after_its_gpu_worker_was_killed(cluster: Cluster, shop: Shop) -> None:
+    for i in range(PHOTOS):
+        shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
+    unbroken, left = _unbroken(shop)
+
+    with cluster.airflow.client() as client:
+        trigger_audit(client, "killed", shop.window)
+        _until_in_mid_shard(shop, "killed")
+        cluster.workers.kill(GPU)
+        before, kept = settled(shop, "killed"), _written(shop)
+        assert 0 < before < SHARD
+        assert not cluster.workers.answers(GPU)
+        cluster.workers.start([ANOTHER_GPU])
+        assert wait(client, AUDIT, "killed") == "success"
+        tasks = client.tasks(AUDIT, "killed")
+        # No photo was judged twice: each verdict of the killed attempt stands as it was written,
+        # and the other attempts judged what it had left.
+        assert kept <= _written(shop)
+        assert _judged_by_the_tasks(client, "killed") == PHOTOS - before
+
+    tries = sorted(t["try_number"] for t in tasks if t["task_id"] == "judge")
+    assert tries == [1, 1, 2]
+    assert {t["queue"] for t in tasks if t["task_id"] in ("preflight", "judge")} == {"gpu"}
+    assert {t["queue"] for t in tasks if t["task_id"] in ("discover", "report")} == {"default"}
+    report = shop.rows("select report from moderation.audit_run where run_id = 'killed'")[0][0]
+    assert isinstance(report, dict)
+    counts = ("listed", "judged", "quarantined", "already_judged", "verdicts")
+    assert {name: report[name] for name in counts} == {name: unbroken[name] for name in counts}
+    assert report["listed"] == report["judged"] + report["quarantined"] == PHOTOS
+    assert snapshot(shop) == left
