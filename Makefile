@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATASET ?=
+PREDICT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo month up down check test bench lock
+.PHONY: help setup demo month up down doctor check test bench lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -29,6 +30,9 @@ up: $(VENV)/.ready ## Keep servers and Airflow running, with the UI
 
 down: $(VENV)/.ready ## Stop what `up` or a broken-off demo left running
 	$(BIN)/python -m stack down
+
+doctor: $(VENV)/.ready ## Check a deployment and say what to do; PREDICT=http://host:5000 asks /predict, too
+	$(BIN)/python -m stack doctor $(if $(PREDICT),--predict-url "$(PREDICT)")
 
 check: $(VENV)/.ready ## Lint and types
 	$(BIN)/ruff check .

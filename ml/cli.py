@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 
-from ml.commands import backup, labels
+from ml.commands import backup, doctor, labels
 from ml.commands import models as versions
 from ml.commands.opened import console, opened
 from ml.errors import ModerationError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.add_typer(labels.app, name="labels")
 app.add_typer(versions.app)
 app.add_typer(backup.app)
+app.add_typer(doctor.app)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from ml.settings import load_settings
 from stack import processes
 from stack.airflow import ACCOUNTS, SERVICE
 from stack.demo import run_demo
+from stack.doctor import run_doctor
 from stack.machine import Machine
 from stack.month import run_month
 
@@ -67,6 +68,16 @@ def down() -> None:
     processes.stop_all(data_dir / "airflow")
     embedded.stop(data_dir)
     console.print("stopped")
+
+
+@app.command()
+def doctor(
+    predict_url: Annotated[
+        str | None, typer.Option(help="Where /predict answers, to be asked, too.")
+    ] = None,
+) -> None:
+    """Check a deployment: servers, rights, model, clocks, Airflow; exit 1 on a failure."""
+    raise typer.Exit(run_doctor(load_settings(), predict_url))
 
 
 try:

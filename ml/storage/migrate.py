@@ -29,10 +29,17 @@ def check_migrated(connection: Connection) -> None:
     Raises:
         StorageError: it is older, newer or missing; says what to run.
     """
-    wanted = ScriptDirectory.from_config(_config()).get_revision(MODERATION)
     context = MigrationContext.configure(connection, opts={"version_table_schema": "moderation"})
-    if wanted is None or wanted.revision not in context.get_current_heads():
+    if newest() not in context.get_current_heads():
         raise StorageError("the schema `moderation` is not up to date; run `python -m ml migrate`")
+
+
+def newest() -> str:
+    """The revision of `moderation` that this code was written for."""
+    found = ScriptDirectory.from_config(_config()).get_revision(MODERATION)
+    if found is None:
+        raise StorageError(f"no migrations under {ROOT / 'migrations'}: the installation is broken")
+    return found.revision
 
 
 def _config() -> Config:

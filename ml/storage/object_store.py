@@ -63,6 +63,11 @@ class ObjectStore:
         """Close the client's connections."""
         self._client.close()
 
+    @property
+    def endpoint_url(self) -> str:
+        """Address of the server."""
+        return self._client.meta.endpoint_url
+
     def check(self) -> None:
         """Raise if the bucket does not answer; see `_mapped` for the errors."""
         with _mapped(self.bucket, ""):

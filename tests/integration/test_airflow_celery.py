@@ -1,13 +1,16 @@
 """The compose file's services as processes: Redis, Celery workers, one killed in mid-shard."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
+from celery import Celery
 
 from ml.embedded import services as embedded
+from ml.embedded.process import wait_for
 from stack.airflow import Airflow
 from stack.airflow_client import Client
 from stack.celery import COMPONENTS, Worker, Workers, celery_variables
@@ -37,7 +40,7 @@ CPU, GPU = Worker("cpu", "default", concurrency=2), Worker("gpu", "gpu")
 ANOTHER_GPU = Worker("gpu-2", "gpu")
 # In earnest 300 s and 10 s (docs/runbook.md): a test need not wait so long.
 NOTICE_SOON = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
 }
 
@@ -48,26 +51,27 @@ class Cluster:
 
     airflow: Airflow
     workers: Workers
+    broker_url: str
 
 
 @pytest.fixture
 def cluster(services: embedded.Services, shop: Shop, tmp_path: Path) -> Iterator[Cluster]:
     home = tmp_path / "airflow"
-    redis = Redis(home)
+    broker = Redis(home)
     extra = (
         audit_variables(shop, shard_images=SHARD)
-        | celery_variables(redis.url)
+        | celery_variables(broker.url)
         | NOTICE_SOON
         | {"MODERATION_JUDGE_QUEUE": GPU.queue}
     )
     airflow = Airflow(home, services, shop.settings, extra)
-    workers = Workers(airflow, redis.url)
+    workers = Workers(airflow, broker.url)
     try:
-        redis.start()
+        broker.start()
         airflow.prepare()
         airflow.start(COMPONENTS)
         workers.start([CPU, GPU])
-        yield Cluster(airflow, workers)
+        yield Cluster(airflow, workers, broker.url)
     finally:
         airflow.stop()
 
@@ -80,11 +84,22 @@ def _unbroken(shop: Shop) -> tuple[dict[str, object], object]:
     return report, left
 
 
-def _until_in_mid_shard(shop: Shop, run_id: str) -> None:
-    deadline = time.monotonic() + RUN_SECONDS
-    while not settled(shop, run_id):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def _deliver_once_more(broker_url: str) -> None:
+    """Do at once what the broker does after its time-out: deliver what nobody acknowledged.
+
+    Returns when the worker that is left has taken the message and done with it.
+    """
+    at_once = {"visibility_timeout": 0}
+    with (
+        Celery(broker=broker_url, broker_transport_options=at_once) as app,
+        app.connection_for_write() as connection,
+        redis.Redis.from_url(broker_url) as broker,
+    ):
+        # The killed worker's message alone: the last task's own is acknowledged after its end.
+        assert wait_for(lambda: broker.hlen("unacked") == 1, seconds=RUN_SECONDS)
+        connection.default_channel.qos.restore_visible()
+        waiting = partial(broker.llen, GPU.queue)
+        assert wait_for(lambda: not waiting() + broker.hlen("unacked"), seconds=RUN_SECONDS)
 
 
 def _written(shop: Shop) -> set[tuple[object, ...]]:
@@ -99,7 +114,7 @@ def _judged_by_the_tasks(client: Client, run_id: str) -> int:
     return sum(each["judged"] + each["quarantined"] for each in counts)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_night_goes_on_after_its_gpu_worker_was_killed(cluster: Cluster, shop: Shop) -> None:
     for i in range(PHOTOS):
         shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
@@ -107,21 +122,23 @@ def test_a_night_goes_on_after_its_gpu_worker_was_killed(cluster: Cluster, shop:
 
     with cluster.airflow.client() as client:
         trigger_audit(client, "killed", shop.window)
-        _until_in_mid_shard(shop, "killed")
+        assert wait_for(lambda: settled(shop, "killed") > 0, seconds=RUN_SECONDS)
         cluster.workers.kill(GPU)
         before, kept = settled(shop, "killed"), _written(shop)
         assert 0 < before < SHARD
         assert not cluster.workers.answers(GPU)
         cluster.workers.start([ANOTHER_GPU])
         assert wait(client, AUDIT, "killed") == "success"
+        _deliver_once_more(cluster.broker_url)
         tasks = client.tasks(AUDIT, "killed")
         # No photo was judged twice: each verdict of the killed attempt stands as it was written,
         # and the other attempts judged what it had left.
         assert kept <= _written(shop)
         assert _judged_by_the_tasks(client, "killed") == PHOTOS - before
 
-    tries = sorted(t["try_number"] for t in tasks if t["task_id"] == "judge")
-    assert tries == [1, 1, 2]
+    tries = {t["map_index"]: t["try_number"] for t in tasks if t["task_id"] == "judge"}
+    assert len(tries) == PHOTOS // SHARD
+    assert tries[0] > 1
     assert {t["queue"] for t in tasks if t["task_id"] in ("preflight", "judge")} == {"gpu"}
     assert {t["queue"] for t in tasks if t["task_id"] in ("discover", "report")} == {"default"}
     report = shop.rows("select report from moderation.audit_run where run_id = 'killed'")[0][0]

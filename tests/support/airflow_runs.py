@@ -19,6 +19,8 @@ def audit_variables(shop: Shop, *, shard_images: int) -> dict[str, str]:
         "MODERATION_BATCH_IMAGES": str(shop.settings.batch_images),
         "MODERATION_SHARD_IMAGES": str(shard_images),
         "MODERATION_RETRY_SECONDS": "1",
+        # No night of its own comes first when the DAG is switched on.
+        "MODERATION_SCHEDULE": "0 0 29 2 *",
         "MODERATION_FETCH_THREADS": "4",
         "OMP_NUM_THREADS": "1",
     }

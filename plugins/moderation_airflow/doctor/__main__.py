@@ -1,0 +1,40 @@
+"""`python -m moderation_airflow.doctor`: all checks, in the environment of an Airflow process."""
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml.doctor.examine import Examined, examine
+from ml.doctor.finding import State
+from ml.doctor.library import library_findings
+from ml.doctor.report import show
+from moderation_airflow.doctor.checks import airflow_checks
+
+
+def findings(*, predict_url: str | None = None) -> Iterator[Examined]:
+    """The library's findings, then Airflow's; only the former where settings are wrong."""
+    library = library_findings(predict_url=predict_url)
+    first = next(library)
+    yield first
+    if first.finding.state is State.OK:
+        yield from chain(library, examine(airflow_checks()))
+
+
+def main(
+    predict_url: Annotated[
+        str | None, typer.Option(help="Where /predict answers, to be asked, too.")
+    ] = None,
+) -> None:
+    """Check a deployment with its Airflow; exit 1 on a failure."""
+    # Airflow tells of every file that it parses, in the middle of the table.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    if not show(findings(predict_url=predict_url), Console()):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,27 @@
+import io
+
+from rich.console import Console
+
+from ml.doctor.examine import Examined
+from ml.doctor.finding import failed, ok, skipped
+from ml.doctor.report import show
+
+
+def _shown(*findings: Examined) -> tuple[bool, str]:
+    out = io.StringIO()
+    well = show(findings, Console(file=out, width=160))
+    return well, out.getvalue()
+
+
+def test_one_line_a_check_and_what_to_do() -> None:
+    well, text = _shown(
+        Examined("disk", ok("9 GiB free")), Examined("pool", failed("no pool [gpu]", do="set it"))
+    )
+    assert not well
+    assert "no pool [gpu]" in text
+    assert "set it" in next(line for line in text.splitlines() if "pool" in line)
+
+
+def test_what_was_not_asked_is_no_failure() -> None:
+    well, _ = _shown(Examined("disk", ok("fine")), Examined("workers", skipped("other executor")))
+    assert well
