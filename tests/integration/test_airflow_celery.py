@@ -1,5 +1,6 @@
 """The compose file's services as processes: Redis, Celery workers, one killed in mid-shard."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,12 +10,14 @@ import pytest
 import redis
 from celery import Celery
 
+from ml.doctor.finding import State
 from ml.embedded import services as embedded
 from ml.embedded.process import wait_for
 from stack.airflow import Airflow
 from stack.airflow_client import Client
 from stack.celery import COMPONENTS, Worker, Workers, celery_variables
 from stack.redis import Redis
+from tests.support.airflow_doctor import ask
 from tests.support.airflow_runs import (
     AUDIT,
     RUN_SECONDS,
@@ -38,6 +41,7 @@ pytestmark = [
 PHOTOS, SHARD = 1500, 500
 CPU, GPU = Worker("cpu", "default", concurrency=2), Worker("gpu", "gpu")
 ANOTHER_GPU = Worker("gpu-2", "gpu")
+LOGIN = "AIRFLOW_CONN_MODERATION_AIRFLOW_API"
 # In earnest 300 s and 10 s (docs/runbook.md): a test need not wait so long.
 NOTICE_SOON = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
@@ -114,19 +118,49 @@ def _judged_by_the_tasks(client: Client, run_id: str) -> int:
     return sum(each["judged"] + each["quarantined"] for each in counts)
 
 
+def _the_doctor_sees_what_is_wrong(cluster: Cluster, dags: Path) -> None:
+    dags.mkdir()
+    (dags / "broken.py").write_text("import airflow.sdk\nmisspelt()\n")
+    found = _ill(
+        cluster,
+        MODERATION_JUDGE_POOL="none",
+        AIRFLOW__CELERY__BROKER_URL=cluster.broker_url.replace("@", "wrong@"),
+        AIRFLOW__CORE__DAGS_FOLDER=str(dags),
+    )
+    assert found["DAG files"] == "broken.py: NameError: name 'misspelt' is not defined"
+    assert "no pool none" in found["pool"]
+    assert "Redis refuses" in found["broker"]
+    assert found["workers"] == "needs broker"
+
+    login = json.loads(cluster.airflow.environment()[LOGIN]) | {"password": "wrong password"}
+    found = _ill(cluster, **{LOGIN: json.dumps(login)})
+    assert "/auth/token answers 401" in found["Airflow"]
+    assert found["pool"] == "needs Airflow"
+
+
+def _ill(cluster: Cluster, **changed: str) -> dict[str, str]:
+    """What the doctor says of Airflow where all is not well."""
+    found = ask(cluster.airflow.environment(), **changed)
+    return {name: f.said for name, f in found.items() if f.state != State.OK}
+
+
 @pytest.mark.timeout(1200)
-def test_a_night_goes_on_after_its_gpu_worker_was_killed(cluster: Cluster, shop: Shop) -> None:
+def test_a_night_goes_on_after_its_gpu_worker_was_killed(
+    cluster: Cluster, shop: Shop, tmp_path: Path
+) -> None:
     for i in range(PHOTOS):
         shop.upload(f"{i:05}.jpg", photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"bad")
     unbroken, left = _unbroken(shop)
 
     with cluster.airflow.client() as client:
+        assert _ill(cluster) == {}
         trigger_audit(client, "killed", shop.window)
         assert wait_for(lambda: settled(shop, "killed") > 0, seconds=RUN_SECONDS)
         cluster.workers.kill(GPU)
         before, kept = settled(shop, "killed"), _written(shop)
         assert 0 < before < SHARD
         assert not cluster.workers.answers(GPU)
+        assert _ill(cluster) == {"workers": "no worker of queue gpu"}
         cluster.workers.start([ANOTHER_GPU])
         assert wait(client, AUDIT, "killed") == "success"
         _deliver_once_more(cluster.broker_url)
@@ -136,6 +170,7 @@ def test_a_night_goes_on_after_its_gpu_worker_was_killed(cluster: Cluster, shop:
         assert kept <= _written(shop)
         assert _judged_by_the_tasks(client, "killed") == PHOTOS - before
 
+    _the_doctor_sees_what_is_wrong(cluster, tmp_path / "dags")
     tries = {t["map_index"]: t["try_number"] for t in tasks if t["task_id"] == "judge"}
     assert len(tries) == PHOTOS // SHARD
     assert tries[0] > 1
