@@ -13,7 +13,7 @@ def run_doctor(settings: Settings, predict_url: str | None) -> int:
     """Run all checks in a process of their own; returns its exit code."""
     options = ["--predict-url", predict_url] if predict_url else []
     return subprocess.run(
-        [sys.executable, "-m", "moderation_airflow.doctor", *options],
+        [sys.executable, "-m", "moderation_airflow.doctor.run", *options],
         env=_environment(settings),
         check=False,
     ).returncode

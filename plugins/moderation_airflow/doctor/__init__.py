@@ -1,1 +1,1 @@
-"""The doctor's checks that need Airflow; `python -m moderation_airflow.doctor` runs all checks."""
+"""The doctor's checks that need Airflow; `moderation_airflow.doctor.run` runs all checks."""

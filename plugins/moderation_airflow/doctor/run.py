@@ -1,4 +1,7 @@
-"""`python -m moderation_airflow.doctor`: all checks, in the environment of an Airflow process."""
+"""`python -m moderation_airflow.doctor.run`: all checks, in an Airflow process's environment.
+
+Not `__main__.py`: Airflow runs each file of its plugin folder under the file's name at every start.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,17 +9,16 @@ from itertools import chain
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ml.doctor.examine import Examined, examine
 from ml.doctor.finding import State
-from ml.doctor.library import library_findings
-from ml.doctor.report import show
-from moderation_airflow.doctor.checks import airflow_checks
 
 
 def findings(*, predict_url: str | None = None) -> Iterator[Examined]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
+    from ml.doctor.library import library_findings
+    from moderation_airflow.doctor.checks import airflow_checks
+
     library = library_findings(predict_url=predict_url)
     first = next(library)
     yield first
@@ -30,6 +32,10 @@ def main(
     ] = None,
 ) -> None:
     """Check a deployment with its Airflow; exit 1 on a failure."""
+    from rich.console import Console
+
+    from ml.doctor.report import show
+
     # Airflow tells of every file that it parses, in the middle of the table.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     if not show(findings(predict_url=predict_url), Console()):
