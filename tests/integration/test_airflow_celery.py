@@ -120,7 +120,7 @@ def _judged_by_the_tasks(client: Client, run_id: str) -> int:
 
 def _the_doctor_sees_what_is_wrong(cluster: Cluster, dags: Path) -> None:
     dags.mkdir()
-    (dags / "broken.py").write_text("import airflow.sdk\nmisspelt()\n")
+    (dags / "broken.py").write_text("from airflow.sdk import dag\nmisspelt(dag)\n")
     found = _ill(
         cluster,
         MODERATION_JUDGE_POOL="none",
