@@ -2,7 +2,9 @@
 
 import pytest
 
+from ml.doctor.deployment import Deployment
 from ml.doctor.finding import State
+from ml.doctor.least_rights import least_rights
 from ml.settings import CommerceNames
 from tests.integration.doctor.conftest import Examine, failures
 from tests.support.servers import Shop
@@ -65,10 +67,9 @@ def test_a_superuser_has_too_many_rights(examined: Examine, shop: Shop) -> None:
     assert "superuser" in found["least rights"].said
 
 
-def test_the_embedded_database_is_ours(examined: Examine, shop: Shop) -> None:
-    found = examined(database_url=None)  # its servers are started under the test's own folder
-    assert found["least rights"].state is State.SKIPPED
-    assert shop
+def test_the_embedded_database_is_ours(shop: Shop) -> None:
+    embedded = shop.settings.model_copy(update={"database_url": None})
+    assert least_rights(Deployment(embedded, shop.connections)).state is State.SKIPPED
 
 
 def test_a_table_under_another_name(examined: Examine) -> None:
