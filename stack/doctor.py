@@ -22,7 +22,8 @@ def run_doctor(settings: Settings, predict_url: str | None) -> int:
 def _environment(settings: Settings) -> dict[str, str]:
     path = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
     if not (settings.data_dir / "airflow" / "identity.json").is_file():
-        return os.environ | path
+        # No Airflow of ours here: the environment says where it is, if there is one at all.
+        return {"AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags")} | os.environ | path
     machine = Machine(settings)
     with closing(machine.connections):
         airflow = machine.airflow.environment()

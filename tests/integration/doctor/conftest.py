@@ -63,6 +63,18 @@ def examined(settings: Settings) -> Iterator[Examine]:
         yield run
 
 
+@pytest.fixture
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment's settings as variables."""
+    for name in (
+        "database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir",
+        "policy_file", "photo_prefix", "device",
+    ):  # fmt: skip
+        value = getattr(settings, name)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        monkeypatch.setenv(f"MODERATION_{name.upper()}", plain)
+
+
 def failures(found: dict[str, Finding]) -> list[str]:
     """Names of the checks that failed."""
     return [name for name, finding in found.items() if finding.state is State.FAILED]
