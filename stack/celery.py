@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from celery import Celery
 
@@ -63,7 +64,7 @@ class Workers:
             command = airflow_command("celery", "worker", *_options(worker))
             processes.start(self._airflow.home, worker.name, command, self._airflow.environment())
         for worker in workers:
-            if not wait_for(lambda who=worker: self.answers(who), seconds=START_SECONDS):  # type: ignore[misc]  # mypy#15459: a lambda's default
+            if not wait_for(partial(self.answers, worker), seconds=START_SECONDS):
                 log = self._airflow.home / "processes" / f"{worker.name}.log"
                 raise ServiceError(f"the worker {worker.name} did not answer; see {log}")
 
