@@ -36,8 +36,8 @@ def main(
 
     from ml.doctor.report import show
 
-    # Airflow tells of every file that it parses, in the middle of the table.
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    # Airflow tells of every file that it parses; what is broken stands in the table.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     if not show(findings(predict_url=predict_url), Console()):
         raise typer.Exit(1)
 
