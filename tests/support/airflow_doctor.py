@@ -24,4 +24,6 @@ def ask(environment: dict[str, str], **changed: str) -> dict[str, Finding]:
         text=True,
         check=True,
     )
-    return {name: Finding(**found) for name, found in json.loads(done.stdout.splitlines()[-1]).items()}
+    return {
+        name: Finding(**found) for name, found in json.loads(done.stdout.splitlines()[-1]).items()
+    }
