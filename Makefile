@@ -45,6 +45,7 @@ test: $(VENV)/.ready ## All tests, on real PostgreSQL, S3 and Airflow
 bench: $(VENV)/.ready ## Throughput beside the article's loop, and memory at 1,000 to 20,000 photos
 	$(BIN)/python -m benchmarks.judge
 
-lock: $(VENV)/.ready ## Compile requirements*.in to pinned requirements*.txt
+lock: $(VENV)/.ready ## Compile requirements*.in and docker/requirements.in to pinned .txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 docker/requirements.in -o docker/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt

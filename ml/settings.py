@@ -62,7 +62,12 @@ class Settings(BaseSettings):
     """All that differs between two places this pipeline runs in."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        # The `.env` file is compose's, too: lines without our prefix are not ours to judge.
+        dotenv_filtering="match_prefix",
     )
 
     # Where the photos and the verdicts are. Left empty: embedded servers under data_dir.

@@ -4,7 +4,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from ml.errors import StorageError
 from ml.settings import ROOT
@@ -16,8 +16,10 @@ COMMERCE_REFERENCE = "commerce_reference@head"  # demo and tests only
 def migrate(engine: Engine, target: str = MODERATION) -> None:
     """Run the migrations of one branch; does nothing where they have run."""
     with engine.begin() as connection:
-        # Alembic's own version table lies in the schema that the first migration fills.
-        connection.execute(text("CREATE SCHEMA IF NOT EXISTS moderation"))
+        # Alembic's own version table lies in the schema that the first migration fills. Made only
+        # where it is not there: IF NOT EXISTS wants the right to create schemas all the same.
+        if not inspect(connection).has_schema("moderation"):
+            connection.execute(text("CREATE SCHEMA moderation"))
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, target)

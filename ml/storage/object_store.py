@@ -74,7 +74,13 @@ class ObjectStore:
             self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
     def create(self) -> None:
-        """Create the bucket if it is not there."""
+        """Create the bucket if it is not there; needs the right to do so only then."""
+        try:
+            self.check()
+        except ObjectAbsent:
+            self._create()
+
+    def _create(self) -> None:
         with _mapped(self.bucket, ""):
             try:
                 self._client.create_bucket(Bucket=self.bucket)

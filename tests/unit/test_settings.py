@@ -39,6 +39,11 @@ def test_an_unknown_line_of_the_env_file_is_refused(no_env_file: Path) -> None:
         load_settings()
 
 
+def test_lines_of_others_in_the_env_file_are_left_alone(no_env_file: Path) -> None:
+    (no_env_file / ".env").write_text("UI_PORT=8080\nMODERATION_SHARD_IMAGES=5\n")
+    assert load_settings().shard_images == 5
+
+
 def test_the_environment_goes_before_the_env_file(
     no_env_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

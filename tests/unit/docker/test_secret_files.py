@@ -1,0 +1,61 @@
+import re
+import secrets
+
+import pytest
+
+from ml.settings import ROOT
+from secret_files import weaknesses
+
+DRAWN = secrets.token_urlsafe(32)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        (DRAWN + "\n", "line break"),
+        ("airflow", "default or an example"),
+        ("Airflow-2026!", "default or an example"),
+        ("minioadmin", "default or an example"),
+        ("change-me-before-the-first-start", "default or an example"),
+        ("my_ChangeMe_password_of_today", "default or an example"),
+        ("short-3jK9", "shorter than 16"),
+        ("abababababababababab", "repeats a few characters"),
+        ("postgresql://airflow:airflow@postgres/airflow", "default or an example"),
+        ("postgresql://airflow@postgres/airflow", "holds no password"),
+        ("requirepass redis", "default or an example"),
+        ("redis://redis:6379/0", "holds no password"),
+        ('{"identities": [{"credentials": [{"secretKey": "secret"}]}]}', "default or an example"),
+        ('{"identities": []}', "holds no password"),
+        ("{not json", "cannot be read"),
+    ],
+)
+def test_a_weak_secret_is_refused_with_the_reason(content: str, said: str) -> None:
+    assert said in weaknesses(content)[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        DRAWN,
+        f"postgresql+psycopg://moderation:{DRAWN}@postgres:5432/shop",
+        "postgresql+psycopg://moderation:p%40ss%2Fw0rd-with-sl%3Ashes@db:5432/shop",
+        f"redis://:{DRAWN}@redis:6379/0",
+        f"requirepass {DRAWN}",
+        f'{{"identities": [{{"credentials": [{{"secretKey": "{DRAWN}"}}]}}]}}',
+    ],
+)
+def test_a_drawn_secret_is_taken(content: str) -> None:
+    assert weaknesses(content) == []
+
+
+def test_no_reason_quotes_the_secret() -> None:
+    assert "hunter2" not in " ".join(weaknesses("hunter2"))
+
+
+def test_every_password_of_the_example_is_refused() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    secret = re.findall(r"^(?:# )?(\w*(?:PASSWORD|_KEY|DATABASE_URL))=(.+)$", example, re.MULTILINE)
+    assert len(secret) == 5
+    assert [name for name, value in secret if not weaknesses(value)] == []
