@@ -17,6 +17,7 @@ from ml.alerting.rules import Nights
 from ml.policy.policy import load_policy
 from moderation_airflow.deadline import night_deadline
 from moderation_airflow.masked_settings import masked_settings
+from moderation_airflow.model_place import model_place
 from moderation_airflow.task_defaults import task_defaults
 from moderation_airflow.webhook_notifier import WebhookNotifier
 
@@ -41,6 +42,7 @@ next run picks them up by itself; older ones by a backfill. More: `docs/runbook.
 """
 
 SETTINGS = masked_settings()
+MODEL_PLACE = model_place(SETTINGS)
 TOLD = WebhookNotifier()
 START = pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone)
 NIGHTS = Nights(SETTINGS.schedule, SETTINGS.timezone)
@@ -74,7 +76,7 @@ DEADLINE = NIGHTS.time_until_due(load_policy(SETTINGS.policy_file), after=START)
 def audit_review_images() -> None:
     """Wire the steps of `ml.audit`."""
 
-    @task(pool=SETTINGS.judge_pool, queue=SETTINGS.judge_queue)
+    @task(**MODEL_PLACE)
     def preflight() -> dict[str, str]:
         """Check database, buckets, policy, champion and device; fix the champion for this run."""
         from ml.audit import steps
@@ -96,10 +98,9 @@ def audit_review_images() -> None:
         return steps.discover(get_current_context()["dag_run"].run_id)
 
     @task(
-        pool=SETTINGS.judge_pool,
-        queue=SETTINGS.judge_queue,
         execution_timeout=timedelta(hours=6),
         map_index_template="{{ shard_name }}",
+        **MODEL_PLACE,
     )
     def judge(shard: dict[str, Any]) -> dict[str, int]:
         """Fetch, decode, score and decide one shard; goes on where a killed attempt stopped."""

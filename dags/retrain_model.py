@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ml.errors import TooFewLabels
 from ml.policy.policy import load_policy
 from moderation_airflow.masked_settings import masked_settings
+from moderation_airflow.model_place import model_place
 from moderation_airflow.task_defaults import task_defaults
 from moderation_airflow.webhook_notifier import WebhookNotifier
 
@@ -46,7 +47,7 @@ Undo a promotion with the DAG `rollback_model`. Clearing is always safe. More: `
 SETTINGS = masked_settings()
 TOLD = WebhookNotifier()
 POLICY = load_policy(SETTINGS.policy_file)
-GPU = {"pool": SETTINGS.judge_pool, "queue": SETTINGS.judge_queue}
+MODEL_PLACE = model_place(SETTINGS)
 CHAMPION = Asset("moderation_champion")
 SHADOW_WAIT = timedelta(days=2)
 
@@ -74,7 +75,7 @@ def freeze() -> dict[str, Any]:
         raise AirflowSkipException(str(error)) from error
 
 
-@task(execution_timeout=timedelta(hours=2), **GPU)
+@task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def check_labels() -> dict[str, int]:
     """Look for labels that the photos speak against; open second reviews."""
     from ml.retraining import steps
@@ -82,7 +83,7 @@ def check_labels() -> dict[str, int]:
     return steps.check_labels(_run_id())
 
 
-@task(execution_timeout=timedelta(hours=12), **GPU)
+@task(execution_timeout=timedelta(hours=12), **MODEL_PLACE)
 def train() -> str:
     """Train the candidate; a retry goes on after the last whole epoch."""
     from ml.retraining import steps
@@ -98,7 +99,7 @@ def calibrate(training_key: str) -> str:
     return steps.calibrate(_run_id(), training_key)
 
 
-@task(execution_timeout=timedelta(hours=2), **GPU)
+@task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def evaluate() -> dict[str, Any]:
     """Measure candidate and champion on the golden set and the newest labels."""
     from ml.retraining import steps

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     field_validator,
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     shard_images: int = Field(5000, ge=1, le=1_000_000)
     judge_queue: str = "default"
     judge_pool: str = "gpu"
+    judge_pod_template: FilePath | None = None
     retry_seconds: int = Field(60, ge=1, le=3600)  # before a task's first retry; then doubling
 
     # The month.

