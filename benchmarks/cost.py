@@ -1,10 +1,9 @@
-"""What a piece of work takes: the wall, and processor time of this process and PostgreSQL."""
+"""What a piece of work takes: the wall, and processor time of this process and of the servers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -15,37 +14,36 @@ class Cost:
 
     wall: float = 0.0
     python: float = 0.0
-    database: float = 0.0
+    servers: float = 0.0
 
     @property
     def busy(self) -> float:
-        """Processor seconds of both sides, which take turns: the wall of a quiet machine."""
-        return self.python + self.database
+        """Processor seconds of all sides; they take turns, so about the wall of a quiet machine."""
+        return self.python + self.servers
 
 
 @contextmanager
-def measured(cluster: Path) -> Iterator[Cost]:
+def measured(servers: Sequence[psutil.Process]) -> Iterator[Cost]:
     """Fill the yielded cost with what the block takes.
 
     Args:
-        cluster: data folder of the PostgreSQL whose processes are looked at. The block must use
-            connections that are open before and stay open: an ended process is not seen.
+        servers: processes whose time counts, their children's included. PostgreSQL serves each
+            connection by a child: the block must use connections that were open before and stay
+            open, since an ended child is not seen.
     """
     cost = Cost()
-    before, began = _database_seconds(cluster), time.perf_counter()
+    before, began = _seconds(servers), time.perf_counter()
     own = time.process_time()
     yield cost
     cost.wall = time.perf_counter() - began
     cost.python = time.process_time() - own
-    cost.database = _database_seconds(cluster) - before
+    cost.servers = _seconds(servers) - before
 
 
-def _database_seconds(cluster: Path) -> float:
-    """Processor seconds of a server's processes so far."""
-    pid = int((cluster / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-    server = psutil.Process(pid)
+def _seconds(servers: Sequence[psutil.Process]) -> float:
+    """Processor seconds of processes so far."""
     total = 0.0
-    for process in (server, *server.children()):
+    for process in [each for server in servers for each in (server, *server.children())]:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:

@@ -1,11 +1,11 @@
 """A night without the model: what listing, ledger, write-back, account and report take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import text
 
 from benchmarks.cost import Cost, measured
@@ -82,7 +82,9 @@ class Listing:
             ]
 
 
-def night(shop: BenchShop, cluster: Path, name: str, photos: int) -> dict[str, Cost]:
+def night(
+    shop: BenchShop, servers: Sequence[psutil.Process], name: str, photos: int
+) -> dict[str, Cost]:
     """Run the steps of a night of `photos` new ones; their cost by step."""
     prefix = f"reviews/{name}/"
     settings = shop.settings.model_copy(
@@ -96,13 +98,13 @@ def night(shop: BenchShop, cluster: Path, name: str, photos: int) -> dict[str, C
     preflight(name, window, settings=settings, connections=connections)
     parts: dict[str, Any] = {"settings": settings, "connections": connections}
     costs: dict[str, Cost] = {}
-    with measured(cluster) as costs["discover"]:
+    with measured(servers) as costs["discover"]:
         discover(name, **parts)
     for statement in _JUDGED:
         values = {"run_id": name, "reviewed": REVIEWED}
         in_transaction(engine, lambda c, s=statement, v=values: c.execute(text(s), v))  # type: ignore[misc]  # mypy cannot type a lambda's default
     in_transaction(engine, lambda c: c.execute(text("analyze")))
     for step in (write_back, reconcile, report):
-        with measured(cluster) as costs[step.__name__]:
+        with measured(servers) as costs[step.__name__]:
             step(name, **parts)
     return costs

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Annotated
 
+import psutil
 import structlog
 import typer
 from rich.console import Console
@@ -16,8 +17,9 @@ from benchmarks.cost import Cost
 from benchmarks.scale_bucket import fill_and_list
 from benchmarks.scale_night import night
 from benchmarks.scale_rows import fill
-from benchmarks.setup import bench_shop
+from benchmarks.setup import BenchShop, bench_shop
 from ml.embedded.postgres import EmbeddedPostgres
+from ml.embedded.process import find
 from ml.images.preprocess import ARTICLE
 
 console = Console()
@@ -38,9 +40,9 @@ def main(
     before = os.getloadavg()[0]
     with bench_shop() as shop:
         shop.champion(ARTICLE, seed=0)
-        cluster = EmbeddedPostgres(shop.settings.data_dir / "postgres").cluster_dir / "pgdata"
+        servers = _servers(shop)
         measured = {
-            f"{int(size):,} photos": night(shop, cluster, f"night-{size}", int(size))
+            f"{int(size):,} photos": night(shop, servers, f"night-{size}", int(size))
             for size in nights.split(",")
             if size
         }
@@ -48,12 +50,24 @@ def main(
         if rows:
             gib = fill(shop, rows)
             name = f"{again:,} photos beside {rows:,} old ones"
-            measured[name] = night(shop, cluster, "night-again", again)
-        bucket = fill_and_list(shop, keys, seconds=put_seconds) if keys else {}
+            measured[name] = night(shop, servers, "night-again", again)
+        there, bucket = fill_and_list(shop, servers, keys, seconds=put_seconds)
     load = f"{os.cpu_count()} cores; load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
-    _print(measured, f"{load}; database {gib:.1f} GiB; bucket {bucket}")
+    _print(measured, f"{load}; old rows {gib:.2f} GiB; {there:,} keys in the bucket")
+    for name, cost in bucket.items():
+        console.print(f"{name}: {cost.busy:.1f} processor seconds ({cost.wall:.1f} of wall)")
     costs = {name: {s: asdict(c) for s, c in steps.items()} for name, steps in measured.items()}
-    print(json.dumps({"load": load, "gib": gib, "bucket": bucket, "nights": costs}))
+    keyed = {"keys": there} | {name: asdict(cost) for name, cost in bucket.items()}
+    print(json.dumps({"load": load, "gib": gib, "bucket": keyed, "nights": costs}))
+
+
+def _servers(shop: BenchShop) -> list[psutil.Process]:
+    """PostgreSQL's and SeaweedFS's processes."""
+    folder = shop.settings.data_dir
+    pid_file = EmbeddedPostgres(folder / "postgres").cluster_dir / "pgdata" / "postmaster.pid"
+    postgres = psutil.Process(int(pid_file.read_text(encoding="utf-8").split()[0]))
+    config = f"-s3.config={(folder / 'seaweedfs' / 's3.json').resolve()}"
+    return [postgres, *find(lambda command: config in command)]
 
 
 def _drop(_logger: object, _method: str, _event: object) -> str:

@@ -101,7 +101,7 @@ def _connect(admin: URL, database: str | None = None) -> psycopg.Connection:
 
 
 def _run(connection: psycopg.Connection, statement: str, *parts: sql.Composable) -> None:
-    connection.execute(sql.SQL(statement).format(*parts))  # type: ignore[arg-type]  # fixed texts of this file
+    connection.execute(sql.SQL(statement).format(*parts))
 
 
 def _user_of(url: URL) -> sql.Identifier:

@@ -56,6 +56,8 @@ def test_no_reason_quotes_the_secret() -> None:
 
 def test_every_password_of_the_example_is_refused() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    secret = re.findall(r"^(?:# )?(\w*(?:PASSWORD|SECRET|_KEY|DATABASE_URL))=(.+)$", example, re.MULTILINE)
+    secret = re.findall(
+        r"^(?:# )?(\w*(?:PASSWORD|SECRET|_KEY|DATABASE_URL))=(.+)$", example, re.MULTILINE
+    )
     assert len(secret) == 6
     assert [name for name, value in secret if not weaknesses(value)] == []
