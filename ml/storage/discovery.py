@@ -7,6 +7,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    collate,
     column,
     exists,
     func,
@@ -114,7 +115,9 @@ class Discovery:
 
     def quarantine_without_row(self) -> None:
         """Objects that no commerce row names: nothing could be written back for them yet."""
-        has_row = exists().where(self._commerce.c.object_key == audit_image.c.object_key)
+        # Our keys sort by bytes; compared so, the shop's index on its keys would not be used.
+        key = collate(audit_image.c.object_key, "default")
+        has_row = exists().where(self._commerce.c.object_key == key)
         mine = and_(audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None))
         found = self._connection.execute(
             update(audit_image)

@@ -1,0 +1,48 @@
+"""A night finds the shop's rows by the shop's index, however many there are."""
+
+from collections.abc import Iterator
+
+import pytest
+from psycopg import Cursor
+from sqlalchemy import event
+
+from tests.support.night import run_night
+from tests.support.photos import photo
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+WHOLE_TABLE = "Seq Scan on review_image"
+
+
+@pytest.fixture
+def plans(shop: Shop) -> Iterator[list[str]]:
+    """The plans of statements on the shop's table, a whole table the last resort."""
+    seen: list[str] = []
+
+    def explain(_: object, cursor: Cursor, statement: str, values: object, *__: object) -> None:
+        if "review_image" in statement and statement.strip().lower().startswith(
+            ("select", "update")
+        ):
+            cursor.execute("set local enable_seqscan = off")
+            cursor.execute(f"explain {statement}", values)
+            seen.append("\n".join(row[0] for row in cursor.fetchall()))
+            cursor.execute("set local enable_seqscan = on")
+
+    event.listen(shop.connections.engine, "before_cursor_execute", explain)
+    yield seen
+    event.remove(shop.connections.engine, "before_cursor_execute", explain)
+
+
+def test_no_step_of_a_night_has_to_read_the_whole_table(shop: Shop, plans: list[str]) -> None:
+    for number in range(3):
+        shop.upload(f"{number}.jpg", photo(seed=number))
+    shop.execute(
+        "insert into commerce.review_image (review_id, product_id, object_key, uploaded_at) "
+        "select i, 1, 'old/' || i, now() - interval '90 days' from generate_series(1, 5000) i"
+    )
+    shop.execute("analyze")
+    plans.clear()
+    run_night(shop)
+    assert len(plans) >= 5
+    assert [plan for plan in plans if WHOLE_TABLE in plan] == []
