@@ -19,8 +19,9 @@ rows, shadow verdicts, training files, pictures in reports, copies of photos tha
 champion or a run within the days needs (`docs/retention.md`). **Healthy** when green; the note has
 counts and bytes.
 
-**A run by hand only counts**, unless `dry_run` is set to false; scheduled runs follow the policy.
-Ages count back from the end of the run's data interval.
+**A run by hand only counts**, unless `dry_run` is set to false; scheduled runs follow the policy,
+the first one as soon as the DAG is turned on (the runbook says how to look first). Ages count back
+from the end of the run's data interval.
 
 | red task | means | do |
 |---|---|---|
