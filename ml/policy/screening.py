@@ -56,7 +56,7 @@ class TextScreen(_Screen):
 
     budget_share: Share = 0.25
     not_run_may_pass: bool = True
-    gate: Share = 0.3
+    gate: Share = 0.1
     dominated_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     dominated_characters: Annotated[int, Field(ge=1)] = 100
     most_lines: Annotated[int, Field(ge=1, le=200)] = 16

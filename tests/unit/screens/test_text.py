@@ -83,7 +83,7 @@ def test_over_budget_is_not_run_never_quiet(reader: TextReader) -> None:
     assert screen_text(banner, reader, ranking).fired is True
     outcome = screen_text(banner, reader, ranking)
     assert (outcome.state, outcome.fired, outcome.reason) == (State.NOT_RUN, None, "budget")
-    assert outcome.evidence["likelihood"] > 0.3
+    assert outcome.evidence["likelihood"] > TextRules().gate
 
 
 def test_threads_share_one_reader_and_one_budget(reader: TextReader) -> None:
