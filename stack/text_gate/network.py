@@ -1,5 +1,6 @@
 """The network of the text gate: five small convolutions, one logit a cell of 8 x 8 pixels."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -38,12 +39,15 @@ def pooled(cells: torch.Tensor) -> torch.Tensor:
 def export(network: nn.Module, path: Path) -> None:
     """Write the network as ONNX, for pictures of any size."""
     example = torch.zeros(1, 1, SHORT_SIDE, SHORT_SIDE)
-    torch.onnx.export(
-        network.eval(),
-        (example,),
-        path,
-        input_names=["grey"],
-        output_names=["cells"],
-        dynamic_axes={"grey": {2: "height", 3: "width"}},
-        dynamo=False,  # the other exporter needs one more package, and writes the same graph
-    )
+    with warnings.catch_warnings():
+        # The exporter that is not deprecated needs one more package, and writes the same graph.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            path,
+            input_names=["grey"],
+            output_names=["cells"],
+            dynamic_axes={"grey": {2: "height", 3: "width"}},
+            dynamo=False,
+        )
