@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import faiss
 import numpy as np
@@ -32,6 +33,14 @@ class Match:
     content_sha256: str
     distance: int
     blocked: bool
+
+
+class Bank(Protocol):
+    """Where near duplicates are looked up."""
+
+    def near(self, pdq: str, distance: int = NEAR_DUPLICATE_DISTANCE) -> list[Match]:
+        """The decided photos at most `distance` bits away, the nearest first."""
+        ...  # pragma: no cover - a protocol's method has no body
 
 
 class DecidedPhotos:
@@ -73,7 +82,7 @@ class DecidedPhotos:
 def screen_duplicates(
     pdq: str,
     pdq_quality: int,
-    decided: DecidedPhotos,
+    decided: Bank,
     *,
     distance: int = NEAR_DUPLICATE_DISTANCE,
     dense_text: bool = False,

@@ -5,12 +5,28 @@ seen lies within what the budget earned so far pays for.
 """
 
 import threading
+import time
 from bisect import bisect_right, insort
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from ml.screens.budget import Budget
 
 EXPECTED_SECONDS = 0.3  # of one photo, until some were timed; it took 140 to 700 ms
 _EXPECTATION_WEIGHT = 5  # photos that the expectation counts as
+
+
+class Reading(Protocol):
+    """Says which photos are read, and hears what each one took."""
+
+    def takes(self, likelihood: float) -> bool:
+        """Whether a photo with this likelihood of text (0..1) is read."""
+        ...  # pragma: no cover - a protocol's method has no body
+
+    def reads(self) -> AbstractContextManager[None]:
+        """The context in which one photo is read."""
+        ...  # pragma: no cover - as above
 
 
 class Ranking:
@@ -42,3 +58,11 @@ class Ranking:
         with self._lock:
             self._seconds += seconds
             self._taken += 1
+
+    @contextmanager
+    def reads(self) -> Iterator[None]:
+        """Spend the wall time of a block, and learn from one that does not fail."""
+        start = time.monotonic()
+        with self.budget.timed():
+            yield
+        self.took(time.monotonic() - start)

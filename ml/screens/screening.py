@@ -9,12 +9,12 @@ from PIL import Image
 from ml.policy.screening import ScreenAction, Screens, TextScreen
 from ml.screens import codes, duplicates, sharpness, text
 from ml.screens.budget import Budget
-from ml.screens.duplicates import DecidedPhotos
+from ml.screens.duplicates import Bank
 from ml.screens.grey import reduced_grey
 from ml.screens.ocr import TextReader
 from ml.screens.outcome import ScreenOutcome, State, failed, not_run
 from ml.screens.overlays import OverlayKind
-from ml.screens.ranking import Ranking
+from ml.screens.ranking import Ranking, Reading
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Screening:
     def __init__(
         self,
         rules: Screens,
-        decided: DecidedPhotos,
+        decided: Bank,
         *,
         workers: int,
         timed: Timer = lambda _name: nullcontext(),
@@ -73,13 +73,16 @@ class Screening:
         self._reader = TextReader() if rules.text.enabled else None
         self._ranking = Ranking(Budget(0.0, share=rules.text.budget_share * workers))
 
-    def run(self, image: Image.Image, pdq: str, pdq_quality: int) -> Outcomes:
+    def run(
+        self, image: Image.Image, pdq: str, pdq_quality: int, reading: Reading | None = None
+    ) -> Outcomes:
         """The outcome of each screen that is on; one that raises is `unknown`, and no more.
 
         Args:
             image: RGB picture of any size; the screens look at `long_side` pixels of it.
             pdq: of `perceptual_hash`.
             pdq_quality: 0..100.
+            reading: says whether the photo is read, in place of the budget of all calls.
         """
         rules, outcomes = self._rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)
@@ -91,11 +94,12 @@ class Screening:
         if rules.codes.enabled:
             outcomes["codes"] = self._guarded(codes.NAME, lambda: self._codes(pictures.grey()))
         if rules.text.enabled:
+            asked = reading or self._ranking
             sent = self._sent_by_code(outcomes)
             outcomes["text"] = (
                 not_run(text.NAME, SENT_BY_CODE)
                 if sent
-                else self._guarded(text.NAME, lambda: self._text(pictures))
+                else self._guarded(text.NAME, lambda: self._text(pictures, asked))
             )
         if rules.duplicates.enabled:
             dense = "text" in outcomes and outcomes["text"].evidence.get(text.DENSE) is True
@@ -114,11 +118,11 @@ class Screening:
         review = self._rules.codes.action is ScreenAction.REVIEW
         return found is not None and found.state is State.FIRED and review
 
-    def _text(self, pictures: _Pictures) -> ScreenOutcome:
+    def _text(self, pictures: _Pictures, reading: Reading) -> ScreenOutcome:
         if self._reader is None:  # pragma: no cover - it is there where text is on
             raise RuntimeError("no reader")
         return text.screen_text(
-            pictures.grey(), self._reader, self._ranking, self._text_rules, colour=pictures.colour
+            pictures.grey(), self._reader, reading, self._text_rules, colour=pictures.colour
         )
 
     def _duplicates(self, pdq: str, quality: int, *, dense_text: bool) -> ScreenOutcome:

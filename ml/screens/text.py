@@ -1,7 +1,6 @@
 """Text in the photo: contact details, advertising, or so much text that the photo is a page."""
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,7 +17,7 @@ from ml.screens.contacts import Contact, find_contacts
 from ml.screens.ocr import Line, Quad, TextReader, covered_share, reading_order
 from ml.screens.outcome import Json, ScreenOutcome, failed, fires, not_run, quiet
 from ml.screens.overlays import Overlay, OverlayKind, find_overlays
-from ml.screens.ranking import Ranking
+from ml.screens.ranking import Reading
 from ml.screens.text_gate import text_likelihood
 
 NAME = "text"
@@ -64,7 +63,7 @@ class TextRules:
 def screen_text(
     image: Image.Image,
     reader: TextReader,
-    ranking: Ranking,
+    ranking: Reading,
     rules: TextRules | None = None,
     *,
     colour: Callable[[], Image.Image] | None = None,
@@ -90,14 +89,12 @@ def screen_text(
             return quiet(NAME, 0.0, {"likelihood": likelihood, "read": False})
         if not ranking.takes(likelihood):
             return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
-        start = time.monotonic()
-        with ranking.budget.timed():
+        with ranking.reads():
             picture = colour() if colour is not None else image
             boxes = _lines_only(reader.find(picture), image.size, rules.tallest_line)
             covered = covered_share(boxes, image.size)
             page = covered >= rules.dominated_share
             lines = reader.read(picture, boxes[: rules.page_lines if page else rules.most_lines])
-        ranking.took(time.monotonic() - start)
     except _ERRORS as error:
         return failed(NAME, error)
     return _judged(lines, image.size, covered, likelihood, rules)

@@ -1,6 +1,8 @@
 """`moderation.audit_run` and its shards: one row a run, one a slice of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -13,11 +15,39 @@ from ml.storage.schema import audit_image, audit_run, audit_shard
 MAX_SHARDS = 200  # as many mapped tasks as the scheduler and the UI carry with ease
 
 
+class JudgedBy(Protocol):
+    """What a verdict is made by: a run, or the service that answers online.
+
+    Decisions of people count that were made before `started_at`; None counts them all.
+    """
+
+    @property
+    def run_id(self) -> str:
+        """The name that the verdict keeps."""
+        ...  # pragma: no cover - a protocol's method has no body
+
+    @property
+    def model_hash(self) -> str:
+        """The model version."""
+        ...  # pragma: no cover - as above
+
+    @property
+    def policy(self) -> Policy:
+        """The policy."""
+        ...  # pragma: no cover - as above
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began."""
+        ...  # pragma: no cover - as above
+
+
 @dataclass(frozen=True)
 class AuditRun:
     """What a run judges, by which model and policy; fixed when the run starts.
 
-    `shadow_hash` names a version that judges beside the model without effect.
+    `shadow_hash` names a version that judges beside the model without effect; `started_at` is None
+    until the run's row is written.
     """
 
     run_id: str
@@ -26,6 +56,7 @@ class AuditRun:
     policy: Policy
     device: str
     shadow_hash: str | None = None
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +109,7 @@ def load(connection: Connection, run_id: str) -> AuditRun:
         policy=Policy.model_validate(row["policy"]),
         device=row["device"],
         shadow_hash=row["shadow_hash"],
+        started_at=row["started_at"],
     )
 
 

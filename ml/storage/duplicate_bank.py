@@ -1,6 +1,7 @@
 """Photos that people decided on: the bank of near duplicates, and decisions on the same bytes.
 
-Both count what had been decided when the run began, so that a retry finds the same.
+Both count what had been decided by a moment: a run takes its own begin, so that a retry finds the
+same.
 """
 
 from collections.abc import Collection, Iterator
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ml.policy.policy import Policy
 from ml.screens.duplicates import Decided
-from ml.storage.audit_runs import AuditRun
+from ml.storage.audit_runs import JudgedBy
 from ml.storage.database import in_transaction
 
 _PAGE = 20_000  # labels
@@ -22,7 +23,7 @@ _WORDS = """
         h.content_sha256, h.label, h.label_id, h.decided_at
     from moderation.human_label h
     where {contents}
-        and h.decided_at < (select started_at from moderation.audit_run where run_id = :run_id)
+        and (cast(:before as timestamptz) is null or h.decided_at < :before)
         and not exists (select from moderation.decision_undo u where u.label_id = h.label_id)
     order by h.content_sha256, h.reviewer, h.decided_at desc, h.label_id desc
 """
@@ -70,21 +71,21 @@ _UPTO = text(
 )
 
 
-def decided_photos(engine: Engine, run: AuditRun) -> Iterator[Decided]:
-    """The bank of near duplicates for a run, read a page at a time."""
+def decided_photos(engine: Engine, run: JudgedBy) -> Iterator[Decided]:
+    """The bank of near duplicates for a run, read a page at a time; all, for one not begun."""
     after = ""
     while after != _BEHIND_ALL:
         after, rows = in_transaction(engine, lambda c, after=after: _page(c, run, after))  # type: ignore[misc]  # mypy cannot type a lambda's default
         yield from rows
 
 
-def _page(connection: Connection, run: AuditRun, after: str) -> tuple[str, list[Decided]]:
+def _page(connection: Connection, run: JudgedBy, after: str) -> tuple[str, list[Decided]]:
     """The photos of the next labels by content hash, and where they end."""
     upto, labels = connection.execute(_UPTO, {"after": after, "page": _PAGE}).one()
     if labels < _PAGE:
         upto = _BEHIND_ALL
     values = {
-        "run_id": run.run_id,
+        "before": run.started_at,
         "violations": sorted(run.policy.violations),
         "classes": sorted(run.policy.classes),
         "after": after,
@@ -117,12 +118,12 @@ _EARLIER = text(
 
 
 def earlier_decisions(
-    connection: Connection, run: AuditRun, contents: Collection[str]
+    connection: Connection, run: JudgedBy, contents: Collection[str]
 ) -> dict[str, EarlierDecision]:
     """The decision on each content that people gave one before the run, and agreed on."""
     if not reuses(run.policy) or not contents:
         return {}
-    values = {"run_id": run.run_id, "contents": sorted(contents)}
+    values = {"before": run.started_at, "contents": sorted(contents)}
     rows = connection.execute(_EARLIER, values)
     return {content: EarlierDecision(label, label_id) for content, label, label_id in rows}
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from ml.inference.outcome import Scored
 from ml.model.card import ModelCard
 from ml.policy.verdict import Decision, Verdict, decide
-from ml.storage.audit_runs import AuditRun
+from ml.storage.audit_runs import JudgedBy
 from ml.storage.duplicate_bank import EarlierDecision, earlier_decisions
 from ml.storage.images import set_outcomes
 from ml.storage.quarantine import release
@@ -35,7 +35,7 @@ def conditions(batch_images: int) -> dict[str, str]:
 
 def write_verdicts(
     connection: Connection,
-    run: AuditRun,
+    run: JudgedBy,
     card: ModelCard,
     scored: Sequence[Scored],
     *,
@@ -52,7 +52,7 @@ def write_verdicts(
 
     Args:
         connection: of the transaction.
-        run: names model and policy.
+        run: names model and policy; one that is no audit run has no images to mark.
         card: of the model.
         scored: the photos.
         batch_images: images a forward, on which the last bits of a score depend.
@@ -85,7 +85,7 @@ def _stricter() -> Insert:
 
 
 def _decide(
-    run: AuditRun, card: ModelCard, photo: Scored, earlier: EarlierDecision | None = None
+    run: JudgedBy, card: ModelCard, photo: Scored, earlier: EarlierDecision | None = None
 ) -> Verdict:
     return decide(
         photo.scores,
@@ -96,7 +96,7 @@ def _decide(
     )
 
 
-def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
+def _row(run: JudgedBy, card: ModelCard, photo: Scored) -> dict[str, object]:
     decided = _decide(run, card, photo)
     return {
         "content_sha256": photo.content.sha256,
@@ -112,7 +112,7 @@ def _row(run: AuditRun, card: ModelCard, photo: Scored) -> dict[str, object]:
 
 
 def _reuse(
-    connection: Connection, run: AuditRun, card: ModelCard, photos: Sequence[Scored]
+    connection: Connection, run: JudgedBy, card: ModelCard, photos: Sequence[Scored]
 ) -> None:
     """Note the human decision that stands for the verdict, and which label it is."""
     earlier = earlier_decisions(connection, run, {photo.content.sha256 for photo in photos})
