@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 
-from ml.commands import backup, doctor, labels
+from ml.commands import backup, doctor, keys, labels, serve
 from ml.commands import models as versions
 from ml.commands.opened import console, opened
 from ml.errors import ModerationError
@@ -32,6 +32,8 @@ app.add_typer(labels.app, name="labels")
 app.add_typer(versions.app)
 app.add_typer(backup.app)
 app.add_typer(doctor.app)
+app.add_typer(serve.app)
+app.add_typer(keys.app, name="keys")
 
 
 @app.command()

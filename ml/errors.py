@@ -20,6 +20,7 @@ ModerationError
 │   ├── ObjectChanged        the object was replaced since it was listed
 │   └── StorageUnavailable   transient: worth a retry
 ├── BackupError              a backup cannot be taken or restored; nothing was written over
+├── RequestRefused           /predict does not take a request: HTTP status and reason
 ├── ShardIncomplete          transient: a shard ended with images still to judge
 ├── RunNotBegun              an earlier step of the run did not finish
 ├── AlertError               an alert was not delivered; it is kept and tried again
@@ -134,6 +135,26 @@ class ReconciliationError(ModerationError):
 
 class ServiceError(ModerationError):
     """An embedded server or an Airflow process did not start or stop."""
+
+
+class RequestRefused(ModerationError):
+    """`/predict` does not take a request.
+
+    Args:
+        status: HTTP status, 400 to 599.
+        reason: machine-readable.
+        detail: one line for a person; holds nothing of the photo and no key.
+        retry_after: seconds after which to try again, where that helps.
+    """
+
+    def __init__(
+        self, status: int, reason: str, detail: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.retry_after = retry_after
 
 
 class QuarantineReason(StrEnum):

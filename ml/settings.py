@@ -126,6 +126,24 @@ class Settings(BaseSettings):
     statsd_host: str | None = Field(None, min_length=1)
     statsd_port: int = Field(8125, ge=1, le=65535)
 
+    # /predict. One process; its limits hold for each process on its own.
+    serve_host: str = "127.0.0.1"
+    serve_port: int = Field(5000, ge=1, le=65535)
+    serve_poll_seconds: float = Field(5.0, ge=0.1, le=3600)  # champion, policy, keys, health
+    serve_bank_seconds: float = Field(300.0, ge=0.1, le=86400)  # photos that people decided on
+    serve_batch_images: int | None = Field(None, ge=1, le=4096)  # None: the night's
+    serve_batch_wait_ms: float = Field(50.0, ge=0, le=10_000)
+    serve_max_images: int = Field(16, ge=1, le=1000)
+    serve_max_body_bytes: int = Field(64 * 2**20, ge=1024)
+    serve_max_held_bytes: int = Field(512 * 2**20, ge=1024)  # of all requests together
+    serve_queue_images: int = Field(128, ge=1, le=100_000)
+    serve_body_seconds: float = Field(30.0, gt=0, le=3600)
+    serve_answer_seconds: float = Field(30.0, gt=0, le=3600)
+    serve_text_seconds: float = Field(2.0, ge=0, le=3600)
+    serve_requests_per_minute: int = Field(600, ge=1, le=1_000_000)  # of a key without its own
+    serve_in_flight: int = Field(16, ge=1, le=10_000)  # as above
+    serve_record: bool = False
+
     # "auto": official ImageNet weights if they can be had, else from scratch, said aloud;
     # "imagenet": those or stop; "none": from scratch; anything else: a .safetensors file.
     start_weights: str = "auto"
@@ -141,6 +159,20 @@ class Settings(BaseSettings):
             raise ValueError(
                 "set both MODERATION_ALERT_WEBHOOK_URL and MODERATION_ALERT_WEBHOOK_SECRET, or "
                 "neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_request_fits(self) -> "Settings":
+        if self.serve_max_images > self.serve_queue_images:
+            raise ValueError(
+                "MODERATION_SERVE_MAX_IMAGES is over MODERATION_SERVE_QUEUE_IMAGES: a full request "
+                "would never be taken; lower the one or raise the other"
+            )
+        if self.serve_max_body_bytes > self.serve_max_held_bytes:
+            raise ValueError(
+                "MODERATION_SERVE_MAX_BODY_BYTES is over MODERATION_SERVE_MAX_HELD_BYTES: a full "
+                "body would never be taken; lower the one or raise the other"
             )
         return self
 

@@ -44,18 +44,25 @@ def connect(url: str) -> Engine:
     )
 
 
-def in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+def in_transaction(
+    engine: Engine, work: Callable[[Connection], T], *, seconds: float = RETRY_SECONDS
+) -> T:
     """Run `work` in one transaction; on a transient failure run it again from its start.
 
     `work` must therefore write idempotently: the first commit may have reached the server although
     its answer was lost.
 
+    Args:
+        engine: of the database.
+        work: what to do.
+        seconds: how long to go on trying.
+
     Raises:
-        StorageUnavailable: still failing after RETRY_ATTEMPTS or RETRY_SECONDS.
+        StorageUnavailable: still failing after RETRY_ATTEMPTS or `seconds`.
         StorageForbidden: login or rights are missing.
     """
     for attempt in stamina.retry_context(
-        on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS, wait_max=10.0
+        on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=seconds, wait_max=10.0
     ):
         with attempt:
             return _once(engine, work)

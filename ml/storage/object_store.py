@@ -139,6 +139,19 @@ class ObjectStore:
         return data
 
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    def head(self, key: str) -> ListedObject:
+        """What a listing would show of one object.
+
+        Raises:
+            ObjectAbsent, StorageForbidden: as they say, at once.
+            StorageUnavailable: after the retries.
+        """
+        with _mapped(self.bucket, key):
+            found = self._client.head_object(Bucket=self.bucket, Key=key)
+        etag, modified = found["ETag"].strip('"'), found["LastModified"]
+        return ListedObject(key, etag, found["ContentLength"], modified)
+
+    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Store bytes under a key, over whatever was there."""
         with _mapped(self.bucket, key):

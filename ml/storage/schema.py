@@ -523,3 +523,22 @@ alert = Table(
         ),
     ),
 )
+
+api_key = Table(
+    "api_key",  # who may call /predict; the secret itself is nowhere
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("rights", ARRAY(Text), nullable=False),
+    Column("requests_per_minute", Integer),  # null: what the settings say
+    Column("in_flight", Integer),  # as above
+    _time("created_at"),
+    _time("revoked_at", filled=False),
+    CheckConstraint(
+        "rights <@ array['predict', 'metrics'] and cardinality(rights) > 0", name="api_key_rights"
+    ),
+    CheckConstraint("length(secret_sha256) = 32", name="api_key_secret"),
+    CheckConstraint("requests_per_minute > 0 and in_flight > 0", name="api_key_limits"),
+    Index("api_key_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
+)

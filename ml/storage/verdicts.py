@@ -84,9 +84,14 @@ def _stricter() -> Insert:
     return new.on_conflict_do_update(index_elements=sorted(key), set_=columns, where=passed & more)
 
 
-def _decide(
+def verdict_of(
     run: JudgedBy, card: ModelCard, photo: Scored, earlier: EarlierDecision | None = None
 ) -> Verdict:
+    """The decision on a scored photo; `earlier` is what people agreed on about the same bytes.
+
+    Raises:
+        PolicyError: the model's classes are not the policy's.
+    """
     return decide(
         photo.scores,
         pass_confidence=card.cut_offs.pass_confidence,
@@ -97,7 +102,7 @@ def _decide(
 
 
 def _row(run: JudgedBy, card: ModelCard, photo: Scored) -> dict[str, object]:
-    decided = _decide(run, card, photo)
+    decided = verdict_of(run, card, photo)
     return {
         "content_sha256": photo.content.sha256,
         "model_hash": run.model_hash,
@@ -119,7 +124,7 @@ def _reuse(
     rows = []
     for photo in photos:
         known = earlier.get(photo.content.sha256)
-        decided = _decide(run, card, photo, known)
+        decided = verdict_of(run, card, photo, known)
         if known is not None and decided.reused:
             key, decision = photo.image.object_key, decided.decision.value
             rows.append({"key": key, "label": known.label_id, "decision": decision})

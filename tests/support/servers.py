@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,9 +93,9 @@ def champion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def database_url(services: embedded.Services) -> Iterator[str]:
-    """A fresh, migrated database."""
+@contextmanager
+def fresh_database(services: embedded.Services) -> Iterator[str]:
+    """A fresh, migrated database's URL; it is dropped at the end."""
     name = f"test_{next(_numbers)}"
     admin = create_engine(
         services.airflow_database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool
@@ -109,17 +110,33 @@ def database_url(services: embedded.Services) -> Iterator[str]:
 
 
 @pytest.fixture
+def database_url(services: embedded.Services) -> Iterator[str]:
+    """A fresh, migrated database."""
+    with fresh_database(services) as url:
+        yield url
+
+
+@pytest.fixture
 def shop(
     services: embedded.Services, database_url: str, champion_folder: Path, tmp_path: Path
 ) -> Iterator[Shop]:
+    with open_shop(services, database_url, champion_folder, tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def open_shop(
+    services: embedded.Services, database_url: str, champion_folder: Path, folder: Path
+) -> Iterator[Shop]:
+    """A shop on a fresh database; its local files go into a folder."""
     settings = Settings(
         database_url=SecretStr(database_url),
         s3_endpoint_url=services.s3_endpoint_url,
         s3_access_key=SecretStr(services.s3_access_key),
         s3_secret_key=SecretStr(services.s3_secret_key),
         photo_prefix=f"reviews/{next(_numbers)}/",
-        data_dir=tmp_path / "data",
-        policy_file=without_screens(tmp_path / "policy"),
+        data_dir=folder / "data",
+        policy_file=without_screens(folder / "policy"),
         batch_images=8,
         fetch_threads=4,
         decode_threads=2,

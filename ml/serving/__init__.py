@@ -1,0 +1,1 @@
+"""`/predict`: the night's judgement, online. The page docs/predict.md is its contract."""

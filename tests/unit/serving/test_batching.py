@@ -1,0 +1,110 @@
+"""Micro-batches: full ones under load, none that waits for nothing, nobody's error elsewhere."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ml.serving.batching import Batcher
+
+
+def doubled(items: Sequence[int]) -> list[int]:
+    return [2 * item for item in items]
+
+
+def run_all(items: int, *, size: int, coming: int = 0) -> tuple[list[int], list[int]]:
+    """Results of items that arrive at once, and the sizes of their batches."""
+    sizes: list[int] = []
+
+    async def run() -> list[int]:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(
+                doubled, size=size, wait_seconds=0.01, executor=pool,
+                coming=lambda: coming, on_batch=sizes.append,
+            )  # fmt: skip
+            return list(await asyncio.gather(*(batcher.submit(n) for n in range(items))))
+
+    return asyncio.run(run()), sizes
+
+
+def test_each_caller_gets_its_own_result() -> None:
+    results, sizes = run_all(10, size=4)
+    assert results == [2 * n for n in range(10)]
+    assert sum(sizes) == 10
+    assert max(sizes) <= 4
+
+
+def test_a_batch_does_not_wait_for_ever_for_what_is_coming() -> None:
+    results, _ = run_all(3, size=8, coming=1)
+    assert results == [0, 2, 4]
+
+
+def test_with_nothing_coming_it_starts_at_once() -> None:
+    async def run() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(doubled, size=8, wait_seconds=3600, executor=pool)
+            return await asyncio.wait_for(batcher.submit(1), 60)
+
+    assert asyncio.run(run()) == 2
+
+
+def test_what_is_coming_shares_the_batch() -> None:
+    coming, sizes = [1], []
+
+    async def run() -> list[int]:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(
+                doubled, size=8, wait_seconds=3600, executor=pool,
+                coming=lambda: coming[0], on_batch=sizes.append,
+            )  # fmt: skip
+            first = asyncio.create_task(batcher.submit(1))
+            await asyncio.sleep(0.01)
+            coming[0] = 0
+            return list(await asyncio.gather(first, batcher.submit(2)))
+
+    assert asyncio.run(run()) == [2, 4]
+    assert sizes == [2]
+
+
+def test_an_error_reaches_each_caller_of_its_batch_and_no_other() -> None:
+    def broken(items: Sequence[int]) -> list[int]:
+        if 13 in items:
+            raise ValueError("13")
+        return doubled(items)
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(broken, size=4, wait_seconds=0, executor=pool)
+            with pytest.raises(ValueError, match="13"):
+                await batcher.submit(13)
+            assert await batcher.submit(1) == 2
+
+    asyncio.run(run())
+
+
+def test_who_gave_up_is_not_computed() -> None:
+    seen: list[int] = []
+    gate = threading.Event()
+
+    def slow(items: Sequence[int]) -> list[int]:
+        gate.wait(60)
+        seen.extend(items)
+        return doubled(items)
+
+    async def run() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(slow, size=1, wait_seconds=0, executor=pool)
+            first = asyncio.create_task(batcher.submit(1))
+            given_up = asyncio.create_task(batcher.submit(2))
+            last = asyncio.create_task(batcher.submit(3))
+            await asyncio.sleep(0.01)
+            given_up.cancel()
+            await asyncio.sleep(0)
+            gate.set()
+            await first
+            return await last
+
+    assert asyncio.run(run()) == 6
+    assert seen == [1, 3]
