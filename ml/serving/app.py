@@ -32,6 +32,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.service = service
     app.include_router(predict_router(service))
     app.include_router(health_router(service))
     add_refusals(app, service.metrics)

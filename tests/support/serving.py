@@ -1,6 +1,5 @@
 """A real uvicorn over a shop, in a thread of its own, and what tests send it."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,8 +8,11 @@ from dataclasses import dataclass
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
+from ml.embedded.ports import free_ports
 from ml.serving.server import make_server
+from ml.serving.service import Service
 from ml.settings import Settings
 from ml.storage.api_keys import Right, create_key
 from ml.storage.database import in_transaction
@@ -29,6 +31,13 @@ class Served:
     port: int
     token: str
     server: uvicorn.Server
+
+    @property
+    def service(self) -> Service:
+        """What answers, for tests that hold a part of it up."""
+        app: FastAPI = self.server.config.app  # type: ignore[assignment]  # it is the one we made
+        service: Service = app.state.service
+        return service
 
     def client(self, token: str | None = None) -> httpx.Client:
         """A client with a key."""
@@ -77,17 +86,9 @@ def new_key(shop: Shop, name: str, *rights: Right, **limits: int) -> str:
     return in_transaction(shop.connections.engine, lambda c: create_key(c, name, rights, **limits))
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def settings_of(shop: Shop, **update: object) -> Settings:
     """The shop's settings for a service that polls often."""
-    quick = {"serve_port": free_port(), "serve_poll_seconds": POLL_SECONDS}
+    quick = {"serve_port": free_ports(1)[0], "serve_poll_seconds": POLL_SECONDS}
     generous = {"serve_answer_seconds": SECONDS, "serve_requests_per_minute": 1_000_000}
     changed = shop.settings.model_copy(update={**quick, **generous, **update})
     return Settings.model_validate(changed.model_dump())

@@ -1,0 +1,87 @@
+"""More than it can do: 429 and 503 with Retry-After, the rest answered rightly, then as before."""
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from ml.storage.api_keys import Right
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+from tests.support.serving import SECONDS, Served, new_key, parts, serving
+
+pytestmark = pytest.mark.integration
+
+QUEUE, OF_KEY, SENT = 6, 4, 24
+
+
+def send(served: Served, token: str, number: int) -> tuple[int, httpx.Response]:
+    level = (BRIGHT, DARK)[number % 2]
+    with served.client(token) as client:
+        return number, client.post("/predict", files=parts(photo(level, seed=number)))
+
+
+def refused(answers: list[tuple[int, httpx.Response]]) -> list[httpx.Response]:
+    return [answer for _, answer in answers if answer.status_code != 200]
+
+
+def test_a_full_service_refuses_and_answers_what_it_took(shop: Shop) -> None:
+    gate = threading.Event()
+    with (
+        serving(
+            shop, serve_queue_images=QUEUE, serve_in_flight=OF_KEY, serve_max_images=2
+        ) as served,
+        ThreadPoolExecutor(SENT) as pool,
+    ):
+        second = new_key(shop, "second", Right.PREDICT)
+        while send(served, second, 0)[1].status_code == 401:
+            time.sleep(0.1)
+        # The model computes nothing until told.
+        served.service.pools.forward.submit(gate.wait, SECONDS)
+        sent: list[Future[tuple[int, httpx.Response]]] = []
+        for n in range(SENT):
+            token = (served.token, second)[n % 2]
+            sent.append(pool.submit(send, served, token, n))
+        deadline = time.monotonic() + SECONDS
+        while sum(f.done() for f in sent) < SENT - QUEUE and time.monotonic() < deadline:
+            time.sleep(0.05)
+        held = served.service.load.images
+        gate.set()
+        answers = [future.result() for future in sent]
+        after = served.predict(photo(BRIGHT))
+    assert held == QUEUE
+    statuses = [answer.status_code for _, answer in answers]
+    assert statuses.count(200) == QUEUE
+    assert set(statuses) == {200, 429, 503}
+    for answer in refused(answers):
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.json()["error"]["reason"] in ("too_many_in_flight", "queue_full")
+    for number, answer in answers:
+        if answer.status_code == 200:
+            assert answer.json()["result"] == ("normal", "violate")[number % 2]
+    assert after.json()["result"] == "normal"
+
+
+def test_a_request_that_takes_too_long_is_503_and_frees_its_place(shop: Shop) -> None:
+    gate = threading.Event()
+    with serving(shop, serve_answer_seconds=1.0) as served:
+        served.service.pools.forward.submit(gate.wait, SECONDS)
+        slow = served.predict(photo(BRIGHT))
+        assert served.service.load.images == 0
+        gate.set()
+    assert slow.status_code == 503
+    assert slow.json()["error"]["reason"] == "too_slow"
+    assert "Retry-After" in slow.headers
+
+
+def test_bodies_of_all_requests_together_are_bounded(shop: Shop) -> None:
+    limits = {"serve_max_held_bytes": 40_000, "serve_max_body_bytes": 30_000}
+    with serving(shop, **limits) as served:
+        with served.service.load.held() as hold:
+            hold(39_000)
+            full = served.predict(photo(BRIGHT, size=(160, 120)))
+        free = served.predict(photo(BRIGHT, size=(160, 120)))
+    assert (full.status_code, full.json()["error"]["reason"]) == (503, "overloaded")
+    assert free.status_code == 200
