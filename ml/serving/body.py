@@ -1,10 +1,12 @@
 """The body of a request: multipart, read as it streams in, never over its limits."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import FormData, UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -15,6 +17,7 @@ IMAGE, KEY = "image", "key"
 _MULTIPART = "multipart/form-data"
 _KEY_BYTES = 1024  # the longest key of S3
 _SPOOL = 2**40  # over any body: photos stay in memory, where they are counted
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046, 5.1.1
 _TIMEOUT, _TOO_LARGE, _UNSUPPORTED, _BAD, _UNPROCESSABLE = 408, 413, 415, 400, 422
 
 
@@ -81,7 +84,7 @@ async def read_body(request: Request, settings: Settings, hold: Callable[[int], 
 
 async def _parsed(request: Request, settings: Settings, hold: Callable[[int], None]) -> FormData:
     parser = _Parser(
-        request.headers,
+        _plain_headers(request.headers),
         _counted(request.stream(), settings.serve_max_body_bytes, hold),
         max_files=settings.serve_max_images,
         max_fields=settings.serve_max_images,
@@ -97,6 +100,19 @@ async def _parsed(request: Request, settings: Settings, hold: Callable[[int], No
         await form.close()
         raise RequestRefused(_BAD, "body_cut", "the closing boundary is missing")
     return form
+
+
+def _plain_headers(headers: Headers) -> Headers:
+    """The content type with its boundary alone: names are UTF-8, whatever `charset` says.
+
+    Some of Python's codecs make characters that no JSON can hold, or raise other errors than the
+    parser expects.
+    """
+    _, options = parse_options_header(headers["content-type"])
+    boundary = options.get(b"boundary", b"").decode("latin-1")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise RequestRefused(_BAD, "malformed_multipart", "the boundary is missing or no boundary")
+    return Headers({"content-type": f'{_MULTIPART}; boundary="{boundary}"'})
 
 
 async def _counted(
@@ -135,7 +151,8 @@ async def _checked(form: FormData, settings: Settings) -> Body:
 def _key(value: str, prefix: str) -> str:
     """A key as it is, if it is one of the shop's photos: what lies elsewhere is not shown."""
     fixed = prefix.partition("%")[0]
-    if not value.startswith(fixed) or not value.isprintable() or "://" in value:
+    odd = "://" in value or {"", ".", ".."} & set(value.split("/"))
+    if not value.startswith(fixed) or not value.isprintable() or odd:
         detail = f"`{KEY}` must be an object's key under {fixed!r}; addresses are not fetched"
         raise RequestRefused(_UNPROCESSABLE, "not_a_photo_key", detail)
     return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from ml.connections import Connections
-from ml.errors import ModerationError, NoChampion, StorageForbidden
+from ml.errors import ModerationError, NoChampion, PolicyError, StorageForbidden
 from ml.inference.clock import StageClock
 from ml.model import registry
 from ml.policy.policy import Policy, load_policy
@@ -83,7 +83,10 @@ class Follower:
     async def follow(self) -> None:
         """Poll until cancelled."""
         while True:
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception:  # a defect here must not end the following
+                log.exception("a poll failed")
             await asyncio.sleep(self._settings.serve_poll_seconds)
 
     async def poll(self) -> None:
@@ -118,7 +121,18 @@ class Follower:
     def _champion(self) -> None:
         engine, seconds = self._connections.engine, self._settings.serve_poll_seconds
         model_hash = in_transaction(engine, registry.champion_hash, seconds=seconds)
-        self._wanted = model_hash, load_policy(self._settings.policy_file)
+        self._wanted = model_hash, self._policy()
+
+    def _policy(self) -> Policy:
+        """The file's; a broken file leaves the policy that is loaded."""
+        try:
+            return load_policy(self._settings.policy_file)
+        except PolicyError as error:
+            if self.current is None:
+                raise
+            self._metrics.switches.labels("failed").inc()
+            log.warning("the policy file cannot be used; the old one goes on", error=str(error))
+            return self.current.version.judged_by.policy
 
     def _begin_work(self) -> None:
         """Load what is wanted, or else read the bank anew, in the background; one at a time."""

@@ -13,6 +13,7 @@ from tests.support.photos import photo
 BOUNDARY = "b0undary"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 SEED = 20261126
+_CODECS = ("no-such", "utf-7", "unicode_escape", "idna", "punycode", "hex", "utf-16")
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ def _wrong_type(draw: random.Random, jpeg: bytes, _n: int) -> Hostile:
         "", "image/jpeg", "application/json", "multipart/form-data", "multipart/mixed; boundary=b",
         "multipart/form-data; boundary=", "multipart/form-data; boundary=other", "text/plain",
         "application/x-www-form-urlencoded", "multipart/form-data; boundary=" + "x" * 5000, "\xff",
-        f"multipart/form-data; boundary={BOUNDARY}; charset=no-such",
+        *(f"{MULTIPART}; charset={name}" for name in _CODECS),
     )  # fmt: skip
     given = draw.choice(types)
-    body = whole(part("image", jpeg))
+    # Where a codec were believed, the name would be half of a surrogate pair.
+    body = whole(part("image", jpeg, filename="+2AA-\\ud800"))
     return Hostile("wrong type", body, given, may_pass="charset" in given)
 
 

@@ -97,7 +97,6 @@ def test_health_is_open_and_says_little(served: Served) -> None:
 
 
 def test_without_a_champion_it_lives_and_is_not_ready(shop: Shop) -> None:
-    shop.execute("delete from moderation.promotion")
     shop.execute("delete from moderation.champion")
     with serving(shop, ready=False) as served:
         until(lambda: call(served, "/metrics", served.token).status_code == 200)

@@ -57,10 +57,19 @@ def test_a_key_that_is_not_there_is_404(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["models/secret", "http://127.0.0.1/x.jpg", "", "reviews/\n", "s3://reviews/a.jpg"]
+    "key",
+    [
+        "models/secret",
+        "http://127.0.0.1/x.jpg",
+        "",
+        "reviews/\n",
+        "s3://reviews/a.jpg",
+        "{}../models/x",
+        "{}",
+    ],
 )
 def test_neither_addresses_nor_other_keys_are_looked_at(served: Served, key: str) -> None:
-    answer = served.predict(keys=(key,))
+    answer = served.predict(keys=(key.format(served.shop.settings.photo_prefix),))
     assert answer.status_code == 422
     assert answer.json()["error"]["reason"] == "not_a_photo_key"
 
