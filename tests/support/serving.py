@@ -18,7 +18,7 @@ from ml.storage.api_keys import Right, create_key
 from ml.storage.database import in_transaction
 from tests.support.servers import Shop
 
-SECONDS = 120.0  # until anything at all; the machine may be busy
+SECONDS = 600.0  # until anything at all; the machine may be busy
 POLL_SECONDS = 0.2
 
 

@@ -12,7 +12,7 @@ from tests.support.photos import photo
 from tests.support.servers import Shop
 from tests.support.serving import SECONDS, Served, new_key, parts, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 CLOSED = {"/predict": "POST", "/metrics": "GET", "/openapi.json": "GET"}
 

@@ -13,7 +13,7 @@ from tests.support.photos import BRIGHT, photo
 from tests.support.servers import Shop
 from tests.support.serving import SECONDS, Served, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 NUMBER = 1000
 
@@ -46,7 +46,6 @@ def _check(one: Hostile, answer: httpx.Response) -> None:
         assert error["detail"], one.kind
 
 
-@pytest.mark.timeout(900)
 def test_a_thousand_bodies_are_refused_with_a_reason(served: Served) -> None:
     statuses = answers(served, bodies(NUMBER))
     assert statuses.total() == NUMBER

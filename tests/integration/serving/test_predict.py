@@ -8,7 +8,7 @@ from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
 from tests.support.serving import Served, parts, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 def test_the_articles_contract(served: Served) -> None:

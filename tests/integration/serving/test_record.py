@@ -7,7 +7,7 @@ from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 from tests.support.serving import serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 VERDICT = "select * from moderation.verdict where content_sha256 = :sha"
 

@@ -13,7 +13,7 @@ from tests.support.servers import Shop
 from tests.support.serving import Served, parts, serving
 from tests.support.versions import add_version
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 CLIENTS, SWITCHES = 4, 4
 PHOTOS = [photo(level, seed=9) for level in (BRIGHT, MIDDLE, DARK)]
@@ -30,7 +30,6 @@ def reference(served: Served, version: str) -> list[dict[str, float]]:
     return [p["scores"] for p in said["photos"]]
 
 
-@pytest.mark.timeout(900)
 def test_a_switch_under_load_loses_and_mixes_nothing(shop: Shop, tmp_path: Path) -> None:
     other = add_version(shop, tmp_path / "other", seed=3, pass_confidence=0.7)
     stop = threading.Event()
@@ -67,7 +66,6 @@ def test_a_switch_under_load_loses_and_mixes_nothing(shop: Shop, tmp_path: Path)
         assert scores == known[str(answer["model_version"])]
 
 
-@pytest.mark.timeout(600)
 def test_a_champion_that_cannot_be_loaded_leaves_the_old_one(shop: Shop, tmp_path: Path) -> None:
     broken = add_version(shop, tmp_path / "broken", seed=4)
     shop.connections.models.put(f"models/{broken}/weights.safetensors", b"no weights")
@@ -81,7 +79,6 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one(shop: Shop, tmp_pat
         assert served.predict(photo(DARK)).status_code == 200
 
 
-@pytest.mark.timeout(600)
 def test_a_changed_policy_is_followed_and_a_broken_one_is_not(shop: Shop) -> None:
     import yaml  # noqa: PLC0415 - for this test alone
 
