@@ -8,6 +8,7 @@ _DOCTOR = "tests/integration/doctor"
 _CLI = "tests/integration/test_cli.py"
 _LABELS = "tests/integration/commands/test_labels.py"
 _MODELS = "tests/integration/commands/test_models.py"
+_SERVE = "tests/integration/commands/test_serve.py"
 _BACKUP = "tests/integration/commands/test_backup.py"
 
 RUN_BY = {
@@ -15,6 +16,7 @@ RUN_BY = {
     "airflow celery worker": f"{_CELERY}::test_a_night_goes_on_after_its_gpu_worker_was_killed",
     "airflow pools set": _AIRFLOW,
     "apt-get install": _PACKAGES,
+    "curl -H": "tests/integration/serving/test_predict.py::test_curl_as_the_page_has_it",
     "make bench": _MAKE,
     "make check": _MAKE,
     "make demo": _MAKE,
@@ -28,6 +30,7 @@ RUN_BY = {
     "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
     "python -m ml doctor": f"{_DOCTOR}/test_command.py::test_the_exit_code_tells_of_failures",
     "python -m ml history": f"{_MODELS}::test_history_says_who_was_champion_then",
+    "python -m ml keys": f"{_SERVE}::test_serve_and_keys",
     "python -m ml labels": f"{_LABELS}::test_import_takes_the_good_lines_and_reports_the_others",
     "python -m ml migrate": f"{_CLI}::test_migrate_runs_again_without_harm",
     "python -m ml models": f"{_CLI}::test_models_lists_the_champion",
@@ -35,6 +38,7 @@ RUN_BY = {
     "python -m ml replay": f"{_MODELS}::test_replay_says_equal_and_fails_where_it_is_not",
     "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
     "python -m ml rollback": f"{_MODELS}::test_rollback_goes_back_and_the_history_lists_it",
+    "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
         "tests/integration/backup/test_restore.py"

@@ -1,5 +1,10 @@
 """The contract of `/predict`, on a real server, database and bucket."""
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from ml.policy.policy import load_policy
@@ -27,6 +32,18 @@ def test_an_answer_says_by_what_and_why(served: Served) -> None:
     assert said["model_version"] == served.shop.model_hash
     assert said["policy_version"] == load_policy(served.shop.settings.policy_file).version
     assert said["photos"][0]["name"] == "0.jpg"
+
+
+def test_curl_as_the_page_has_it(served: Served, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    (tmp_path / "photo.jpg").write_bytes(photo(DARK))
+    key = f"Authorization: Bearer {served.token}"
+    done = subprocess.run(
+        ["curl", "-sS", "-H", key, "-F", f"image=@{tmp_path}/photo.jpg", f"{served.url}/predict"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["result"] == "violate"
 
 
 def test_what_waits_for_a_person_is_not_normal(served: Served) -> None:
