@@ -9,6 +9,7 @@ import httpx
 from ml.errors import ServiceError
 
 DAG_SECONDS = 120.0  # a new DAG file is read within seconds; a busy machine takes its time
+REQUEST_SECONDS = 30.0
 
 
 class Client:
@@ -16,9 +17,13 @@ class Client:
 
     def __init__(self, url: str, *, user: str, password: str) -> None:
         login = {"username": user, "password": password}
-        answer = httpx.post(f"{url}/auth/token", json=login, timeout=30).raise_for_status()
+        answer = httpx.post(
+            f"{url}/auth/token", json=login, timeout=REQUEST_SECONDS
+        ).raise_for_status()
         self.login = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        self._http = httpx.Client(base_url=f"{url}/api/v2", headers=self.login, timeout=30)
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v2", headers=self.login, timeout=REQUEST_SECONDS
+        )
 
     def __enter__(self) -> Self:
         return self

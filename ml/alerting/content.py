@@ -3,6 +3,7 @@
 from typing import Any
 
 from ml.alerting.texts import message
+from ml.policy.alerting import AlertKind
 from ml.storage.alerts import StoredAlert
 
 RUNBOOK = "docs/runbook.md"
@@ -24,6 +25,11 @@ def content(stored: StoredAlert) -> dict[str, Any]:
             "resolved_at": stored.resolved_at and stored.resolved_at.isoformat(),
             "title": said.title,
             "text": said.text,
-            "runbook": f"{RUNBOOK}#{alert.kind.value}",
+            "runbook": runbook_entry(alert.kind),
         },
     }
+
+
+def runbook_entry(kind: AlertKind) -> str:
+    """Where the runbook says what to do."""
+    return f"{RUNBOOK}#{kind.value}"

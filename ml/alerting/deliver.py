@@ -29,22 +29,22 @@ def deliver(engine: Engine, webhook: Webhook | None) -> Delivered:
     The row is locked while its message is on its way, so that two processes do not both send it.
     Only when this one dies between answer and commit is a message sent again, under the same id.
     """
-    waiting = in_transaction(engine, alerts.to_tell)
     if webhook is None:
         return Delivered(0, 0)
     told = 0
-    for alert_id in waiting:
-        error = in_transaction(engine, partial(_tell, webhook=webhook, alert_id=alert_id))
-        told += error is None
-        if isinstance(error, AlertUnreachable):
+    for alert_id in in_transaction(engine, alerts.to_tell):
+        outcome = in_transaction(engine, partial(_tell, webhook=webhook, alert_id=alert_id))
+        told += outcome is True
+        if isinstance(outcome, AlertUnreachable):
             break
-    return Delivered(told, len(waiting) - told)
+    return Delivered(told, len(in_transaction(engine, alerts.to_tell)))
 
 
-def _tell(connection: Connection, *, webhook: Webhook, alert_id: int) -> AlertError | None:
+def _tell(connection: Connection, *, webhook: Webhook, alert_id: int) -> bool | AlertError:
+    """Whether this process told it; False where another has it, or has told it."""
     stored = alerts.take(connection, alert_id)
     if stored is None:
-        return None
+        return False
     try:
         webhook.send(stored.message_id, content(stored))
     except AlertError as error:
@@ -53,4 +53,4 @@ def _tell(connection: Connection, *, webhook: Webhook, alert_id: int) -> AlertEr
         return error
     alerts.set_told(connection, stored)
     log.info("alert delivered", alert=stored.alert.key, message_id=stored.message_id)
-    return None
+    return True

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from ml.alerting import watch as watching
 from ml.alerting.alert import Alert
@@ -52,8 +53,8 @@ def watch(runs_over: Collection[str] = ()) -> dict[str, Any]:
 def run_failed(fact: str, **details: str) -> None:
     """Raise the alert of a failed run and tell of it; again it is no news.
 
-    Where the database is what fails, there is no row to keep: then the message goes out at once,
-    and what was not taken is only in the log.
+    Where the database is what fails, or its schema, there is no row to keep: then the message goes
+    out at once, and what was not taken is only in the log.
 
     Raises:
         AlertError: neither database nor receiver could be reached.
@@ -67,8 +68,12 @@ def run_failed(fact: str, **details: str) -> None:
         with closing(open_connections(settings)) as connections:
             in_transaction(connections.engine, lambda c: alerts.raise_alert(c, alert))
             deliver(connections.engine, webhook)
-    except StorageError as error:
-        log.warning("an alert without a row: the database fails", alert=alert.key, error=str(error))
+    except (StorageError, SQLAlchemyError) as error:
+        log.warning(
+            "an alert without a row: the database fails",
+            alert=alert.key,
+            error=type(error).__name__,
+        )
         if webhook is not None:
             unkept = StoredAlert(0, alert, datetime.now(UTC), None, None, None)
             webhook.send(f"{alert.key}-open", content(unkept))

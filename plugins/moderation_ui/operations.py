@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from moderation_ui import operations_charts as charts
 from moderation_ui.access import AUDIT_DAG
 from moderation_ui.language import Words, language_of
+from moderation_ui.operations_alerts import shown_alerts
 from moderation_ui.operations_links import Links
 from moderation_ui.operations_view import Morning, find_night, gather
 from moderation_ui.operations_words import reason_text, short_name
@@ -66,6 +67,7 @@ def _page(request: Request, opened: Resources, morning: Morning) -> HTMLResponse
         band=band,
         rate_outside=outside(rate, band),
         total_saved=total_saved(morning.nights),
+        alerts=shown_alerts(morning.alerts.value or [], words.language),
         charts=_charts(morning, words, links, policy, opened.settings.timezone),
         reason_text=lambda reason: reason_text(reason, words, policy),
         short_name=short_name,

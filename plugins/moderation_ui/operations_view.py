@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml.operations.shadow import Shadowed
     from ml.operations.trend import NightSummary
     from ml.review.queue import QueueCounts
+    from ml.storage.alerts import StoredAlert
 
 _LEAK_SPAN = timedelta(days=366)
 _QUARANTINED_SHOWN = 20
@@ -59,6 +60,7 @@ class Morning:
     shadow: "Part[Shadowed | None]"
     quarantine_reasons: dict[str, int]
     quarantined: "Part[list[NightPhoto]]"
+    alerts: "Part[list[StoredAlert]]"
 
 
 def overdue_since(opened: Resources, newest_end: datetime | None) -> datetime | None:
@@ -92,6 +94,7 @@ def _gather(
     from ml.operations.patience import within
     from ml.operations.shadow import shadow_of
     from ml.operations.trend import nights_until
+    from ml.storage.alerts import open_alerts
 
     nights = nights_until(connection, night)
     return Morning(
@@ -104,6 +107,7 @@ def _gather(
         shadow=_once("shadow", night, lambda: within(connection, lambda c: shadow_of(c, night))),
         quarantine_reasons=_reasons(night),
         quarantined=within(connection, lambda c: _quarantined(c, night)),
+        alerts=within(connection, lambda c: open_alerts(c) if is_newest else []),
     )
 
 

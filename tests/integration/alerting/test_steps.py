@@ -56,6 +56,14 @@ def test_a_database_that_is_away_does_not_keep_it_from_being_told(
     assert receiver.requests[0].signed
 
 
+def test_a_schema_that_was_not_brought_up_to_date_does_not_either(
+    shop: Shop, receiver: Receiver
+) -> None:
+    shop.execute("drop table moderation.alert")
+    steps.run_failed(FACT, **DETAILS)
+    assert receiver.keys == [f"alert.open run_failed:{FACT}"]
+
+
 def test_a_silent_kind_is_not_told(
     shop: Shop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,3 +135,17 @@ def test_who_is_deciding_on_a_photo_is_not_told_its_verdict(emptied: Pages) -> N
     hers = read(emptied, f"/operations/photo?key={key}", "reviewer")
     assert "You are deciding on this photo." in hers
     assert "likely Violation" not in hers
+
+
+def test_open_alerts_stand_above_the_newest_night_and_only_there(emptied: Pages) -> None:
+    run_night(emptied.shop, "with-alerts")
+    emptied.shop.execute(
+        "insert into moderation.alert (kind, fact, details) values ('queue_age', 'queue', "
+        """'{"hours": 30, "limit": 24, "waiting": 5}')"""
+    )
+    said = read(emptied)
+    assert "Open alerts Photos wait too long for a person · since" in said
+    assert "The oldest of 5 waiting photos has waited 30 hours; 24 are allowed." in said
+    assert "Not told to anybody yet. What to do: docs/runbook.md#queue_age" in said
+    assert "Open alerts" not in read(emptied, "/operations?run=with-alerts")
+    emptied.shop.execute("delete from moderation.alert")

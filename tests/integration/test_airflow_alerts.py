@@ -1,0 +1,180 @@
+"""Alerts from a real Airflow to a real HTTP receiver; its logs and XCom are read for secrets."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+import yaml
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from ml.embedded import services as embedded
+from ml.settings import Settings
+from stack.airflow import Airflow
+from stack.airflow_client import Client
+from tests.support.airflow_runs import wait
+from tests.support.photos import BRIGHT, photo
+from tests.support.policies import write_policy
+from tests.support.servers import Shop
+from tests.support.webhook_receiver import SECRET, TOKEN, Receiver
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+AUDIT, WATCH = "audit_review_images", "watch_moderation"
+ROLE, PASSWORD = "night_of_alerts", "a-password-that-no-log-may-hold"
+CALLBACK_SECONDS = 600
+
+
+@pytest.fixture
+def admin(services: embedded.Services) -> Iterator[psycopg.Connection]:
+    """A superuser, and the role that the nights log in as, which a test can lock out."""
+    url = make_url(services.airflow_database_url).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(f"create role {ROLE} login superuser password '{PASSWORD}'")
+        yield connection
+        connection.execute(f"drop owned by {ROLE}")
+        connection.execute(f"drop role {ROLE}")
+
+
+@pytest.fixture
+def night_settings(shop: Shop, admin: psycopg.Connection) -> Settings:
+    """The shop's, with the role that `admin` has made."""
+    assert not admin.closed
+    url = make_url(shop.settings.database_url.get_secret_value())  # type: ignore[union-attr]
+    url = url.set(username=ROLE, password=PASSWORD)
+    own = SecretStr(url.render_as_string(hide_password=False))
+    return shop.settings.model_copy(update={"database_url": own})
+
+
+@pytest.fixture
+def airflow(
+    services: embedded.Services,
+    night_settings: Settings,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Airflow]:
+    # Whether things are told is asked here, not how soon: a busy machine may take its time.
+    monkeypatch.setattr("stack.airflow.START_SECONDS", 600.0)
+    monkeypatch.setattr("stack.airflow_client.REQUEST_SECONDS", 120.0)
+    monkeypatch.setattr("tests.support.airflow_runs.RUN_SECONDS", 900.0)
+    settings = night_settings
+    raw = yaml.safe_load(settings.policy_file.read_text("utf-8"))
+    # A night has five seconds: the deadline passes while the first run is still at it, or red.
+    policy = write_policy(tmp_path / "alerts", raw, alerts={"night_done_by": "02:00:05"})
+    extra = {
+        "MODERATION_POLICY_FILE": str(policy),
+        "MODERATION_PHOTO_PREFIX": settings.photo_prefix,
+        "MODERATION_RETRY_SECONDS": "1",
+        # Next at the year's end: no run starts but those that the test asks for.
+        "MODERATION_SCHEDULE": "0 2 1 1 *",
+        "MODERATION_WATCH_SCHEDULE": "0 1 31 12 *",
+        "MODERATION_ALERT_WEBHOOK_URL": receiver.url,
+        "MODERATION_ALERT_WEBHOOK_SECRET": SECRET,
+        "OMP_NUM_THREADS": "1",
+    }
+    installed = Airflow(tmp_path / "airflow", services, settings, extra)
+    installed.prepare()
+    installed.start()
+    yield installed
+    installed.stop()
+
+
+def _until(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + CALLBACK_SECONDS
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return holds()
+
+
+def _clear(airflow: Airflow, client: Client, run_id: str) -> None:
+    path = f"{airflow.url}/api/v2/dags/{AUDIT}/dagRuns/{quote(run_id, safe='')}/clear"
+    httpx.post(path, json={"dry_run": False}, headers=client.login).raise_for_status()
+
+
+def _xcoms(client: Client, run_id: str) -> str:
+    """All that the tasks of a run handed on, as the API shows it."""
+    found: list[Any] = []
+    for dag_id in (AUDIT, WATCH):
+        entries = client.get(f"/dags/{dag_id}/dagRuns/~/taskInstances/~/xcomEntries", limit=100)
+        for entry in entries["xcom_entries"]:
+            path = (
+                f"/dags/{dag_id}/dagRuns/{quote(entry['run_id'], safe='')}/taskInstances/"
+                f"{entry['task_id']}/xcomEntries/{entry['key']}"
+            )
+            found.append(client.get(path, map_index=entry["map_index"])["value"])
+    assert run_id
+    return json.dumps(found)
+
+
+def _logs(home: Path) -> dict[Path, str]:
+    return {path: path.read_text("utf-8", "replace") for path in home.rglob("*.log")} | {
+        path: path.read_text("utf-8", "replace")
+        for path in (home / "logs" / "executor_callbacks").rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.timeout(3000)
+def test_what_goes_wrong_is_told_and_its_end_too_and_no_secret_is_written_down(
+    airflow: Airflow, shop: Shop, admin: psycopg.Connection, receiver: Receiver
+) -> None:
+    shop.upload("a.jpg", photo(BRIGHT, seed=1))
+    window = {
+        "window_start": shop.window.start.isoformat(),
+        "window_end": shop.window.end.isoformat(),
+    }
+    with airflow.client() as client:
+        # The database lets nobody in: the run fails, is told of, and the deadline passes in vain.
+        admin.execute(f"alter role {ROLE} password 'changed-without-a-word'")
+        client.unpause(AUDIT)
+        client.trigger(AUDIT, "locked-out", window)
+        assert wait(client, AUDIT, "locked-out") == "failed"
+        failed = f"alert.open run_failed:{AUDIT}/locked-out"
+        assert _until(lambda: failed in receiver.keys)
+        admin.execute(f"alter role {ROLE} password '{PASSWORD}'")
+
+        # A run that can never work: its deadline finds that no night is done, before any watch.
+        client.trigger(AUDIT, "half-a-window", {"window_start": window["window_start"]})
+        assert wait(client, AUDIT, "half-a-window") == "failed"
+        assert _until(lambda: "alert.open night_late:no night yet" in receiver.keys)
+        other = f"alert.open run_failed:{AUDIT}/half-a-window"
+        assert _until(lambda: other in receiver.keys)
+
+        # The night goes well after all; the watch tells that it is over.
+        _clear(airflow, client, "locked-out")
+        assert _until(lambda: client.run(AUDIT, "locked-out")["state"] != "failed")
+        assert wait(client, AUDIT, "locked-out") == "success"
+        client.unpause(WATCH)
+        client.trigger(WATCH, "look", {})
+        assert wait(client, WATCH, "look") == "success"
+        assert _until(lambda: "alert.resolved night_late:no night yet" in receiver.keys)
+        xcoms = _xcoms(client, "look")
+    assert all(request.signed for request in receiver.requests)
+    assert receiver.keys.count(other) == 1
+    assert f"alert.resolved run_failed:{AUDIT}/half-a-window" not in receiver.keys
+    told = next(
+        r.content["data"] for r in receiver.requests if failed.endswith(r.content["data"]["key"])
+    )
+    assert told["details"]["task_id"] == "preflight"
+    assert told["details"]["error"].startswith("StorageForbidden: the database refuses")
+    assert "reconciled" not in told["text"]["en"]
+    assert '"open"' in xcoms
+
+    logs = _logs(airflow.passwords_file.parent)
+    assert any('"run_id":"locked-out"' in text.replace(" ", "") for text in logs.values())
+    secrets = {
+        PASSWORD, SECRET, TOKEN,
+        shop.settings.s3_access_key.get_secret_value(),  # type: ignore[union-attr]
+        shop.settings.s3_secret_key.get_secret_value(),  # type: ignore[union-attr]
+    }  # fmt: skip
+    for secret in secrets:
+        assert [str(path) for path, text in logs.items() if secret in text] == []
+        assert secret not in xcoms
+        assert all(secret not in request.body.decode() for request in receiver.requests)
