@@ -78,6 +78,7 @@ def airflow(
         "MODERATION_ALERT_WEBHOOK_URL": receiver.url,
         "MODERATION_ALERT_WEBHOOK_SECRET": SECRET,
         "OMP_NUM_THREADS": "1",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",  # 5 s end a task on a busy machine
     }
     installed = Airflow(tmp_path / "airflow", services, settings, extra)
     installed.prepare()
