@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 
 from ml.embedded import services as embedded
 from ml.errors import ModerationError
 from ml.settings import load_settings
 from stack import processes
 from stack.airflow import ACCOUNTS, SERVICE
+from stack.catalogue.catalogue import render_catalogue
 from stack.demo import run_demo
 from stack.doctor import run_doctor
 from stack.machine import Machine
@@ -47,6 +49,21 @@ def month(
         load_settings(), dataset=dataset, photos=photos, new_category=new, preset=preset,
         console=console,
     )  # fmt: skip
+
+
+@app.command()
+def render(
+    folder: Annotated[Path, typer.Argument(help="Where the photos go; is made where absent.")],
+    photos: Annotated[int, typer.Option(help="How many.", min=1)] = 1500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    violating: Annotated[float, typer.Option(help="Share of violations.", min=0, max=1)] = 0.2,
+) -> None:
+    """Render photos of the sample catalogue into a folder, as ImageFolder has them."""
+    stream = render_catalogue(seed, photos, violating)
+    for photo in track(stream, "rendering photos", total=photos, console=console):
+        path = folder / photo.label / photo.category / photo.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo.data)
 
 
 @app.command()
