@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 
-from ml.commands import backup, doctor, keys, labels, serve
+from ml.commands import backup, distil, doctor, keys, labels, serve
 from ml.commands import models as versions
 from ml.commands.opened import console, opened
 from ml.errors import ModerationError
@@ -34,6 +34,7 @@ app.add_typer(backup.app)
 app.add_typer(doctor.app)
 app.add_typer(serve.app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(distil.app)
 
 
 @app.command()

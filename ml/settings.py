@@ -144,8 +144,8 @@ class Settings(BaseSettings):
     serve_in_flight: int = Field(16, ge=1, le=10_000)  # as above
     serve_record: bool = False
 
-    # "auto": official ImageNet weights if they can be had, else from scratch, said aloud;
-    # "imagenet": those or stop; "none": from scratch; anything else: a .safetensors file.
+    # "auto": official ImageNet weights if they can be had, else the shipped ones; "imagenet": the
+    # official ones or stop; "shipped"; "none": from scratch; anything else: a .safetensors file.
     start_weights: str = "auto"
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ class _Strict(BaseModel):
 class StartWeights(_Strict):
     """What training started from."""
 
-    kind: Literal["imagenet", "file", "scratch", "champion"]
+    kind: Literal["imagenet", "file", "shipped", "scratch", "champion"]
     detail: str  # the official name, a file's SHA-256, a model hash, or why there is nothing better
 
 

@@ -1,4 +1,4 @@
-"""What training starts from: official weights, a file, the champion, or nothing, said aloud."""
+"""What training starts from: official, a file's, the shipped or a champion's weights, or none."""
 
 import tempfile
 import time
@@ -17,6 +17,7 @@ from ml.errors import StartWeightsError
 from ml.model.card import StartWeights
 from ml.model.checkpoint import Checkpoint, file_sha256
 from ml.model.resnet18 import build
+from ml.model.shipped_weights import read_start_weights
 
 log = structlog.get_logger()
 
@@ -56,9 +57,10 @@ def load_start_weights(
     Whatever is not loaded (the head, or all of it) is drawn from torch's global generator.
 
     Args:
-        setting: "auto": the official weights from torch's cache or its server, else from scratch
-            with a warning; "imagenet": those or an error; "none": from scratch; anything else:
-            path of a .safetensors file with a ResNet18 state dict.
+        setting: "auto": the official weights from torch's cache or its server, else the shipped
+            ones; "imagenet": the official ones or an error; "shipped": those that come with this
+            repository; "none": from scratch; anything else: path of a .safetensors file with a
+            ResNet18 state dict.
         classes: outputs of the head.
         official: the file behind "auto" and "imagenet".
 
@@ -70,11 +72,15 @@ def load_start_weights(
     """
     network = build(classes)
     if setting == "none":
+        log.warning("training starts from scratch, as the setting asks: expect a weaker model")
         return network, StartWeights(kind="scratch", detail="asked for by the setting `none`")
     if setting in {"auto", "imagenet"}:
         return network, _from_official(network, official, required=setting == "imagenet")
+    if setting == "shipped":
+        return network, _from_shipped(network)
     path = Path(setting)
     _load(network, _read(path), source=str(path))
+    log.info("training starts from a file", path=setting)
     return network, StartWeights(kind="file", detail=file_sha256(path))
 
 
@@ -108,15 +114,18 @@ def _from_official(network: nn.Module, official: OfficialFile, *, required: bool
     except StartWeightsError as error:
         if required:
             raise
-        log.warning(
-            "NO PRETRAINED WEIGHTS: training starts from scratch; expect a weaker model",
-            reason=str(error),
-        )
-        # The kind of failure only: the message names paths of this machine, the card travels.
-        cause = type(error.__cause__ or error).__name__
-        return StartWeights(kind="scratch", detail=f"official weights not available: {cause}")
+        log.warning("the official weights cannot be had: the shipped ones serve", reason=str(error))
+        return _from_shipped(network)
     _load(network, state, source=official.name)
+    log.info("training starts from the official weights", name=official.name)
     return StartWeights(kind="imagenet", detail=official.name)
+
+
+def _from_shipped(network: nn.Module) -> StartWeights:
+    state, card = read_start_weights()
+    _load(network, state, source="the shipped start weights")
+    log.info("training starts from the shipped weights", sha256=card.sha256)
+    return StartWeights(kind="shipped", detail=card.sha256)
 
 
 def official_state(official: OfficialFile) -> Mapping[str, torch.Tensor]:
@@ -153,7 +162,8 @@ def _download(official: OfficialFile) -> None:
     except (httpx.HTTPError, OSError) as error:
         raise StartWeightsError(
             f"{official.url} cannot be had ({type(error).__name__}: {error}); put the file at "
-            f"{official.cached}, or set MODERATION_START_WEIGHTS to `none` or a .safetensors file"
+            f"{official.cached}, or set MODERATION_START_WEIGHTS to `shipped` or a .safetensors "
+            "file"
         ) from error
 
 
@@ -173,8 +183,8 @@ def _fetch(url: str, target: Path) -> None:
 def _read(path: Path) -> Mapping[str, torch.Tensor]:
     if path.suffix != ".safetensors":
         raise StartWeightsError(
-            f"start weights `{path}`: name `auto`, `imagenet`, `none` or a .safetensors file "
-            "(other formats are not opened: they may run code)"
+            f"start weights `{path}`: name `auto`, `imagenet`, `shipped`, `none` or a .safetensors "
+            "file (other formats are not opened: they may run code)"
         )
     try:
         return load_file(path)

@@ -25,6 +25,7 @@ from ml.labels.photo_store import local_copies
 from ml.model.card import StartWeights
 from ml.model.checkpoint import Checkpoint, file_sha256
 from ml.model.registry import fetch
+from ml.model.shipped_weights import shipped_card
 from ml.retraining.checkpoints import BucketCheckpoints
 from ml.retraining.lessons import Lesson, lessons
 from ml.retraining.manifest import Part, get_manifest
@@ -142,6 +143,9 @@ def _key(run: RetrainRun, preset: Preset, doubts: Mapping[str, Doubt], start: st
 
 
 def _start_identity(setting: str) -> str:
+    """By content where there is a file: `auto` may take the shipped one."""
+    if setting in {"auto", "shipped"}:
+        return f"{setting} {shipped_card().sha256}"
     return file_sha256(Path(setting)) if Path(setting).is_file() else setting
 
 

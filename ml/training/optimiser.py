@@ -1,13 +1,13 @@
 """Optimiser, schedule, loss and precision, as the preset names them."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from ml.inference.device import fast_type
-from ml.training.preset import AdamW, Loss, OneCycle, Preset, Sgd
+from ml.training.preset import AdamW, Loss, OneCycle, Preset, Sgd, StepSchedule
 
 
 def build_optimiser(network: nn.Module, recipe: Sgd | AdamW) -> torch.optim.Optimizer:
@@ -27,23 +27,39 @@ def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     ]
 
 
+class Paced(Protocol):
+    """What a schedule needs of a recipe."""
+
+    @property
+    def epochs(self) -> int:
+        """How many there are."""
+
+    @property
+    def optimiser(self) -> Sgd | AdamW:
+        """Has the highest rate."""
+
+    @property
+    def schedule(self) -> StepSchedule | OneCycle:
+        """How the rate moves."""
+
+
 class Schedule:
     """The learning rate over the run, whether it moves each batch or each epoch."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer, preset: Preset, batches: int) -> None:
-        recipe = preset.schedule
+    def __init__(self, optimiser: torch.optim.Optimizer, paced: Paced, batches: int) -> None:
+        recipe = paced.schedule
         self._each_batch = isinstance(recipe, OneCycle)
         self._torch: LRScheduler = (
             OneCycleLR(
                 optimiser,
-                max_lr=preset.optimiser.lr,
-                total_steps=batches * preset.epochs,
+                max_lr=paced.optimiser.lr,
+                total_steps=batches * paced.epochs,
                 pct_start=recipe.warm_up,
             )
             if isinstance(recipe, OneCycle)
             else StepLR(optimiser, recipe.step_size, recipe.gamma)
         )
-        self._left = batches * preset.epochs - 1
+        self._left = batches * paced.epochs - 1
 
     @property
     def rate(self) -> float:

@@ -101,7 +101,7 @@ class View:
         """What training started from, plainly."""
         start = card.get("start_weights") or {}
         kind, detail = start.get("kind"), start.get("detail", "")
-        if kind not in ("imagenet", "file", "scratch", "champion"):
+        if kind not in ("imagenet", "file", "shipped", "scratch", "champion"):
             return self._words("common.unknown")
         return self._words(f"models.start_{kind}", detail=detail, short=detail[:12])
 

@@ -28,6 +28,10 @@ RUN_BY = {
     "make test": _MAKE,
     "make up": _MAKE,
     "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
+    "python -m ml distil": (
+        "tests/integration/distillation/test_distil.py"
+        "::test_a_killed_run_goes_on_and_ends_as_an_unbroken_one"
+    ),
     "python -m ml doctor": f"{_DOCTOR}/test_command.py::test_the_exit_code_tells_of_failures",
     "python -m ml history": f"{_MODELS}::test_history_says_who_was_champion_then",
     "python -m ml keys": f"{_SERVE}::test_serve_and_keys",

@@ -16,6 +16,7 @@ from torchvision.models import ResNet18_Weights
 from ml.errors import StartWeightsError
 from ml.model.checkpoint import Checkpoint, load_checkpoint
 from ml.model.resnet18 import build
+from ml.model.shipped_weights import read_start_weights
 from ml.model.start_weights import IMAGENET, OfficialFile, load_champion, load_start_weights
 from tests.support.champion import make_champion
 
@@ -89,17 +90,31 @@ def test_none_starts_from_scratch_with_the_head_of_the_policy() -> None:
     assert origin.kind == "scratch"
 
 
-def test_auto_without_network_says_loudly_that_it_starts_from_scratch(closed_port: int) -> None:
+def test_scratch_is_said_loudly() -> None:
+    with capture_logs() as logs:
+        load_start_weights("none", 2)
+    assert [(e["log_level"], "from scratch" in e["event"]) for e in logs] == [("warning", True)]
+
+
+def test_auto_without_network_takes_the_shipped_weights_and_says_why(closed_port: int) -> None:
     official = _official(f"http://127.0.0.1:{closed_port}")
     before = time.monotonic()
     with capture_logs() as logs:
         network, origin = load_start_weights("auto", 2, official=official)
     assert time.monotonic() - before < 15
-    assert origin.kind == "scratch"
-    assert origin.detail == "official weights not available: ConnectError"
-    assert network.state_dict()["fc.weight"].shape == (2, 512)
-    assert [(e["log_level"], "from scratch" in e["event"]) for e in logs] == [("warning", True)]
+    state, card = read_start_weights()
+    assert (origin.kind, origin.detail) == ("shipped", card.sha256)
+    found = network.state_dict()
+    assert all(torch.equal(found[name], tensor.float()) for name, tensor in state.items())
+    assert found["fc.weight"].shape == (2, 512)
+    assert [e["log_level"] for e in logs] == ["warning", "info"]
     assert "ConnectError" in logs[0]["reason"]
+    assert logs[1]["sha256"] == card.sha256
+
+
+def test_shipped_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("asked the network"))
+    assert load_start_weights("shipped", 3)[1].kind == "shipped"
 
 
 def test_imagenet_without_network_stops_with_the_remedy(closed_port: int) -> None:

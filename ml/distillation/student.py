@@ -1,0 +1,53 @@
+"""The student: a ResNet18 without its head, and what predicts the teacher's view from its own."""
+
+import torch
+from torch import nn
+
+from ml.distillation.seen import IMAGENET_CLASSES, STUDENT_CHANNELS, TEACHER_CHANNELS, Seen
+from ml.model.resnet18 import build
+
+_PREFIX = "trunk."
+_HEAD = ("fc.weight", "fc.bias")
+
+
+class Student(nn.Module):
+    """`trunk` is what is kept of it; the rest only serves to compare.
+
+    Input normalised (N, 3, S, S) fp32, S a multiple of 32.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = build(1)
+        self.trunk.fc = nn.Identity()
+        self.guesses = nn.ModuleDict(
+            {
+                stride: nn.Conv2d(channels, TEACHER_CHANNELS[stride], 1)
+                for stride, channels in STUDENT_CHANNELS.items()
+            }
+        )
+        last = STUDENT_CHANNELS["stride_32"]
+        self.pooled = nn.Linear(last, TEACHER_CHANNELS["stride_32"])
+        self.classes = nn.Linear(last, IMAGENET_CLASSES)
+
+    def forward(self, squares: torch.Tensor) -> Seen:
+        """What it believes the teacher sees."""
+        trunk = self.trunk
+        x = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(squares))))
+        stride_8 = trunk.layer2(trunk.layer1(x))
+        stride_16 = trunk.layer3(stride_8)
+        stride_32 = trunk.layer4(stride_16)
+        pooled = stride_32.mean(dim=(2, 3))
+        return Seen(
+            self.guesses["stride_8"](stride_8),
+            self.guesses["stride_16"](stride_16),
+            self.guesses["stride_32"](stride_32),
+            self.pooled(pooled),
+            self.classes(pooled),
+        )
+
+
+def trunk_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The trunk's part of a student's state dict, under torchvision's names, without the head."""
+    named = {n.removeprefix(_PREFIX): t for n, t in state.items() if n.startswith(_PREFIX)}
+    return {name: tensor for name, tensor in named.items() if name not in _HEAD}
