@@ -19,12 +19,13 @@ from tests.architecture.commands import RUN_BY
 from tests.architecture.pages import blocks, commands, read, words
 from tests.support.servers import Shop
 
-# The pages that an operator follows; a page that is not there yet has no commands.
+# The pages that an operator follows; a page that is not there yet has no commands. Those of
+# docs/deployment.md want a container engine or a cluster; it says at its top what was not run.
 PAGES = [
     page
     for page in (
         "README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/runbook.md", "docs/upgrading.md",
-        "docs/retention.md", "docs/labels.md", "docs/deployment.md", "docs/predict.md",
+        "docs/retention.md", "docs/labels.md", "docs/predict.md",
     )
     if (ROOT / page).is_file()
 ]  # fmt: skip
