@@ -52,7 +52,9 @@ _ADD_PAGE = text(
         ) as listed(object_key, etag, size_bytes, uploaded_at)
     ), ledger as (
         insert into moderation.image (object_key, etag, size_bytes, uploaded_at)
-        select * from page on conflict do nothing
+        select * from page
+        on conflict (object_key, etag) do update set uploaded_at = excluded.uploaded_at
+            where excluded.uploaded_at > image.uploaded_at  -- the same bytes, uploaded once more
     )
     insert into moderation.audit_image (run_id, object_key, etag, outcome)
     select :run_id, p.object_key, p.etag,

@@ -4,7 +4,8 @@ A commerce row is written when its status is pending or unset, when what stands 
 by us, or when its decision is older than the object (a re-upload). All else is a person's or the
 shop's own decision and stays. A row that is pending again, of bytes that a person decided on, gets
 that decision. An image that could not be judged goes back to pending: whatever an earlier content
-under its key was, this one was not seen.
+under its key was, this one was not seen. What was said of an object is never written once a newer
+one is known under its key, whichever night's step runs again.
 """
 
 from dataclasses import dataclass
@@ -47,11 +48,20 @@ _DUE = """
         and object_key > :after and (object_key <= :upto or :upto = '')
 """
 
+# An older night's step may run again after a newer object came under the same key: what was said of
+# the older one is not said of this one.
+_NEWER = """
+    select from moderation.image newer
+    where newer.object_key = {object}.object_key and newer.etag not in ({object}.etag, '')
+        and newer.uploaded_at > {object}.uploaded_at
+"""
+
 # Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
 # used: each range would read the whole table.
-_OURS_TO_WRITE = """
-    c.{object_key} = due.object_key collate "default"
-    and c.{moderation_status} is distinct from due.status
+_OURS_TO_WRITE = f"""
+    c.{{object_key}} = due.object_key collate "default"
+    and c.{{moderation_status}} is distinct from due.status
+    and not exists ({_NEWER.format(object="due")})
     and not exists (
         select from moderation.review_task t
         join moderation.human_label h
@@ -59,15 +69,15 @@ _OURS_TO_WRITE = """
         where t.object_key = due.object_key and t.etag = due.etag and t.state = 'decided'
     )
     and (
-        c.{moderation_status} is null or c.{moderation_status} = :status_pending
-        or c.{moderated_at} <= due.uploaded_at
+        c.{{moderation_status}} is null or c.{{moderation_status}} = :status_pending
+        or c.{{moderated_at}} <= due.uploaded_at
         or exists (
             select from moderation.image w
-            where w.object_key = due.object_key and w.written_status = c.{moderation_status}
-                and w.written_at is not distinct from c.{moderated_at}
+            where w.object_key = due.object_key and w.written_status = c.{{moderation_status}}
+                and w.written_at is not distinct from c.{{moderated_at}}
         )
     )
-"""
+"""  # noqa: S608 - built from constants; names are filled in by _sql
 
 _WRITE = f"""
     update {{table}} as c
@@ -87,20 +97,21 @@ _REMEMBER = f"""
 
 # The last decision that stands on an object of the run. Its row may be pending again: deleted and
 # uploaded anew, the same bytes are the same object.
-_SAID = """
+_SAID = f"""
     select distinct on (ai.object_key) ai.object_key, h.decided_at,
         case r.policy -> 'classes' -> h.label ->> 'violation'
             when 'true' then :status_block when 'false' then :status_pass else :status_review
         end as status
-    from moderation.audit_image ai
+    from moderation.audit_result ai
     join moderation.audit_run r on r.run_id = ai.run_id
     join moderation.review_task t on t.object_key = ai.object_key and t.etag = ai.etag
         and t.kind <> 'golden' and t.state = 'decided'
     join moderation.human_label h on h.content_sha256 = t.content_sha256 and h.task_id = t.task_id
     where ai.run_id = :run_id and ai.object_key > :after and (ai.object_key <= :upto or :upto = '')
         and not exists (select from moderation.decision_undo u where u.label_id = h.label_id)
+        and not exists ({_NEWER.format(object="ai")})
     order by ai.object_key, h.label_id desc
-"""
+"""  # noqa: S608 - built from constants
 _PENDING_AGAIN = """
     c.{object_key} = said.object_key collate "default"
     and coalesce(c.{moderation_status}, :status_pending) = :status_pending

@@ -1,5 +1,6 @@
 """Photos that come late, change, vanish or lack their row: accounted for, and judged in the end."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,8 @@ from ml.audit.discover import discover
 from ml.audit.judge import judge
 from ml.audit.preflight import preflight
 from ml.audit.window import Window
+from ml.audit.write_back import write_back
+from tests.integration.audit.screened import person_decides, task_of
 from tests.support.night import finish, run_night, start
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
@@ -67,6 +70,46 @@ def test_a_reupload_is_judged_anew_and_replaces_our_own_verdict(shop: Shop) -> N
     assert (report["judged"], report["already_judged"]) == (1, 0)
     assert shop.status(key) == "review"
     assert len(shop.rows("select 1 from moderation.image where object_key = :k", k=key)) == 2
+
+
+def test_an_older_nights_steps_run_again_leave_a_newer_photos_row_alone(shop: Shop) -> None:
+    key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
+    run_night(shop, "older")
+    time.sleep(1.1)  # S3 tells times in whole seconds
+    shop.connections.photos.put(key, photo(DARK, seed=2))
+    run_night(shop, "newer")
+    before = shop.rows("select moderation_status, moderated_at from commerce.review_image")
+    finish(shop, "older")  # raises where the account does not balance
+    assert shop.rows("select moderation_status, moderated_at from commerce.review_image") == before
+    assert shop.status(key) == "review"
+    finish(shop, "newer")
+
+
+def test_the_first_bytes_uploaded_once_more_are_the_newest_again(shop: Shop) -> None:
+    first = photo(BRIGHT, seed=1)
+    key = shop.upload("photo.jpg", first)
+    run_night(shop, "first")
+    for run_id, data, status in (
+        ("second", photo(DARK, seed=2), "review"),
+        ("third", first, "pass"),
+    ):
+        time.sleep(1.1)  # as above
+        shop.connections.photos.put(key, data)
+        run_night(shop, run_id)
+        assert shop.status(key) == status
+
+
+def test_a_persons_word_on_older_bytes_is_not_repeated_on_a_newer_photo(shop: Shop) -> None:
+    key = shop.upload("photo.jpg", photo(DARK, seed=1))
+    run_night(shop, "older")
+    person_decides(shop, int(str(task_of(shop, key)[0])), "normal")
+    assert shop.status(key) == "pass"
+    time.sleep(1.1)  # as above
+    shop.connections.photos.put(key, photo(DARK, seed=2))
+    shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
+    start(shop, "newer")  # listed, and not judged yet
+    write_back("older", settings=shop.settings, connections=shop.connections)
+    assert shop.status(key) == "pending"
 
 
 def test_an_unreadable_reupload_takes_the_pass_back(shop: Shop) -> None:
