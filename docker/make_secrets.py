@@ -9,6 +9,8 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from secret_files import NAMES, weaknesses
@@ -30,7 +32,8 @@ def draw(values: dict[str, str]) -> dict[str, str]:
     """Content of each secret file; `values` are the given ones, by name in capitals."""
     redis = _password()
     s3 = {
-        account: (secrets.token_hex(10), _password()) for account in ("admin", "moderation", "shop")
+        account: (_strong(partial(secrets.token_hex, 10)), _password())
+        for account in ("admin", "moderation", "shop")
     }
     photos = values.get("MODERATION_PHOTO_BUCKET") or PHOTOS
     models = values.get("MODERATION_MODEL_BUCKET") or MODELS
@@ -45,8 +48,8 @@ def draw(values: dict[str, str]) -> dict[str, str]:
         "moderation_s3_access_key": s3["moderation"][0],
         "moderation_s3_secret_key": s3["moderation"][1],
         "airflow_fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "airflow_jwt_secret": secrets.token_urlsafe(64),
-        "airflow_api_secret_key": secrets.token_urlsafe(64),
+        "airflow_jwt_secret": _strong(partial(secrets.token_urlsafe, 64)),
+        "airflow_api_secret_key": _strong(partial(secrets.token_urlsafe, 64)),
         "airflow_admin_password": _password(),
         "airflow_service_password": _password(),
     }
@@ -54,7 +57,14 @@ def draw(values: dict[str, str]) -> dict[str, str]:
 
 
 def _password() -> str:
-    return secrets.token_urlsafe(32)
+    return _strong(partial(secrets.token_urlsafe, 32))
+
+
+def _strong(drawn: Callable[[], str]) -> str:
+    """Drawn until the check at start accepts it: now and then chance repeats a few characters."""
+    while weaknesses(value := drawn()):
+        pass
+    return value
 
 
 def _postgres(driver: str, user: str, database: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from make_secrets import draw, given, write
+from make_secrets import _strong, draw, given, write
 from secret_files import NAMES, weaknesses
 
 
@@ -61,3 +61,13 @@ def test_the_example_password_is_refused_and_nothing_is_written(tmp_path: Path) 
     with pytest.raises(SystemExit, match="AIRFLOW_ADMIN_PASSWORD is a default or an example"):
         write(folder, draw(values))
     assert not folder.exists()
+
+
+def test_what_chance_makes_weak_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter(["ab" * 10, "0123456789abcdef0123"])
+    assert _strong(lambda: next(values)) == "0123456789abcdef0123"
+
+
+def test_drawing_never_makes_what_the_check_refuses() -> None:
+    for _ in range(300):
+        assert [n for n, content in draw({}).items() if weaknesses(content)] == []
