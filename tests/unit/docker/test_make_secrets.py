@@ -63,7 +63,7 @@ def test_the_example_password_is_refused_and_nothing_is_written(tmp_path: Path) 
     assert not folder.exists()
 
 
-def test_what_chance_makes_weak_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_chance_makes_weak_is_drawn_again() -> None:
     values = iter(["ab" * 10, "0123456789abcdef0123"])
     assert _strong(lambda: next(values)) == "0123456789abcdef0123"
 
