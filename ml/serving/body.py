@@ -49,6 +49,11 @@ class _Parser(MultiPartParser):
     def on_end(self) -> None:
         self.ended = True
 
+    def discard(self) -> None:
+        """Close the parts of a body that is refused: a part that was cut is in no form."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 async def read_body(request: Request, settings: Settings, hold: Callable[[int], None]) -> Body:
     """Read and check a body.
@@ -90,14 +95,18 @@ async def _parsed(request: Request, settings: Settings, hold: Callable[[int], No
         max_fields=settings.serve_max_images,
         max_part_size=_KEY_BYTES,
     )
+    whole = False
     try:
         form = await parser.parse()
+        whole = parser.ended
     except MultiPartException as error:
         if error.message.startswith("Too many"):
             raise _too_many(settings) from error
         raise RequestRefused(_BAD, "malformed_multipart", error.message) from error
-    if not parser.ended:
-        await form.close()
+    finally:
+        if not whole:
+            parser.discard()
+    if not whole:
         raise RequestRefused(_BAD, "body_cut", "the closing boundary is missing")
     return form
 

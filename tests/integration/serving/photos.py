@@ -8,11 +8,16 @@ from PIL import Image
 
 from tests.support.photos import photo
 
+_MOST_ZEROS = 4_000_000
+
 
 def png_of(width: int, height: int, *, rows: int = 1) -> bytes:
-    """A PNG whose header claims a size; its few bytes of pixels inflate to whole rows of zeros."""
+    """A PNG whose header claims a size; its few bytes of pixels inflate to whole rows of zeros.
+
+    At most a few million zeros, however wide a row is claimed to be.
+    """
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = zlib.compress(bytes(rows * (1 + 3 * width)), 9)
+    pixels = zlib.compress(bytes(min(rows * (1 + 3 * width), _MOST_ZEROS)), 9)
     chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
