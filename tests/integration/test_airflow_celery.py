@@ -154,21 +154,21 @@ def test_a_night_goes_on_after_its_gpu_worker_was_killed(
 
     with cluster.airflow.client() as client:
         assert _ill(cluster) == {}
-        trigger_audit(client, "killed", shop.window)
-        assert wait_for(lambda: settled(shop, "killed") > 0, seconds=RUN_SECONDS)
+        trigger_audit(client, "worker-killed", shop.window)
+        assert wait_for(lambda: settled(shop, "worker-killed") > 0, seconds=RUN_SECONDS)
         cluster.workers.kill(GPU)
-        before, kept = settled(shop, "killed"), _written(shop)
+        before, kept = settled(shop, "worker-killed"), _written(shop)
         assert 0 < before < SHARD
         assert not cluster.workers.answers(GPU)
         assert _ill(cluster) == {"workers": "no worker of queue gpu"}
         cluster.workers.start([ANOTHER_GPU])
-        assert wait(client, AUDIT, "killed") == "success"
+        assert wait(client, AUDIT, "worker-killed") == "success"
         _deliver_once_more(cluster.broker_url)
-        tasks = client.tasks(AUDIT, "killed")
+        tasks = client.tasks(AUDIT, "worker-killed")
         # No photo was judged twice: each verdict of the killed attempt stands as it was written,
         # and the other attempts judged what it had left.
         assert kept <= _written(shop)
-        assert _judged_by_the_tasks(client, "killed") == PHOTOS - before
+        assert _judged_by_the_tasks(client, "worker-killed") == PHOTOS - before
 
     _the_doctor_sees_what_is_wrong(cluster, tmp_path / "dags")
     tries = {t["map_index"]: t["try_number"] for t in tasks if t["task_id"] == "judge"}

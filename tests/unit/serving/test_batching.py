@@ -2,16 +2,25 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
 from ml.serving.batching import Batcher
 
+T = TypeVar("T")
+
 
 def doubled(items: Sequence[int]) -> list[int]:
     return [2 * item for item in items]
+
+
+def finished(work: Coroutine[object, object, T]) -> T:
+    """The result of a coroutine, in a thread of its own: browser tests leave a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def run_all(items: int, *, size: int, coming: int = 0) -> tuple[list[int], list[int]]:
@@ -26,7 +35,7 @@ def run_all(items: int, *, size: int, coming: int = 0) -> tuple[list[int], list[
             )  # fmt: skip
             return list(await asyncio.gather(*(batcher.submit(n) for n in range(items))))
 
-    return asyncio.run(run()), sizes
+    return finished(run()), sizes
 
 
 def test_each_caller_gets_its_own_result() -> None:
@@ -47,7 +56,7 @@ def test_with_nothing_coming_it_starts_at_once() -> None:
             batcher = Batcher(doubled, size=8, wait_seconds=3600, executor=pool)
             return await asyncio.wait_for(batcher.submit(1), 60)
 
-    assert asyncio.run(run()) == 2
+    assert finished(run()) == 2
 
 
 def test_what_is_coming_shares_the_batch() -> None:
@@ -64,7 +73,7 @@ def test_what_is_coming_shares_the_batch() -> None:
             coming[0] = 0
             return list(await asyncio.gather(first, batcher.submit(2)))
 
-    assert asyncio.run(run()) == [2, 4]
+    assert finished(run()) == [2, 4]
     assert sizes == [2]
 
 
@@ -81,7 +90,7 @@ def test_an_error_reaches_each_caller_of_its_batch_and_no_other() -> None:
                 await batcher.submit(13)
             assert await batcher.submit(1) == 2
 
-    asyncio.run(run())
+    finished(run())
 
 
 def test_who_gave_up_is_not_computed() -> None:
@@ -106,5 +115,5 @@ def test_who_gave_up_is_not_computed() -> None:
             await first
             return await last
 
-    assert asyncio.run(run()) == 6
+    assert finished(run()) == 6
     assert seen == [1, 3]
