@@ -176,7 +176,9 @@ def test_a_night_goes_on_after_its_gpu_worker_was_killed(
     assert tries[0] > 1
     assert {t["queue"] for t in tasks if t["task_id"] in ("preflight", "judge")} == {"gpu"}
     assert {t["queue"] for t in tasks if t["task_id"] in ("discover", "report")} == {"default"}
-    report = shop.rows("select report from moderation.audit_run where run_id = 'worker-killed'")[0][0]
+    report = shop.rows("select report from moderation.audit_run where run_id = 'worker-killed'")[0][
+        0
+    ]
     assert isinstance(report, dict)
     counts = ("listed", "judged", "quarantined", "already_judged", "verdicts")
     assert {name: report[name] for name in counts} == {name: unbroken[name] for name in counts}
