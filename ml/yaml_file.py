@@ -24,8 +24,10 @@ def read_yaml(path: Path, model: type[M]) -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{path} cannot be used; put right:"]
-        for problem in error.errors():
-            place = ".".join(str(part) for part in problem["loc"]) or "the file"
-            lines.append(f"- {place}: {problem['msg']}")
-        raise SettingsError("\n".join(lines)) from error
+        raise SettingsError(f"{path} cannot be used; put right:\n{problems(error)}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """A line for each problem: its place in the file, and what is wrong."""
+    places = ((".".join(map(str, p["loc"])) or "the file", p["msg"]) for p in error.errors())
+    return "\n".join(f"- {place}: {message}" for place, message in places)

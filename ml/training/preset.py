@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ml.errors import SettingsError
 from ml.images.preprocess import Preprocessing
 from ml.settings import ROOT
+from ml.yaml_file import problems
 
 PRESETS = ROOT / "config" / "training"
 
@@ -155,8 +156,6 @@ def _checked(raw: object, path: Path) -> Preset:
     try:
         return Preset.model_validate({**raw, "name": path.stem})
     except ValidationError as error:
-        lines = [f"{path} is not a valid training preset; put right:"]
-        for problem in error.errors():
-            place = ".".join(str(part) for part in problem["loc"]) or "the file"
-            lines.append(f"- {place}: {problem['msg']}")
-        raise SettingsError("\n".join(lines)) from error
+        raise SettingsError(
+            f"{path} is not a valid training preset; put right:\n{problems(error)}"
+        ) from error
