@@ -1,17 +1,26 @@
 """A real bucket of many keys: what putting and listing them takes."""
 
+import http.client
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from urllib.parse import urlsplit
 
 import psutil
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from rich.progress import track
 
 from benchmarks.cost import Cost, measured
 from benchmarks.setup import BenchShop
+from ml.errors import StorageError
 from ml.inference.bounded import bounded_map
+from ml.settings import Settings
 
-PUT_THREADS = 16
+PUT_THREADS = 8
+_BATCH = 500  # keys a thread puts in one go
 
 
 def fill_and_list(
@@ -22,15 +31,56 @@ def fill_and_list(
     Returns:
         How many keys there are, and the cost of putting and of listing them.
     """
-    store = shop.connections.photos
-    names = (f"many/{number:09d}.jpg" for number in range(keys))
+    put = _Putting(shop.settings)
     until = time.monotonic() + seconds
     costs: dict[str, Cost] = {}
     with measured(servers) as costs["put"], ThreadPoolExecutor(PUT_THREADS, "put") as pool:
-        done = bounded_map(pool, lambda key: store.put(key, b"x"), names, ahead=PUT_THREADS)
-        for _ in track(done, "putting", total=keys):
+        done = bounded_map(pool, put, _batches(keys), ahead=PUT_THREADS)
+        for _ in track(done, "putting", total=-(-keys // _BATCH)):
             if time.monotonic() > until:
                 break
     with measured(servers) as costs["list"]:
-        listed = sum(len(page) for page in store.list_pages("many/"))
+        listed = sum(len(page) for page in shop.connections.photos.list_pages("many/"))
     return listed, costs
+
+
+def _batches(keys: int) -> Iterator[list[str]]:
+    for first in range(0, keys, _BATCH):
+        yield [f"many/{n:09d}.jpg" for n in range(first, min(first + _BATCH, keys))]
+
+
+class _Putting:
+    """Signed requests on kept connections: a third of what the whole S3 client takes for each.
+
+    How the shop's photos come into its bucket is not this project's to measure.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.photo_bucket
+        self._url = str(settings.s3_endpoint_url).rstrip("/")
+        pair = [k.get_secret_value() for k in (settings.s3_access_key, settings.s3_secret_key) if k]
+        self._auth = S3SigV4Auth(Credentials(*pair), "s3", settings.s3_region)
+        self._kept = local()
+
+    def __call__(self, keys: Sequence[str]) -> None:
+        """Put a byte under each key."""
+        for key in keys:
+            path = f"/{self._bucket}/{key}"
+            connection = self._connection()
+            connection.request("PUT", path, body=b"x", headers=self._signed(path))
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != http.HTTPStatus.OK:
+                raise StorageError(f"{path} was not put: {answer.status}")
+
+    def _signed(self, path: str) -> dict[str, str]:
+        headers = {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD", "Host": urlsplit(self._url).netloc}
+        request = AWSRequest("PUT", self._url + path, headers=headers)
+        self._auth.add_auth(request)
+        return dict(request.headers)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._kept, "connection"):
+            self._kept.connection = http.client.HTTPConnection(urlsplit(self._url).netloc)
+        kept: http.client.HTTPConnection = self._kept.connection
+        return kept
