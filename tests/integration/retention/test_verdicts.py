@@ -80,6 +80,13 @@ def test_only_the_superseded_verdict_that_nobody_needs_goes(superseded: Shop) ->
     assert purged.bytes > 100
 
 
+def test_verdicts_of_predict_go_and_stay_as_those_of_a_night_do(superseded: Shop) -> None:
+    superseded.execute("update moderation.verdict set run_id = 'predict'")
+    before = _verdicts(superseded)
+    _purge(superseded)
+    assert before - _verdicts(superseded) == {(content_hash(PLAIN), superseded.model_hash)}
+
+
 def test_again_deletes_nothing_more_and_reports_the_same(superseded: Shop) -> None:
     planned = plan(verdict_days=400)
     first, left = _purge(superseded, planned), _verdicts(superseded)
