@@ -9,6 +9,7 @@ on a part of the real photos, so its rows on real photos flatter it.
 import csv
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import segno
+import torch
 import typer
 from PIL import Image, ImageFilter
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.setup import random_version
+from ml.inference.predictor import Predictor
+from ml.model.checkpoint import load_checkpoint
 from ml.screens.budget import Budget
 from ml.screens.codes import SecondPass, read_codes
 from ml.screens.duplicates import Decided, DecidedPhotos, screen_duplicates
@@ -33,6 +38,7 @@ from ml.screens.ranking import Ranking
 from ml.screens.sharpness import CUT_OFF, choose_cut_off, screen_sharpness, sharpness
 from ml.screens.text import TextRules, screen_text
 from ml.screens.text_gate import text_likelihood
+from ml.training.preset import load_preset
 from stack.catalogue.render import render_photo
 
 SEED = 20260301
@@ -42,6 +48,8 @@ MODULES = (1.0, 1.2, 1.35, 1.5, 1.8, 2.2)  # pixels of one module of a QR code
 TURNS = (0, 7, 30)  # degrees
 BANK = 1_000_000
 LOOK_UPS = 100
+PRESETS = ("fast", "article")  # whose forward pass is measured
+BATCH, FORWARDS = 32, 5
 LARGEST = 1280  # pixels of the long side: what the judge would hand to the screens
 
 console = Console()
@@ -74,6 +82,7 @@ def main(
         *_codes(photos),
         *_text(photos),
         *_duplicates(),
+        *_forward(),
     ]
     title = f"{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}; processor time of one thread"
     table = Table("screen", "figure", "value", title=title)
@@ -240,6 +249,33 @@ def _duplicates() -> list[Row]:
         Row("duplicates", "building that bank", f"{built:.1f} s"),
         Row("duplicates", "found, 0 to 31 bits away", _share(found)),
     ]
+
+
+def _forward() -> list[Row]:
+    """The model's forward pass on one thread, which is what a look-up has to be cheaper than."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [Row("model", f"forward pass of `{name}`", _forward_ms(name)) for name in PRESETS]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _forward_ms(preset: str) -> str:
+    spec = load_preset(preset).preprocessing
+    with tempfile.TemporaryDirectory(prefix="moderation-forward-") as folder:
+        random_version(Path(folder), spec, seed=SEED)
+        checkpoint = load_checkpoint(Path(folder))
+    predictor = Predictor(checkpoint, device=torch.device("cpu"), batch_images=BATCH)
+    rng = np.random.default_rng(SEED)
+    shape = (3, spec.crop, spec.crop)
+    batch = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(BATCH)]
+    predictor.scores(batch)  # the first builds the kernels
+    start = time.thread_time()
+    for _ in range(FORWARDS):
+        predictor.scores(batch)
+    ms = (time.thread_time() - start) / (FORWARDS * BATCH) * 1e3
+    return f"{ms:.1f} ms at {spec.crop} pixels"
 
 
 def _flipped(pdq: str, bits: int, rng: np.random.Generator) -> str:
