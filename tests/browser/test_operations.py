@@ -1,5 +1,6 @@
 """The operations page in a real browser, over real nights."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -120,6 +121,43 @@ def test_it_warns_outside_of_the_band_alone(night: Pages, logged_in: LogIn) -> N
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("33.3 % of the verdicts wait for a person")
     expect(page.get_by_role("alert")).to_contain_text("0 % to 20 %")
+
+
+def open_alerts(pages: Pages) -> None:
+    """One that the watch raised and told, one with a hostile error that it could not tell yet."""
+    pages.shop.execute(
+        "insert into moderation.alert (kind, fact, details, raised_at, told_at) values "
+        "('queue_age', 'queue', :waiting, '2026-11-24T01:00+00', '2026-11-24T01:01+00'), "
+        "('run_failed', 'r', :failed, '2026-11-24T02:00+00', null)",
+        waiting='{"waiting": 120, "hours": 31.0, "limit": 24.0}',
+        failed=json.dumps(
+            {"dag_id": "audit_review_images", "run_id": RUN, "task_id": "judge", "error": HOSTILE}
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("locale", "waiting"),
+    [
+        ("en", "The oldest of 120 waiting photos has waited 31 hours; 24 are allowed."),
+        ("zh-CN", "120 张待审图片中最久的已等待 31 小时，上限 24 小时。"),
+    ],
+)
+def test_open_alerts_stand_at_the_top_in_the_readers_language(
+    night: Pages, logged_in: LogIn, locale: str, waiting: str
+) -> None:
+    open_alerts(night)
+    page = open_page(night, logged_in, locale=locale)
+    card = page.locator("section[aria-labelledby=alerts]")
+    expect(card).to_contain_text(waiting)
+    expect(card).to_contain_text(HOSTILE)  # as text
+    assert page.locator("main img[src=x]").count() == 0
+    boxes = [found.bounding_box() for found in (card, page.locator("#account"))]
+    top, below = (box["y"] for box in boxes if box is not None)
+    assert top < below
+    night.shop.execute("update moderation.alert set resolved_at = now()")
+    page.reload()
+    expect(card).to_have_count(0)
 
 
 def test_hostile_names_and_details_stay_text(night: Pages, logged_in: LogIn) -> None:
