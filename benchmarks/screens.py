@@ -53,10 +53,12 @@ VIOLATING = 0.2  # of the mixture: the article's 4 : 1
 MIXTURE = 1000  # most photos of it
 ALONE = 60  # photos for the times of single calls
 BANK = 100_000
+LAID_OVER = ("contact:", "promotion", "watermark")  # what a banner gives away
 SIGNS: dict[str, Callable[[Judged], bool]] = {
     "sharpness: blurred": lambda j: j.fired("sharpness"),
     "codes: code or unreadable code": lambda j: j.fired("codes"),
     "text: contact detail": lambda j: j.fired("text", "contact:"),
+    "text: contact detail or laid over": lambda j: any(j.fired("text", r) for r in LAID_OVER),
     "text: page": lambda j: j.fired("text", "text_dominated"),
 }
 

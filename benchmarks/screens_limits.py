@@ -9,7 +9,6 @@ on a part of the real photos, so its rows on real photos flatter it.
 import csv
 import io
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,9 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.setup import random_version
-from ml.inference.predictor import Predictor
-from ml.model.checkpoint import load_checkpoint
+from benchmarks.screens_night import untrained
 from ml.screens.budget import Budget
 from ml.screens.codes import SecondPass, read_codes
 from ml.screens.duplicates import Decided, DecidedPhotos, screen_duplicates
@@ -263,10 +260,7 @@ def _forward() -> list[Row]:
 
 def _forward_ms(preset: str) -> str:
     spec = load_preset(preset).preprocessing
-    with tempfile.TemporaryDirectory(prefix="moderation-forward-") as folder:
-        random_version(Path(folder), spec, seed=SEED)
-        checkpoint = load_checkpoint(Path(folder))
-    predictor = Predictor(checkpoint, device=torch.device("cpu"), batch_images=BATCH)
+    predictor = untrained(spec, torch.device("cpu"))
     rng = np.random.default_rng(SEED)
     shape = (3, spec.crop, spec.crop)
     batch = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(BATCH)]

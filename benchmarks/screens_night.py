@@ -118,8 +118,8 @@ def _screening(rules: Screens | None, workers: int, clock: StageClock) -> Screen
     )
 
 
-def untrained(spec: Preprocessing) -> Predictor:
-    """A model of random weights, for what does not depend on its scores."""
+def untrained(spec: Preprocessing, device: torch.device | None = None) -> Predictor:
+    """A model of random weights, for what does not depend on its scores; None: as settings say."""
     settings = load_settings()
     torch.manual_seed(0)
     card = ModelCard(
@@ -138,5 +138,5 @@ def untrained(spec: Preprocessing) -> Predictor:
         seed=0,
     )
     checkpoint = Checkpoint(build(2).state_dict(), card)
-    device = resolve(settings.device)
-    return Predictor(checkpoint, device=device, batch_images=settings.batch_images)
+    there = device or resolve(settings.device)
+    return Predictor(checkpoint, device=there, batch_images=settings.batch_images)

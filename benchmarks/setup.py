@@ -68,7 +68,8 @@ class BenchShop:
         Another seed is another version, for which no photo is judged yet.
         """
         folder = self.folder / "trained" / f"{spec.crop}-{seed}"
-        random_version(folder, spec, seed=seed)
+        torch.manual_seed(seed)
+        save_card(_card(save_weights(build(2).state_dict(), folder), spec, seed), folder)
         engine = self.connections.engine
         model_hash = registry.register(folder, engine=engine, store=self.connections.models)
         registry.promote(model_hash, engine=engine, by="benchmark", reason="benchmark")
@@ -111,12 +112,6 @@ class BenchShop:
         table = self.connections.commerce
         pending = update(table).values(moderation_status="pending", moderated_at=None)
         in_transaction(self.connections.engine, lambda c: c.execute(pending))
-
-
-def random_version(folder: Path, spec: Preprocessing, *, seed: int) -> None:
-    """Write a ResNet18 of random weights and its card: what it says is worth nothing."""
-    torch.manual_seed(seed)
-    save_card(_card(save_weights(build(2).state_dict(), folder), spec, seed), folder)
 
 
 @contextmanager
