@@ -44,6 +44,7 @@ from ml.model.start_weights import load_start_weights
 from ml.settings import ROOT
 from ml.training.dataset import Dataset
 from ml.training.folder import Photo
+from ml.training.head import fit_head, wants_fitting
 from ml.training.loop import Job, Parts, fit, predict
 from ml.training.preset import Preset, load_preset
 from ml.training.progress import PlainLines
@@ -160,11 +161,14 @@ def _photos_of(way: Direction, cell: Cell) -> tuple[Ints, Ints]:
 def _trained(setting: str, dataset: Dataset, way: Direction, cell: Cell, preset: Preset) -> float:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cell.repeat)
-        network, _ = load_start_weights(setting, len(CLASSES))
+        network, origin = load_start_weights(setting, len(CLASSES))
     train, validation = _photos_of(way, cell)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parts = Parts(train, validation)
-    fit(Job(network, dataset, parts, preset, device, cell.repeat, PlainLines()))
+    job = Job(network, dataset, parts, preset, device, cell.repeat, PlainLines())
+    if wants_fitting(preset, origin):
+        fit_head(job, network)
+    fit(job)
     logits = predict(network, dataset, way.asked, device=device, batch=preset.batch)
     return _area(dataset, way, (logits[:, 1] - logits[:, 0]).numpy())
 

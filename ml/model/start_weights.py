@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.models import ResNet
 
 from ml.errors import StartWeightsError
 from ml.model.card import StartWeights
@@ -51,7 +52,7 @@ IMAGENET = OfficialFile(
 
 def load_start_weights(
     setting: str, classes: int, *, official: OfficialFile = IMAGENET
-) -> tuple[nn.Module, StartWeights]:
+) -> tuple[ResNet, StartWeights]:
     """Build the network that training starts from.
 
     Whatever is not loaded (the head, or all of it) is drawn from torch's global generator.
@@ -84,7 +85,7 @@ def load_start_weights(
     return network, StartWeights(kind="file", detail=file_sha256(path))
 
 
-def load_champion(champion: Checkpoint, classes: Sequence[str]) -> tuple[nn.Module, StartWeights]:
+def load_champion(champion: Checkpoint, classes: Sequence[str]) -> tuple[ResNet, StartWeights]:
     """Build the network that a warm start trains on: the champion, with a head for `classes`.
 
     Rows of the head follow their class by name, whatever its place. A class that the champion does

@@ -37,6 +37,7 @@ from ml.storage.label_doubts import Doubt, load_doubts
 from ml.storage.retrain_runs import RetrainRun
 from ml.training.dataset import Dataset, open_photos
 from ml.training.folder import Photo
+from ml.training.head import fit_head, wants_fitting
 from ml.training.libraries import library_versions
 from ml.training.loop import Floats, Ints, Job, Parts, fit, predict
 from ml.training.preset import Preset, load_preset
@@ -98,6 +99,8 @@ def train_candidate(
         sides = _sides(plan, dataset)
         parts = Parts(sides.train, sides.validation, sides.weights)
         job = Job(network, dataset, parts, plan.preset, device, plan.run.seed, told, checkpoints)
+        if wants_fitting(plan.preset, origin):
+            fit_head(job, network)
         history = fit(job)
         trained = _result(job, sides, origin, history)
     put_trained(connections.models, plan.key, trained)

@@ -100,6 +100,8 @@ class EarlyStopping(_Strict):
 class Preset(_Strict):
     """The recipe; `precision: bf16` is fp32 where the hardware has no bf16 units.
 
+    `head: fitted` gives a fresh head the logistic regression on what the start weights see, before
+    anything is trained (`ml.training.head`); from scratch, and from a champion, it changes nothing.
     `start: champion` goes on from the champion's weights; without a champion, and with
     `start_weights`, training starts from what MODERATION_START_WEIGHTS names. Without
     `early_stopping` every epoch is run and the last one's weights are kept.
@@ -115,6 +117,7 @@ class Preset(_Strict):
     epochs: int = Field(ge=1, le=1000)
     validation_share: float = Field(ge=0.05, le=0.5)
     precision: Literal["fp32", "bf16"]
+    head: Literal["random", "fitted"] = "random"
     start: Literal["start_weights", "champion"] = "start_weights"
     early_stopping: EarlyStopping | None = None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 import torch
-from torch import nn
+from torchvision.models import ResNet
 
 from ml.model.card import StartWeights
 from ml.model.checkpoint import Checkpoint
@@ -21,7 +21,7 @@ def start_network(
     seed: int,
     start_weights: str,
     champion: Checkpoint | None,
-) -> tuple[nn.Module, StartWeights]:
+) -> tuple[ResNet, StartWeights]:
     """Build the network and say where it comes from.
 
     Args:

@@ -21,6 +21,7 @@ from ml.model.training_photos import write_training_photos
 from ml.policy.policy import Policy
 from ml.training.dataset import Dataset, open_dataset
 from ml.training.folder import Rejected
+from ml.training.head import fit_head, wants_fitting
 from ml.training.libraries import library_versions
 from ml.training.loop import Ints, Job, Parts, fit, predict
 from ml.training.preset import Preset
@@ -106,7 +107,10 @@ def train(
     ) as dataset:
         _report_rejected(dataset.rejected, out / REJECTED)
         parts = _split(dataset, preset, seed)
-        history = fit(Job(network, dataset, parts, preset, target, seed, told, checkpoints))
+        job = Job(network, dataset, parts, preset, target, seed, told, checkpoints)
+        if wants_fitting(preset, origin):
+            fit_head(job, network)
+        history = fit(job)
         logits = predict(network, dataset, parts.validation, device=target, batch=preset.batch)
         measured = _measure(logits, dataset, parts, policy)
         write_training_photos(

@@ -30,6 +30,7 @@ _ARTICLE = {
     "epochs": 15,
     "validation_share": 0.2,
     "precision": "fp32",
+    "head": "random",
     "start": "start_weights",
     "early_stopping": None,
 }

@@ -150,6 +150,20 @@ def test_training_goes_on_from_a_given_version(
     assert version.card.start_weights.detail == digest
 
 
+def test_a_fitted_head_makes_another_version_than_a_random_one(
+    run: TrainedVersion, data: Path, tmp_path: Path
+) -> None:
+    start, preset = str(run.folder / WEIGHTS), tiny_preset(epochs=1)
+    with capture_logs() as logs:
+        fitted = _trained(
+            data, tmp_path / "fitted", start_weights=start,
+            preset=preset.model_copy(update={"head": "fitted"}),
+        )  # fmt: skip
+    random = _trained(data, tmp_path / "random", start_weights=start, preset=preset)
+    assert "head fitted to the start weights' features" in [line["event"] for line in logs]
+    assert fitted.card.weights_sha256 != random.card.weights_sha256
+
+
 def test_absent_start_weights_stop_before_anything_is_written(data: Path, tmp_path: Path) -> None:
     with pytest.raises(StartWeightsError):
         _trained(data, tmp_path / "out", start_weights="gone.safetensors")
