@@ -49,6 +49,22 @@ def test_the_shipped_file_is_small_whole_and_a_trained_resnet18() -> None:
     assert float(state["bn1.running_mean"].abs().sum()) > 0  # it has seen photos
 
 
+def test_the_shipped_card_has_the_figures_of_the_whole_protocol() -> None:
+    _, card = read_start_weights()
+    rows = card.figures["by_start_and_labels"]
+    assert isinstance(rows, dict)
+    assert {labels: cell["trainings"] for labels, cell in rows["shipped"].items()} == {
+        "0": 6, "100": 6, "500": 6,
+    }  # fmt: skip
+    scratch, shipped, teacher = (
+        {labels: cell["mean"] for labels, cell in rows[start].items()}
+        for start in ("from scratch", "shipped", "teacher")
+    )
+    assert all(shipped[labels] >= scratch[labels] for labels in scratch)
+    gap = teacher["500"] - scratch["500"]
+    assert (shipped["500"] - scratch["500"]) / gap >= 0.7
+
+
 def test_what_is_written_is_read_back_in_half_precision(tmp_path: Path) -> None:
     save_start_weights(_state(), MADE, tmp_path)
     state, card = read_start_weights(tmp_path)
