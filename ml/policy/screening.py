@@ -54,7 +54,7 @@ class TextScreen(_Screen):
     `overlays`: which advertising without a contact detail fires, see `ml.screens.overlays`.
     """
 
-    budget_share: Share = 0.25
+    budget_share: Share = 0.2
     not_run_may_pass: bool = True
     gate: Share = 0.1
     dominated_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
