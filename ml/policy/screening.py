@@ -49,12 +49,13 @@ class Codes(_Screen):
 class TextScreen(_Screen):
     """Text; the figures are explained in `ml.screens.text.TextRules`.
 
-    `budget_share` is the share of the decode threads' time, over a shard's wall clock, that may go
-    into reading; `not_run_may_pass` whether a photo may pass that was not read for want of it.
+    `budget_share` is the share of the decode threads' time (threads times a shard's wall clock)
+    that may go into reading, as processor time; `not_run_may_pass` whether a photo may pass that
+    was not read for want of it.
     `overlays`: which advertising without a contact detail fires, see `ml.screens.overlays`.
     """
 
-    budget_share: Share = 0.2
+    budget_share: Share = 0.15
     not_run_may_pass: bool = True
     gate: Share = 0.1
     dominated_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15

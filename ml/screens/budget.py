@@ -5,24 +5,36 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Clock = Callable[[], float]
+
 
 class Budget:
     """A purse of seconds. Safe in a pool of threads.
 
     What has begun is finished, so the purse can be overdrawn by one photo a thread.
 
+    Spent is processor time of the thread that works, since that is what the others go without:
+    beside a forward pass the wall clock says three times as much.
+
     Args:
         seconds: what all threads together may spend from the start; 0 or less allows nothing.
         share: what they earn beside, in seconds a second of wall clock from now on.
-        clock: seconds, rising.
+        clock: seconds, rising, by which is earned.
+        paid: seconds, rising, by which a block is paid.
     """
 
     def __init__(
-        self, seconds: float, *, share: float = 0.0, clock: Callable[[], float] = time.monotonic
+        self,
+        seconds: float,
+        *,
+        share: float = 0.0,
+        clock: Clock = time.monotonic,
+        paid: Clock = time.thread_time,
     ) -> None:
         self._seconds = seconds
         self._share = share
         self._clock = clock
+        self._paid = paid
         self._start = clock()
         self._spent = 0.0
         self._lock = threading.Lock()
@@ -51,9 +63,9 @@ class Budget:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Spend the wall time of a block, also of one that fails."""
-        start = self._clock()
+        """Spend what a block takes, also of one that fails."""
+        start = self._paid()
         try:
             yield
         finally:
-            self.spend(self._clock() - start)
+            self.spend(self._paid() - start)

@@ -10,10 +10,10 @@ import threading
 import time
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ml.screens.budget import Budget
+from ml.screens.budget import Budget, Clock
 from ml.screens.ranking import EXPECTED_SECONDS
 from ml.serving.token_bucket import TokenBucket
 
@@ -26,11 +26,15 @@ class ServiceReading:
 
     Args:
         share: seconds of reading earned a second.
-        clock: seconds, rising.
+        clock: seconds, rising, by which is earned.
+        paid: seconds, rising, by which reading is paid: processor time, as in the night.
     """
 
-    def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, share: float, clock: Clock = time.monotonic, paid: Clock = time.thread_time
+    ) -> None:
         self._clock = clock
+        self._paid = paid
         self._earned_in_span = share * SPAN_SECONDS
         self._purse = TokenBucket(share, self._earned_in_span, clock)
         self._cost = EXPECTED_SECONDS
@@ -51,12 +55,12 @@ class ServiceReading:
 
     @contextmanager
     def reads(self) -> Iterator[None]:
-        """Spend the wall time of a block, and learn from it what a photo costs."""
-        start = self._clock()
+        """Spend the processor time of a block, and learn from it what a photo costs."""
+        start = self._paid()
         try:
             yield
         finally:
-            seconds = self._clock() - start
+            seconds = self._paid() - start
             self._purse.spend(seconds)
             with self._lock:
                 self._cost += _LEARN * (seconds - self._cost)
@@ -73,12 +77,12 @@ class RequestReading:
 
     Args:
         service: the purse.
-        seconds: the most that this request may spend; what has begun is finished.
+        seconds: of wall clock, since somebody waits, that it may spend; what has begun is finished.
     """
 
     def __init__(self, service: ServiceReading, seconds: float) -> None:
         self._service = service
-        self._own = Budget(seconds)
+        self._own = Budget(seconds, paid=time.monotonic)
 
     def takes(self, likelihood: float) -> bool:
         """Whether the photo is read."""
@@ -86,6 +90,6 @@ class RequestReading:
 
     @contextmanager
     def reads(self) -> Iterator[None]:
-        """Spend the wall time of a block from both."""
+        """Spend a block from both."""
         with self._own.timed(), self._service.reads():
             yield

@@ -1,5 +1,6 @@
 """The purse of seconds."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,6 +24,18 @@ def test_threads_lose_no_second() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(budget.spend, [0.25] * 4000))
     assert budget.left == 0.0
+
+
+def test_waiting_costs_nothing_and_work_does() -> None:
+    budget = Budget(5.0)
+    with budget.timed():
+        time.sleep(0.05)
+    assert budget.left > 4.96
+    with budget.timed():
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+    assert budget.left < 4.96
 
 
 def test_a_block_that_fails_is_paid_too() -> None:

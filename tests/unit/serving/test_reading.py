@@ -1,6 +1,7 @@
 """Text online: all while few come, the likeliest under load, and a bound for each request."""
 
 import random
+import time
 
 from ml.serving.reading import SPAN_SECONDS, RequestReading, ServiceReading
 from tests.unit.serving.clock import Clock
@@ -11,7 +12,7 @@ COST = 0.25
 def read_of(likelihoods: list[float], *, share: float, gap: float) -> list[float]:
     """Those that were read, of photos that come one each `gap` seconds."""
     clock = Clock()
-    reading = ServiceReading(share, clock)
+    reading = ServiceReading(share, clock, clock)
     read = []
     for likelihood in likelihoods:
         clock.now += gap
@@ -58,3 +59,14 @@ def test_one_request_cannot_empty_the_purse() -> None:
     request = RequestReading(service, 0.0)
     assert not request.takes(1.0)
     assert RequestReading(service, 1.0).takes(1.0)
+
+
+def test_reading_is_paid_by_processor_time_and_a_request_waits_by_the_clock() -> None:
+    """A thread that sleeps takes nothing from the others, yet somebody waits for it."""
+    service = ServiceReading(1.0, Clock())
+    request = RequestReading(service, 0.01)
+    with request.reads():
+        time.sleep(0.05)
+    assert not request.takes(1.0)
+    assert RequestReading(service, 0.01).takes(1.0)
+    assert service._purse.level > SPAN_SECONDS - 0.04
