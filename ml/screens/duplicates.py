@@ -47,7 +47,7 @@ class DecidedPhotos:
     """An exact index of decided photos; no match within 31 bits is missed.
 
     Every hash is compared (faiss's IndexBinaryFlat: 32 bytes a photo). Measured with a million
-    random hashes: 2 ms a look-up on a quiet core, 5 to 12 on a busy one (`benchmarks.screens_limits`
+    random hashes: 2 ms a look-up on a quiet core, 5 to 12 on a busy one (benchmarks/screens_limits
     has it beside a forward pass). An exact multi-index hash (16 bands of 16 bits, one bit of
     tolerance) took 2 ms on the busy one, yet 12 s to build, and its figures hold for evenly spread
     bits only, which those of real photos are not. Safe in a pool of threads.
