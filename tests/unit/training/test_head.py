@@ -13,22 +13,14 @@ from torch import nn
 from ml.images.decode import DecodeLimits
 from ml.model.card import StartWeights
 from ml.model.resnet18 import build
-from ml.training.dataset import Dataset, open_dataset, open_photos
+from ml.training.dataset import Dataset, open_photos
 from ml.training.folder import Photo
 from ml.training.head import fit_head, wants_fitting
 from ml.training.loop import Job, Parts, predict
 from ml.training.progress import PlainLines
-from tests.unit.training.pictures import POLICY, SPEC, noise, tiny_preset
+from tests.unit.training.pictures import SPEC, noise, tiny_preset
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def dataset(data: Path, tmp_path: Path) -> Iterator[Dataset]:
-    with open_dataset(
-        data, policy=POLICY, spec=SPEC, limits=DecodeLimits(), scratch=tmp_path
-    ) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +11,14 @@ from structlog.testing import capture_logs
 from torch import nn
 
 from ml.errors import TrainingError
-from ml.images.decode import DecodeLimits
 from ml.images.preprocess import normalise
 from ml.model.resnet18 import build
-from ml.training.dataset import Dataset, open_dataset
+from ml.training.dataset import Dataset
 from ml.training.loop import Job, Parts, fit, predict
 from ml.training.preset import Preset
 from ml.training.progress import EpochResult
 from ml.training.state import TrainingState
-from tests.unit.training.pictures import POLICY, SPEC, tiny_preset
+from tests.unit.training.pictures import SPEC, tiny_preset
 
 CPU = torch.device("cpu")
 
@@ -43,14 +40,6 @@ class Recorder:
     def epoch(self, result: EpochResult) -> None:
         """Keep it."""
         self.epochs.append(result)
-
-
-@pytest.fixture
-def dataset(data: Path, tmp_path: Path) -> Iterator[Dataset]:
-    with open_dataset(
-        data, policy=POLICY, spec=SPEC, limits=DecodeLimits(), scratch=tmp_path
-    ) as opened:
-        yield opened
 
 
 # Running means after each of the four batches, as measured with torch 2.15 on an x86 CPU; they
