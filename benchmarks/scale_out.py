@@ -32,7 +32,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Old photos in the database; 0: none.")] = 10_000_000,
     again: Annotated[int, typer.Option(help="Photos of the night beside the old ones.")] = 10_000,
     keys: Annotated[int, typer.Option(help="Keys of the bucket; 0: none.")] = 1_000_000,
-    put_seconds: Annotated[float, typer.Option(help="Time for putting them, at most.")] = 600.0,
+    put_seconds: Annotated[float, typer.Option(help="Time for putting them, at most.")] = 1800.0,
 ) -> None:
     """Measure on servers of its own, and print tables and a JSON line."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end, too
