@@ -50,7 +50,7 @@ def _batches(keys: int) -> Iterator[list[str]]:
 
 
 class _Putting:
-    """Signed requests on kept connections: a third of what the whole S3 client takes for each.
+    """Signed requests on kept connections: less than half of what the S3 client takes for each.
 
     How the shop's photos come into its bucket is not this project's to measure.
     """

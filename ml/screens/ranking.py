@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ml.screens.budget import Budget
 
-EXPECTED_SECONDS = 0.3  # of one photo, until some were timed; it took 110 to 640 ms of a core
+EXPECTED_SECONDS = 0.3  # of one photo, until some were timed; it took 200 to 640 ms of a core
 _EXPECTATION_WEIGHT = 5  # photos that the expectation counts as
 
 
