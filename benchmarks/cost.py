@@ -1,4 +1,4 @@
-"""What a piece of work takes: the wall, and processor time of this process and of the servers."""
+"""Cost of a block of code: wall time, and CPU time of this process and of the servers."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import psutil
 
 @dataclass
 class Cost:
-    """Seconds. Processor time says what the work takes where other work slows the wall down."""
+    """Seconds. CPU time, unlike wall time, hardly depends on other load on the machine."""
 
     wall: float = 0.0
     python: float = 0.0
@@ -18,30 +18,30 @@ class Cost:
 
     @property
     def busy(self) -> float:
-        """Processor seconds of all sides; they take turns, so about the wall of a quiet machine."""
+        """CPU seconds together; the processes take turns, so about the wall time when idle."""
         return self.python + self.servers
 
 
 @contextmanager
-def measured(servers: Sequence[psutil.Process]) -> Iterator[Cost]:
-    """Fill the yielded cost with what the block takes.
+def measure_cost(servers: Sequence[psutil.Process]) -> Iterator[Cost]:
+    """Measure the block; the yielded cost is complete when it ends.
 
     Args:
-        servers: processes whose time counts, their children's included. PostgreSQL serves each
-            connection by a child: the block must use connections that were open before and stay
-            open, since an ended child is not seen.
+        servers: processes to count, including their children. PostgreSQL serves each connection in
+            a child: the block must use connections that were opened before and stay open, since an
+            ended child is not counted.
     """
     cost = Cost()
-    before, began = _seconds(servers), time.perf_counter()
+    before, began = _cpu_seconds(servers), time.perf_counter()
     own = time.process_time()
     yield cost
     cost.wall = time.perf_counter() - began
     cost.python = time.process_time() - own
-    cost.servers = _seconds(servers) - before
+    cost.servers = _cpu_seconds(servers) - before
 
 
-def _seconds(servers: Sequence[psutil.Process]) -> float:
-    """Processor seconds of processes so far."""
+def _cpu_seconds(servers: Sequence[psutil.Process]) -> float:
+    """Return the CPU seconds of the processes so far."""
     total = 0.0
     for process in [each for server in servers for each in (server, *server.children())]:
         try:

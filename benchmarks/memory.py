@@ -1,4 +1,4 @@
-"""Memory of a judge task: one fresh process a shard, its resident memory noted at every commit.
+"""Memory of a scoring task: one new process for each shard, measured at every commit.
 
 `python -m benchmarks.memory SHARD` (a shard as JSON) is that process; `measure_memory` starts it.
 """
@@ -20,21 +20,21 @@ from pydantic import SecretStr
 from rich.progress import Progress
 
 from benchmarks.setup import BenchShop
-from ml.audit.judge import judge
-from ml.connections import open_connections
-from ml.errors import ServiceError
-from ml.settings import PREFIX, ROOT, load_settings
-from ml.storage.audit_runs import Shard
+from ml.core.errors import ServiceError
+from ml.core.settings import PREFIX, ROOT, load_settings
+from ml.core.types import Shard
+from ml.moderation.nightly.score_shard import score_shard
+from ml.storage.connections import open_connections
 
-EARLY_PHOTOS = 500  # libraries are loaded and buffers filled by then
-_HANDED_ON = ("database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir")
+EARLY_PHOTOS = 500  # by then libraries are loaded and buffers are filled
+_PASSED_SETTINGS = ("database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir")
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Resident memory of one judge process, in MiB.
+class MemoryUse:
+    """Resident memory of one scoring process, in MiB.
 
-    `early` is after the first commit at or past EARLY_PHOTOS, `end` after the last commit, `peak`
+    `early` is after the first commit at or after EARLY_PHOTOS, `end` after the last commit, `peak`
     the kernel's high-water mark of the process.
     """
 
@@ -45,16 +45,16 @@ class Memory:
     peak: float
 
 
-def measure_memory(shop: BenchShop, shard: Shard) -> Memory:
-    """Judge a shard in a fresh process and return what it needed.
+def measure_memory(shop: BenchShop, shard: Shard) -> MemoryUse:
+    """Score a shard in a new process and measure its memory.
 
     Raises:
-        ServiceError: the process failed or left photos out; carries its last words.
+        ServiceError: the process failed or skipped photos; carries the end of its log.
     """
     start = time.monotonic()
     lines: list[dict[str, float]] = []
-    with Progress() as progress, (shop.folder / "judge.log").open("w+b") as log:
-        bar = progress.add_task(f"judging {shard.images:,}", total=shard.images)
+    with Progress() as progress, (shop.folder / "score.log").open("w+b") as log:
+        bar = progress.add_task(f"scoring {shard.images:,}", total=shard.images)
         command = [sys.executable, "-m", "benchmarks.memory", json.dumps(asdict(shard))]
         with subprocess.Popen(
             command, env=_environment(shop), cwd=ROOT, stdout=subprocess.PIPE, stderr=log
@@ -63,19 +63,19 @@ def measure_memory(shop: BenchShop, shard: Shard) -> Memory:
                 lines.append(json.loads(line))
                 progress.update(bar, completed=lines[-1]["done"])
     if child.returncode != 0 or lines[-1]["done"] != shard.images:
-        words = Path(log.name).read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise ServiceError(f"the judge of {shard.images} photos ended early: {words}")
-    return _summary(lines, time.monotonic() - start)
+        output = Path(log.name).read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise ServiceError(f"scoring {shard.images} photos ended early: {output}")
+    return _summarize(lines, time.monotonic() - start)
 
 
-def _summary(lines: list[dict[str, float]], seconds: float) -> Memory:
+def _summarize(lines: list[dict[str, float]], seconds: float) -> MemoryUse:
     *commits, last = lines
     early = next((c for c in commits if c["done"] >= EARLY_PHOTOS), commits[-1])
-    return Memory(int(last["done"]), seconds, early["rss"], last["rss"], last["peak"])
+    return MemoryUse(int(last["done"]), seconds, early["rss"], last["rss"], last["peak"])
 
 
 def _environment(shop: BenchShop) -> dict[str, str]:
-    values = {name: getattr(shop.settings, name) for name in _HANDED_ON}
+    values = {name: getattr(shop.settings, name) for name in _PASSED_SETTINGS}
     plain = {
         f"{PREFIX}{name.upper()}": str(v.get_secret_value() if isinstance(v, SecretStr) else v)
         for name, v in values.items()
@@ -88,10 +88,10 @@ def _mebibytes() -> float:
 
 
 def _peak_mebibytes() -> float:
-    """The high-water mark of this program alone.
+    """Return the high-water mark of this program alone.
 
-    On Linux ru_maxrss also counts what the starting process held at the moment of the start
-    (getrusage(2) keeps it over exec); VmHWM of proc(5) does not.
+    On Linux ru_maxrss includes the memory of the parent process at the start (getrusage(2) keeps
+    it over exec); VmHWM of proc(5) does not.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -103,19 +103,19 @@ def _peak_mebibytes() -> float:
 def _report_commits(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Print the memory at each of the judge's progress lines, in their place."""
+    """Print the memory in place of each progress log line of the scoring step."""
     if event["event"] == "judging":
         print(json.dumps({"done": event["done"], "rss": _mebibytes()}), flush=True)
     raise structlog.DropEvent
 
 
-def _child(shard: Shard) -> None:
+def _score_in_child(shard: Shard) -> None:
     structlog.configure(processors=[_report_commits])
     settings = load_settings()
-    counts = judge(shard, settings=settings, connections=open_connections(settings))
+    counts = score_shard(shard, settings=settings, connections=open_connections(settings))
     last = {"done": counts["judged"], "rss": _mebibytes(), "peak": _peak_mebibytes()}
     print(json.dumps(last), flush=True)
 
 
 if __name__ == "__main__":
-    _child(Shard(**json.loads(sys.argv[1])))
+    _score_in_child(Shard(**json.loads(sys.argv[1])))

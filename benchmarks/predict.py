@@ -1,4 +1,4 @@
-"""`python -m benchmarks.predict`: `/predict` beside the offline pipeline, overload, a switch."""
+"""`python -m benchmarks.predict`: `/predict` versus the offline pipeline, overload, promotions."""
 
 import json
 import time
@@ -13,31 +13,36 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.photos import MIXTURE, phone_mixture
-from benchmarks.predict_load import Load, Serving, closed_loop, multipart, open_loop, serving
+from benchmarks.predict_load import (
+    LoadResult,
+    ServingProcess,
+    closed_loop,
+    multipart,
+    open_loop,
+    run_service,
+)
 from benchmarks.setup import BenchShop, bench_shop
-from ml.images.decode import decode_limits
-from ml.images.preprocess import ARTICLE, Preprocessing
-from ml.inference.device import describe, resolve
-from ml.inference.outcome import Scored
-from ml.inference.pipeline import Pipeline
-from ml.inference.predictor import Predictor
-from ml.model import registry
-from ml.policy.policy import Policy, load_policy
-from ml.screens.duplicates import DecidedPhotos
-from ml.screens.screening import Screening
-from ml.storage.images import PendingImage
-from ml.training.preset import load_preset
+from ml.core.types import PendingImage, Scored
+from ml.models import registry
+from ml.models.predictor import Predictor, describe_device, resolve_device
+from ml.models.training.preset import load_preset
+from ml.moderation.pipeline.pipeline import Pipeline
+from ml.policy.schema import Policy, load_policy
+from ml.vision.images.decode import decode_limits
+from ml.vision.images.preprocess import ARTICLE, Preprocessing
+from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.runner import ScreenRunner
 
-TARGET = 0.70  # of the offline pipeline's images a second, the least that is asked
-TIMES = 5.0  # its capacity, in the overload
+TARGET_RATIO = 0.70  # minimum throughput, as a share of the offline pipeline's
+OVERLOAD_FACTOR = 5.0  # request rate of the overload, as a multiple of the capacity
 Scores = dict[str, float]
 
 console = Console()
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is sent: the photos, and how often, by how many and for how long."""
+class LoadPlan:
+    """The load: photos, rounds, clients, seconds of overload, promotions under load."""
 
     contents: list[bytes]
     rounds: int
@@ -47,13 +52,13 @@ class Plan:
 
     @property
     def bodies(self) -> list[bytes]:
-        """A request for each photo."""
+        """The request body of each photo."""
         return [multipart(data) for data in self.contents]
 
 
 @dataclass(frozen=True)
-class Offline:
-    """The pipeline over bytes in memory: wall and processor seconds, and the scores."""
+class OfflineResult:
+    """The pipeline over bytes in memory: wall and CPU seconds, scores, photos read for text."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -61,14 +66,14 @@ class Offline:
     read: int
 
 
-class InMemory:
-    """Photos as a bucket gives them, without one."""
+class InMemoryStore:
+    """An in-memory replacement of the photo bucket."""
 
     def __init__(self, contents: Sequence[bytes]) -> None:
         self._contents = contents
 
     def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - the protocol's
-        """The bytes of one photo."""
+        """Return the bytes of one photo."""
         return self._contents[int(key)]
 
 
@@ -77,19 +82,19 @@ def main(  # noqa: PLR0917 - typer's options
     rounds: Annotated[int, typer.Option(help="Rounds; medians count.", min=1)] = 3,
     clients: Annotated[int, typer.Option(help="Clients of the sustained load.", min=1)] = 64,
     overload: Annotated[float, typer.Option(help="Seconds of overload; 0: none.")] = 60.0,
-    switches: Annotated[int, typer.Option(help="Switches under load; 0: none.")] = 4,
-    screens: Annotated[bool, typer.Option(help="Judge by the policy's screens, too.")] = False,
+    switches: Annotated[int, typer.Option(help="Promotions under load; 0: none.")] = 4,
+    screens: Annotated[bool, typer.Option(help="With the policy's screens.")] = False,
     preset: Annotated[str, typer.Option(help="`article` or a preset: its pixels.")] = "article",
     out: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
 ) -> None:
-    """Measure and print; every figure is of this machine and this run."""
+    """Measure on this machine, and print the figures."""
     spec = ARTICLE if preset == "article" else load_preset(preset).preprocessing
     contents = list(phone_mixture(photos))
     with bench_shop() as opened:
         path = opened.settings.policy_file if screens else opened.without_screens()
         settings = opened.settings.model_copy(update={"policy_file": path})
         shop = replace(opened, settings=settings)
-        plan = Plan(contents, rounds, clients, overload, switches)
+        plan = LoadPlan(contents, rounds, clients, overload, switches)
         figures = _measure(shop, spec, plan)
     figures |= {"photos": photos, "mixture": MIXTURE, "screens": screens, "preset": preset}
     console.print_json(json.dumps(figures))
@@ -97,55 +102,57 @@ def main(  # noqa: PLR0917 - typer's options
         out.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def _measure(shop: BenchShop, spec: Preprocessing, plan: Plan) -> dict[str, object]:
+def _measure(shop: BenchShop, spec: Preprocessing, plan: LoadPlan) -> dict[str, object]:
     versions = [shop.champion(spec, seed=seed) for seed in (1, 2)]
     policy = load_policy(shop.settings.policy_file)
     figures: dict[str, object] = {
-        "machine": describe(resolve(shop.settings.device)),
+        "machine": describe_device(resolve_device(shop.settings.device)),
         "load_before": psutil.getloadavg()[0],
     }
-    known = {v: _offline(shop, v, policy, plan.contents) for v in versions}
-    with serving(shop, serve_poll_seconds=1.0) as served:
+    known = {v: _run_offline(shop, v, policy, plan.contents) for v in versions}
+    with run_service(shop, serve_poll_seconds=1.0) as served:
         bodies = plan.bodies
         closed_loop(served, bodies[: len(bodies) // 4], clients=plan.clients)  # warm
-        rows = [_round(shop, served, versions[-1], policy, plan) for _ in range(plan.rounds)]
-        figures |= _sustained(rows)
+        rows = [_run_round(shop, served, versions[-1], policy, plan) for _ in range(plan.rounds)]
+        figures |= _sustained_figures(rows)
         if plan.overload_seconds:
-            rate = TIMES * _best(rows).images_per_second
+            rate = OVERLOAD_FACTOR * _fastest_round(rows).images_per_second
             load = open_loop(
                 served, bodies, rate=rate, seconds=plan.overload_seconds, clients=4 * plan.clients
             )
-            figures["overload"] = _told(load, known, served) | {"asked_per_second": rate}
+            figures["overload"] = _load_figures(load, known, served) | {"asked_per_second": rate}
         if plan.switches:
-            load = _switching(shop, served, versions, plan)
-            figures["switch"] = _told(load, known, served) | {"switches": plan.switches}
+            load = _switch_versions_under_load(shop, served, versions, plan)
+            figures["switch"] = _load_figures(load, known, served) | {"switches": plan.switches}
     return figures
 
 
-def _round(
-    shop: BenchShop, served: Serving, version: str, policy: Policy, plan: Plan
-) -> tuple[Offline, Load, float]:
-    offline = _offline(shop, version, policy, plan.contents)
+def _run_round(
+    shop: BenchShop, served: ServingProcess, version: str, policy: Policy, plan: LoadPlan
+) -> tuple[OfflineResult, LoadResult, float]:
+    offline = _run_offline(shop, version, policy, plan.contents)
     before = served.cpu_seconds
     online = closed_loop(served, plan.bodies, clients=plan.clients)
     cpu = served.cpu_seconds - before
-    _print(offline, online, cpu, len(plan.contents))
+    _print_round(offline, online, cpu, len(plan.contents))
     return offline, online, cpu
 
 
-def _offline(shop: BenchShop, version: str, policy: Policy, contents: list[bytes]) -> Offline:
-    """The night's pipeline on the same bytes, in this process."""
+def _run_offline(
+    shop: BenchShop, version: str, policy: Policy, contents: list[bytes]
+) -> OfflineResult:
+    """Run the nightly pipeline on the same bytes, in this process."""
     settings, stores = shop.settings, shop.connections
     checkpoint = registry.fetch(version, store=stores.models, cache=stores.model_cache)
     screening = (
-        Screening(policy.screens, DecidedPhotos(()), workers=settings.decode_threads)
-        if policy.screens.decisive
+        ScreenRunner(policy.screens, DuplicateIndex(()), workers=settings.decode_threads)
+        if policy.screens.verdict_settings
         else None
     )
     pipeline = Pipeline(
-        store=InMemory(contents),
+        store=InMemoryStore(contents),
         predictor=Predictor(
-            checkpoint, device=resolve(settings.device), batch_images=settings.batch_images
+            checkpoint, device=resolve_device(settings.device), batch_size=settings.batch_size
         ),
         limits=decode_limits(settings),
         fetch_threads=settings.fetch_threads,
@@ -159,12 +166,14 @@ def _offline(shop: BenchShop, version: str, policy: Policy, contents: list[bytes
     wall, cpu = time.monotonic() - start, time.process_time() - cpu
     scored = [outcome for outcome in outcomes if isinstance(outcome, Scored)]
     read = sum(bool(o.screens["text"].evidence.get("read")) for o in scored if "text" in o.screens)
-    return Offline(wall, cpu, [outcome.scores for outcome in scored], read)
+    return OfflineResult(wall, cpu, [outcome.scores for outcome in scored], read)
 
 
-def _switching(shop: BenchShop, served: Serving, versions: list[str], plan: Plan) -> Load:
-    """Closed loops over and over while the champion changes."""
-    total, start = Load(), time.monotonic()
+def _switch_versions_under_load(
+    shop: BenchShop, served: ServingProcess, versions: list[str], plan: LoadPlan
+) -> LoadResult:
+    """Repeat closed loops while the champion changes."""
+    total, start = LoadResult(), time.monotonic()
     for n in range(plan.switches):
         registry.promote(
             versions[n % 2], engine=shop.connections.engine, by="benchmark", reason="switch"
@@ -174,8 +183,10 @@ def _switching(shop: BenchShop, served: Serving, versions: list[str], plan: Plan
     return total
 
 
-def _told(load: Load, known: dict[str, Offline], served: Serving) -> dict[str, object]:
-    """What became of a load; wrong is an answer whose scores are not the offline pipeline's."""
+def _load_figures(
+    load: LoadResult, known: dict[str, OfflineResult], served: ServingProcess
+) -> dict[str, object]:
+    """Summarize a load; an answer is wrong if its scores differ from the offline pipeline's."""
     wrong = sum(known[str(r.version)].scores[r.photo] != r.scores for r in load.answered)
     by_version = {v[:12]: sum(r.version == v for r in load.answered) for v in known}
     return {
@@ -191,11 +202,11 @@ def _told(load: Load, known: dict[str, Offline], served: Serving) -> dict[str, o
     }
 
 
-def _best(rows: list[tuple[Offline, Load, float]]) -> Load:
+def _fastest_round(rows: list[tuple[OfflineResult, LoadResult, float]]) -> LoadResult:
     return max((online for _, online, _ in rows), key=lambda online: online.images_per_second)
 
 
-def _sustained(rows: list[tuple[Offline, Load, float]]) -> dict[str, object]:
+def _sustained_figures(rows: list[tuple[OfflineResult, LoadResult, float]]) -> dict[str, object]:
     photos = len(rows[0][0].scores)
     ratios = sorted(o.wall_seconds / online.wall_seconds for o, online, _ in rows)
     work = sorted(o.cpu_seconds / cpu for o, _, cpu in rows)
@@ -206,12 +217,12 @@ def _sustained(rows: list[tuple[Offline, Load, float]]) -> dict[str, object]:
     )
     return {
         "offline_images_per_second": [photos / o.wall_seconds for o, _, _ in rows],
-        "online_images_per_second": _best(rows).images_per_second,
+        "online_images_per_second": _fastest_round(rows).images_per_second,
         "ratio_wall": ratios[len(ratios) // 2],
         "ratios_wall": ratios,
         "ratio_cpu": work[len(work) // 2],
         "ratios_cpu": work,
-        "target": TARGET,
+        "target": TARGET_RATIO,
         "statuses": [online.statuses for _, online, _ in rows],
         "p50_seconds": [online.percentile(0.50) for _, online, _ in rows],
         "p99_seconds": [online.percentile(0.99) for _, online, _ in rows],
@@ -220,7 +231,7 @@ def _sustained(rows: list[tuple[Offline, Load, float]]) -> dict[str, object]:
     }
 
 
-def _print(offline: Offline, online: Load, cpu: float, photos: int) -> None:
+def _print_round(offline: OfflineResult, online: LoadResult, cpu: float, photos: int) -> None:
     table = Table("side", "img/s", "CPU ms/photo", "p50 s", "p99 s", "statuses")
     off, on = photos / offline.wall_seconds, online.images_per_second
     table.add_row("offline", f"{off:.2f}", f"{1000 * offline.cpu_seconds / photos:.1f}", "", "", "")

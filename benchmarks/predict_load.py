@@ -1,4 +1,4 @@
-"""Load on `/predict`: a served process, clients in threads, and what became of each request."""
+"""Load on `/predict`: a service process, clients in threads, and the reply to each request."""
 
 import http.client
 import json
@@ -19,15 +19,15 @@ import psutil
 from pydantic import SecretStr
 
 from benchmarks.setup import BenchShop
-from ml.embedded.ports import free_ports
-from ml.errors import ServiceError
-from ml.settings import PREFIX, ROOT
-from ml.storage.api_keys import Right, create_key
+from devtools.embedded.ports import free_ports
+from ml.core.errors import ServiceError
+from ml.core.settings import PREFIX, ROOT
+from ml.storage.api_keys import ApiKeyScope, create_key
 from ml.storage.database import in_transaction
 
-_HANDED_ON = (
+_PASSED_SETTINGS = (
     "database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir", "policy_file",
-    "batch_images", "decode_threads",
+    "batch_size", "decode_threads",
 )  # fmt: skip
 _BOUNDARY = "predict-benchmark"
 _START_SECONDS = 600.0
@@ -36,7 +36,7 @@ _ANSWER_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Reply:
-    """One request's end: status, seconds, and what the answer said."""
+    """The reply to one request: status (0: connection lost), seconds, version and scores."""
 
     photo: int
     status: int
@@ -46,7 +46,7 @@ class Reply:
 
 
 @dataclass
-class Load:
+class LoadResult:
     """All replies of a run and its wall time."""
 
     replies: list[Reply] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Load:
 
     @property
     def statuses(self) -> dict[int, int]:
-        """How often each status came."""
+        """Number of replies by status."""
         return dict(sorted(Counter(reply.status for reply in self.replies).items()))
 
     @property
@@ -64,18 +64,18 @@ class Load:
 
     @property
     def images_per_second(self) -> float:
-        """Photos answered a second of wall time."""
+        """Photos answered per second of wall time."""
         return len(self.answered) / self.wall_seconds
 
     def percentile(self, share: float) -> float:
-        """Seconds within which this share of the answered requests came back."""
+        """Return the latency in seconds at a quantile (0..1) of the answered requests."""
         ordered = sorted(reply.seconds for reply in self.answered)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A process that serves the shop."""
+class ServingProcess:
+    """A process that serves `/predict`."""
 
     port: int
     tokens: tuple[str, ...]
@@ -83,7 +83,7 @@ class Serving:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor seconds it has used."""
+        """CPU seconds used so far."""
         used = self.process.cpu_times()
         return float(used.user + used.system)
 
@@ -95,7 +95,7 @@ class Serving:
         return int(fields["VmHWM"].split()[0]) / 2**10
 
     def send(self, connection: http.client.HTTPConnection, photo: int, body: bytes) -> Reply:
-        """One request; a connection that broke is one that the service lost."""
+        """Send one request; a broken connection gives status 0."""
         token = self.tokens[photo % len(self.tokens)]
         headers = {
             "Authorization": f"Bearer {token}",
@@ -105,18 +105,18 @@ class Serving:
         try:
             connection.request("POST", "/predict", body, headers)
             response = connection.getresponse()
-            said = json.loads(response.read())
+            answer = json.loads(response.read())
         except (OSError, http.client.HTTPException):
             connection.close()
             return Reply(photo, 0, time.monotonic() - start)
         seconds = time.monotonic() - start
         if response.status != 200:
             return Reply(photo, response.status, seconds)
-        return Reply(photo, 200, seconds, said["model_version"], said["scores"])
+        return Reply(photo, 200, seconds, answer["model_version"], answer["scores"])
 
 
 def multipart(data: bytes) -> bytes:
-    """A photo as the body of a request."""
+    """Return the request body of a photo."""
     head = (
         f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
         'name="image"; filename="photo.jpg"\r\n\r\n'
@@ -125,14 +125,14 @@ def multipart(data: bytes) -> bytes:
 
 
 @contextmanager
-def serving(shop: BenchShop, **settings: object) -> Iterator[Serving]:
-    """Serve in a process of its own, until the block ends.
+def run_service(shop: BenchShop, **settings: object) -> Iterator[ServingProcess]:
+    """Run the service in its own process until the block ends.
 
     Raises:
-        ServiceError: it did not become ready; carries its last words.
+        ServiceError: it did not become ready; carries the end of its log.
     """
     [port] = free_ports(1)
-    tokens = tuple(_key(shop, f"bench {n}") for n in range(4))
+    tokens = tuple(_create_api_key(shop, f"bench {n}") for n in range(4))
     log = shop.folder / "serve.log"
     with log.open("ab") as out:
         child = subprocess.Popen(
@@ -140,15 +140,15 @@ def serving(shop: BenchShop, **settings: object) -> Iterator[Serving]:
             env=_environment(shop, settings), cwd=ROOT, stdout=out, stderr=out,
         )  # fmt: skip
     try:
-        _wait(port, child, log)
-        yield Serving(port, tokens, psutil.Process(child.pid))
+        _wait_until_ready(port, child, log)
+        yield ServingProcess(port, tokens, psutil.Process(child.pid))
     finally:
         child.terminate()
         child.wait(60)
 
 
-def closed_loop(served: Serving, bodies: Sequence[bytes], *, clients: int) -> Load:
-    """Each client sends its next photo when the last one is answered; every photo once."""
+def closed_loop(served: ServingProcess, bodies: Sequence[bytes], *, clients: int) -> LoadResult:
+    """Send every photo once; each client sends its next photo after the reply to the last."""
     numbers = iter(range(len(bodies)))
     lock = threading.Lock()
 
@@ -164,13 +164,13 @@ def closed_loop(served: Serving, bodies: Sequence[bytes], *, clients: int) -> Lo
         connection.close()
         return replies
 
-    return _together(client, clients)
+    return _run_clients(client, clients)
 
 
 def open_loop(
-    served: Serving, bodies: Sequence[bytes], *, rate: float, seconds: float, clients: int
-) -> Load:
-    """Send `rate` requests a second, whatever becomes of them, as far as the clients can."""
+    served: ServingProcess, bodies: Sequence[bytes], *, rate: float, seconds: float, clients: int
+) -> LoadResult:
+    """Send `rate` requests per second regardless of replies, as far as the clients can."""
     begin = time.monotonic()
 
     def client(number: int) -> list[Reply]:
@@ -186,33 +186,33 @@ def open_loop(
         connection.close()
         return replies
 
-    return _together(client, clients)
+    return _run_clients(client, clients)
 
 
-def _together(client: Callable[[int], list[Reply]], clients: int) -> Load:
+def _run_clients(client: Callable[[int], list[Reply]], clients: int) -> LoadResult:
     start = time.monotonic()
     with ThreadPoolExecutor(clients) as pool:
         parts = list(pool.map(client, range(clients)))
-    return Load([reply for part in parts for reply in part], time.monotonic() - start)
+    return LoadResult([reply for part in parts for reply in part], time.monotonic() - start)
 
 
-def _key(shop: BenchShop, name: str) -> str:
+def _create_api_key(shop: BenchShop, name: str) -> str:
     limits = {"requests_per_minute": 1_000_000, "in_flight": 10_000}
     return in_transaction(
         shop.connections.engine,
-        lambda c: create_key(c, f"{name} {time.time_ns()}", [Right.PREDICT], **limits),
+        lambda c: create_key(c, f"{name} {time.time_ns()}", [ApiKeyScope.PREDICT], **limits),
     )
 
 
 def _environment(shop: BenchShop, settings: dict[str, object]) -> dict[str, str]:
-    values = {name: getattr(shop.settings, name) for name in _HANDED_ON} | settings
+    values = {name: getattr(shop.settings, name) for name in _PASSED_SETTINGS} | settings
     return os.environ | {
         f"{PREFIX}{name.upper()}": str(v.get_secret_value() if isinstance(v, SecretStr) else v)
         for name, v in values.items()
     }
 
 
-def _wait(port: int, child: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_ready(port: int, child: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and child.poll() is None:
         try:
@@ -222,5 +222,5 @@ def _wait(port: int, child: "subprocess.Popen[bytes]", log: Path) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.5)
-    words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise ServiceError(f"the service did not become ready: {words}")
+    output = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise ServiceError(f"the service did not become ready: {output}")

@@ -1,4 +1,4 @@
-"""A review queue as a shop has it after years: verdicts, decided and open tasks, labels, photos."""
+"""Fill a review queue with years of data: verdicts, decided and open tasks, labels, photos."""
 
 import io
 import secrets
@@ -10,16 +10,16 @@ from sqlalchemy import Connection, text
 
 from benchmarks.photos import phone_mixture
 from benchmarks.setup import BenchShop
-from ml.images.fingerprint import content_hash
 from ml.storage.database import in_transaction
+from ml.vision.images.fingerprint import content_hash
 
 PREFIX = "reviews/queue/"
-PHOTOS = 32  # that are really in the bucket, first in the queue
+REAL_PHOTOS = 32  # with bytes in the bucket, first in the queue
 
-# Built in one go at the end, as a database has them that was filled over years; without triggers,
-# since ten million look-ups of one model version would take minutes and find it each time.
+# The primary key of the verdicts is built after the inserts, and without triggers: ten million
+# foreign-key look-ups of one model version would take minutes.
 _STATEMENTS = (
-    # Contents are hashes of numbers: spread as real ones, and known again by their number.
+    # Contents are hashes of numbers: distributed like real ones, and reproducible.
     """
     create function pg_temp.content(i bigint) returns text language sql immutable
     as $$ select encode(sha256(cast(cast(i as text) as bytea)), 'hex') $$
@@ -30,13 +30,13 @@ _STATEMENTS = (
     """
     insert into moderation.verdict (
         content_sha256, model_hash, policy_version, decision, reasons, scores, violation_score,
-        pass_confidence, libraries, run_id, judged_at
+        pass_confidence, runtime_versions, run_id, judged_at
     )
     select pg_temp.content(i), :model, :policy,
         case when i <= :tasks then 'review' else 'pass' end,
         case when i <= :tasks then array['violation:violate'] else array['confident_normal'] end,
         jsonb_build_object('normal', 1 - s, 'violate', s), s, 0.7,
-        '{"torch": "x", "pillow": "x", "numpy": "x"}', 'night', now() - i * interval '1 second'
+        '{"torch": "x", "pillow": "x", "numpy": "x"}', 'run', now() - i * interval '1 second'
     from generate_series(1, :verdicts) i,
         lateral (select (hashint4(i) & 65535) / 65536.0 as s) score
     """,
@@ -64,7 +64,7 @@ _STATEMENTS = (
     )
     select :prefix || i || '.jpg', 'e', pg_temp.content(i), :model, :policy,
         array[case when i % 3 = 0 then 'low_confidence' else 'violation:violate' end], s, s,
-        'night', case when i <= :open then 'open' else 'decided' end,
+        'run', case when i <= :open then 'open' else 'decided' end,
         now() - i * interval '1 second'
     from generate_series(1, :tasks) i,
         lateral (select (hashint4(i) & 65535) / 65536.0 as s) score
@@ -79,14 +79,14 @@ _STATEMENTS = (
     join moderation.review_task on object_key = :prefix || i || '.jpg'
     """,
     """
-    insert into moderation.labelled_photo (
+    insert into moderation.archived_photo (
         content_sha256, object_key, size_bytes, width, height, pdq, pdq_quality
     )
     select pg_temp.content(i), :prefix || i || '.jpg', 1, 800, 600, pg_temp.content(i), 90
     from generate_series(:open + 1, :tasks) i
     """,
 )  # fmt: skip
-_REAL = text(
+_INSERT_REAL_PHOTO = text(
     """
     with picture as (
         insert into moderation.image (
@@ -95,14 +95,14 @@ _REAL = text(
         )
         values (:key, :etag, :size, now(), :content, :pdq, 90, :width, :height, 'judged')
     ),
-    judged as (
+    scored as (
         insert into moderation.verdict (
             content_sha256, model_hash, policy_version, decision, reasons, scores,
-            violation_score, pass_confidence, libraries, run_id
+            violation_score, pass_confidence, runtime_versions, run_id
         )
         values (
             :content, :model, :policy, 'review', array['violation:violate'],
-            '{"normal": 0, "violate": 1}', 1, 0.7, '{}', 'night'
+            '{"normal": 0, "violate": 1}', 1, 0.7, '{}', 'run'
         )
     )
     insert into moderation.review_task (
@@ -110,48 +110,51 @@ _REAL = text(
         priority, run_id
     )
     values (
-        :key, :etag, :content, :model, :policy, array['violation:violate'], 1, 1, 'night'
+        :key, :etag, :content, :model, :policy, array['violation:violate'], 1, 1, 'run'
     )
     """
 )
-_TABLES = ("verdict", "image", "review_task", "human_label", "labelled_photo")
+_TABLES = ("verdict", "image", "review_task", "human_label", "archived_photo")
 
 
 @dataclass(frozen=True)
-class Amounts:
-    """How many rows; all tasks beyond the open ones are decided, labelled and kept."""
+class RowCounts:
+    """Numbers of rows; decided tasks have a label and an archived photo."""
 
     verdicts: int
     open_tasks: int
     decided_tasks: int
 
 
-def fill(shop: BenchShop, amounts: Amounts, *, model_hash: str, policy_version: str) -> None:
-    """Write all rows, upload the photos that come first, and let the planner count."""
-    judged_by = {"model": model_hash, "policy": policy_version}
-    values = judged_by | {
+def fill_queue(
+    shop: BenchShop, amounts: RowCounts, *, model_hash: str, policy_version: str
+) -> None:
+    """Insert all rows, upload the first photos, and analyze the tables."""
+    version = {"model": model_hash, "policy": policy_version}
+    values = version | {
         "verdicts": amounts.verdicts,
         "open": amounts.open_tasks,
         "tasks": amounts.open_tasks + amounts.decided_tasks,
         "prefix": PREFIX,
     }
     engine = shop.connections.engine
-    in_transaction(engine, lambda c: _run(c, values))
-    for photo in _uploaded(shop):
-        in_transaction(engine, lambda c, photo=photo: c.execute(_REAL, photo | judged_by))  # type: ignore[misc]  # mypy cannot type a lambda's default
+    in_transaction(engine, lambda c: _execute_all(c, values))
+    for photo in _upload_photos(shop):
+        with engine.begin() as connection:
+            connection.execute(_INSERT_REAL_PHOTO, photo | version)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for name in (*(f"moderation.{table}" for table in _TABLES), "commerce.review_image"):
             connection.execute(text(f"vacuum (analyze) {name}"))
 
 
-def _run(connection: Connection, values: dict[str, object]) -> None:
+def _execute_all(connection: Connection, values: dict[str, object]) -> None:
     for statement in _STATEMENTS:
         connection.execute(text(statement), values)
 
 
-def _uploaded(shop: BenchShop) -> Iterator[dict[str, object]]:
+def _upload_photos(shop: BenchShop) -> Iterator[dict[str, object]]:
     store = shop.connections.photos
-    for number, data in enumerate(phone_mixture(PHOTOS)):
+    for number, data in enumerate(phone_mixture(REAL_PHOTOS)):
         key = f"{PREFIX}real/{number}.jpg"
         store.put(key, data)
         (listed,) = next(store.list_pages(key))

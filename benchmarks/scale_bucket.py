@@ -1,4 +1,4 @@
-"""A real bucket of many keys: what putting and listing them takes."""
+"""Cost of putting and listing many keys in a real bucket."""
 
 import http.client
 import time
@@ -13,46 +13,46 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from rich.progress import track
 
-from benchmarks.cost import Cost, measured
+from benchmarks.cost import Cost, measure_cost
 from benchmarks.setup import BenchShop
-from ml.errors import StorageError
-from ml.inference.bounded import bounded_map
-from ml.settings import Settings
+from ml.core.concurrency import bounded_map
+from ml.core.errors import StorageError
+from ml.core.settings import Settings
 
 PUT_THREADS = 8
-_BATCH = 500  # keys a thread puts in one go
+_BATCH_KEYS = 500  # keys per task of a thread
 
 
 def fill_and_list(
     shop: BenchShop, servers: Sequence[psutil.Process], keys: int, *, seconds: float
 ) -> tuple[int, dict[str, Cost]]:
-    """Put tiny objects until there are `keys`, or time is over; then list them all.
+    """Put tiny objects until there are `keys` or `seconds` elapse, then list them all.
 
     Returns:
-        How many keys there are, and the cost of putting and of listing them.
+        The number of keys, and the cost of putting and of listing them.
     """
-    put = _Putting(shop.settings)
+    put = _ObjectUploader(shop.settings)
     until = time.monotonic() + seconds
     costs: dict[str, Cost] = {}
-    with measured(servers) as costs["put"], ThreadPoolExecutor(PUT_THREADS, "put") as pool:
+    with measure_cost(servers) as costs["put"], ThreadPoolExecutor(PUT_THREADS, "put") as pool:
         done = bounded_map(pool, put, _batches(keys), ahead=PUT_THREADS)
-        for _ in track(done, "putting", total=-(-keys // _BATCH)):
+        for _ in track(done, "putting", total=-(-keys // _BATCH_KEYS)):
             if time.monotonic() > until:
                 break
-    with measured(servers) as costs["list"]:
+    with measure_cost(servers) as costs["list"]:
         listed = sum(len(page) for page in shop.connections.photos.list_pages("many/"))
     return listed, costs
 
 
 def _batches(keys: int) -> Iterator[list[str]]:
-    for first in range(0, keys, _BATCH):
-        yield [f"many/{n:09d}.jpg" for n in range(first, min(first + _BATCH, keys))]
+    for first in range(0, keys, _BATCH_KEYS):
+        yield [f"many/{n:09d}.jpg" for n in range(first, min(first + _BATCH_KEYS, keys))]
 
 
-class _Putting:
-    """Signed requests on kept connections: less than half of what the S3 client takes for each.
+class _ObjectUploader:
+    """Uploads by signed requests on persistent connections, at less than half the S3 client's cost.
 
-    How the shop's photos come into its bucket is not this project's to measure.
+    The upload itself is not measured as part of this project.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,15 +63,15 @@ class _Putting:
         self._kept = local()
 
     def __call__(self, keys: Sequence[str]) -> None:
-        """Put a byte under each key."""
+        """Put a one-byte object under each key."""
         for key in keys:
             path = f"/{self._bucket}/{key}"
             connection = self._connection()
             connection.request("PUT", path, body=b"x", headers=self._signed(path))
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != http.HTTPStatus.OK:
-                raise StorageError(f"{path} was not put: {answer.status}")
+            response = connection.getresponse()
+            response.read()
+            if response.status != http.HTTPStatus.OK:
+                raise StorageError(f"PUT {path} failed: {response.status}")
 
     def _signed(self, path: str) -> dict[str, str]:
         headers = {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD", "Host": urlsplit(self._url).netloc}

@@ -1,12 +1,12 @@
-"""Years of a shop in its database: settled images, their verdicts and commerce rows."""
+"""Fill the database with years of data: settled images, their verdicts and commerce rows."""
 
 from sqlalchemy import Connection, text
 
 from benchmarks.setup import BenchShop
 from ml.storage.database import in_transaction
 
-# Keys and contents are hashes of numbers; indexes are built at the end, as it is quicker so, and
-# without triggers, which would look the same model version up for each row.
+# Keys and contents are hashes of numbers. Indexes are built after the inserts, which is faster, and
+# without triggers, which would look up the same model version for each row.
 _STATEMENTS = (
     """
     create function pg_temp.content(i bigint) returns text language sql immutable
@@ -32,7 +32,7 @@ _STATEMENTS = (
     """
     insert into moderation.verdict (
         content_sha256, model_hash, policy_version, decision, reasons, scores, violation_score,
-        pass_confidence, libraries, run_id
+        pass_confidence, runtime_versions, run_id
     )
     select pg_temp.content(i), model_hash, 'policy of then', 'pass', array['confident_normal'],
         '{"normal": 0.9, "violate": 0.1}', 0.1, 0.7, '{"torch": "x"}', 'old'
@@ -55,8 +55,8 @@ _STATEMENTS = (
 )
 
 
-def fill(shop: BenchShop, rows: int) -> float:
-    """Add `rows` settled photos; returns the database's size, GiB."""
+def fill_old_rows(shop: BenchShop, rows: int) -> float:
+    """Add `rows` settled photos; return the size of the database in GiB."""
 
     def work(connection: Connection) -> float:
         for statement in _STATEMENTS:

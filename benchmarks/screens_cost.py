@@ -1,8 +1,8 @@
-"""`python -m benchmarks.screens_cost`: a night with all screens beside the same one without.
+"""`python -m benchmarks.screens_cost`: cost of a nightly run with all screens versus without.
 
-Both are whole: judged and written back, on servers of their own, with photos of a phone's size.
-Processor time is that of the judging process, which other work on the machine moves less than the
-wall clock; `python -m benchmarks.judge` compares by the wall clock, on a machine that is idle.
+Both runs score and write back on temporary servers, with photos of phone size. CPU time is that of
+the scoring process, which depends less on other load than wall time; `python -m
+benchmarks.throughput` compares wall times on an idle machine.
 """
 
 import os
@@ -18,15 +18,15 @@ from rich.table import Table
 
 from benchmarks import photos as pictures
 from benchmarks.setup import BenchShop, bench_shop
-from ml.audit.judge import judge
-from ml.audit.write_back import write_back
-from ml.inference.device import describe, resolve
-from ml.policy.policy import load_policy
+from ml.models.predictor import describe_device, resolve_device
+from ml.models.training.preset import load_preset
+from ml.moderation.nightly.score_shard import score_shard
+from ml.moderation.nightly.write_back import write_back
+from ml.policy.schema import load_policy
 from ml.storage import audit_runs
 from ml.storage.database import in_transaction
-from ml.training.preset import load_preset
 
-TARGET = 2.0  # times the night without screens
+TARGET_RATIO = 2.0  # maximum cost, as a multiple of a run without screens
 STAGES = ("decode", "forward", "write")
 SCREENS = ("sharpness", "codes", "text", "duplicates")
 
@@ -34,78 +34,76 @@ console = Console()
 
 
 @dataclass(frozen=True)
-class Took:
-    """Seconds of one night; `stages` are busy seconds, summed over threads."""
+class RunCost:
+    """Seconds of one run; `stages` are busy seconds, summed over threads."""
 
-    processor: float
+    cpu: float
     wall: float
     stages: dict[str, float]
 
 
 def main(
-    photos: Annotated[int, typer.Option(help="Photos of a night.", min=1)] = 200,
-    rounds: Annotated[int, typer.Option(help="Nights of each kind.", min=1)] = 3,
+    photos: Annotated[int, typer.Option(help="Photos of a run.", min=1)] = 200,
+    rounds: Annotated[int, typer.Option(help="Runs of each kind.", min=1)] = 3,
 ) -> None:
-    """Measure both nights in turns and print the ratios."""
-    structlog.configure(processors=[_drop])
+    """Measure both kinds of runs in turns, and print the ratios."""
+    structlog.configure(processors=[_drop_event])
     load = os.getloadavg()[0]
-    took: dict[bool, list[Took]] = {False: [], True: []}
+    costs: dict[bool, list[RunCost]] = {False: [], True: []}
     with bench_shop() as shop:
         shop.upload("cost/", pictures.phone_mixture(photos), photos)
-        machine = f"{describe(resolve(shop.settings.device))}, {os.cpu_count()} cores"
+        machine = f"{describe_device(resolve_device(shop.settings.device))}, {os.cpu_count()} cores"
         rules = load_policy(shop.settings.policy_file).screens
         spec = load_preset("fast").preprocessing
         for number in range(rounds + 1):
             shop.champion(spec, seed=number)
             for screens in (False, True):
-                night = _night(shop, f"cost {number} {screens}", screens=screens)
-                if number:  # the first round loads libraries
-                    took[screens].append(night)
+                run = _time_run(shop, f"cost {number} {screens}", screens=screens)
+                if number:  # the first round also loads libraries
+                    costs[screens].append(run)
     console.print(
         f"{machine}; load before the start {load:.1f}; budget_share "
         f"{rules.text.budget_share}, long_side {rules.long_side}"
     )
-    _print(took, photos)
+    _print_table(costs, photos)
 
 
-def _drop(_logger: object, _method: str, _event: object) -> str:
+def _drop_event(_logger: object, _method: str, _event: object) -> str:
     raise structlog.DropEvent
 
 
-def _night(shop: BenchShop, run_id: str, *, screens: bool) -> Took:
+def _time_run(shop: BenchShop, run_id: str, *, screens: bool) -> RunCost:
     shop.reset_statuses()
-    shard = shop.begin_night(run_id, "cost/", screens=screens)
-    start, processor = time.monotonic(), time.process_time()
-    judge(shard, settings=shop.settings, connections=shop.connections)
+    shard = shop.start_run(run_id, "cost/", screens=screens)
+    start, cpu = time.monotonic(), time.process_time()
+    score_shard(shard, settings=shop.settings, connections=shop.connections)
     write_back(run_id, settings=shop.settings, connections=shop.connections)
-    seconds = time.process_time() - processor, time.monotonic() - start
-    return Took(
+    seconds = time.process_time() - cpu, time.monotonic() - start
+    return RunCost(
         *seconds,
         in_transaction(shop.connections.engine, lambda c: audit_runs.seconds_of(c, shard.run_id)),
     )
 
 
-def _print(took: dict[bool, list[Took]], photos: int) -> None:
-    table = Table(
-        "", "processor", "wall", *STAGES, *SCREENS, title=f"ms a photo: {pictures.MIXTURE}"
-    )
-    for screens, nights in took.items():
-        seconds = [median(t.processor for t in nights), median(t.wall for t in nights)]
+def _print_table(costs: dict[bool, list[RunCost]], photos: int) -> None:
+    table = Table("", "cpu", "wall", *STAGES, *SCREENS, title=f"ms a photo: {pictures.MIXTURE}")
+    for screens, runs in costs.items():
+        seconds = [median(t.cpu for t in runs), median(t.wall for t in runs)]
         names = [*STAGES, *(f"screen_{name}" for name in SCREENS)]
-        seconds += [median(t.stages.get(name, 0.0) for t in nights) for name in names]
+        seconds += [median(t.stages.get(name, 0.0) for t in runs) for name in names]
         cells = (f"{1e3 * value / photos:.1f}" for value in seconds)
         table.add_row("with screens" if screens else "without", *cells)
     console.print(table)
-    for figure in ("processor", "wall"):
+    for figure in ("cpu", "wall"):
         ratios = [
             getattr(with_them, figure) / getattr(without, figure)
-            for without, with_them in zip(took[False], took[True], strict=True)
+            for without, with_them in zip(costs[False], costs[True], strict=True)
         ]
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        word = "within" if median(ratios) <= TARGET else "over"
+        word = "within" if median(ratios) <= TARGET_RATIO else "over"
         console.print(
             f"{figure} time, with screens over without, {len(ratios)} rounds of {photos} photos: "
-            f"{shown}; median {median(ratios):.2f} ({word} {TARGET:.0f})"
+            f"{shown}; median {median(ratios):.2f} ({word} {TARGET_RATIO:.0f})"
         )
 
 

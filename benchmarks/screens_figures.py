@@ -1,4 +1,4 @@
-"""Pure figures of the screens' benchmarks: shares, areas, and what a policy makes of photos."""
+"""Statistics of the screens' benchmarks: shares with intervals, AUC, decision rates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Share:
-    """`hits` of `photos`."""
+    """A share of `hits` among `photos`."""
 
     hits: int
     photos: int
 
     @property
     def value(self) -> float:
-        """0..1; of no photos 0."""
+        """The share, 0..1; 0 without photos."""
         return self.hits / self.photos if self.photos else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Exact 95 % interval (Clopper and Pearson 1934); of no photos 0..1."""
+        """Exact 95 % interval (Clopper and Pearson 1934); 0..1 without photos."""
         tail, missed = (1 - CONFIDENCE) / 2, self.photos - self.hits
         low = beta.ppf(tail, self.hits, missed + 1) if self.hits else 0.0
         high = beta.ppf(1 - tail, self.hits + 1, missed) if missed else 1.0
@@ -42,14 +42,14 @@ class Share:
 
 
 def share(items: Sequence[T], hit: Callable[[T], bool]) -> Share:
-    """How many of the items are hits."""
+    """Count the items that are hits."""
     return Share(sum(hit(item) for item in items), len(items))
 
 
-def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
-    """Chance that one of the `higher` exceeds one of the `lower`: the area under the ROC curve.
+def roc_auc(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+    """Return the area under the ROC curve of positives (`higher`) versus negatives (`lower`).
 
-    None where one side is empty.
+    None if one of them is empty.
     """
     if not higher or not lower:
         return None
@@ -58,8 +58,8 @@ def area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one photo, and what it is."""
+class LabelledDecision:
+    """The true label and the decision of one photo."""
 
     category: str
     violation: bool
@@ -67,11 +67,11 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What a policy makes of labelled photos.
+class DecisionSummary:
+    """Decision rates on labelled photos.
 
-    `recall` is of violations that did not pass, by category, too; `reviewed` of all photos that a
-    person must see; `false_review` of the normal ones; `leak` of violations among what passed.
+    `recall`: violations that did not pass, also by category; `reviewed`: photos sent to review;
+    `false_review`: normal photos sent to review; `leak`: violations among the passed photos.
     """
 
     recall: Share
@@ -81,24 +81,25 @@ class Effect:
     leak: Share
 
 
-def effect(outcomes: Sequence[Outcome]) -> Effect:
-    """Sum up decisions."""
+def summarize_decisions(outcomes: Sequence[LabelledDecision]) -> DecisionSummary:
+    """Compute the decision rates."""
     violating = [o for o in outcomes if o.violation]
     names = sorted({o.category for o in violating})
-    return Effect(
-        recall=share(violating, _stopped),
+    return DecisionSummary(
+        recall=share(violating, _is_not_passed),
         by_category={
-            name: share([o for o in violating if o.category == name], _stopped) for name in names
+            name: share([o for o in violating if o.category == name], _is_not_passed)
+            for name in names
         },
-        reviewed=share(outcomes, _waits),
-        false_review=share([o for o in outcomes if not o.violation], _waits),
-        leak=share([o for o in outcomes if not _stopped(o)], lambda o: o.violation),
+        reviewed=share(outcomes, _is_in_review),
+        false_review=share([o for o in outcomes if not o.violation], _is_in_review),
+        leak=share([o for o in outcomes if not _is_not_passed(o)], lambda o: o.violation),
     )
 
 
-def _stopped(outcome: Outcome) -> bool:
+def _is_not_passed(outcome: LabelledDecision) -> bool:
     return outcome.decision is not Decision.PASS
 
 
-def _waits(outcome: Outcome) -> bool:
+def _is_in_review(outcome: LabelledDecision) -> bool:
     return outcome.decision is Decision.REVIEW

@@ -1,4 +1,4 @@
-"""Labelled photos that the screens are measured on: of a folder, or of the sample catalogue."""
+"""Labelled photos for the benchmarks of the screens: from a folder or the sample catalogue."""
 
 import csv
 from collections.abc import Sequence
@@ -8,55 +8,57 @@ from pathlib import Path
 
 from rich.progress import track
 
-from stack.catalogue.catalogue import render_catalogue
+from devtools.sample_photos.catalogue import render_catalogue
 
 SEED = 20260301
-SPREAD = 7919  # a prime: a step through a sorted list that meets all of its sources
+STRIDE = 7919  # a prime: stepping through a sorted list mixes its sources
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One photo: `category` is the manifest's, or the catalogue's; `path` None: `held`."""
+class LabelledPhoto:
+    """One photo, a file at `path` or, without it, `data`; `category` of manifest or catalogue."""
 
     key: str
     category: str
     path: Path | None = None
-    held: bytes = b""
+    data: bytes = b""
 
     @cached_property
     def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size if self.path else len(self.held)
+        """Size in bytes."""
+        return self.path.stat().st_size if self.path else len(self.data)
 
     def read(self) -> bytes:
-        """The bytes of the file."""
-        return self.path.read_bytes() if self.path else self.held
+        """Return the bytes."""
+        return self.path.read_bytes() if self.path else self.data
 
 
-def real_photos(folder: Path) -> list[Labelled]:
-    """The rows of `manifest.csv` under photos/ and quality/, in an order that mixes the sources."""
+def load_real_photos(folder: Path) -> list[LabelledPhoto]:
+    """Load the rows of `manifest.csv` under photos/ and quality/, with mixed sources."""
     with (folder / "manifest.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["path"].startswith(_PLACES)]
-    photos = [Labelled(row["path"], row["category"], folder / row["path"]) for row in rows]
-    return [photos[n * SPREAD % len(photos)] for n in range(len(photos))]
+        rows = [row for row in csv.DictReader(file) if row["path"].startswith(_FOLDERS)]
+    photos = [LabelledPhoto(row["path"], row["category"], folder / row["path"]) for row in rows]
+    return [photos[n * STRIDE % len(photos)] for n in range(len(photos))]
 
 
-_PLACES = ("photos/", "quality/")
+_FOLDERS = ("photos/", "quality/")
 
 
-def rendered_photos(count: int, violating_share: float) -> list[Labelled]:
-    """Photos of the sample catalogue."""
+def render_photos(count: int, violating_share: float) -> list[LabelledPhoto]:
+    """Render photos of the sample catalogue."""
     stream = render_catalogue(SEED, count, violating_share)
     shown = track(stream, "rendering photos", total=count)
-    return [Labelled(p.name, p.category, held=p.data) for p in shown]
+    return [LabelledPhoto(p.name, p.category, data=p.data) for p in shown]
 
 
-def at_most(photos: Sequence[Labelled], limits: dict[str, int]) -> list[Labelled]:
-    """The first photos of each category, as many as its limit says; a category without one: all.
+def limit_per_category(
+    photos: Sequence[LabelledPhoto], limits: dict[str, int]
+) -> list[LabelledPhoto]:
+    """Return the first photos of each category up to its limit; without a limit, all.
 
     Args:
         photos: in any order, which is kept.
-        limits: most photos, by category.
+        limits: maximum photos by category.
     """
     taken: dict[str, int] = {}
     kept = []
@@ -67,12 +69,11 @@ def at_most(photos: Sequence[Labelled], limits: dict[str, int]) -> list[Labelled
     return kept
 
 
-def shop_mixture(photos: Sequence[Labelled], violating_share: float) -> list[Labelled]:
-    """As many photos as there can be with a share of violations, which are dealt evenly over time.
+def shop_mixture(photos: Sequence[LabelledPhoto], violating_share: float) -> list[LabelledPhoto]:
+    """Return as many photos as possible with a share of violations, spread evenly over the list.
 
     Args:
-        photos: of which those of the category `normal` are no violations; blurred and sharp ones
-            of a quality set are left out.
+        photos: those of the category `normal` are not violations; `blur` and `sharp` are excluded.
         violating_share: 0..1, exclusive.
     """
     normal = [p for p in photos if p.category == "normal"]

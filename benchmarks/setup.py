@@ -1,4 +1,4 @@
-"""A throw-away shop: servers of its own in a temporary folder, photos, champions, a night."""
+"""A temporary shop for benchmarks: servers in a temporary folder, photos, champions, a run."""
 
 import shutil
 import tempfile
@@ -14,27 +14,25 @@ import yaml
 from rich.progress import track
 from sqlalchemy import text, update
 
-from ml.audit.discover import discover
-from ml.audit.preflight import preflight
-from ml.audit.window import Window
-from ml.connections import Connections, open_connections, with_embedded
-from ml.embedded import services as embedded
-from ml.errors import StorageError
-from ml.images.preprocess import Preprocessing
-from ml.inference.bounded import bounded_map
-from ml.model import registry
-from ml.model.card import Calibration, CutOffs, ModelCard, StartWeights
-from ml.model.checkpoint import save_card, save_weights
-from ml.model.resnet18 import build
-from ml.settings import CommerceNames, Settings, load_settings
-from ml.storage.audit_runs import Shard
-from ml.storage.database import in_transaction
-from ml.storage.migrate import COMMERCE_REFERENCE, MODERATION, migrate
+from devtools.embedded import services as embedded
+from ml.core.concurrency import bounded_map
+from ml.core.errors import StorageError
+from ml.core.settings import CommerceNames, Settings, load_settings, with_embedded_servers
+from ml.core.types import Shard
+from ml.core.window import Window
+from ml.models import registry
+from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
+from ml.models.checkpoint import build_network, save_card, save_weights
+from ml.moderation.nightly.discover import discover
+from ml.moderation.nightly.preflight import preflight
+from ml.storage.connections import Connections, open_connections
+from ml.storage.database import COMMERCE_REFERENCE, MODERATION, in_transaction, migrate
+from ml.vision.images.preprocess import Preprocessing
 
 UPLOAD_THREADS = 8
-LARGEST_SHARD = 1_000_000  # all photos of a night in one shard
+MAX_SHARD_SIZE = 1_000_000  # all photos of a run in one shard
 
-_ADD_ROWS = text(
+_INSERT_ROWS = text(
     """
     insert into commerce.review_image (review_id, product_id, object_key, uploaded_at)
     select 1, 1, unnest(cast(:keys as text[])), now()
@@ -44,14 +42,14 @@ _ADD_ROWS = text(
 
 @dataclass(frozen=True)
 class BenchShop:
-    """Servers that answer, with schema and buckets; `folder` holds everything and goes away."""
+    """Running servers with schema and buckets; everything is in `folder`, which is deleted."""
 
     settings: Settings
     connections: Connections
     folder: Path
 
     def upload(self, prefix: str, contents: Iterable[bytes], photos: int) -> list[str]:
-        """Put photos and their pending commerce rows; returns the keys, in order."""
+        """Put photos and their pending commerce rows; return the keys in order."""
         keys = [f"{prefix}{number:06d}.jpg" for number in range(photos)]
         store = self.connections.photos
         with ThreadPoolExecutor(UPLOAD_THREADS, "upload") as pool:
@@ -59,43 +57,45 @@ class BenchShop:
             done = bounded_map(pool, lambda pair: store.put(*pair), pairs, ahead=UPLOAD_THREADS)
             for _ in track(done, "uploading", total=photos):
                 pass
-        in_transaction(self.connections.engine, lambda c: c.execute(_ADD_ROWS, {"keys": keys}))
+        in_transaction(self.connections.engine, lambda c: c.execute(_INSERT_ROWS, {"keys": keys}))
         return keys
 
     def champion(self, spec: Preprocessing, *, seed: int) -> str:
-        """Register and promote a ResNet18 of random weights; returns its hash.
+        """Register and promote a ResNet18 with random weights; return its hash.
 
-        Another seed is another version, for which no photo is judged yet.
+        Each seed is another version, without verdicts.
         """
         folder = self.folder / "trained" / f"{spec.crop}-{seed}"
         torch.manual_seed(seed)
-        save_card(_card(save_weights(build(2).state_dict(), folder), spec, seed), folder)
+        save_card(
+            _benchmark_card(save_weights(build_network(2).state_dict(), folder), spec, seed), folder
+        )
         engine = self.connections.engine
         model_hash = registry.register(folder, engine=engine, store=self.connections.models)
         registry.promote(model_hash, engine=engine, by="benchmark", reason="benchmark")
         return model_hash
 
     def without_screens(self) -> Path:
-        """The policy in force as a file without screens and random audit."""
+        """Write the current policy without screens and spot check; return its path."""
         raw = yaml.safe_load(self.settings.policy_file.read_text(encoding="utf-8"))
         path = self.folder / "without_screens.yaml"
-        bare = {**raw, "screens": {}, "random_audit": {}}
+        bare = {**raw, "screens": {}, "spot_check": {}}
         path.write_text(yaml.safe_dump(bare, sort_keys=False), encoding="utf-8")
         return path
 
-    def begin_night(self, run_id: str, prefix: str, *, screens: bool = False) -> Shard:
-        """Preflight and discover what lies under a prefix, as one shard.
+    def start_run(self, run_id: str, prefix: str, *, screens: bool = False) -> Shard:
+        """Run preflight and discover for the photos under a prefix, as one shard.
 
         Args:
-            run_id: of the night.
+            run_id: of the new run.
             prefix: of the keys.
-            screens: judge by the policy in force; else by it without its screens.
+            screens: with the policy's screens.
 
         Raises:
-            StorageError: it is not one shard.
+            StorageError: the photos are not one shard.
         """
         settings = self.settings.model_copy(
-            update={"photo_prefix": prefix, "shard_images": LARGEST_SHARD}
+            update={"photo_prefix": prefix, "shard_size": MAX_SHARD_SIZE}
         )
         if not screens:
             settings = settings.model_copy(update={"policy_file": self.without_screens()})
@@ -104,11 +104,11 @@ class BenchShop:
         preflight(run_id, window, settings=settings, connections=self.connections)
         shards = discover(run_id, settings=settings, connections=self.connections)
         if len(shards) != 1:
-            raise StorageError(f"{len(shards)} shards under {prefix}, one was meant")
+            raise StorageError(f"{len(shards)} shards under {prefix}, expected one")
         return shards[0]
 
     def reset_statuses(self) -> None:
-        """Make every commerce row pending again, so that each side has the same to write."""
+        """Set every commerce row to pending, so that each variant writes the same rows."""
         table = self.connections.commerce
         pending = update(table).values(moderation_status="pending", moderated_at=None)
         in_transaction(self.connections.engine, lambda c: c.execute(pending))
@@ -116,14 +116,17 @@ class BenchShop:
 
 @contextmanager
 def bench_shop() -> Iterator[BenchShop]:
-    """Start the servers and yield the shop; both are gone afterwards.
+    """Start the servers and yield the shop; delete both afterwards.
 
-    Settings of the machine (device, threads, batch) are those of the environment; whatever it names
-    as database or bucket is left alone.
+    Settings of the machine (device, threads, batch) are those of the environment; its database and
+    buckets are not used.
     """
     folder = Path(tempfile.mkdtemp(prefix="moderation-bench-"))
     try:
-        settings = with_embedded(load_settings().model_copy(update=_own_places(folder)))
+        embedded.start(folder)
+        settings = with_embedded_servers(
+            load_settings().model_copy(update=_isolated_settings(folder))
+        )
         connections = open_connections(settings)
         try:
             migrate(connections.engine, MODERATION)
@@ -138,19 +141,26 @@ def bench_shop() -> Iterator[BenchShop]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _own_places(folder: Path) -> dict[str, object]:
+def _isolated_settings(folder: Path) -> dict[str, object]:
     elsewhere = ("database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
-    return {**dict.fromkeys(elsewhere), "data_dir": folder, "commerce": CommerceNames()}
+    return {
+        **dict.fromkeys(elsewhere),
+        "embedded": True,
+        "data_dir": folder,
+        "commerce": CommerceNames(),
+    }
 
 
-def _card(weights_sha256: str, spec: Preprocessing, seed: int) -> ModelCard:
+def _benchmark_card(weights_sha256: str, spec: Preprocessing, seed: int) -> ModelCard:
     return ModelCard(
         weights_sha256=weights_sha256,
         classes=("normal", "violate"),
         preprocessing=spec,
         calibration=Calibration(temperature=1.0, fitted_on=0),
-        cut_offs=CutOffs(pass_confidence=0.7, source="benchmark"),
-        start_weights=StartWeights(kind="scratch", detail="random weights, for speed only"),
+        thresholds=Thresholds(pass_confidence=0.7, source="benchmark"),
+        pretrained_weights=PretrainedWeights(
+            kind="scratch", detail="random weights, for speed only"
+        ),
         preset="benchmark",
         data_hash="0" * 64,
         training_images=0,

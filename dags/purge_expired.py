@@ -1,4 +1,4 @@
-"""The weekly clean-up: what the policy's section `retention` lets go, and nothing needs; wiring."""
+"""Weekly purge of expired, unreferenced data (policy section `retention`); wiring."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,35 +6,37 @@ from typing import Any
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
 
-from moderation_airflow.masked_settings import masked_settings
-from moderation_airflow.task_defaults import task_defaults
-from moderation_airflow.webhook_notifier import WebhookNotifier
+from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.task_defaults import masked_settings, task_defaults
 
 DOC = """
-### Delete what had its days · 到期数据清理
+### Delete expired data · 清理过期数据
 
-Deletes what the policy's section `retention` lets go: superseded verdicts, resolved quarantine
-rows, shadow verdicts, training files, pictures in reports, copies of photos that people decided on.
-**Never** what a label, the golden set, the random audit, a known bad photo, an open task, the
-champion or a run within the days needs (`docs/retention.md`). **Healthy** when green; the note has
-counts and bytes.
+Deletes data older than the days in the policy's section `retention`: superseded verdicts, resolved
+quarantine rows, shadow verdicts, training artifacts, report thumbnails, archived photos. **Never**
+deletes what a label, the golden set, the spot check, the blocklist, an open review task, the
+champion or a run within these days needs (`docs/retention.md`). **Healthy · 正常**: the last run is
+green; its note has the counts and bytes.
 
-**A run by hand only counts**, unless `dry_run` is set to false; scheduled runs follow the policy,
-the first one as soon as the DAG is turned on (the runbook says how to look first). Ages count back
-from the end of the run's data interval.
+每周删除超过保留期且不再被引用的数据。
 
-| red task | means | do |
+**A manual run only counts · 手动运行只统计不删除**, unless `dry_run` is set to false. Scheduled
+runs follow the policy; the first one starts as soon as the DAG is unpaused (the runbook says how to
+check first). Ages count back from the end of the run's data interval.
+
+| failed task · 失败任务 | cause · 原因 | what to do · 处理 |
 |---|---|---|
-| `plan` | the policy file cannot be used | what its last line says |
-| a kind | database or bucket failed in the middle | clear it: it goes on, the counts add up |
+| `plan` | the policy file is invalid | follow the last line of its log |
+| any other | database or bucket failed | clear it: it resumes, and its counts add up |
 
-Clearing is always safe. More: `docs/runbook.md`.
+Clearing a task is always safe. More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
-TOLD = WebhookNotifier()
+NOTIFIER = WebhookNotifier()
 KINDS = (
-    "verdicts", "quarantine", "shadow_verdicts", "trainings", "report_photos", "kept_photos",
+    "verdicts", "quarantine", "shadow_verdicts", "training_artifacts", "report_photos",
+    "archived_photos",
 )  # fmt: skip
 
 
@@ -44,25 +46,25 @@ KINDS = (
     start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
     catchup=False,
     max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, told=TOLD),
-    on_failure_callback=TOLD,
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
+    on_failure_callback=NOTIFIER,
     params={
         "dry_run": Param(
             None,
             type=["null", "boolean"],
-            description="true: only count; false: delete; none: count if started by hand",
+            description="true: only count; false: delete; none: count in manual runs",
         ),
     },
     tags=["moderation", "weekly"],
     doc_md=DOC,
 )
 def purge_expired() -> None:
-    """Wire the steps of `ml.retention`."""
+    """Wire the steps of `ml.operations.retention`."""
 
     @task
     def plan() -> dict[str, Any]:
-        """Fix cut-off and policy for this run."""
-        from ml.retention import steps
+        """Fix the retention cutoff and the policy for this run."""
+        from ml.operations.retention import steps
 
         context = get_current_context()
         run = context["dag_run"]
@@ -77,15 +79,15 @@ def purge_expired() -> None:
     @task(execution_timeout=timedelta(hours=3))
     def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
         """Delete one kind, or count it."""
-        from ml.retention import steps
+        from ml.operations.retention import steps
 
         return steps.purge(kind, planned)
 
     @task
     def report(planned: dict[str, Any], results: list[dict[str, Any]]) -> str:
-        """Put what was deleted on the run as a note."""
-        from ml.retention import steps
-        from moderation_airflow.run_note import write_note
+        """Write what was deleted on the run as a note."""
+        from ml.operations.retention import steps
+        from moderation_airflow.runs import write_note
 
         run = get_current_context()["dag_run"]
         note = steps.note(planned, results)

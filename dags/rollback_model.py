@@ -1,4 +1,4 @@
-"""Undo a promotion: an earlier version becomes champion again, nights are judged anew; wiring."""
+"""Undo a promotion: an earlier version becomes champion; optionally run past windows again."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,29 +7,30 @@ import pendulum
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 
-from moderation_airflow.masked_settings import masked_settings
-from moderation_airflow.task_defaults import task_defaults
-from moderation_airflow.webhook_notifier import WebhookNotifier
+from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.task_defaults import masked_settings, task_defaults
 
 DOC = """
-### Roll a model back · 模型回滚
+### Roll back a model · 模型回滚
 
-Makes an earlier version the champion in one switch; the history keeps both. The next night uses
-it, a night that is running keeps its own. **Parameters:** `version` ("previous", or a hash or the
-start of one), `reason`, and `nights`: ids of audit runs whose windows the restored version judges
-again (photos that a person decided stay as they are). Clearing a task is safe; clearing the whole
-run with "previous" goes one further back.
+Makes an earlier version the champion; the release history keeps both. The next nightly run uses it;
+a run in progress keeps its model. **Parameters · 参数:** `version` ("previous", a model hash or its
+first digits), `reason`, and `run_ids`: nightly runs whose windows the restored version judges again
+(reviewers' decisions stay). Clearing a task is safe; clearing the whole run with "previous" goes
+back one more version.
 
-| red task | means | do |
+将较早的版本重新设为现役模型，下一次夜间运行起生效；可指定已完成的夜间运行用该版本重新判定。
+
+| failed task · 失败任务 | cause · 原因 | what to do · 处理 |
 |---|---|---|
-| `resolve`, `switch` | no such version, or one of other classes | what its last line says |
-| `rejudge` | one of the nights failed | look at that run of `audit_review_images`, clear it |
+| `resolve`, `switch` | no such version, or other classes | follow the last line of its log |
+| `rejudge` | one of the nightly runs failed | check that run of `audit_review_images`, clear it |
 
 More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
-TOLD = WebhookNotifier()
+NOTIFIER = WebhookNotifier()
 CHAMPION = Asset("moderation_champion")
 
 
@@ -39,30 +40,37 @@ CHAMPION = Asset("moderation_champion")
     start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
     catchup=False,
     max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, told=TOLD),
-    on_failure_callback=TOLD,
+    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
+    on_failure_callback=NOTIFIER,
     params={
-        "version": Param("previous", type="string", minLength=8, description="previous or a hash"),
-        "reason": Param("", type="string", description="why; kept in the history"),
-        "nights": Param([], type="array", items={"type": "string"}, description="audit run ids"),
+        "version": Param(
+            "previous", type="string", minLength=8, description="previous, or a model hash"
+        ),
+        "reason": Param("", type="string", description="kept in the release history"),
+        "run_ids": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            description="ids of nightly runs to repeat",
+        ),
     },
     tags=["moderation"],
     doc_md=DOC,
 )
 def rollback_model() -> None:
-    """Wire `ml.retraining.rollback` and the nights to judge again."""
+    """Wire `ml.learning.retrain.rollback` and the nightly runs to repeat."""
 
     @task
     def resolve() -> str:
-        """Find the version that is meant, before anything changes."""
-        from ml.retraining import steps
+        """Resolve the version before anything changes."""
+        from ml.learning.retrain import steps
 
         return steps.resolve_version(get_current_context()["params"]["version"])
 
     @task(outlets=[CHAMPION])
     def switch(model_hash: str) -> str:
         """Make it the champion."""
-        from ml.retraining import steps
+        from ml.learning.retrain import steps
 
         context = get_current_context()
         run = context["dag_run"]
@@ -73,13 +81,13 @@ def rollback_model() -> None:
         )
 
     @task
-    def nights(model_hash: str) -> list[dict[str, Any]]:
-        """The windows of the named nights, each with the id of its new run."""
-        from ml.retraining import steps
+    def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
+        """Windows of the named runs, each with the id of its new run."""
+        from ml.learning.retrain import steps
 
-        return steps.nights_again(get_current_context()["params"]["nights"], model_hash)
+        return steps.runs_to_rejudge(get_current_context()["params"]["run_ids"], model_hash)
 
-    again = nights(switch(resolve()))
+    runs = runs_to_rejudge(switch(resolve()))
     TriggerDagRunOperator.partial(
         task_id="rejudge",
         trigger_dag_id="audit_review_images",
@@ -88,7 +96,7 @@ def rollback_model() -> None:
         poke_interval=5,
         execution_timeout=timedelta(hours=12),
         map_index_template="{{ task.trigger_run_id }}",
-    ).expand_kwargs(again)
+    ).expand_kwargs(runs)
 
 
 rollback_model()

@@ -1,4 +1,4 @@
-"""Alembic's entry point; called by `ml.storage.migrate` with a connection in its attributes."""
+"""Alembic's entry point; called by `ml.storage.database` with a connection in its attributes."""
 
 from alembic import context
 

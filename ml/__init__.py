@@ -6,6 +6,6 @@ It never imports Airflow, so that it runs on a GPU machine, in a service and in 
 import os
 
 # OpenMP's threads (torch's forward pass) otherwise spin while they wait for each other, on cores
-# that decoding and screens want: a night with screens took 1.2 times the wall clock. To be said
-# before torch is loaded; whoever starts the process may say otherwise.
+# that decoding and screens want: a nightly run with screens took 1.2 times the wall clock. Set
+# before torch is loaded; a value in the environment takes precedence.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,5 +1,5 @@
 """`python -m ml`."""
 
-from ml.cli import main
+from ml.cli.main import main
 
 main()

@@ -40,10 +40,10 @@ class ModerationPlugin(AirflowPlugin):
             "category": "browse",
         },
         {
-            "name": "Night · 夜间",
+            "name": "Nightly run · 夜间运行",
             "href": f"{PREFIX}/operations?run={{RUN_ID}}&dag={{DAG_ID}}",
             "destination": "dag_run",
-            "url_route": "moderation_night",
+            "url_route": "moderation_nightly_run",
         },
         {
             "name": "Model report · 模型报告",

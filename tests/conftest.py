@@ -39,7 +39,12 @@ def real_data() -> Path:
 
 pytest_plugins = [
     "tests.support.servers",
+    "tests.support.airflow",
     "tests.support.pages",
     "tests.support.browser",
+    "tests.support.measured_candidate",
+    "tests.support.tiny_network",
     "tests.support.webhook_receiver",
+    "tests.support.scheduling",
+    "tests.support.time_limit",
 ]

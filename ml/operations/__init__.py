@@ -1,1 +1,1 @@
-"""What an operator reads each morning: the last night, its trend, the backlog, leaks and drift."""
+"""Monitoring, alerting, retention, backup and health checks."""

@@ -1,1 +1,1 @@
-"""What follows from a score: the policy file and the pure verdict function."""
+"""The policy file, and the pure function that turns scores into a verdict."""

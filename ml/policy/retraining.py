@@ -1,67 +1,65 @@
-"""How the model may learn: the policy file's section `retraining`; no verdict depends on it."""
+"""Policy section `retraining`: how models are retrained. No verdict depends on it."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ml.core.yaml_file import StrictModel
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LeakBound(_Strict):
-    """The leak rate that cut-offs are solved for: `rate` at most, with this `confidence`."""
+class LeakBound(StrictModel):
+    """The leak rate that thresholds guarantee: at most `rate`, with this `confidence`."""
 
     rate: OpenShare = 0.03
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
 
 
-class Doubts(_Strict):
-    """What becomes of labels that `check_labels` doubts, this month."""
+class LabelIssuePolicy(StrictModel):
+    """How this retraining run treats suspected label errors."""
 
-    action: Literal["leave_out", "down_weight", "keep"] = "leave_out"
+    action: Literal["exclude", "down_weight", "keep"] = "exclude"
     weight: OpenShare = 0.3  # with `down_weight`
 
 
-class Gates(_Strict):
+class Gates(StrictModel):
     """What a candidate must reach to be promoted.
 
-    `recall_floor` is the least recall of each class named; `significance` the level at which a
-    drop against the champion counts; `latency_ratio` the most time a photo against the champion's;
-    `doubted_share` the largest share of a class's labels that the photos may speak against: more,
-    and something is wrong with this month's labels as a whole.
+    `recall_floor` is the minimum recall of each named class; `significance` the level at which a
+    drop versus the champion counts; `latency_ratio` the maximum latency per photo divided by the
+    champion's; `label_issue_share` the maximum share of suspected errors among the labels of a
+    class: above it, the labels of the whole run are suspect.
     """
 
-    recall_floor: dict[str, Probability] = {}
-    calibration_error: Probability = 0.1  # or what chance alone explains, where that is more
+    recall_floor: dict[str, Probability] = Field(default_factory=dict)
+    calibration_error: Probability = 0.1  # or what chance alone explains, if that is more
     significance: OpenShare = 0.05
-    doubted_share: Probability = 0.15
+    label_issue_share: Probability = 0.15
     latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0
 
 
-class Retraining(_Strict):
-    """The section itself.
+class Retraining(StrictModel):
+    """Policy section `retraining`.
 
     Shares are of photos: `golden_share` of the new labels, `validation_share` (early stopping and
-    temperature) and `calibration_share` (cut-offs) of the rest.
+    temperature) and `calibration_share` (thresholds) of the rest.
     """
 
     min_new_labels: int = Field(200, ge=1)
     golden_share: OpenShare = 0.2
     validation_share: OpenShare = 0.15
     calibration_share: OpenShare = 0.2
-    doubts: Doubts = Doubts()
+    label_issues: LabelIssuePolicy = LabelIssuePolicy()
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0)
-    shadow_night: bool = False
+    shadow_run: bool = False
 
     @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> "Retraining":
+    def _check_training_share(self) -> "Retraining":
         if self.validation_share + self.calibration_share >= 1.0:
             raise ValueError(
                 "validation_share + calibration_share must stay under 1: lower one, or nothing is "

@@ -1,16 +1,16 @@
-"""The decision for one image: a pure function of scores, screens, earlier decision and policy."""
+"""The verdict on one photo: a pure function of scores, screens, reviewer label and policy."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ml.errors import PolicyError
-from ml.policy.policy import Action, Policy
-from ml.policy.screening import ScreenAction, TextScreen
-from ml.screens.outcome import ScreenOutcome, State
+from ml.core.errors import PolicyError
+from ml.core.types import ScreenResult, ScreenStatus
+from ml.policy.schema import Action, Policy
+from ml.policy.screens import ScreenAction, TextScreen
 
-LIKELIER = 0.5  # from here on, violation is the likelier of the two sides
-HUMAN = "human_decision"  # reason: a person decided on these very bytes
+VIOLATION_MAJORITY = 0.5  # violation score from which a violation is the likelier case
+HUMAN = "human_decision"  # reason: a reviewer decided on exactly these bytes
 
 
 class Decision(StrEnum):
@@ -27,15 +27,15 @@ class Decision(StrEnum):
 
 
 class Route(StrEnum):
-    """How a photo comes before a person."""
+    """Why a photo goes to review."""
 
-    VIOLATION = "violation"  # the model holds it for one
-    UNCERTAIN = "uncertain"  # the model, or a screen, is not sure
+    VIOLATION = "violation"  # the model predicts a violation
+    UNCERTAIN = "uncertain"  # the model is not confident, or a screen fired or failed
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision with its reasons, the weightiest first, as `word` or `word:class`."""
+    """A decision with its reasons, the strongest first, as `reason` or `reason:detail`."""
 
     decision: Decision
     reasons: tuple[str, ...]
@@ -43,15 +43,15 @@ class Verdict:
 
     @property
     def route(self) -> Route | None:
-        """The way to a person; None where none is asked."""
+        """Why the photo goes to review; None if it does not."""
         if self.decision is not Decision.REVIEW:
             return None
-        likely = self.reasons[0].startswith("violation:")
-        return Route.VIOLATION if likely else Route.UNCERTAIN
+        predicted = self.reasons[0].startswith("violation:")
+        return Route.VIOLATION if predicted else Route.UNCERTAIN
 
     @property
     def reused(self) -> bool:
-        """Whether an earlier human decision stands for it."""
+        """Whether it repeats a reviewer's earlier decision."""
         return self.reasons[0].startswith(f"{HUMAN}:")
 
 
@@ -60,67 +60,71 @@ def decide(
     *,
     pass_confidence: float,
     policy: Policy,
-    screens: Mapping[str, ScreenOutcome] | None = None,
-    earlier: str | None = None,
+    screens: Mapping[str, ScreenResult] | None = None,
+    human_label: str | None = None,
 ) -> Verdict:
-    """Judge one image by the article's rule, the policy's screens and what a person said before.
+    """Decide on one photo by the article's rule, the screens and an earlier human label.
 
-    A violation class with `action: block` at or over its own `block_confidence` blocks. A photo
-    passes when the probability that it is no violation, 1 - sum of the violation classes, reaches
-    `pass_confidence`. All else waits for a person: with reason `violation:<class>` for the
-    likeliest violation class when violation is the likelier side, else `low_confidence`.
+    A violation class with `action: block` whose probability reaches its `block_confidence` blocks.
+    A photo passes if the probability that it is no violation, 1 - sum of the violation classes,
+    reaches `pass_confidence`. All other photos go to review: with reason `violation:<class>`, the
+    likeliest violation class, if a violation is the likelier case, else `low_confidence`.
 
     A screen that fires, or that failed (`screen_failed:<name>`), turns a pass into a review and
-    adds its reason; it makes nothing milder. An earlier human decision stands in place of scores
-    and screens, save that nothing passes on which a screen failed.
+    adds its reason; it never makes a decision milder. An earlier human label overrides scores and
+    screens, except that a photo never passes if a screen failed on it.
 
     Args:
         scores: calibrated probability of each class of the policy, each 0..1, summing to 1.
-        pass_confidence: the cut-off of the loaded model card, 0..1.
+        pass_confidence: threshold of the loaded model card, 0..1.
         policy: the policy in force.
-        screens: outcome by name; one that is on and missing counts as failed. None: the scores are
-            judged alone, as when two versions are compared.
-        earlier: the class that people gave to these very bytes; one that the policy does not name
-            counts for nothing.
+        screens: results by name; an enabled screen without a result counts as failed. None: decide
+            by the scores alone, as in a comparison of two models.
+        human_label: the class that reviewers gave to exactly the same bytes; ignored if the policy
+            does not have this class.
 
     Raises:
-        PolicyError: the scores' classes are not those of the policy.
+        PolicyError: the classes of the scores are not those of the policy.
     """
-    by_scores = _by_scores(scores, pass_confidence, policy)
-    raised = () if screens is None else tuple(_raised(screens, policy))
-    if earlier in policy.violations:
-        return Verdict(Decision.BLOCK, (f"{HUMAN}:{earlier}",), by_scores.violation_score)
-    if earlier in policy.classes and not any(reason.startswith(_UNTOLD) for reason in raised):
-        return Verdict(Decision.PASS, (f"{HUMAN}:{earlier}",), by_scores.violation_score)
-    if not raised:
+    by_scores = _decide_by_scores(scores, pass_confidence, policy)
+    screened = () if screens is None else tuple(_screen_reasons(screens, policy))
+    if human_label in policy.violations:
+        return Verdict(Decision.BLOCK, (f"{HUMAN}:{human_label}",), by_scores.violation_score)
+    if human_label in policy.classes and not any(
+        reason.startswith(_INCONCLUSIVE_PREFIXES) for reason in screened
+    ):
+        return Verdict(Decision.PASS, (f"{HUMAN}:{human_label}",), by_scores.violation_score)
+    if not screened:
         return by_scores
     if by_scores.decision is Decision.PASS:
-        return Verdict(Decision.REVIEW, raised, by_scores.violation_score)
-    reasons = (*by_scores.reasons, *raised)
+        return Verdict(Decision.REVIEW, screened, by_scores.violation_score)
+    reasons = (*by_scores.reasons, *screened)
     return Verdict(by_scores.decision, reasons, by_scores.violation_score)
 
 
-def _by_scores(scores: Mapping[str, float], pass_confidence: float, policy: Policy) -> Verdict:
+def _decide_by_scores(
+    scores: Mapping[str, float], pass_confidence: float, policy: Policy
+) -> Verdict:
     if scores.keys() != policy.classes.keys():
         raise PolicyError(
             f"the model scores {sorted(scores)} but the policy names {sorted(policy.classes)}; "
             "promote a model trained for this policy, or restore the policy it was trained for"
         )
-    # In one order: a sum of floats must be the same in every process.
+    # Sorted: the order decides the rounding of a float sum, which must be equal in every process.
     violation = sum(scores[name] for name in sorted(policy.violations))
-    blocked = _blocking(scores, policy)
-    if blocked:
-        return Verdict(Decision.BLOCK, tuple(f"block:{name}" for name in blocked), violation)
-    likelier = violation >= LIKELIER
-    if 1.0 - violation >= pass_confidence and not likelier:
+    blocking = _blocking_classes(scores, policy)
+    if blocking:
+        return Verdict(Decision.BLOCK, tuple(f"block:{name}" for name in blocking), violation)
+    is_likely = violation >= VIOLATION_MAJORITY
+    if 1.0 - violation >= pass_confidence and not is_likely:
         return Verdict(Decision.PASS, ("confident_normal",), violation)
-    if likelier:
+    if is_likely:
         likeliest = max(sorted(policy.violations), key=scores.__getitem__)
         return Verdict(Decision.REVIEW, (f"violation:{likeliest}",), violation)
     return Verdict(Decision.REVIEW, ("low_confidence",), violation)
 
 
-def _blocking(scores: Mapping[str, float], policy: Policy) -> list[str]:
+def _blocking_classes(scores: Mapping[str, float], policy: Policy) -> list[str]:
     names = [
         name
         for name, c in policy.classes.items()
@@ -132,22 +136,22 @@ def _blocking(scores: Mapping[str, float], policy: Policy) -> list[str]:
 
 
 _FAILED, _NOT_RUN = "screen_failed", "screen_not_run"
-_UNTOLD = (_FAILED, _NOT_RUN)
+_INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN)
 
 
-def _raised(screens: Mapping[str, ScreenOutcome], policy: Policy) -> Iterator[str]:
-    """The reasons for which the screens want a person: what was found first, then what failed."""
+def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iterator[str]:
+    """The screens' reasons for a review: first of those that fired, then of those that failed."""
     failed = []
     for name, rules in policy.screens.enabled():
-        outcome = screens.get(name)
-        state = outcome.state if outcome is not None else State.UNKNOWN
-        if outcome is not None and state is State.FIRED:
+        result = screens.get(name)
+        state = result.state if result is not None else ScreenStatus.UNKNOWN
+        if result is not None and state is ScreenStatus.FIRED:
             if rules.action is ScreenAction.REVIEW:
-                yield outcome.reason or name
-        elif state is State.UNKNOWN and not rules.unknown_may_pass:
+                yield result.reason or name
+        elif state is ScreenStatus.UNKNOWN and not rules.allow_when_failed:
             failed.append(f"{_FAILED}:{name}")
-        elif state is State.NOT_RUN and not (
-            isinstance(rules, TextScreen) and rules.not_run_may_pass
+        elif state is ScreenStatus.NOT_RUN and not (
+            isinstance(rules, TextScreen) and rules.allow_when_skipped
         ):
             failed.append(f"{_NOT_RUN}:{name}")
     yield from failed

@@ -1,1 +1,1 @@
-"""People's decisions on images that the model may not decide."""
+"""Reviewers' decisions on photos that the model is not confident about: the rules."""

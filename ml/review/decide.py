@@ -1,27 +1,29 @@
-"""A person's decision on a review task: label, task and commerce row in one transaction."""
+"""A reviewer's decision on a task: label, task and commerce row are written in one transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, Table, func, select, update
+from sqlalchemy import Connection, Table
 
-from ml.errors import StorageError
-from ml.policy.policy import Policy
-from ml.review import golden_items
-from ml.review.activity import record, task_target
-from ml.review.lease import lock_task, require_lease
-from ml.review.standing import APPEAL, last_standing
-from ml.review.status import set_status, status_of
-from ml.settings import CommerceNames
+from ml.core.errors import StorageError
+from ml.core.settings import CommerceNames
+from ml.policy.schema import Policy
+from ml.review.appeal import APPEAL
+from ml.review.commerce_status import status_of_label
+from ml.review.golden_tasks import answer_golden_task
+from ml.review.lease import require_lease
+from ml.storage.activity_log import record, task_target
+from ml.storage.commerce import set_status
+from ml.storage.decisions import has_decision, load_clock, load_latest_decision
 from ml.storage.labels import NewLabel, add_labels
-from ml.storage.schema import human_label, review_task
+from ml.storage.review_tasks import GOLDEN, ReviewTask, close_tasks, lock_task
 
-_VIOLATING = ("violation:", "block:")
+_VIOLATION_REASONS = ("violation:", "block:")
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What a person said about the image of one task; `decided_at` None is now."""
+class ReviewerDecision:
+    """A reviewer's label of the photo of one task; `decided_at` None means now."""
 
     task_id: int
     label: str
@@ -31,94 +33,98 @@ class Decision:
     decided_at: datetime | None = None
 
 
-def decide(
+def decide_task(
     connection: Connection,
-    decision: Decision,
+    decision: ReviewerDecision,
     *,
     policy: Policy,
     commerce: Table,
     names: CommerceNames,
     lease_holder: str | None = None,
 ) -> None:
-    """Write the label, close the task and set the shop's status; again is no change.
+    """Write the label, close the task and set the status in the commerce database. Idempotent.
 
-    A violation is hidden (`block`), all else is shown (`pass`): a person has looked, nothing waits.
-    A later decision of another person is added to the history and sets the status anew.
+    The status of a violation is `block`, of all else `pass`. A later decision of another reviewer
+    is added to the history and sets the status again.
 
     Args:
         connection: open, in a transaction.
-        decision: what was said.
+        decision: what the reviewer decided.
         policy: its classes are the labels.
-        commerce: the shop's table of photos.
-        names: the shop's words.
+        commerce: the commerce table of photos.
+        names: the commerce database's names of statuses.
         lease_holder: who must hold the task; None decides without a lease.
 
     Raises:
         StorageError: no such task, or the label is no class of the policy.
-        LeaseLost: `lease_holder` does not hold the task (any longer).
+        LeaseLost: `lease_holder` does not hold the task.
     """
     task = lock_task(connection, decision.task_id)
     if decision.label not in policy.classes:
         raise StorageError(f"`{decision.label}` is no class of the policy")
-    if task["kind"] == golden_items.GOLDEN:
-        more = {"category": decision.category, "note": decision.note}
-        golden_items.answer(connection, task, decision.label, decision.reviewer, **more)
+    detail = {"category": decision.category, "note": decision.note}
+    if task.kind == GOLDEN:
+        answer_golden_task(connection, task, decision.label, decision.reviewer, **detail)
         return
-    if _said(connection, task, decision):
+    if _was_written_before(connection, task, decision):
         return
     if lease_holder is not None:
         require_lease(task, lease_holder)
     # The clock and not the transaction's start: who waited for the lock decided later.
-    at = decision.decided_at or connection.execute(select(func.clock_timestamp())).scalar_one()
-    status = status_of(decision.label, policy=policy, names=names)
-    add_labels(connection, [_label(task, decision, at)])
-    _close(connection, task)
-    set_status(connection, commerce, task, status=status, at=at)
-    said = {"label": decision.label, "category": decision.category, "note": decision.note}
-    target = task_target(task["task_id"])
-    record(connection, who=decision.reviewer, what="decide", target=target, **said, status=status)
+    at = decision.decided_at or load_clock(connection)
+    status = status_of_label(decision.label, policy=policy, names=names)
+    add_labels(connection, [_new_label(task, decision, at)])
+    close_tasks(connection, [task.task_id])
+    set_status(connection, commerce, task.object_key, task.etag, status=status, at=at)
+    record(
+        connection,
+        actor=decision.reviewer,
+        action="decide",
+        target=task_target(task.task_id),
+        label=decision.label,
+        **detail,
+        status=status,
+    )
 
 
-def _said(connection: Connection, task: RowMapping, decision: Decision) -> bool:
-    """Whether this very decision was taken in before, and its answer was lost."""
-    columns = human_label.c
+def _was_written_before(
+    connection: Connection, task: ReviewTask, decision: ReviewerDecision
+) -> bool:
+    """Whether this very decision was written before and only its response was lost."""
     if decision.decided_at is not None:
-        same = select(columns.label_id).where(
-            columns.content_sha256 == task["content_sha256"],
-            columns.task_id == task["task_id"],
-            columns.reviewer == decision.reviewer,
-            columns.label == decision.label,
-            columns.decided_at == decision.decided_at,
+        return has_decision(
+            connection,
+            task,
+            label=decision.label,
+            reviewer=decision.reviewer,
+            decided_at=decision.decided_at,
         )
-        return connection.execute(same).first() is not None
-    last = last_standing(connection, task) if task["state"] == "decided" else None
-    return last is not None and (last.label, last.reviewer) == (decision.label, decision.reviewer)
+    latest = load_latest_decision(connection, task) if task.state == "decided" else None
+    return latest is not None and (latest.label, latest.reviewer) == (
+        decision.label,
+        decision.reviewer,
+    )
 
 
-def _close(connection: Connection, task: RowMapping) -> None:
-    done = update(review_task).where(review_task.c.task_id == task["task_id"])
-    connection.execute(done.values(state="decided", claimed_by=None, claimed_until=None))
-
-
-def _label(task: RowMapping, decision: Decision, at: datetime) -> NewLabel:
+def _new_label(task: ReviewTask, decision: ReviewerDecision, at: datetime) -> NewLabel:
     return NewLabel(
-        content_sha256=task["content_sha256"],
+        content_sha256=task.content_sha256,
         label=decision.label,
         reviewer=decision.reviewer,
         route=_route(task),
         decided_at=at,
         category=decision.category,
-        sampling_rate=task["sampling_rate"],
-        task_id=task["task_id"],
+        sampling_rate=task.sampling_rate,
+        task_id=task.task_id,
         note=decision.note,
     )
 
 
-def _route(task: RowMapping) -> str:
-    """How the image came before a person."""
-    if task["route"] is not None:
-        return str(task["route"])
-    if task["kind"] == "second_review" or APPEAL in task["reasons"]:
+def _route(task: ReviewTask) -> str:
+    """How the photo was routed to a reviewer."""
+    if task.route is not None:
+        return task.route
+    if task.kind == "second_review" or APPEAL in task.reasons:
         return "second_review"
-    violating = any(reason.startswith(_VIOLATING) for reason in task["reasons"])
-    return "violation" if violating else "uncertain"
+    is_violation = any(reason.startswith(_VIOLATION_REASONS) for reason in task.reasons)
+    return "violation" if is_violation else "uncertain"

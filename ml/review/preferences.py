@@ -1,23 +1,21 @@
-"""`moderation.reviewer_preference`: how a reviewer likes the queue's page."""
+"""A reviewer's preferences for the queue's page."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.postgresql import insert
+from pydantic import Field, ValidationError
+from sqlalchemy import Connection
 
-from ml.review.queue import Order
-from ml.storage.schema import reviewer_preference
+from ml.core.yaml_file import StrictModel
+from ml.storage.review_queue import Order
+from ml.storage.reviewer_preferences import load_reviewer_settings, save_reviewer_settings
 
 
-class Preferences(BaseModel):
+class Preferences(StrictModel):
     """One reviewer's choices.
 
-    `blur`: which photos are shown blurred first; `grey`: without colours; `order`: of a claim, None
-    is the policy's; `batch`: photos that the grid shows at once.
+    `blur`: which photos are blurred at first; `grey`: show photos in grayscale; `order`: of a
+    claim, None is the policy's; `batch`: photos in the grid at once.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     blur: Literal["policy", "always", "never"] = "policy"
     grey: bool = False
@@ -26,21 +24,14 @@ class Preferences(BaseModel):
 
 
 def load_preferences(connection: Connection, reviewer: str) -> Preferences:
-    """The reviewer's choices; the defaults where there are none, or none that hold any more."""
-    query = select(reviewer_preference.c.preferences).where(
-        reviewer_preference.c.reviewer == reviewer
-    )
-    stored = connection.execute(query).scalar()
+    """The reviewer's choices; the defaults where none were saved or they are no longer valid."""
+    settings = load_reviewer_settings(connection, reviewer)
     try:
-        return Preferences.model_validate(stored or {})
+        return Preferences.model_validate(settings)
     except ValidationError:
         return Preferences()
 
 
 def save_preferences(connection: Connection, reviewer: str, preferences: Preferences) -> None:
-    """Write the choices over those of before."""
-    row = insert(reviewer_preference).values(
-        reviewer=reviewer, preferences=preferences.model_dump(mode="json")
-    )
-    changed = {"preferences": row.excluded.preferences, "changed_at": func.now()}
-    connection.execute(row.on_conflict_do_update(index_elements=["reviewer"], set_=changed))
+    """Save the choices in place of the earlier ones."""
+    save_reviewer_settings(connection, reviewer, preferences.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""`moderation.alert`: what was wrong, from when to when, and what its receiver was told."""
+"""`moderation.alert`: when each alert was raised, resolved, and notified."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,77 +8,78 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.alerting.alert import Alert
-from ml.policy.alerting import AlertKind
+from ml.core.types import Alert, AlertKind
 from ml.storage.schema import alert as table
 
 _OPEN = table.c.resolved_at.is_(None)
-_TO_TELL = or_(
-    and_(_OPEN, table.c.told_at.is_(None)),
-    # Of the end of what nobody was told of, nobody need be told.
-    and_(~_OPEN, table.c.told_at.is_not(None), table.c.told_over_at.is_(None)),
+_UNDELIVERED = or_(
+    and_(_OPEN, table.c.notified_at.is_(None)),
+    # Do not announce the resolution of an alert whose raising was never delivered.
+    and_(~_OPEN, table.c.notified_at.is_not(None), table.c.resolution_notified_at.is_(None)),
 )
 
 
 @dataclass(frozen=True)
 class StoredAlert:
-    """A row; `resolved_at` is None while it is open, `told_at` while nobody was told."""
+    """A row; `resolved_at` is None while it is open, `notified_at` until its delivery."""
 
     alert_id: int
     alert: Alert
     raised_at: datetime
     resolved_at: datetime | None
-    told_at: datetime | None
+    notified_at: datetime | None
     last_error: str | None
 
     @property
     def message_id(self) -> str:
-        """Names a message: the same when it is sent again, so that its receiver can drop it."""
+        """Id of the message: the same when it is sent again, so that its receiver can drop it."""
         return f"alert-{self.alert_id}-{'open' if self.resolved_at is None else 'resolved'}"
 
 
 def raise_alert(connection: Connection, alert: Alert) -> bool:
-    """Open an alert unless it is; returns whether it is new. Its first details stand."""
-    row = insert(table).values(kind=alert.kind.value, fact=alert.fact, details=dict(alert.details))
-    once = row.on_conflict_do_nothing(index_elements=["kind", "fact"], index_where=_OPEN)
+    """Open an alert unless it is open; returns whether it is new. Its first details stay."""
+    row = insert(table).values(
+        kind=alert.kind.value, dedup_key=alert.dedup_key, details=dict(alert.details)
+    )
+    once = row.on_conflict_do_nothing(index_elements=["kind", "dedup_key"], index_where=_OPEN)
     return connection.execute(once.returning(table.c.alert_id)).first() is not None
 
 
 def open_alerts(connection: Connection) -> list[StoredAlert]:
-    """What is wrong now, the longest first."""
+    """The open alerts, the oldest first."""
     query = select(table).where(_OPEN).order_by(table.c.alert_id)
     return [_stored(row) for row in connection.execute(query).mappings()]
 
 
 def resolve(connection: Connection, alerts: Collection[Alert]) -> None:
-    """Close open alerts; those closed already stay as they are."""
-    names = [(alert.kind.value, alert.fact) for alert in alerts]
-    closed = update(table).where(_OPEN, tuple_(table.c.kind, table.c.fact).in_(names))
-    connection.execute(closed.values(resolved_at=func.now()))
+    """Resolve open alerts; resolved ones stay as they are."""
+    names = [(alert.kind.value, alert.dedup_key) for alert in alerts]
+    named = update(table).where(_OPEN, tuple_(table.c.kind, table.c.dedup_key).in_(names))
+    connection.execute(named.values(resolved_at=func.now()))
 
 
-def to_tell(connection: Connection) -> list[int]:
-    """Ids of the alerts whose beginning or end is still to be told, in their order."""
-    query = select(table.c.alert_id).where(_TO_TELL).order_by(table.c.alert_id)
+def undelivered(connection: Connection) -> list[int]:
+    """Ids of the alerts whose raising or resolution is not delivered, in their order."""
+    query = select(table.c.alert_id).where(_UNDELIVERED).order_by(table.c.alert_id)
     return list(connection.execute(query).scalars())
 
 
-def take(connection: Connection, alert_id: int) -> StoredAlert | None:
-    """Lock an alert that is still to be told; None where another process has it or told it."""
-    query = select(table).where(table.c.alert_id == alert_id, _TO_TELL)
+def lock_alert(connection: Connection, alert_id: int) -> StoredAlert | None:
+    """Lock an undelivered alert; None where another process has locked or delivered it."""
+    query = select(table).where(table.c.alert_id == alert_id, _UNDELIVERED)
     row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
     return None if row is None else _stored(row)
 
 
-def set_told(connection: Connection, stored: StoredAlert) -> None:
-    """Its message was taken."""
-    told = {"told_at" if stored.resolved_at is None else "told_over_at": func.now()}
+def mark_delivered(connection: Connection, stored: StoredAlert) -> None:
+    """Record that its message was accepted."""
+    column = "notified_at" if stored.resolved_at is None else "resolution_notified_at"
     row = update(table).where(table.c.alert_id == stored.alert_id)
-    connection.execute(row.values(**told, last_error=None))
+    connection.execute(row.values(**{column: func.now()}, last_error=None))
 
 
 def set_error(connection: Connection, stored: StoredAlert, error: str) -> None:
-    """Its message was not taken."""
+    """Record why its message was not accepted."""
     row = update(table).where(table.c.alert_id == stored.alert_id)
     connection.execute(row.values(last_error=error))
 
@@ -86,9 +87,9 @@ def set_error(connection: Connection, stored: StoredAlert, error: str) -> None:
 def _stored(row: Any) -> StoredAlert:  # noqa: ANN401 - a row mapping
     return StoredAlert(
         alert_id=row["alert_id"],
-        alert=Alert(AlertKind(row["kind"]), row["fact"], row["details"]),
+        alert=Alert(AlertKind(row["kind"]), row["dedup_key"], row["details"]),
         raised_at=row["raised_at"],
         resolved_at=row["resolved_at"],
-        told_at=row["told_at"],
+        notified_at=row["notified_at"],
         last_error=row["last_error"],
     )

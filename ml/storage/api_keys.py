@@ -11,7 +11,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ml.errors import SettingsError
+from ml.core.errors import SettingsError
 from ml.storage.schema import api_key
 
 _PREFIX = "mod"
@@ -19,7 +19,7 @@ _ID_BYTES, _SECRET_BYTES = 6, 32
 _TOKEN = re.compile(rf"{_PREFIX}_([0-9a-f]{{{2 * _ID_BYTES}}})_([A-Za-z0-9_-]{{43}})")
 
 
-class Right(StrEnum):
+class ApiKeyScope(StrEnum):
     """What a key may be used for."""
 
     PREDICT = "predict"
@@ -33,7 +33,7 @@ class ApiKey:
     key_id: str
     name: str
     secret_sha256: bytes
-    rights: frozenset[Right]
+    rights: frozenset[ApiKeyScope]
     requests_per_minute: int | None
     in_flight: int | None
     created_at: datetime
@@ -43,7 +43,7 @@ class ApiKey:
 def create_key(
     connection: Connection,
     name: str,
-    rights: Sequence[Right],
+    rights: Sequence[ApiKeyScope],
     *,
     requests_per_minute: int | None = None,
     in_flight: int | None = None,
@@ -79,9 +79,9 @@ def create_key(
 
 def revoke_key(connection: Connection, name: str) -> bool:
     """Revoke the key of a name; False where none is in use."""
-    mine = (api_key.c.name == name) & api_key.c.revoked_at.is_(None)
+    active = (api_key.c.name == name) & api_key.c.revoked_at.is_(None)
     return (
-        connection.execute(update(api_key).where(mine).values(revoked_at=func.now())).rowcount > 0
+        connection.execute(update(api_key).where(active).values(revoked_at=func.now())).rowcount > 0
     )
 
 
@@ -89,7 +89,7 @@ def all_keys(connection: Connection) -> list[ApiKey]:
     """Every key, the revoked ones too, the oldest first."""
     rows = connection.execute(select(api_key).order_by(api_key.c.created_at, api_key.c.key_id))
     return [
-        ApiKey(**{**row, "rights": frozenset(Right(r) for r in row["rights"])})
+        ApiKey(**{**row, "rights": frozenset(ApiKeyScope(r) for r in row["rights"])})
         for row in rows.mappings()
     ]
 

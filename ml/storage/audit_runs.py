@@ -1,4 +1,4 @@
-"""`moderation.audit_run` and its shards: one row a run, one a slice of it."""
+"""`moderation.audit_run` and `audit_shard`: nightly runs and their slices."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,23 +7,24 @@ from typing import Protocol
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.audit.window import Window
-from ml.errors import RunNotBegun, StorageError
-from ml.policy.policy import Policy
+from ml.core.errors import RunNotStarted, StorageError
+from ml.core.types import Shard
+from ml.core.window import Window
+from ml.policy.schema import Policy
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
-MAX_SHARDS = 200  # as many mapped tasks as the scheduler and the UI carry with ease
+MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
 
 
-class JudgedBy(Protocol):
-    """What a verdict is made by: a run, or the service that answers online.
+class VerdictContext(Protocol):
+    """What makes a verdict: a nightly run, or the online service.
 
-    Decisions of people count that were made before `started_at`; None counts them all.
+    Reviewer decisions count if they were made before `started_at`; None counts all of them.
     """
 
     @property
     def run_id(self) -> str:
-        """The name that the verdict keeps."""
+        """The run that is stored with the verdict."""
         ...  # pragma: no cover - a protocol's method has no body
 
     @property
@@ -38,16 +39,16 @@ class JudgedBy(Protocol):
 
     @property
     def started_at(self) -> datetime | None:
-        """When it began."""
+        """When it started."""
         ...  # pragma: no cover - as above
 
 
 @dataclass(frozen=True)
 class AuditRun:
-    """What a run judges, by which model and policy; fixed when the run starts.
+    """The window, model and policy of a run, fixed when it starts.
 
-    `shadow_hash` names a version that judges beside the model without effect; `started_at` is None
-    until the run's row is written.
+    `shadow_hash` is a version that scores the photos without effect; `started_at` is None until
+    the run's row is written.
     """
 
     run_id: str
@@ -59,21 +60,10 @@ class AuditRun:
     started_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Shard:
-    """The images of a run whose keys lie from `first_key` to `last_key`, both included."""
-
-    run_id: str
-    index: int
-    first_key: str
-    last_key: str
-    images: int
-
-
 def begin(connection: Connection, run: AuditRun) -> AuditRun:
-    """Write the run's row unless it is there; return what the row says.
+    """Write the run's row unless it exists; return the stored run.
 
-    On a retry the first attempt's champion and policy stand, whatever was promoted since.
+    A retry keeps the champion and policy of the first attempt, whatever was promoted since.
 
     Raises:
         StorageError: the row is for another window.
@@ -96,10 +86,10 @@ def begin(connection: Connection, run: AuditRun) -> AuditRun:
 
 
 def load(connection: Connection, run_id: str) -> AuditRun:
-    """The run as `preflight` fixed it.
+    """The run as `preflight` stored it.
 
     Raises:
-        RunNotBegun: there is no such run.
+        RunNotStarted: there is no such run.
     """
     row = row_of(connection, run_id)
     return AuditRun(
@@ -117,12 +107,12 @@ def row_of(connection: Connection, run_id: str, *, lock: bool = False) -> RowMap
     """The whole row of a run; locked until the transaction's end if asked.
 
     Raises:
-        RunNotBegun: there is no such run.
+        RunNotStarted: there is no such run.
     """
     query = select(audit_run).where(audit_run.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
-        raise RunNotBegun(f"no audit run {run_id!r}: its `preflight` did not finish")
+        raise RunNotStarted(f"no audit run {run_id!r}: its `preflight` did not finish")
     return row
 
 
@@ -131,18 +121,39 @@ def set_values(connection: Connection, run_id: str, **values: object) -> None:
     connection.execute(update(audit_run).where(audit_run.c.run_id == run_id).values(**values))
 
 
-def cut_shards(connection: Connection, run_id: str, *, shard_images: int) -> None:
-    """Cut the run's undecided images into shards of about `shard_images`, at most MAX_SHARDS."""
+def write_accounting(
+    connection: Connection,
+    run_id: str,
+    *,
+    judged: int,
+    quarantined: int,
+    already_judged: int,
+    state: str,
+) -> None:
+    """Write what became of a run's images; the time of the first accounting stays."""
+    set_values(
+        connection,
+        run_id,
+        judged=judged,
+        quarantined=quarantined,
+        already_judged=already_judged,
+        state=state,
+        reconciled_at=func.coalesce(audit_run.c.reconciled_at, func.now()),
+    )
+
+
+def cut_shards(connection: Connection, run_id: str, *, shard_size: int) -> None:
+    """Cut the run's undecided images into shards of about `shard_size`, at most MAX_SHARDS."""
     undecided = select(func.count()).where(
         audit_image.c.run_id == run_id, audit_image.c.outcome.is_(None)
     )
     images = connection.execute(undecided).scalar_one()
     if images:
-        shards = min(MAX_SHARDS, -(-images // shard_images))
-        connection.execute(_CUT, {"run_id": run_id, "shards": shards})
+        shards = min(MAX_SHARDS, -(-images // shard_size))
+        connection.execute(_INSERT_SHARDS, {"run_id": run_id, "shards": shards})
 
 
-_CUT = text(
+_INSERT_SHARDS = text(
     """
     insert into moderation.audit_shard (run_id, shard_index, first_key, last_key, images)
     select :run_id, slice - 1, min(object_key), max(object_key), count(*)
@@ -186,7 +197,7 @@ _ADD_SECONDS = text(
 
 
 def add_seconds(connection: Connection, shard: Shard, seconds_json: str) -> None:
-    """Add seconds a stage (a JSON object) to what the shard has used so far."""
+    """Add seconds by stage (a JSON object) to those that the shard has used so far."""
     connection.execute(
         _ADD_SECONDS,
         {"seconds": seconds_json, "run_id": shard.run_id, "index": shard.index},
@@ -194,7 +205,7 @@ def add_seconds(connection: Connection, shard: Shard, seconds_json: str) -> None
 
 
 def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
-    """Seconds a stage, summed over the run's shards."""
+    """Seconds by stage, summed over the run's shards."""
     query = text(
         """
         select stage, sum(value::float)
@@ -202,5 +213,5 @@ def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
         where run_id = :run_id group by stage order by stage
         """
     )
-    found = connection.execute(query, {"run_id": run_id})
-    return {stage: value for stage, value in found}  # noqa: C416 - rows, not pairs, to mypy
+    rows = connection.execute(query, {"run_id": run_id})
+    return {stage: value for stage, value in rows}  # noqa: C416 - rows, not pairs, to mypy

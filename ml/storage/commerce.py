@@ -1,12 +1,27 @@
-"""The shop's own table, under the names that the settings give it."""
+"""The commerce database's table of photos, under the names that the settings give it."""
 
-from sqlalchemy import Column, DateTime, MetaData, Table, Text
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from ml.settings import CommerceNames
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    MetaData,
+    Table,
+    Text,
+    cast,
+    select,
+    update,
+)
+
+from ml.core.settings import CommerceNames
+from ml.storage.schema import image
 
 
 def review_image(names: CommerceNames) -> Table:
-    """`commerce.review_image` as a Table: `.c` keys are ours, names in SQL are the shop's."""
+    """`commerce.review_image`: keys of `.c` are ours, names in SQL are the commerce database's."""
     return Table(
         names.table,
         MetaData(),
@@ -19,3 +34,85 @@ def review_image(names: CommerceNames) -> Table:
         Column(names.moderated_at, DateTime(timezone=True), key="moderated_at"),
         schema=names.table_schema,
     )
+
+
+@dataclass(frozen=True)
+class WrittenStatus:
+    """The status that a nightly run last wrote for an object, and the time that it wrote with it.
+
+    Both None: nothing was written.
+    """
+
+    status: str | None
+    at: datetime | None
+
+
+def load_written_status(connection: Connection, object_key: str, etag: str) -> WrittenStatus:
+    """What a nightly run last wrote for an object."""
+    query = select(image.c.written_status, image.c.written_at).where(
+        image.c.object_key == object_key, image.c.etag == etag
+    )
+    row = connection.execute(query).first()
+    return WrittenStatus(None, None) if row is None else WrittenStatus(*row)
+
+
+def set_status(
+    connection: Connection,
+    commerce: Table,
+    object_key: str,
+    etag: str,
+    *,
+    status: str,
+    at: datetime,
+) -> None:
+    """Set the status of an object, unless a newer one is known under its key: a re-upload."""
+    this_upload = (
+        select(image.c.uploaded_at)
+        .where(image.c.object_key == object_key, image.c.etag == etag)
+        .scalar_subquery()
+    )
+    newer = select(image.c.etag).where(
+        image.c.object_key == object_key, image.c.uploaded_at > this_upload
+    )
+    connection.execute(
+        update(commerce)
+        .where(commerce.c.object_key == object_key, ~newer.exists())
+        .values(moderation_status=status, moderated_at=at)
+    )
+
+
+def replace_status(
+    connection: Connection,
+    commerce: Table,
+    object_key: str,
+    *,
+    moderated_at: datetime,
+    status: str,
+    at: datetime | None,
+) -> None:
+    """Set the status of rows that were moderated at a time; all others stay as they are."""
+    connection.execute(
+        update(commerce)
+        .where(commerce.c.object_key == object_key, commerce.c.moderated_at == moderated_at)
+        .values(moderation_status=status, moderated_at=at)
+    )
+
+
+def load_known_keys(connection: Connection, commerce: Table, keys: Sequence[str]) -> set[str]:
+    """Those of the object keys that have a commerce row."""
+    query = select(commerce.c.object_key).where(commerce.c.object_key.in_(keys))
+    return set(connection.execute(query).scalars())
+
+
+def load_review_ids(connection: Connection, commerce: Table, keys: Sequence[str]) -> dict[str, str]:
+    """Object key -> the review it belongs to; the earliest one, if there are several."""
+    if not keys:
+        return {}
+    columns = commerce.c
+    # Latest first: of several rows of a key, the dictionary keeps the last one read.
+    query = (
+        select(columns.object_key, cast(columns.review_id, Text))
+        .where(columns.object_key.in_(keys), columns.review_id.is_not(None))
+        .order_by(columns.uploaded_at.desc(), cast(columns.image_id, Text).desc())
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}

@@ -1,22 +1,79 @@
-"""The engine, and transactions that survive a restart of the database."""
+"""The engine, and transactions that are retried when the database restarts."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import TypeVar, TypeVarTuple
 
 import psycopg.errors
 import stamina
 import structlog
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from ml.errors import StorageForbidden, StorageUnavailable
+from ml.core.errors import SettingsError, StorageError, StorageForbidden, StorageUnavailable
+from ml.core.settings import ROOT
+
+MODERATION = "moderation@head"
+COMMERCE_REFERENCE = "commerce_reference@head"  # demo and tests only
+
+
+def migrate(engine: Engine, target: str = MODERATION) -> None:
+    """Run the migrations of one branch; does nothing where they have run."""
+    with engine.begin() as connection:
+        # Alembic's version table lies in the schema that the first migration fills. It is created
+        # only where it is missing, since IF NOT EXISTS needs the right to create schemas anyway.
+        if not inspect(connection).has_schema("moderation"):
+            connection.execute(text("CREATE SCHEMA moderation"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+
+
+def check_migrated(connection: Connection) -> None:
+    """Raise unless the schema `moderation` is the one this code was written for.
+
+    Raises:
+        StorageError: it is older, newer or missing; says what to run.
+    """
+    context = MigrationContext.configure(connection, opts={"version_table_schema": "moderation"})
+    if newest() not in context.get_current_heads():
+        raise StorageError("the schema `moderation` is not up to date; run `python -m ml migrate`")
+
+
+def newest() -> str:
+    """The revision of `moderation` that this code was written for."""
+    found = ScriptDirectory.from_config(_config()).get_revision(MODERATION)
+    if found is None:
+        raise StorageError(f"no migrations under {ROOT / 'migrations'}: the installation is broken")
+    return found.revision
+
+
+def current_time(connection: Connection) -> datetime:
+    """The time by the database's clock, at the start of the transaction."""
+    now: datetime = connection.execute(select(func.now())).scalar_one()
+    return now
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
 
 log = structlog.get_logger()
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 # A restart of PostgreSQL takes seconds; a longer outage is left to the task's own retries.
 RETRY_ATTEMPTS = 8
 RETRY_SECONDS = 60.0
+
+# What a transaction raises where the database or its schema fails.
+DATABASE_ERRORS = (StorageError, SQLAlchemyError)
 
 _TRANSIENT = (
     psycopg.errors.AdminShutdown,
@@ -35,19 +92,29 @@ _FORBIDDEN = (
 
 
 def connect(url: str) -> Engine:
-    """An engine whose pool checks a connection before it hands it out."""
-    return create_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=4,
-        connect_args={"connect_timeout": 10, "application_name": "moderation"},
-    )
+    """An engine whose pool checks a connection before it hands it out.
+
+    Raises:
+        SettingsError: the address cannot be parsed.
+    """
+    try:
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=4,
+            connect_args={"connect_timeout": 10, "application_name": "moderation"},
+        )
+    except ArgumentError as error:
+        raise SettingsError(f"MODERATION_DATABASE_URL cannot be used: {error}") from error
 
 
 def in_transaction(
-    engine: Engine, work: Callable[[Connection], T], *, seconds: float = RETRY_SECONDS
+    engine: Engine,
+    work: Callable[[Connection, *Args], T],
+    *args: *Args,
+    seconds: float = RETRY_SECONDS,
 ) -> T:
-    """Run `work` in one transaction; on a transient failure run it again from its start.
+    """Run `work(connection, *args)` in one transaction; retry it whole on a transient failure.
 
     `work` must therefore write idempotently: the first commit may have reached the server although
     its answer was lost.
@@ -55,24 +122,25 @@ def in_transaction(
     Args:
         engine: of the database.
         work: what to do.
+        *args: handed to `work` after the connection.
         seconds: how long to go on trying.
 
     Raises:
         StorageUnavailable: still failing after RETRY_ATTEMPTS or `seconds`.
-        StorageForbidden: login or rights are missing.
+        StorageForbidden: login or privileges are missing.
     """
     for attempt in stamina.retry_context(
         on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=seconds, wait_max=10.0
     ):
         with attempt:
-            return _once(engine, work)
+            return _once(engine, work, *args)
     raise StorageUnavailable("the database did not answer")  # pragma: no cover - for the type only
 
 
-def _once(engine: Engine, work: Callable[[Connection], T]) -> T:
+def _once(engine: Engine, work: Callable[[Connection, *Args], T], *args: *Args) -> T:
     try:
         with engine.begin() as connection:
-            return work(connection)
+            return work(connection, *args)
     except DBAPIError as error:
         mapped = map_error(error)
         if mapped is None:
@@ -82,11 +150,11 @@ def _once(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 
 def map_error(error: DBAPIError) -> StorageUnavailable | StorageForbidden | None:
-    """The project's word for a driver error; None if it is a defect that must surface as it is."""
+    """The project's error for a driver error; None for a defect, which must surface as it is."""
     cause = error.orig
     if isinstance(cause, _FORBIDDEN) or "password authentication failed" in str(cause):
         return StorageForbidden(f"the database refuses: {cause}")
-    # A connection that breaks carries no SQLSTATE: psycopg raises the bare OperationalError.
+    # A broken connection carries no SQLSTATE: psycopg raises the bare OperationalError.
     bare = type(cause) in (psycopg.OperationalError, psycopg.InterfaceError)
     if isinstance(cause, _TRANSIENT) or bare or error.connection_invalidated:
         return StorageUnavailable(f"the database is not reachable: {cause}")

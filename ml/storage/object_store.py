@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
-from ml.errors import (
-    ObjectAbsent,
+from ml.core.errors import (
     ObjectChanged,
+    ObjectNotFound,
     StorageError,
     StorageForbidden,
     StorageUnavailable,
@@ -69,19 +69,19 @@ class ObjectStore:
         return self._client.meta.endpoint_url
 
     def check(self) -> None:
-        """Raise if the bucket does not answer; see `_mapped` for the errors."""
-        with _mapped(self.bucket, ""):
+        """Raise if the bucket does not answer; see `map_botocore_errors` for the errors."""
+        with map_botocore_errors(self.bucket, ""):
             self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
     def create(self) -> None:
         """Create the bucket if it is not there; needs the right to do so only then."""
         try:
             self.check()
-        except ObjectAbsent:
+        except ObjectNotFound:
             self._create()
 
     def _create(self) -> None:
-        with _mapped(self.bucket, ""):
+        with map_botocore_errors(self.bucket, ""):
             try:
                 self._client.create_bucket(Bucket=self.bucket)
             except ClientError as error:
@@ -103,7 +103,7 @@ class ObjectStore:
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
     def _list_page(self, prefix: str, token: str | None) -> tuple[list[ListedObject], str | None]:
         more = {"ContinuationToken": token} if token else {}
-        with _mapped(self.bucket, prefix):
+        with map_botocore_errors(self.bucket, prefix):
             answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)  # type: ignore[arg-type]  # the stubs want literal keywords
         found = [
             ListedObject(o["Key"], o["ETag"].strip('"'), o["Size"], o["LastModified"])
@@ -121,11 +121,11 @@ class ObjectStore:
             max_bytes: read no more than one byte over this, so that the caller sees it is too long.
 
         Raises:
-            ObjectAbsent, ObjectChanged, StorageForbidden: as they say, at once.
+            ObjectNotFound, ObjectChanged, StorageForbidden: as they say, at once.
             StorageUnavailable: after the retries.
         """
         condition = {"IfMatch": f'"{etag}"'} if etag else {}
-        with _mapped(self.bucket, key):
+        with map_botocore_errors(self.bucket, key):
             answer = self._client.get_object(Bucket=self.bucket, Key=key, **condition)  # type: ignore[arg-type]  # as above
             with answer["Body"] as body:
                 # Not every S3 honours If-Match on reads.
@@ -143,10 +143,10 @@ class ObjectStore:
         """What a listing would show of one object.
 
         Raises:
-            ObjectAbsent, StorageForbidden: as they say, at once.
+            ObjectNotFound, StorageForbidden: as they say, at once.
             StorageUnavailable: after the retries.
         """
-        with _mapped(self.bucket, key):
+        with map_botocore_errors(self.bucket, key):
             found = self._client.head_object(Bucket=self.bucket, Key=key)
         etag, modified = found["ETag"].strip('"'), found["LastModified"]
         return ListedObject(key, etag, found["ContentLength"], modified)
@@ -154,7 +154,7 @@ class ObjectStore:
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Store bytes under a key, over whatever was there."""
-        with _mapped(self.bucket, key):
+        with map_botocore_errors(self.bucket, key):
             self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
             )
@@ -162,11 +162,11 @@ class ObjectStore:
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
     def delete(self, key: str) -> None:
         """Remove an object; absent is fine."""
-        with _mapped(self.bucket, key):
+        with map_botocore_errors(self.bucket, key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def delete_many(self, keys: Sequence[str]) -> None:
-        """Remove objects, a thousand a request; absent ones are fine, some may be gone on an error.
+        """Remove objects, a thousand a request; missing ones are fine. An error may leave some.
 
         Raises:
             StorageForbidden, StorageUnavailable: of the first object that was refused.
@@ -176,7 +176,7 @@ class ObjectStore:
 
     @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
     def _delete_part(self, keys: Sequence[str]) -> None:
-        with _mapped(self.bucket, keys[0]):
+        with map_botocore_errors(self.bucket, keys[0]):
             answer = self._client.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys], "Quiet": True}
             )
@@ -216,7 +216,7 @@ def _none_is_all(max_bytes: int | None) -> int:
     return sys.maxsize if max_bytes is None else max_bytes
 
 
-class _mapped:  # noqa: N801 - reads as a verb at its only use, `with _mapped(...)`
+class map_botocore_errors:  # noqa: N801 - reads as a verb at its only use, `with _mapped(...)`
     """Turn botocore's errors into the project's; "forbidden" is never "absent"."""
 
     def __init__(self, bucket: str, key: str) -> None:
@@ -241,7 +241,7 @@ def _client_error(error: ClientError, place: str) -> StorageError:
     if status in _FORBIDDEN:
         return StorageForbidden(f"{message}; check the access key and its rights")
     if status in _ABSENT:
-        return ObjectAbsent(message)
+        return ObjectNotFound(message)
     if status in _CHANGED:
         return ObjectChanged(message)
     if status >= _FIRST_SERVER_ERROR or code in _TRANSIENT_CODES:

@@ -1,4 +1,4 @@
-"""`moderation.quarantine`: images that could not be judged, each with its reason."""
+"""`moderation.quarantine`: images that could not be scored, each with its reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.errors import QuarantineReason
+from ml.core.errors import QuarantineReason
 from ml.storage.schema import image, quarantine
 
-MAX_DETAIL = 500  # characters; decoders quote at length
+MAX_DETAIL = 500  # characters; decoders' messages can be long
 
 
 @dataclass(frozen=True)
 class QuarantineRow:
-    """One image and why it could not be judged."""
+    """One image and why it could not be scored."""
 
     object_key: str
     etag: str
@@ -23,7 +23,7 @@ class QuarantineRow:
 
 
 def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[QuarantineRow]) -> None:
-    """Write the rows (again is no change but the time) and mark their images in the ledger."""
+    """Write the rows and mark their images in the ledger. Idempotent but for the time."""
     if not rows:
         return
     new = insert(quarantine)
@@ -38,7 +38,7 @@ def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[Quaran
                 "object_key": row.object_key,
                 "etag": row.etag,
                 "reason": row.reason.value,
-                # PostgreSQL's text holds no NUL, a hostile file's message may.
+                # PostgreSQL's text cannot hold NUL, which a hostile file's message may contain.
                 "detail": row.detail.replace("\x00", "")[:MAX_DETAIL],
                 "run_id": run_id,
             }
@@ -54,7 +54,7 @@ def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[Quaran
 
 
 def release(connection: Connection, run_id: str, keys: Sequence[tuple[str, str]]) -> None:
-    """Mark images (key, ETag) that could be judged after all, and the absence of their objects."""
+    """Release images (key, ETag) that were scored after all, and the absence of their objects."""
     if not keys:
         return
     connection.execute(

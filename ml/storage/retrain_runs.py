@@ -1,4 +1,4 @@
-"""`moderation.retrain_run`: one row a monthly run, filled step by step."""
+"""`moderation.retrain_run`: one row a retraining run, filled step by step."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,15 +7,15 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.errors import RunNotBegun, StorageError
-from ml.policy.policy import Policy
+from ml.core.errors import RunNotStarted, StorageError
+from ml.core.types import EpochResult
+from ml.policy.schema import Policy
 from ml.storage.schema import retrain_run, training_epoch
-from ml.training.progress import EpochResult
 
 
 @dataclass(frozen=True)
 class RetrainRun:
-    """What a run learns from and by; fixed when it starts, but for the last four."""
+    """The inputs of a run, fixed when it starts, and its results so far (the last four fields)."""
 
     run_id: str
     as_of: datetime
@@ -30,12 +30,12 @@ class RetrainRun:
 
 
 def begin(connection: Connection, run: RetrainRun) -> RetrainRun:
-    """Write the run's row unless it is there; return what the row says.
+    """Write the run's row unless it exists; return the stored run.
 
-    On a retry the first attempt's policy, preset and champion stand.
+    A retry keeps the policy, preset and champion of the first attempt.
 
     Raises:
-        StorageError: the row is for other labels.
+        StorageError: the row is for labels as of another moment.
     """
     row = insert(retrain_run).values(
         run_id=run.run_id,
@@ -53,16 +53,16 @@ def begin(connection: Connection, run: RetrainRun) -> RetrainRun:
     return stored
 
 
-def load(connection: Connection, run_id: str) -> RetrainRun:
-    """The run as it is now.
+def load(connection: Connection, run_id: str, *, lock: bool = False) -> RetrainRun:
+    """The run as it is now; locked until the end of the transaction if asked.
 
     Raises:
-        RunNotBegun: there is no such run.
+        RunNotStarted: there is no such run.
     """
     query = select(retrain_run).where(retrain_run.c.run_id == run_id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
-        raise RunNotBegun(f"no retraining run {run_id!r}: its `freeze` did not finish")
+        raise RunNotStarted(f"no retraining run {run_id!r}: its `snapshot_labels` did not finish")
     return RetrainRun(
         run_id=run_id,
         as_of=row["as_of"],
@@ -83,7 +83,7 @@ def set_values(connection: Connection, run_id: str, **values: object) -> None:
 
 
 def finish(connection: Connection, run_id: str, state: str, reason: str) -> None:
-    """Say how a run ended and why; the first end stays."""
+    """Record how a run ended and why; the first ending stays."""
     connection.execute(
         update(retrain_run)
         .where(retrain_run.c.run_id == run_id, retrain_run.c.state == "running")
@@ -92,7 +92,7 @@ def finish(connection: Connection, run_id: str, state: str, reason: str) -> None
 
 
 def write_epochs(connection: Connection, run_id: str, epochs: Sequence[EpochResult]) -> None:
-    """Write the training curves; again is no change."""
+    """Write the training curves. Idempotent."""
     rows = []
     for epoch in epochs:
         values = asdict(epoch)
@@ -100,3 +100,13 @@ def write_epochs(connection: Connection, run_id: str, epochs: Sequence[EpochResu
         rows.append({"run_id": run_id, "epoch": values.pop("number"), **values})
     if rows:
         connection.execute(insert(training_epoch).on_conflict_do_nothing(), rows)
+
+
+def load_curves(
+    connection: Connection, run_id: str, names: Sequence[str]
+) -> dict[str, list[float]]:
+    """The named columns of `training_epoch`, a value an epoch; empty without epochs."""
+    columns = [training_epoch.c[name] for name in names]
+    query = select(*columns).where(training_epoch.c.run_id == run_id)
+    rows = connection.execute(query.order_by(training_epoch.c.epoch)).all()
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)} if rows else {}

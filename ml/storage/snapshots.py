@@ -1,19 +1,21 @@
-"""Rows of `moderation.label_snapshot` and `golden_set`; what they name is in the model bucket."""
+"""Label snapshots and golden sets: their rows, and their files in the model bucket."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.errors import StorageError
-from ml.retraining.manifest import GoldenSet, Manifest
+from ml.core.errors import ModelHashMismatch, StorageError
+from ml.core.manifest import GoldenSet, Manifest
+from ml.storage.object_store import ObjectStore
 from ml.storage.schema import golden_photo, golden_set, label_snapshot
 
 
 @dataclass(frozen=True)
 class SnapshotRow:
-    """What names an earlier snapshot and its golden set."""
+    """The hashes of an earlier snapshot and its golden set, and the moment of its labels."""
 
     snapshot_hash: str
     golden_hash: str
@@ -26,7 +28,7 @@ def earlier_snapshots(connection: Connection, as_of: datetime) -> list[SnapshotR
     query = (
         select(columns.snapshot_hash, columns.golden_hash, columns.as_of)
         .where(columns.as_of < as_of)
-        # Of two for one moment (another seed, another champion) the one made last counts.
+        # Of two as of one moment (another seed, another champion) the later one counts.
         .order_by(columns.as_of.desc(), columns.created_at.desc(), columns.snapshot_hash)
     )
     return [SnapshotRow(*row) for row in connection.execute(query)]
@@ -41,10 +43,10 @@ def golden_names(connection: Connection, start: str) -> dict[str, str]:
 
 
 def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet) -> None:
-    """Write both rows and the golden photos; again is no change.
+    """Write both rows and the golden photos. Idempotent.
 
     Raises:
-        StorageError: another golden set took the name meanwhile.
+        StorageError: another golden set has taken the name meanwhile.
     """
     row = insert(golden_set).values(
         golden_hash=golden.golden_hash,
@@ -77,3 +79,41 @@ def _write_golden_photos(connection: Connection, golden: GoldenSet) -> None:
     ]
     if rows:
         connection.execute(insert(golden_photo).on_conflict_do_nothing(), rows)
+
+
+def put_manifest(store: ObjectStore, manifest: Manifest) -> str:
+    """Write a snapshot's manifest; returns its hash."""
+    store.put(f"snapshots/{manifest.snapshot_hash}.json", manifest.to_json().encode())
+    return manifest.snapshot_hash
+
+
+def get_manifest(store: ObjectStore, snapshot_hash: str) -> Manifest:
+    """Read a snapshot's manifest.
+
+    Raises:
+        ModelHashMismatch: the stored bytes are not those of the hash.
+    """
+    return Manifest.model_validate_json(_read_checked(store, "snapshots", snapshot_hash))
+
+
+def put_golden(store: ObjectStore, golden: GoldenSet) -> str:
+    """Write a golden set; returns its hash."""
+    store.put(f"golden/{golden.golden_hash}.json", golden.to_json().encode())
+    return golden.golden_hash
+
+
+def get_golden(store: ObjectStore, golden_hash: str) -> GoldenSet:
+    """Read a golden set.
+
+    Raises:
+        ModelHashMismatch: the stored bytes are not those of the hash.
+    """
+    return GoldenSet.model_validate_json(_read_checked(store, "golden", golden_hash))
+
+
+def _read_checked(store: ObjectStore, folder: str, sha256: str) -> bytes:
+    data = store.get(f"{folder}/{sha256}.json")
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != sha256:
+        raise ModelHashMismatch(f"{folder}/{sha256}.json in the model bucket hashes to {actual}")
+    return data

@@ -1,142 +1,102 @@
-"""`moderation.verdict`: one decision a content, model version and policy version."""
+"""`moderation.verdict`: one decision a content, model version and policy version.
 
-import platform
+With a verdict go the photo's row in the ledger `image` and the progress of its run.
+"""
+
 from collections.abc import Sequence
-from importlib.metadata import version
+from dataclasses import dataclass
 
-import torch
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from ml.inference.outcome import Scored
-from ml.model.card import ModelCard
-from ml.policy.verdict import Decision, Verdict, decide
-from ml.storage.audit_runs import JudgedBy
-from ml.storage.duplicate_bank import EarlierDecision, earlier_decisions
-from ml.storage.images import set_outcomes
+from ml.core.types import Scored
+from ml.policy.verdict import Decision, Verdict
+from ml.storage.object_store import ListedObject
+from ml.storage.pending_images import set_outcomes
 from ml.storage.quarantine import release
 from ml.storage.schema import audit_image, image, verdict
-
-# The libraries that a score depends on, for replay; with them the instructions that torch uses on
-# this CPU, which are no library but change the last bits just as well.
-LIBRARIES = {
-    "python": platform.python_version(),
-    **{name: version(name) for name in ("torch", "torchvision", "pillow", "numpy")},
-    "cpu": torch.backends.cpu.get_cpu_capability(),
-}
 
 _PASS = Decision.PASS.value
 
 
-def conditions(batch_images: int) -> dict[str, str]:
-    """All that a score depends on beside photo, version and device."""
-    return {**LIBRARIES, "batch_images": str(batch_images)}
+@dataclass(frozen=True)
+class DecidedVerdict:
+    """A scored photo and the verdict on it by model and policy."""
+
+    photo: Scored
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class VerdictSource:
+    """What made the verdicts: stored with each of them.
+
+    `pass_confidence` is the threshold of the model card (0..1); `runtime_versions` are those of
+    `ml.models.predictor.runtime_fingerprint`. A `run_id` that is no nightly run (online verdicts)
+    has no images whose progress is recorded.
+    """
+
+    run_id: str
+    model_hash: str
+    policy_version: str
+    pass_confidence: float
+    runtime_versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ReusedDecision:
+    """An image of a run whose earlier reviewer decision takes the place of its verdict."""
+
+    object_key: str
+    label_id: int
+    decision: Decision
 
 
 def write_verdicts(
-    connection: Connection,
-    run: JudgedBy,
-    card: ModelCard,
-    scored: Sequence[Scored],
-    *,
-    batch_images: int,
+    connection: Connection, source: VerdictSource, verdicts: Sequence[DecidedVerdict]
 ) -> None:
-    """Decide scored photos and write verdicts, ledger and progress; call it in one transaction.
+    """Write verdicts, ledger and progress; call it in one transaction.
 
-    A verdict that is there already stays, since the same content, model and policy give the same
-    decision; save that of a photo that passed and on which the screens find more by now, since
-    people decided on one like it, or since there was time to read it. Nothing becomes milder.
-
-    Where people decided on the same bytes before the run, their decision is noted with the run's
-    image, in place of the verdict, which stays what the machine says.
-
-    Args:
-        connection: of the transaction.
-        run: names model and policy; one that is no audit run has no images to mark.
-        card: of the model.
-        scored: the photos.
-        batch_images: images a forward, on which the last bits of a score depend.
-
-    Raises:
-        PolicyError: the model's classes are not the policy's.
+    An existing verdict stays: the same content, model and policy give the same decision. The
+    exception is a `pass` that screens have since made stricter: they know more decided photos, or
+    had time to read the text. A verdict never becomes milder.
     """
-    if not scored:
+    if not verdicts:
         return
-    # In one order everywhere, or two shards that hold the same contents would lock each other.
-    ordered = sorted(scored, key=lambda photo: photo.content.sha256)
-    judged_by = {"libraries": conditions(batch_images), "run_id": run.run_id}
-    connection.execute(
-        _stricter(),
-        [_row(run, card, photo) | judged_by for photo in ordered],
-    )
-    connection.execute(_LEDGER, [_ledger_row(photo) for photo in ordered])
-    release(connection, run.run_id, [(p.image.object_key, p.image.etag) for p in ordered])
-    set_outcomes(connection, run.run_id, [p.image.object_key for p in ordered], "judged")
-    _reuse(connection, run, card, ordered)
+    # In one order everywhere: two shards with the same contents would deadlock otherwise.
+    ordered = sorted(verdicts, key=lambda decided: decided.photo.content.sha256)
+    images = [decided.photo.image for decided in ordered]
+    connection.execute(_upsert_stricter(), [_row(source, decided) for decided in ordered])
+    connection.execute(_LEDGER, [_ledger_row(decided.photo) for decided in ordered])
+    release(connection, source.run_id, [(i.object_key, i.etag) for i in images])
+    set_outcomes(connection, source.run_id, [i.object_key for i in images], "judged")
 
 
-def _stricter() -> Insert:
-    """Write a verdict, or replace one that passed by one that does not."""
+def _upsert_stricter() -> Insert:
+    """Insert a verdict; replace an existing `pass` by one that is none."""
     new = insert(verdict)
     key = set(verdict.primary_key.columns.keys())
     columns = {name: new.excluded[name] for name in verdict.columns.keys() if name not in key}  # noqa: SIM118 - not a dictionary
-    passed, more = verdict.c.decision == _PASS, new.excluded.decision != _PASS
-    return new.on_conflict_do_update(index_elements=sorted(key), set_=columns, where=passed & more)
+    stricter = (verdict.c.decision == _PASS) & (new.excluded.decision != _PASS)
+    return new.on_conflict_do_update(index_elements=sorted(key), set_=columns, where=stricter)
 
 
-def verdict_of(
-    run: JudgedBy, card: ModelCard, photo: Scored, earlier: EarlierDecision | None = None
-) -> Verdict:
-    """The decision on a scored photo; `earlier` is what people agreed on about the same bytes.
-
-    Raises:
-        PolicyError: the model's classes are not the policy's.
-    """
-    return decide(
-        photo.scores,
-        pass_confidence=card.cut_offs.pass_confidence,
-        policy=run.policy,
-        screens=photo.screens,
-        earlier=earlier.label if earlier else None,
-    )
-
-
-def _row(run: JudgedBy, card: ModelCard, photo: Scored) -> dict[str, object]:
-    decided = verdict_of(run, card, photo)
+def _row(source: VerdictSource, decided: DecidedVerdict) -> dict[str, object]:
+    photo = decided.photo
     return {
         "content_sha256": photo.content.sha256,
-        "model_hash": run.model_hash,
-        "policy_version": run.policy.version,
-        "decision": decided.decision.value,
-        "reasons": list(decided.reasons),
+        "model_hash": source.model_hash,
+        "policy_version": source.policy_version,
+        "decision": decided.verdict.decision.value,
+        "reasons": list(decided.verdict.reasons),
         "scores": photo.scores,
-        "violation_score": decided.violation_score,
-        "pass_confidence": card.cut_offs.pass_confidence,
-        "screens": {name: outcome.to_json() for name, outcome in photo.screens.items()},
+        "violation_score": decided.verdict.violation_score,
+        "pass_confidence": source.pass_confidence,
+        "screens": {name: result.to_json() for name, result in photo.screens.items()},
+        "runtime_versions": source.runtime_versions,
+        "run_id": source.run_id,
     }
 
-
-def _reuse(
-    connection: Connection, run: JudgedBy, card: ModelCard, photos: Sequence[Scored]
-) -> None:
-    """Note the human decision that stands for the verdict, and which label it is."""
-    earlier = earlier_decisions(connection, run, {photo.content.sha256 for photo in photos})
-    rows = []
-    for photo in photos:
-        known = earlier.get(photo.content.sha256)
-        decided = verdict_of(run, card, photo, known)
-        if known is not None and decided.reused:
-            key, decision = photo.image.object_key, decided.decision.value
-            rows.append({"key": key, "label": known.label_id, "decision": decision})
-    if rows:
-        connection.execute(_REUSED.where(audit_image.c.run_id == run.run_id), rows)
-
-
-_REUSED = (
-    update(audit_image)
-    .where(audit_image.c.object_key == bindparam("key"))
-    .values(reused_label=bindparam("label"), reused_decision=bindparam("decision"))
-)
 
 _LEDGER = (
     update(image)
@@ -162,3 +122,41 @@ def _ledger_row(photo: Scored) -> dict[str, object]:
         "pixels_wide": photo.content.width,
         "pixels_high": photo.content.height,
     }
+
+
+def write_reused_decisions(
+    connection: Connection, run_id: str, reused: Sequence[ReusedDecision]
+) -> None:
+    """Note reused reviewer decisions with a run's images; the verdicts stay as they are."""
+    if not reused:
+        return
+    statement = (
+        update(audit_image)
+        .where(audit_image.c.run_id == run_id, audit_image.c.object_key == bindparam("key"))
+        .values(reused_label=bindparam("label"), reused_decision=bindparam("decision"))
+    )
+    connection.execute(
+        statement,
+        [
+            {"key": row.object_key, "label": row.label_id, "decision": row.decision.value}
+            for row in reused
+        ],
+    )
+
+
+def add_to_ledger(connection: Connection, objects: Sequence[ListedObject]) -> None:
+    """Insert listed objects into the ledger `image`. Idempotent."""
+    if not objects:
+        return
+    # Sorted, as every writer of the ledger does: two requests would deadlock otherwise.
+    ordered = sorted(objects, key=lambda listed: listed.key)
+    rows = [
+        {
+            "object_key": listed.key,
+            "etag": listed.etag,
+            "size_bytes": listed.size_bytes,
+            "uploaded_at": listed.modified_at,
+        }
+        for listed in ordered
+    ]
+    connection.execute(insert(image).on_conflict_do_nothing(), rows)

@@ -1,43 +1,66 @@
-"""Verdicts into the shop's `moderation_status`, without ever overwriting a person's decision.
+"""Write verdicts to the shop's `moderation_status`, never over a human decision.
 
-A commerce row is written when its status is pending or unset, when what stands there was written
-by us, or when its decision is older than the object (a re-upload). All else is a person's or the
-shop's own decision and stays. A row that is pending again, of bytes that a person decided on, gets
-that decision. An image that could not be judged goes back to pending: whatever an earlier content
-under its key was, this one was not seen. What was said of an object is never written once a newer
-one is known under its key, whichever night's step runs again.
+A commerce row is written if its status is pending or null, if we wrote what it shows, or if its
+decision is older than the object (a re-upload); all else is a decision of a reviewer or of the
+shop, and stays. If it is pending again and its bytes have a
+reviewer's decision, it gets that decision. An image that could not be scored goes back to pending:
+the verdict on earlier bytes under its key does not apply to it. Nothing is written for an object
+once a newer one under its key is known, so a step of an older run may be repeated.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    FromClause,
+    Select,
+    Table,
+    Text,
+    Update,
+    and_,
+    collate,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.types import TypeEngine
 
-from ml.settings import CommerceNames
+from ml.core.settings import CommerceNames
+from ml.storage.commerce import review_image
+from ml.storage.schema import human_label, image, review_task
 
 
 @dataclass(frozen=True)
 class KeyRange:
-    """Object keys after `after` (not included) up to `upto` (included)."""
+    """Object keys after `after` (not included) up to `until` (included; "" is the last key)."""
 
     after: str
-    upto: str
+    until: str
 
 
 _RANGES = text(
     """
     select object_key from (
-        select object_key, row_number() over (order by object_key) as place,
+        select object_key, row_number() over (order by object_key) as position,
             count(*) over () as images
         from moderation.audit_image where run_id = :run_id
-    ) as placed
-    where place % :size = 0 or place = images
-    order by place
+    ) as numbered
+    where position % :size = 0 or position = images
+    order by position
     """
 )
 
-# The status that each settled image of the run calls for.
-_DUE = """
+# The status that the commerce row of each settled image should show.
+_OUTCOMES = text(
+    """
     select object_key, etag, uploaded_at, judged_at as decided_at,
         case decision
             when 'pass' then :status_pass when 'review' then :status_review
@@ -45,92 +68,45 @@ _DUE = """
         end as status
     from moderation.audit_result
     where run_id = :run_id and (decision is not null or outcome = 'quarantined')
-        and object_key > :after and (object_key <= :upto or :upto = '')
-"""
+        and object_key > :after and (object_key <= :until or :until = '')
+    """
+)
 
-# An older night's step may run again after a newer object came under the same key: what was said of
-# the older one is not said of this one.
-_NEWER = """
-    select from moderation.image newer
-    where newer.object_key = {object}.object_key and newer.etag not in ({object}.etag, '')
-        and newer.uploaded_at > {object}.uploaded_at
-"""
-
-# Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
-# used: each range would read the whole table.
-_OURS_TO_WRITE = f"""
-    c.{{object_key}} = due.object_key collate "default"
-    and c.{{moderation_status}} is distinct from due.status
-    and not exists ({_NEWER.format(object="due")})
-    and not exists (
-        select from moderation.review_task t
-        join moderation.human_label h
-            on h.content_sha256 = t.content_sha256 and h.task_id = t.task_id
-        where t.object_key = due.object_key and t.etag = due.etag and t.state = 'decided'
-    )
-    and (
-        c.{{moderation_status}} is null or c.{{moderation_status}} = :status_pending
-        or c.{{moderated_at}} <= due.uploaded_at
-        or exists (
-            select from moderation.image w
-            where w.object_key = due.object_key and w.written_status = c.{{moderation_status}}
-                and w.written_at is not distinct from c.{{moderated_at}}
-        )
-    )
-"""  # noqa: S608 - built from constants; names are filled in by _sql
-
-_WRITE = f"""
-    update {{table}} as c
-    set {{moderation_status}} = due.status, {{moderated_at}} = due.decided_at
-    from ({_DUE}) as due where {_OURS_TO_WRITE}
-"""  # noqa: S608 - built from constants; names are filled in by _sql
-
-_REMEMBER = f"""
-    update moderation.image as i set written_status = due.status, written_at = due.decided_at
-    from ({_DUE}) as due, {{table}} as c
-    where i.object_key = due.object_key and i.etag = due.etag
-        and c.{{object_key}} = due.object_key collate "default"
-        and c.{{moderation_status}} = due.status
-        and c.{{moderated_at}} is not distinct from due.decided_at
-        and (i.written_status, i.written_at) is distinct from (due.status, due.decided_at)
-"""  # noqa: S608 - as above
-
-# The last decision that stands on an object of the run. Its row may be pending again: deleted and
-# uploaded anew, the same bytes are the same object.
-_SAID = f"""
-    select distinct on (ai.object_key) ai.object_key, h.decided_at,
-        case r.policy -> 'classes' -> h.label ->> 'violation'
+# The latest active reviewer decision on each object. Its commerce row may be pending again: the
+# same bytes deleted and uploaded once more are the same object.
+_REVIEWER_DECISIONS = text(
+    """
+    select distinct on (ai.object_key) ai.object_key, ai.etag, ai.uploaded_at, l.decided_at,
+        case r.policy -> 'classes' -> l.label ->> 'violation'
             when 'true' then :status_block when 'false' then :status_pass else :status_review
         end as status
     from moderation.audit_result ai
     join moderation.audit_run r on r.run_id = ai.run_id
     join moderation.review_task t on t.object_key = ai.object_key and t.etag = ai.etag
         and t.kind <> 'golden' and t.state = 'decided'
-    join moderation.human_label h on h.content_sha256 = t.content_sha256 and h.task_id = t.task_id
-    where ai.run_id = :run_id and ai.object_key > :after and (ai.object_key <= :upto or :upto = '')
-        and not exists (select from moderation.decision_undo u where u.label_id = h.label_id)
-        and not exists ({_NEWER.format(object="ai")})
-    order by ai.object_key, h.label_id desc
-"""  # noqa: S608 - built from constants
-_PENDING_AGAIN = """
-    c.{object_key} = said.object_key collate "default"
-    and coalesce(c.{moderation_status}, :status_pending) = :status_pending
-"""
-_REPEAT = f"""
-    update {{table}} as c
-    set {{moderation_status}} = said.status, {{moderated_at}} = said.decided_at
-    from ({_SAID}) as said where {_PENDING_AGAIN}
-"""  # noqa: S608 - as above
-_UNREPEATED = f"select count(*) from {{table}} as c, ({_SAID}) as said where {_PENDING_AGAIN}"  # noqa: S608 - as above
+    join moderation.active_label l on l.content_sha256 = t.content_sha256 and l.task_id = t.task_id
+    where ai.run_id = :run_id and ai.object_key > :after
+        and (ai.object_key <= :until or :until = '')
+    order by ai.object_key, l.label_id desc
+    """
+)
 
-_UNWRITTEN = f"select count(*) from {{table}} as c, ({_DUE}) as due where {_OURS_TO_WRITE}"  # noqa: S608 - as above
+_STATUS_COLUMNS: dict[str, type[TypeEngine[Any]] | TypeEngine[Any]] = {
+    "object_key": Text,
+    "etag": Text,
+    "uploaded_at": DateTime(timezone=True),
+    "decided_at": DateTime(timezone=True),
+    "status": Text,
+}
 
 
 class WriteBack:
     """What one run has to write to the commerce rows."""
 
     def __init__(self, run_id: str, names: CommerceNames) -> None:
-        self._names = names
+        self._run_id = run_id
+        self._commerce = review_image(names)
+        self._pending = names.status_pending
         self._values = {
             "run_id": run_id,
             "status_pending": names.status_pending,
@@ -138,33 +114,119 @@ class WriteBack:
             "status_review": names.status_review,
             "status_block": names.status_block,
         }
+        self._outcomes = _OUTCOMES.columns(**_STATUS_COLUMNS).subquery("outcome")
+        self._decisions = _REVIEWER_DECISIONS.columns(**_STATUS_COLUMNS).subquery("decision")
 
     def ranges(self, connection: Connection, *, size: int) -> list[KeyRange]:
         """Cut the run's keys into ranges of `size` images, for one transaction each."""
-        found = connection.execute(_RANGES, {"run_id": self._values["run_id"], "size": size})
-        keys = ["", *found.scalars()]
-        return [KeyRange(after, upto) for after, upto in pairwise(keys)]
+        last_keys = connection.execute(_RANGES, {"run_id": self._run_id, "size": size}).scalars()
+        return [KeyRange(after, until) for after, until in pairwise(["", *last_keys])]
 
     def write(self, connection: Connection, keys: KeyRange) -> int:
-        """Write one range; returns how many commerce rows changed. Again changes none."""
-        values = {**self._values, "after": keys.after, "upto": keys.upto}
-        changed = connection.execute(text(self._sql(_WRITE)), values).rowcount
-        changed += connection.execute(text(self._sql(_REPEAT)), values).rowcount
-        connection.execute(text(self._sql(_REMEMBER)), values)
+        """Write one range; returns how many commerce rows changed. Idempotent."""
+        execute = partial(self._execute, connection, keys)
+        changed: int = execute(self._set_status(self._outcomes, self._awaits_outcome())).rowcount
+        changed += execute(self._set_status(self._decisions, self._awaits_decision())).rowcount
+        execute(self._remember_written())
         return changed
 
     def unwritten(self, connection: Connection) -> int:
         """Commerce rows of the whole run that do not show its outcome although they should."""
-        values = {**self._values, "after": "", "upto": ""}
-        queries = [text(self._sql(query)) for query in (_UNWRITTEN, _UNREPEATED)]
-        return sum(int(connection.execute(query, values).scalar_one()) for query in queries)
+        execute = partial(self._execute, connection, KeyRange("", ""))
+        outcomes = execute(self._count(self._outcomes, self._awaits_outcome())).scalar_one()
+        decisions = execute(self._count(self._decisions, self._awaits_decision())).scalar_one()
+        return int(outcomes) + int(decisions)
 
-    def _sql(self, template: str) -> str:
-        # Safe to format: settings accept plain identifiers only, and they are quoted here.
-        names = self._names
-        return template.format(
-            table=f'"{names.table_schema}"."{names.table}"',
-            object_key=f'"{names.object_key}"',
-            moderation_status=f'"{names.moderation_status}"',
-            moderated_at=f'"{names.moderated_at}"',
+    def _execute(
+        self, connection: Connection, keys: KeyRange, statement: Update | Select[Any]
+    ) -> Any:  # noqa: ANN401 - a cursor's result, with `rowcount`
+        values = {**self._values, "after": keys.after, "until": keys.until}
+        return connection.execute(statement, values)
+
+    def _awaits_outcome(self) -> ColumnElement[bool]:
+        """Whether a commerce row should show an outcome, does not, and is ours to write."""
+        outcome, commerce = self._outcomes.c, self._commerce.c
+        return and_(
+            _same_object(self._commerce, self._outcomes),
+            commerce.moderation_status.is_distinct_from(outcome.status),
+            ~_newer_object(self._outcomes),
+            ~_decided_by_reviewer(self._outcomes),
+            or_(
+                commerce.moderation_status.is_(None),
+                commerce.moderation_status == self._pending,
+                commerce.moderated_at <= outcome.uploaded_at,
+                _written_by_us(self._commerce, self._outcomes),
+            ),
         )
+
+    def _awaits_decision(self) -> ColumnElement[bool]:
+        """Whether a commerce row is pending although a reviewer has decided on its object."""
+        status = self._commerce.c.moderation_status
+        return and_(
+            _same_object(self._commerce, self._decisions),
+            ~_newer_object(self._decisions),
+            func.coalesce(status, self._pending) == self._pending,
+        )
+
+    def _set_status(self, source: FromClause, condition: ColumnElement[bool]) -> Update:
+        shown = {"moderation_status": source.c.status, "moderated_at": source.c.decided_at}
+        return update(self._commerce).where(condition).values(shown)
+
+    def _count(self, source: FromClause, condition: ColumnElement[bool]) -> Select[Any]:
+        return select(func.count()).select_from(self._commerce.join(source, condition))
+
+    def _remember_written(self) -> Update:
+        """Note in the ledger what we wrote: it distinguishes our writes from others'."""
+        outcome, commerce = self._outcomes.c, self._commerce.c
+        return (
+            update(image)
+            .where(
+                image.c.object_key == outcome.object_key,
+                image.c.etag == outcome.etag,
+                _same_object(self._commerce, self._outcomes),
+                commerce.moderation_status == outcome.status,
+                commerce.moderated_at.is_not_distinct_from(outcome.decided_at),
+                or_(
+                    image.c.written_status.is_distinct_from(outcome.status),
+                    image.c.written_at.is_distinct_from(outcome.decided_at),
+                ),
+            )
+            .values(written_status=outcome.status, written_at=outcome.decided_at)
+        )
+
+
+def _same_object(commerce: Table, source: FromClause) -> ColumnElement[bool]:
+    # Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
+    # used: each range would read the whole table.
+    return commerce.c.object_key == collate(source.c.object_key, "default")
+
+
+def _newer_object(source: FromClause) -> ColumnElement[bool]:
+    """Whether a newer object under the same key is known."""
+    newer = image.alias("newer")
+    return exists().where(
+        newer.c.object_key == source.c.object_key,
+        newer.c.etag.not_in([source.c.etag, ""]),
+        newer.c.uploaded_at > source.c.uploaded_at,
+    )
+
+
+def _decided_by_reviewer(source: FromClause) -> ColumnElement[bool]:
+    task, label = review_task.c, human_label.c
+    return exists().where(
+        label.content_sha256 == task.content_sha256,
+        label.task_id == task.task_id,
+        task.object_key == source.c.object_key,
+        task.etag == source.c.etag,
+        task.state == "decided",
+    )
+
+
+def _written_by_us(commerce: Table, source: FromClause) -> ColumnElement[bool]:
+    """Whether the commerce row shows what we last wrote to it."""
+    written = image.alias("written")
+    return exists().where(
+        written.c.object_key == source.c.object_key,
+        written.c.written_status == commerce.c.moderation_status,
+        written.c.written_at.is_not_distinct_from(commerce.c.moderated_at),
+    )

@@ -1,23 +1,76 @@
-"""What every task of ours shares: owner, retries, which errors are worth one, who is told."""
+"""What all DAG files share: task defaults, settings, placement, deadline."""
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.log import mask_secret
+from pydantic import SecretStr
 
-from moderation_airflow.webhook_notifier import WebhookNotifier
+from ml.core.settings import Settings, load_settings
+from moderation_airflow.alerts import WebhookNotifier
+
+
+def run_deadline(interval: timedelta) -> DeadlineAlert:
+    """So long after a run was queued, whatever its state then."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=interval,
+        callback=SyncCallback(on_deadline_missed),
+        name="run_late",
+    )
+
+
+def on_deadline_missed(**_: Any) -> None:  # noqa: ANN401 - Airflow gives a context, which is not needed
+    """Called by Airflow; the policy's rules decide whether anything is wrong."""
+    from ml.operations.alerting import steps
+
+    steps.evaluate_rules()
+
+
+def masked_settings() -> Settings:
+    """Load the settings, and register their secrets with Airflow's log masking."""
+    settings = load_settings()
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            _mask(value.get_secret_value())
+    return settings
+
+
+def _mask(secret: str) -> None:
+    mask_secret(secret)
+    address = urlsplit(secret)
+    if address.hostname and address.password:
+        mask_secret(unquote(address.password))
+
+
+def task_placement(settings: Settings) -> dict[str, Any]:
+    """Arguments of such a task.
+
+    The queue is what CeleryExecutor goes by, the pod template what KubernetesExecutor goes by; each
+    ignores the other's, and LocalExecutor both.
+    """
+    place: dict[str, Any] = {"pool": settings.gpu_pool, "queue": settings.gpu_queue}
+    if settings.gpu_pod_template:
+        place["executor_config"] = {"pod_template_file": str(settings.gpu_pod_template)}
+    return place
+
 
 # A wrong setting, policy, model or file does not get better by waiting; the rest may.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
             exception=[
-                "ml.errors.SettingsError",
-                "ml.errors.ModelError",
-                "ml.errors.TrainingError",
-                "ml.errors.StorageForbidden",
-                "ml.errors.RunNotBegun",
-                "ml.errors.ReconciliationError",
+                "ml.core.errors.SettingsError",
+                "ml.core.errors.ModelError",
+                "ml.core.errors.TrainingError",
+                "ml.core.errors.StorageForbidden",
+                "ml.core.errors.RunNotStarted",
+                "ml.core.errors.ReconciliationError",
             ],
             action=RetryAction.FAIL,
             reason="needs a person: the message names the remedy",
@@ -26,8 +79,8 @@ RETRY_POLICY = ExceptionRetryPolicy(
 )
 
 
-def task_defaults(*, retry_seconds: int, told: WebhookNotifier) -> dict[str, Any]:
-    """`default_args` of a DAG; `told` is called when a task has failed for good.
+def task_defaults(*, retry_seconds: int, notifier: WebhookNotifier) -> dict[str, Any]:
+    """`default_args` of a DAG; `notifier` is called when a task has failed for good.
 
     Three more tries over some ten minutes: a restart of database or bucket is over by then.
     """
@@ -39,5 +92,5 @@ def task_defaults(*, retry_seconds: int, told: WebhookNotifier) -> dict[str, Any
         "max_retry_delay": timedelta(minutes=10),
         "retry_policy": RETRY_POLICY,
         "execution_timeout": timedelta(minutes=30),
-        "on_failure_callback": told,
+        "on_failure_callback": notifier,
     }

@@ -1,29 +1,43 @@
 """The app: who may see it at all, what every answer carries, and its routers."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import FileResponse
 
-from moderation_ui import (
-    appeals,
-    help_page,
-    home,
-    models_api,
-    models_page,
-    operations,
-    operations_photos,
-    people_page,
-    photos,
-    preferences,
-    queue_api,
-    queue_page,
-    refusals,
-    reports,
-    static_files,
-    why_api,
-)
-from moderation_ui.access import Right, requires
-from moderation_ui.same_origin import check_same_origin
+from moderation_ui.models import page as models_page
+from moderation_ui.models import reports
+from moderation_ui.operations import page as operations_page
+from moderation_ui.operations import photos_page
+from moderation_ui.review import queue_api, queue_page, reviewers_page, task_api
+from moderation_ui.web import errors, pages, photos
+from moderation_ui.web.access import PagePermission, requires
+from moderation_ui.web.csrf import check_same_origin
+from moderation_ui.web.errors import ApiError
+
+static_router = APIRouter()
+_FOLDER = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_CACHED = {"Cache-Control": "private, max-age=300"}
+
+
+@static_router.get("/static/{name}")
+def static_file(name: str) -> FileResponse:
+    """One file of `static/`, by its plain name."""
+    if name == "plotly.min.js":
+        return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=_CACHED)
+    path = _FOLDER / name
+    if path.parent != _FOLDER or path.suffix not in _TYPES or not path.is_file():
+        raise ApiError(404, "absent", "no such file")
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_CACHED)
+
+
+def _plotly() -> Path:
+    import plotly
+
+    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
 
 # Everything is our own; Plotly writes styles into its charts, hence 'unsafe-inline' for styles.
 _HEADERS = {
@@ -34,26 +48,26 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _ROUTERS = (
-    home.router,
-    help_page.router,
-    static_files.router,
+    pages.home_router,
+    pages.help_router,
+    static_router,
     reports.router,
     queue_api.router,
     queue_page.router,
-    why_api.router,
+    task_api.explanation_router,
     photos.router,
-    preferences.router,
-    appeals.router,
-    operations.router,
-    operations_photos.router,
+    task_api.preferences_router,
+    task_api.appeals_router,
+    operations_page.router,
+    photos_page.router,
     models_page.router,
-    models_api.router,
-    people_page.router,
+    models_page.api_router,
+    reviewers_page.router,
 )
 
 
 def build_app() -> FastAPI:
-    """Every route needs the right to see, and writes a token of our pages; no open documents.
+    """Every route requires `view`, every write a token of these pages; no OpenAPI documents.
 
     What asks for more has its own `requires` at its router or route.
     """
@@ -61,10 +75,10 @@ def build_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(requires(Right.SEE)), Depends(check_same_origin)],
+        dependencies=[Depends(requires(PagePermission.VIEW)), Depends(check_same_origin)],
     )
     app.middleware("http")(_with_headers)
-    refusals.install(app)
+    errors.install(app)
     for router in _ROUTERS:
         app.include_router(router)
     return app

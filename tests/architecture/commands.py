@@ -3,49 +3,71 @@
 _MAKE = "tests/architecture/test_makefile.py::test_each_verb_calls_programs_that_are_there"
 _AIRFLOW = "tests/architecture/test_commands.py::test_airflow_knows_its_commands"
 _PACKAGES = "tests/architecture/test_commands.py::test_the_ci_installs_the_same_packages"
-_CELERY = "tests/integration/test_airflow_celery.py"
-_DOCTOR = "tests/integration/doctor"
-_CLI = "tests/integration/test_cli.py"
-_LABELS = "tests/integration/commands/test_labels.py"
-_MODELS = "tests/integration/commands/test_models.py"
-_SERVE = "tests/integration/commands/test_serve.py"
-_BACKUP = "tests/integration/commands/test_backup.py"
+_CELERY = "tests/integration/airflow/test_celery_workers.py"
+_DOCTOR = "tests/integration/operations/doctor"
+_CLI = "tests/integration/cli/test_main.py"
+_LABELS = "tests/integration/cli/test_labels.py"
+_BLOCKLIST = "tests/integration/cli/test_blocklist.py"
+_MODELS = "tests/integration/cli/test_models.py"
+_PHOTOS = "tests/integration/cli/test_photos.py"
+_REPLAY = "tests/integration/cli/test_replay.py"
+_SERVE = "tests/integration/cli/test_serve.py"
+_BACKUP = "tests/integration/cli/test_backup.py"
 
 RUN_BY = {
     "airflow backfill create": _AIRFLOW,
-    "airflow celery worker": f"{_CELERY}::test_a_night_goes_on_after_its_gpu_worker_was_killed",
+    "airflow celery worker": (
+        f"{_CELERY}::test_nightly_run_continues_after_its_gpu_worker_is_killed"
+    ),
     "airflow pools set": _AIRFLOW,
     "apt-get install": _PACKAGES,
-    "curl -H": "tests/integration/serving/test_predict.py::test_curl_as_the_page_has_it",
+    "curl -H": "tests/integration/moderation/serving/test_predict.py::test_documented_curl_works",
     "make bench": _MAKE,
     "make check": _MAKE,
     "make demo": _MAKE,
+    "make demo-retrain": _MAKE,
     "make doctor": f"{_DOCTOR}/test_whole.py::test_a_deployment_without_an_airflow_here",
     "make down": _MAKE,
+    "make format": _MAKE,
     "make help": _MAKE,
     "make lock": _MAKE,
-    "make month": _MAKE,
     "make test": _MAKE,
+    "make test-all": _MAKE,
+    "make test-fast": _MAKE,
+    "make test-invariants": _MAKE,
     "make up": _MAKE,
-    "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
-    "python -m ml distil": (
-        "tests/integration/distillation/test_distil.py"
-        "::test_a_killed_run_goes_on_and_ends_as_an_unbroken_one"
+    "python -m benchmarks.calibration": (
+        "tests/unit/benchmarks/test_calibration.py"
+        "::test_images_per_second_uses_all_cores_and_restores_torch_threads"
     ),
+    "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
+    "python -m ml blocklist": f"{_BLOCKLIST}::test_add_by_hash_archives_a_judged_photo",
     "python -m ml doctor": f"{_DOCTOR}/test_command.py::test_the_exit_code_tells_of_failures",
-    "python -m ml history": f"{_MODELS}::test_history_says_who_was_champion_then",
     "python -m ml keys": f"{_SERVE}::test_serve_and_keys",
-    "python -m ml labels": f"{_LABELS}::test_import_takes_the_good_lines_and_reports_the_others",
-    "python -m ml migrate": f"{_CLI}::test_migrate_runs_again_without_harm",
-    "python -m ml models": f"{_CLI}::test_models_lists_the_champion",
-    "python -m ml promote": f"{_CLI}::test_promote_switches_the_champion",
-    "python -m ml replay": f"{_MODELS}::test_replay_says_equal_and_fails_where_it_is_not",
+    "python -m ml labels": f"{_LABELS}::test_import_takes_valid_lines_and_reports_the_others",
+    "python -m ml migrate": f"{_CLI}::test_migrate_is_idempotent",
+    "python -m ml models champion-at": f"{_MODELS}::test_champion_at_prints_the_version_live_then",
+    "python -m ml models history": (
+        f"{_MODELS}::test_rollback_restores_the_previous_champion_and_history_lists_it"
+    ),
+    "python -m ml models list": f"{_MODELS}::test_list_shows_the_champion",
+    "python -m ml models promote": f"{_MODELS}::test_promote_switches_the_champion",
+    "python -m ml models rollback": (
+        f"{_MODELS}::test_rollback_restores_the_previous_champion_and_history_lists_it"
+    ),
+    "python -m ml photos explain": f"{_PHOTOS}::test_explain_lists_the_runs_that_judged_a_photo",
+    "python -m ml pretrain distill": (
+        "tests/integration/models/distillation/test_distill.py"
+        "::test_distillation_resumes_after_a_kill_and_gives_the_same_bytes"
+    ),
+    "python -m ml replay": (
+        f"{_REPLAY}::test_replay_reports_equal_verdicts_and_fails_on_a_difference"
+    ),
     "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
-    "python -m ml rollback": f"{_MODELS}::test_rollback_goes_back_and_the_history_lists_it",
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
-        "tests/integration/backup/test_restore.py"
+        "tests/integration/operations/backup/test_restore.py"
         "::test_the_folder_is_private_and_checkable_by_anyone"
     ),
 }

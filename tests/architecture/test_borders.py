@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 ML = sorted((ROOT / "ml").rglob("*.py"))
@@ -53,9 +53,29 @@ def test_there_is_something_to_look_at() -> None:
 @pytest.mark.parametrize("path", ML, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_library_imports_neither_airflow_nor_pickle(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
-    ours = {"airflow", "moderation_airflow", "dags", "plugins", "stack", "tests"}
+    ours = {"airflow", "moderation_airflow", "dags", "plugins", "devtools", "benchmarks", "tests"}
     assert set(imported(source)) & (ours | PICKLES) == set()
     assert list(unsafe_loads(source)) == []
+
+
+WITHOUT_SQL = sorted((ROOT / "ml/review").rglob("*.py"))
+SQL_TYPES = {"Connection", "Table"}  # handed through to storage
+
+
+def sql(source: str) -> Iterator[str]:
+    """What a file imports from SQLAlchemy except types, and its calls of `execute`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("sqlalchemy"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
+            yield from (alias.name for alias in node.names if alias.name not in SQL_TYPES)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".execute"):
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", WITHOUT_SQL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rules_hold_no_sql(path: Path) -> None:
+    assert list(sql(path.read_text(encoding="utf-8"))) == []
 
 
 def test_the_checks_see_what_they_look_for() -> None:
@@ -63,6 +83,51 @@ def test_the_checks_see_what_they_look_for() -> None:
     assert list(unsafe_loads("import torch\ntorch.load(p)\ntorch.load(p, weights_only=True)")) == [
         2
     ]
+    source = "from sqlalchemy import Connection, text\nconnection.execute(q)"
+    assert list(sql(source)) == ["text", "connection.execute(q)"]
+
+
+SQL_FREE = ("cli", "learning", "models", "moderation")  # their SQL is in ml/storage
+SQLALCHEMY_TYPES = {"Connection", "Engine", "Table"}
+
+
+def sql_of(source: str) -> Iterator[str]:
+    """What a module imports from SQLAlchemy besides types, tables, and its calls of `execute`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "sqlalchemy")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
+            yield from (a.name for a in node.names if a.name not in SQLALCHEMY_TYPES)
+        elif isinstance(node, ast.ImportFrom) and node.module == "ml.storage.schema":
+            yield node.module
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield from ["execute"] if node.func.attr == "execute" else []
+
+
+@pytest.mark.parametrize("package", SQL_FREE)
+def test_sql_is_in_storage_alone(package: str) -> None:
+    files = sorted((ROOT / "ml" / package).rglob("*.py"))
+    assert files
+    found = {str(f.relative_to(ROOT)): list(sql_of(f.read_text(encoding="utf-8"))) for f in files}
+    assert {name: sql for name, sql in found.items() if sql} == {}
+
+
+def test_the_check_for_sql_sees_what_it_looks_for() -> None:
+    assert list(sql_of("from sqlalchemy import Connection, select")) == ["select"]
+    assert list(sql_of("def f(c, q):\n    return c.execute(q)")) == ["execute"]
+    assert list(sql_of("from ml.storage.schema import image")) == ["ml.storage.schema"]
+
+
+STEPS = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in ML if p.stem == "steps")
+
+
+@pytest.mark.parametrize("module", STEPS)
+def test_a_step_that_needs_no_torch_does_not_wait_for_it(module: str) -> None:
+    load = f"import {module}, sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", load], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.airflow

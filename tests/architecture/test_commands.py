@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import text
 from typer.main import get_command
 
-from ml.cli import app
-from ml.settings import ROOT, Settings
+from ml.cli.main import app
+from ml.core.settings import ROOT, Settings
 from tests.architecture.commands import RUN_BY
 from tests.architecture.pages import blocks, commands, read, words
 from tests.support.servers import Shop
@@ -77,6 +77,25 @@ def test_each_of_our_commands_takes_the_options_that_the_pages_give_it(command: 
         elif word.startswith("--"):
             options = {option for p in found.params for option in (*p.opts, *p.secondary_opts)}
             assert word in options, f"`{found.name}` takes no {word}"
+
+
+EVERYWHERE = subprocess.run(
+    ["git", "grep", "-ohE", "python -m ml [a-z]+( [a-z-]+)?", "--", ".", ":!CHANGELOG.md"],
+    cwd=ROOT, capture_output=True, text=True, check=False,
+).stdout.splitlines()  # fmt: skip
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no Git checkout to search")
+def test_each_of_our_commands_that_a_file_names_exists() -> None:
+    commands: Any = get_command(app).commands  # type: ignore[attr-defined]  # a group
+    unknown = set()
+    for line in EVERYWHERE:
+        verb, *rest = line.split()[3:]
+        group = getattr(commands.get(verb), "commands", None)
+        if verb not in commands or (group and rest and rest[0] not in group):
+            unknown.add(line)
+    assert EVERYWHERE
+    assert unknown == set()
 
 
 AIRFLOW = sorted({command for _, command in ALL if command.startswith("airflow ")})

@@ -1,11 +1,11 @@
-"""What axe-core finds wrong with a page for people who use it otherwise."""
+"""Accessibility violations of a page, found by axe-core."""
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 
 def faults(page: Page) -> list[str]:
-    """The serious and critical ones, by rule and element."""
+    """Return the serious and critical violations by rule and element."""
     violations = Axe().run(page).response["violations"]
     return [
         f"{v['id']}: {node['html'][:200]}"

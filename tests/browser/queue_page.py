@@ -1,4 +1,4 @@
-"""The queue page as a reviewer has it in the browser, and its faults as they happen."""
+"""The queue page in a reviewer's browser, with its errors."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from tests.support.review_tasks import judged_photo
 
 @dataclass
 class QueuePage:
-    """One open page; `faults` gathers script errors, console errors and opened dialogs."""
+    """An open page; `faults` collects script errors, console errors and opened dialogs."""
 
     page: Page
     faults: list[str] = field(default_factory=list)
-    warned: int = 0  # how often leaving the page was questioned; it is left nevertheless
+    warned: int = 0  # confirmation dialogs on leaving the page; all are accepted
 
     @property
     def photo(self) -> Locator:
@@ -26,29 +26,29 @@ class QueuePage:
 
     @property
     def side(self) -> Locator:
-        """What stands beside the photo."""
+        """The panel beside the photo."""
         return self.page.locator("#side")
 
     def shows(self, name: str) -> None:
-        """Wait until the photo of this name can be decided."""
+        """Wait until the photo with this name can be decided."""
         expect(self.photo).to_have_attribute("alt", re.compile(re.escape(name)))
 
     def press(self, keys: str) -> None:
-        """Press keys one after the other, such as `nnv`."""
+        """Press keys in sequence, such as `nnv`."""
         for key in keys:
             self.page.keyboard.press(key)
 
     def saved(self) -> None:
-        """Wait until the server has taken all that was said."""
+        """Wait until the server has stored all decisions."""
         expect(self.page.locator("#saving")).to_have_attribute("data-state", "saved")
 
     def notices(self) -> Locator:
-        """The messages at the edge."""
+        """The notification messages."""
         return self.page.locator("#notices .notice")
 
 
 def open_queue(context: BrowserContext, pages: Pages, query: str = "") -> QueuePage:
-    """Open the page and watch it."""
+    """Open the page and record its errors."""
     queue = QueuePage(context.new_page())
     queue.page.on("pageerror", lambda error: queue.faults.append(f"error: {error}"))
     queue.page.on("dialog", lambda dialog: _opened(queue, dialog))
@@ -72,7 +72,7 @@ def _said(queue: QueuePage, message: ConsoleMessage) -> None:
 
 
 def waiting(pages: Pages, count: int, *, first: int = 0) -> list[int]:
-    """Photos `0.jpg`, `1.jpg`, ... in the order in which they come; returns their tasks."""
+    """Create photos `0.jpg`, `1.jpg`, ... in queue order; return their tasks."""
     return [
         judged_photo(pages.shop, f"{n}.jpg", photo(seed=n), score=0.95 - n / 200)
         for n in range(first, first + count)
@@ -80,7 +80,7 @@ def waiting(pages: Pages, count: int, *, first: int = 0) -> list[int]:
 
 
 def add_class(pages: Pages, name: str, **title: str) -> None:
-    """One more violation class in the policy in force."""
+    """Add a violation class to the current policy."""
     file = pages.shop.settings.policy_file
     policy = yaml.safe_load(file.read_text("utf-8"))
     policy["classes"][name] = {"violation": True, "action": "review", "title": title}
@@ -88,7 +88,7 @@ def add_class(pages: Pages, name: str, **title: str) -> None:
 
 
 def labels(pages: Pages) -> dict[str, str]:
-    """The label that stands for each photo's name, undone ones left out."""
+    """Return the active label by name of the photo."""
     rows = pages.shop.rows(
         "select task.object_key, label.label from moderation.human_label label "
         "join moderation.review_task task using (task_id) "

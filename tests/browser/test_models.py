@@ -1,4 +1,4 @@
-"""The models pages in a real browser: owners switch the champion, everybody else looks."""
+"""The models pages in a real browser: owners promote and roll back, others only view."""
 
 import re
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.faults import faults
-from tests.support.measured import RUN, measured_candidate
+from tests.support.measured_candidate import RUN, MeasuredCandidate
 from tests.support.pages import Pages
-from tests.support.versions import add_row, add_version, gated
+from tests.support.versions import add_version, add_version_row, set_gate_decision
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
@@ -38,11 +38,11 @@ def _champion(pages: Pages) -> object:
 
 def _did(pages: Pages) -> list[tuple[object, ...]]:
     return pages.shop.rows(
-        "select who, what, detail ->> 'reason' from moderation.activity order by activity_id"
+        "select actor, action, detail ->> 'reason' from moderation.activity order by activity_id"
     )
 
 
-def test_an_owner_promotes_a_version_and_rolls_back(
+def test_owner_promotes_a_version_and_rolls_back(
     pages: Pages, logged_in: LogIn, tmp_path: Path
 ) -> None:
     first, second = pages.shop.model_hash, add_version(pages.shop, tmp_path / "second")
@@ -50,11 +50,11 @@ def test_an_owner_promotes_a_version_and_rolls_back(
     page.locator(f'[data-switch="promote"][data-hash="{second}"]').click()
     _confirm(page, "better on QR codes")
     # The first switch of a server's life loads torch.
-    done = f"The champion is {second[:12]} now."
+    done = f"{second[:12]} is the champion now."
     expect(page.locator("#notices")).to_contain_text(done, timeout=60_000)
     expect(page.locator("#models")).to_have_attribute("data-champion", second)
     assert _champion(pages) == second
-    # The first champion of these tests has no history: as if it had been promoted long ago.
+    # The first champion has no promotion in the history: add one long ago.
     pages.shop.execute(
         "insert into moderation.promotion (model_hash, promoted_by, reason, promoted_at) "
         "values (:h, 'test', 'test', now())",
@@ -78,7 +78,7 @@ def test_an_owner_promotes_a_version_and_rolls_back(
     ]
 
 
-def test_without_a_reason_or_on_second_thoughts_nothing_is_switched(
+def test_promotion_needs_a_reason_and_a_confirmation(
     pages: Pages, logged_in: LogIn, tmp_path: Path
 ) -> None:
     add_version(pages.shop, tmp_path / "second")
@@ -86,16 +86,16 @@ def test_without_a_reason_or_on_second_thoughts_nothing_is_switched(
     button = page.locator('[data-switch="promote"]')
     button.click()
     page.locator("#switch-yes").click()
-    expect(page.locator("#switch")).to_be_visible()  # the reason is asked for
+    expect(page.locator("#switch")).to_be_visible()  # the dialog asks for the reason
     page.locator('#switch button[value="cancel"]').click()
     expect(page.locator("#switch")).to_be_hidden()
     button.click()
     _confirm(page, "   ")
-    expect(page.locator(".notice.bad")).to_contain_text("Something in the request is wrong.")
+    expect(page.locator(".notice.bad")).to_contain_text("The request is invalid.")
     assert _did(pages) == []
 
 
-def test_a_page_that_shows_an_older_champion_switches_nothing(
+def test_promotion_from_an_outdated_page_is_rejected(
     pages: Pages, logged_in: LogIn, tmp_path: Path
 ) -> None:
     second = add_version(pages.shop, tmp_path / "second")
@@ -104,51 +104,53 @@ def test_a_page_that_shows_an_older_champion_switches_nothing(
     pages.shop.execute("update moderation.champion set model_hash = :h", h=third)
     page.locator(f'[data-switch="promote"][data-hash="{second}"]').click()
     _confirm(page, "better")
-    refusal = "Another switch came first."
+    refusal = "Someone else promoted or rolled back a model first."
     expect(page.locator(".notice.bad")).to_contain_text(refusal, timeout=60_000)
     assert _champion(pages) == third
 
 
-def test_only_owners_have_buttons_and_held_versions_none(pages: Pages, logged_in: LogIn) -> None:
-    held = add_row(pages.shop, "d")
-    gated(pages.shop, held, held_by="recall_floor:violate")
+def test_only_owners_see_buttons_and_held_versions_have_none(
+    pages: Pages, logged_in: LogIn
+) -> None:
+    held = add_version_row(pages.shop, "d")
+    set_gate_decision(pages.shop, held, held_by="recall_floor:violate")
     for account in ("viewer", "reviewer"):
         page = _open(logged_in(account), pages)
         expect(page.locator(".timeline, .versions").first).to_be_visible()
         expect(page.locator("[data-switch], [data-answer], dialog")).to_have_count(0)
     page = _open(logged_in("owner"), pages)
     row = page.locator(f'tr[data-version="{held}"]')
-    expect(row).to_contain_text("Held by: Least recall · Violation")
+    expect(row).to_contain_text("Failed release checks: Minimum recall · Violation")
     expect(row.locator("button")).to_have_count(0)
 
 
-def test_what_people_wrote_stays_text(pages: Pages, logged_in: LogIn) -> None:
+def test_user_text_is_html_escaped(pages: Pages, logged_in: LogIn) -> None:
     pages.shop.execute(
         "insert into moderation.promotion (model_hash, promoted_by, reason) values (:h, :s, :s)",
         h=pages.shop.model_hash,
         s=SCRIPT,
     )
-    version = add_row(pages.shop, "e")
-    gated(pages.shop, version, held_by=SCRIPT)
+    version = add_version_row(pages.shop, "e")
+    set_gate_decision(pages.shop, version, held_by=SCRIPT)
     page = _open(logged_in("owner"), pages)
     expect(page.locator(".timeline li").first).to_contain_text("<script>")
     expect(page).to_have_title(re.compile("Models"))
     expect(page.locator("main img")).to_have_count(0)
 
 
-def test_a_run_that_airflow_does_not_know_is_said_plainly(
-    pages: Pages, logged_in: LogIn, tmp_path: Path
+def test_run_unknown_to_airflow_is_shown_as_unknown(
+    pages: Pages, logged_in: LogIn, measured_candidate: MeasuredCandidate
 ) -> None:
-    candidate = measured_candidate(pages.shop, tmp_path)
-    gated(pages.shop, candidate)
+    candidate = measured_candidate.add_to(pages.shop)
+    set_gate_decision(pages.shop, candidate)
     page = _open(logged_in("owner"), pages)
     asked = []
     page.on("request", lambda r: asked.append((r.method, r.url, r.post_data)))
-    for option, said in (("Approve", "goes on"), ("Reject", "champion stays")):
+    for option, said in (("Approve", "continues"), ("Reject", "champion stays")):
         page.locator(f'[data-answer="{option}"]').click()
         expect(page.locator("#switch-says")).to_contain_text(said)
         page.locator("#switch-yes").click()
-        expect(page.locator(".notice.bad")).to_contain_text("no open question for this run")
+        expect(page.locator(".notice.bad")).to_contain_text("no open approval for this run")
         page.locator(".notice.bad button").click()
         expect(page.locator(".notice")).to_have_count(0)
     run = RUN.replace(":", "%3A").replace("+", "%2B")
@@ -159,14 +161,14 @@ def test_a_run_that_airflow_does_not_know_is_said_plainly(
     ]
 
 
-def test_a_measured_version_shows_its_plots_and_differing_photos(
-    pages: Pages, logged_in: LogIn, tmp_path: Path
+def test_evaluated_version_shows_plots_and_differing_photos(
+    pages: Pages, logged_in: LogIn, measured_candidate: MeasuredCandidate
 ) -> None:
-    candidate = measured_candidate(pages.shop, tmp_path)
+    candidate = measured_candidate.add_to(pages.shop)
     page = _open(logged_in("viewer"), pages, f"/models/{candidate}")
     expect(page.locator(".plots img")).to_have_count(7)
     _all_loaded(page, ".plots img")
-    page.get_by_role("link", name="Beside").click()
+    page.get_by_role("link", name="Compare with champion").click()
     expect(page.locator(".differing img")).to_have_count(8)
     _all_loaded(page, ".differing img")
     expect(page.locator(".differing li").first).to_contain_text("Violation")
@@ -183,12 +185,15 @@ def _all_loaded(page: Page, selector: str) -> None:
     [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "zh-CN"} | PHONE],
     ids=["light", "dark-phone"],
 )
-def test_axe_finds_nothing_serious_and_nothing_runs_over(
-    pages: Pages, logged_in: LogIn, tmp_path: Path, options: dict[str, object]
+def test_models_page_passes_axe_and_fits_the_screen(
+    pages: Pages,
+    logged_in: LogIn,
+    measured_candidate: MeasuredCandidate,
+    options: dict[str, object],
 ) -> None:
-    candidate = measured_candidate(pages.shop, tmp_path)
-    gated(pages.shop, candidate)
-    gated(pages.shop, add_row(pages.shop, "d"), held_by="recall_floor:violate")
+    candidate = measured_candidate.add_to(pages.shop)
+    set_gate_decision(pages.shop, candidate)
+    set_gate_decision(pages.shop, add_version_row(pages.shop, "d"), held_by="recall_floor:violate")
     page = logged_in("owner", **options).new_page()
     other = f"/models/{candidate}/versus/{pages.shop.model_hash}"
     for path in ("/models", f"/models/{candidate}", other):

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
 
 
-def test_twenty_photos_are_decided_by_key(pages: Pages, logged_in: LogIn) -> None:
+def test_twenty_photos_are_decided_by_keyboard(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 20)
     queue = open_queue(logged_in("reviewer"), pages)
     keys = "nvn12" * 4
@@ -30,7 +30,7 @@ def test_twenty_photos_are_decided_by_key(pages: Pages, logged_in: LogIn) -> Non
     assert queue.faults == []
 
 
-def test_undo_takes_back_the_last_and_shows_it_again(pages: Pages, logged_in: LogIn) -> None:
+def test_undo_reverts_the_last_decision_and_shows_the_photo(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 3)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -49,9 +49,7 @@ def test_undo_takes_back_the_last_and_shows_it_again(pages: Pages, logged_in: Lo
     assert queue.faults == []
 
 
-def test_a_skipped_photo_goes_to_others_and_no_label_is_written(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_skipped_photo_is_released_without_a_label(pages: Pages, logged_in: LogIn) -> None:
     first, _ = waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -65,7 +63,7 @@ def test_a_skipped_photo_goes_to_others_and_no_label_is_written(
     assert labels(pages) == {}
 
 
-def test_buttons_do_what_keys_do(pages: Pages, logged_in: LogIn) -> None:
+def test_buttons_have_the_effect_of_keys(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -76,9 +74,7 @@ def test_buttons_do_what_keys_do(pages: Pages, logged_in: LogIn) -> None:
     assert labels(pages) == {"0.jpg": "violate", "1.jpg": "normal"}
 
 
-def test_a_note_belongs_to_its_photo_and_takes_keys_for_itself(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_note_belongs_to_its_photo_and_receives_the_keys(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -95,21 +91,21 @@ def test_a_note_belongs_to_its_photo_and_takes_keys_for_itself(
     assert notes == [("violate", "never seen, v n s u"), ("normal", "")]
 
 
-def test_what_cannot_be_seen_is_not_decided(pages: Pages, logged_in: LogIn) -> None:
+def test_photo_that_cannot_be_shown_is_not_decided(pages: Pages, logged_in: LogIn) -> None:
     judged_photo(pages.shop, "gone.jpg", photo(seed=901), score=0.9)
     judged_photo(pages.shop, "there.jpg", photo(seed=2), score=0.8)
     pages.shop.connections.photos.delete(f"{pages.shop.settings.photo_prefix}gone.jpg")
     queue = open_queue(logged_in("reviewer"), pages)
     expect(queue.page.locator("#stage-trouble")).to_contain_text("no longer in the storage")
     queue.press("n")
-    expect(queue.notices()).to_contain_text("You have not seen this photo yet")
+    expect(queue.notices()).to_contain_text("The photo has not been shown yet")
     queue.press("s")
     queue.shows("there.jpg")
     queue.saved()
     assert labels(pages) == {}
 
 
-def test_a_key_that_is_held_down_decides_once(pages: Pages, logged_in: LogIn) -> None:
+def test_key_repeat_decides_once(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 3)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -121,9 +117,7 @@ def test_a_key_that_is_held_down_decides_once(pages: Pages, logged_in: LogIn) ->
     assert labels(pages) == {"0.jpg": "normal"}
 
 
-def test_figures_are_unknown_and_not_nought_when_they_cannot_be_had(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_counts_are_unknown_when_the_request_fails(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 3)
     queue = open_queue(logged_in("reviewer"), pages)
     expect(queue.page.locator("#waiting")).to_have_text("3 waiting")
@@ -132,10 +126,10 @@ def test_figures_are_unknown_and_not_nought_when_they_cannot_be_had(
     queue.shows(" 0.jpg")
     queue.press("n")
     expect(queue.page.locator("#waiting")).to_have_text("waiting: unknown")
-    expect(queue.page.locator("#others")).to_have_text("with others: unknown")
+    expect(queue.page.locator("#others")).to_have_text("with colleagues: unknown")
 
 
-def test_filters_stand_in_the_address(pages: Pages, logged_in: LogIn) -> None:
+def test_filters_are_part_of_the_url(pages: Pages, logged_in: LogIn) -> None:
     judged_photo(pages.shop, "sure.jpg", photo(seed=1), score=0.9, product=7)
     judged_photo(
         pages.shop, "unsure.jpg", photo(seed=2), score=0.4, reasons=["low_confidence"], product=8
@@ -146,7 +140,7 @@ def test_filters_stand_in_the_address(pages: Pages, logged_in: LogIn) -> None:
     expect(queue.page.locator("#waiting")).to_have_text("1 waiting")
     queue.page.get_by_role("button", name="Filter (1)").click()
     queue.page.get_by_label("Product").fill("")
-    queue.page.get_by_label("Reason").select_option("Likely violation: Violation")
+    queue.page.get_by_label("Reason").select_option("Likely Violation")
     queue.page.get_by_role("button", name="Apply").click()
     queue.shows("sure.jpg")
     assert "reason=violation%3Aviolate" in queue.page.url
@@ -154,16 +148,16 @@ def test_filters_stand_in_the_address(pages: Pages, logged_in: LogIn) -> None:
     assert queue.faults == []
 
 
-def test_a_withheld_photo_tells_nothing_of_the_model(pages: Pages, logged_in: LogIn) -> None:
+def test_blinded_photo_hides_the_models_scores(pages: Pages, logged_in: LogIn) -> None:
     judged_photo(pages.shop, "blind.jpg", photo(seed=1), kind="blind", score=0.9)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows("blind.jpg")
-    expect(queue.page.locator("#reason")).to_have_text("Decide by the photo alone")
+    expect(queue.page.locator("#reason")).to_have_text("No model hint on this one")
     expect(queue.page.locator("#score")).to_have_text("")
     queue.press("m")
-    expect(queue.page.locator("#stage-note")).to_contain_text("withheld")
+    expect(queue.page.locator("#stage-note")).to_contain_text("hidden")
     queue.press("w")
-    expect(queue.page.locator("#why-body")).to_contain_text("withheld")
+    expect(queue.page.locator("#why-body")).to_contain_text("hidden")
     expect(queue.page.locator(".score")).to_have_count(0)
     queue.press("n")
     queue.saved()

@@ -1,4 +1,4 @@
-"""Many photos at once."""
+"""The grid view of the review queue."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def _all_shown(page: Page, count: int) -> None:
     expect(page.locator(".tile img")).to_have_count(count)
 
 
-def test_marked_photos_are_violations_and_the_rest_normal_in_one_request(
+def test_grid_submits_marked_photos_as_violations_in_one_request(
     pages: Pages, logged_in: LogIn
 ) -> None:
     waiting(pages, 9)
@@ -46,7 +46,7 @@ def test_marked_photos_are_violations_and_the_rest_normal_in_one_request(
     assert queue.faults == []
 
 
-def test_undo_takes_back_photo_by_photo(pages: Pages, logged_in: LogIn) -> None:
+def test_grid_undo_reverts_one_photo_at_a_time(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 7)
     queue = open_queue(logged_in("reviewer"), pages, "?view=grid")
     _all_shown(queue.page, 7)
@@ -62,7 +62,7 @@ def test_undo_takes_back_photo_by_photo(pages: Pages, logged_in: LogIn) -> None:
     assert queue.faults == []
 
 
-def test_several_violation_classes_are_chosen_from_a_menu(pages: Pages, logged_in: LogIn) -> None:
+def test_grid_menu_offers_all_violation_classes(pages: Pages, logged_in: LogIn) -> None:
     add_class(pages, "advert", en="Advert", zh="广告")
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages, "?view=grid")
@@ -74,9 +74,7 @@ def test_several_violation_classes_are_chosen_from_a_menu(pages: Pages, logged_i
     assert labels(pages) == {"0.jpg": "normal", "1.jpg": "advert"}
 
 
-def test_a_photo_that_cannot_be_shown_is_skipped_and_not_decided(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_grid_skips_a_photo_that_cannot_be_shown(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     judged_photo(pages.shop, "gone.jpg", photo(seed=902), score=0.99)
     pages.shop.connections.photos.delete(f"{pages.shop.settings.photo_prefix}gone.jpg")
@@ -89,12 +87,12 @@ def test_a_photo_that_cannot_be_shown_is_skipped_and_not_decided(
     closed = pages.shop.rows(
         "select t.object_key from moderation.activity a "
         "join moderation.review_task t on a.target = 'review_task:' || t.task_id "
-        "where a.what = 'gone' and t.state = 'decided'"
+        "where a.action = 'close_missing' and t.state = 'decided'"
     )
     assert [str(key).rpartition("/")[2] for (key,) in closed] == ["gone.jpg"]
 
 
-def test_the_view_can_be_switched_and_is_linked(pages: Pages, logged_in: LogIn) -> None:
+def test_grid_view_can_be_switched_and_linked(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")

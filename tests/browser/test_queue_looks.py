@@ -1,4 +1,4 @@
-"""Language, phones, themes, care for reviewers, and use without a mouse or without sight."""
+"""Language, phones, display settings, and accessibility of the review queue."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def _no_sideways_scroll(page: Page) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(pages: Pages, logged_in: LogIn, theme: str) -> None:
+def test_queue_page_passes_axe(pages: Pages, logged_in: LogIn, theme: str) -> None:
     waiting(pages, 8)
     queue = open_queue(logged_in("reviewer", color_scheme=theme), pages)
     page = queue.page
@@ -44,14 +44,14 @@ def test_axe_finds_nothing_serious(pages: Pages, logged_in: LogIn, theme: str) -
     assert found == []
 
 
-def test_the_language_switch_changes_page_and_photo_texts(pages: Pages, logged_in: LogIn) -> None:
+def test_language_switch_changes_page_and_photo_texts(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 1)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
-    expect(queue.page.locator("#reason")).to_have_text("Likely violation: Violation")
+    expect(queue.page.locator("#reason")).to_have_text("Likely Violation")
     expect(queue.page.locator("#guidance-text")).to_contain_text("QR codes")
     queue.page.click("#language")
-    expect(queue.page.locator("#reason")).to_have_text("疑似违规：违规")
+    expect(queue.page.locator("#reason")).to_have_text("疑似违规")
     expect(queue.page.locator("#guidance-text")).to_contain_text("引流二维码")
     queue.shows(" 0.jpg")
     queue.page.get_by_role("button", name="违规").click()
@@ -60,7 +60,7 @@ def test_the_language_switch_changes_page_and_photo_texts(pages: Pages, logged_i
     assert labels(pages) == {"0.jpg": "violate"}
 
 
-def test_a_phone_decides_by_thumb_without_scrolling_sideways(
+def test_phone_layout_allows_decisions_without_horizontal_scrolling(
     pages: Pages, logged_in: LogIn
 ) -> None:
     waiting(pages, 3)
@@ -88,7 +88,7 @@ def test_a_phone_decides_by_thumb_without_scrolling_sideways(
     assert queue.faults == []
 
 
-def test_blur_grey_and_batch_are_remembered_for_the_person(pages: Pages, logged_in: LogIn) -> None:
+def test_display_settings_are_saved_per_reviewer(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 8)
     queue = open_queue(logged_in("reviewer"), pages)
     page = queue.page
@@ -96,7 +96,7 @@ def test_blur_grey_and_batch_are_remembered_for_the_person(pages: Pages, logged_
     expect(page.locator("#frame")).not_to_contain_class("blurred")
     page.locator("#open-display").click()
     page.get_by_label("Blur photos").select_option("Always")
-    page.get_by_label("Without colours").check()
+    page.get_by_label("Grayscale").check()
     with page.expect_response(lambda r: '"batch":6' in (r.request.post_data or "")):
         page.get_by_label("Photos in the grid").select_option("6")
     again = open_queue(logged_in("reviewer"), pages)
@@ -112,7 +112,7 @@ def test_blur_grey_and_batch_are_remembered_for_the_person(pages: Pages, logged_
     expect(again.page.locator(".tile")).to_have_count(6)
 
 
-def test_unreadable_preferences_blur_to_be_safe(pages: Pages, logged_in: LogIn) -> None:
+def test_unreadable_display_settings_blur_photos(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 1)
     context = logged_in("reviewer")
     context.route("**/api/preferences", lambda route: route.abort())
@@ -121,7 +121,7 @@ def test_unreadable_preferences_blur_to_be_safe(pages: Pages, logged_in: LogIn) 
     expect(queue.notices()).to_contain_text("Photos are blurred to be safe")
 
 
-def test_the_tab_key_reaches_every_control(pages: Pages, logged_in: LogIn) -> None:
+def test_tab_key_reaches_every_control(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -137,17 +137,17 @@ def test_the_tab_key_reaches_every_control(pages: Pages, logged_in: LogIn) -> No
     assert {str(n) for n in wanted} <= reached
 
 
-def test_a_new_photo_is_announced(pages: Pages, logged_in: LogIn) -> None:
+def test_new_photo_is_announced_to_screen_readers(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
     spoken = queue.page.locator("#spoken[aria-live=polite]")
-    expect(spoken).to_have_text("Photo 0.jpg. Likely violation: Violation.")
+    expect(spoken).to_have_text("Photo 0.jpg. Likely Violation.")
     queue.press("n")
-    expect(spoken).to_have_text("Photo 1.jpg. Likely violation: Violation.")
+    expect(spoken).to_have_text("Photo 1.jpg. Likely Violation.")
 
 
-def test_zoom_moves_by_arrows_and_returns(pages: Pages, logged_in: LogIn) -> None:
+def test_zoom_pans_by_arrow_keys_and_resets(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 1)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")

@@ -1,4 +1,4 @@
-"""What users and photos say is text, wherever the page shows it."""
+"""Text of users and photos is HTML-escaped on the queue page."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,7 @@ _IMAGE = "<img src=x onerror=\"alert('key')\">"
 _SCRIPT = "</script><script>alert('text')</script>"
 
 
-def test_markup_in_keys_notes_reasons_and_evidence_runs_nothing(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_markup_in_photo_data_is_html_escaped(pages: Pages, logged_in: LogIn) -> None:
     name = f"{_IMAGE}.jpg"
     screens = {
         "text": {
@@ -57,17 +55,17 @@ def test_markup_in_keys_notes_reasons_and_evidence_runs_nothing(
     assert queue.faults == []
 
 
-def test_a_link_with_markup_shows_as_text(pages: Pages, logged_in: LogIn) -> None:
+def test_link_with_markup_is_html_escaped(pages: Pages, logged_in: LogIn) -> None:
     queue = open_queue(
         logged_in("reviewer"), pages, "?reason=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
     )
-    expect(queue.page.locator("#nothing-text")).to_contain_text("fits your filter")
+    expect(queue.page.locator("#nothing-text")).to_contain_text("matches your filter")
     queue.page.get_by_role("button", name="Filter (1)").click()
     expect(queue.page.get_by_label("Reason")).to_have_value("<img src=x onerror=alert(1)>")
     assert queue.faults == []
 
 
-def test_evidence_of_any_form_breaks_nothing(pages: Pages, logged_in: LogIn) -> None:
+def test_evidence_of_any_type_is_displayed(pages: Pages, logged_in: LogIn) -> None:
     forms = [None, 7, "text", [], [[1, 2]], {"box": "here"}, {"box": [1, 2, 30, 40]}, [[{}]]]
     screens = {
         f"screen{n}": {"fired": True, "reason": None, "value": None, "evidence": form}

@@ -1,4 +1,4 @@
-"""Nothing that a reviewer said is lost: outages, reloads, and leases that ran out."""
+"""No decision is lost: outages, reloads, and expired leases."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
 
 
-def test_decisions_of_an_outage_are_kept_shown_and_saved_after_it(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_decisions_during_an_outage_are_saved_after_it(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 4)
     context = logged_in("reviewer")
     queue = open_queue(context, pages)
@@ -32,14 +30,14 @@ def test_decisions_of_an_outage_are_kept_shown_and_saved_after_it(
     assert labels(pages) == {"0.jpg": "violate", "1.jpg": "normal"}
 
 
-def test_leaving_with_unsaved_decisions_warns_and_a_reload_saves_them(
+def test_unsaved_decisions_warn_on_leave_and_are_saved_on_reload(
     pages: Pages, logged_in: LogIn
 ) -> None:
     waiting(pages, 3)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
     queue.page.route("**/api/queue/decide", lambda route: route.abort())
-    queue.page.locator("[data-label=violate]").click()  # a page that was touched may warn
+    queue.page.locator("[data-label=violate]").click()  # browsers warn only after an interaction
     expect(queue.page.locator("#saving")).to_have_attribute("data-state", "waiting")
     queue.page.reload()
     expect(queue.page.locator("#saving")).to_have_text("Not saved yet: 1")
@@ -50,7 +48,7 @@ def test_leaving_with_unsaved_decisions_warns_and_a_reload_saves_them(
     assert labels(pages) == {"0.jpg": "violate"}
 
 
-def test_an_answer_that_was_lost_is_asked_for_again(pages: Pages, logged_in: LogIn) -> None:
+def test_decision_with_a_lost_response_is_sent_again(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -85,16 +83,16 @@ def test_two_reviewers_never_see_the_same_photo(pages: Pages, logged_in: LogIn) 
 
 
 def _name_shown(queue: QueuePage) -> str | None:
-    """The photo that waits for this reviewer's decision; None when none is left."""
+    """Return the photo that waits for this reviewer's decision, or None."""
     done = queue.page.locator("#queue[data-view=empty]")
     expect(queue.photo.or_(done)).to_be_visible()
     return None if done.is_visible() else queue.page.locator("#facts dd").last.inner_text()
 
 
-def test_a_photo_that_lapsed_and_was_taken_gives_a_notice_and_no_decision(
+def test_photo_claimed_by_another_after_expiry_is_not_decided(
     pages: Pages, logged_in: LogIn
 ) -> None:
-    waiting(pages, 8)  # enough, so that the page claims nothing meanwhile
+    waiting(pages, 8)  # enough that the page claims no more photos meanwhile
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
     pages.shop.execute(
@@ -104,7 +102,7 @@ def test_a_photo_that_lapsed_and_was_taken_gives_a_notice_and_no_decision(
     other = open_queue(logged_in("reviewer2"), pages)
     other.shows(" 0.jpg")
     queue.press("v")
-    expect(queue.notices()).to_contain_text("This photo is with somebody else now.")
+    expect(queue.notices()).to_contain_text("A colleague is reviewing this photo now.")
     expect(queue.notices()).to_contain_text("0.jpg was not decided. (Violation)")
     queue.shows(" 1.jpg")
     assert labels(pages) == {}
@@ -114,7 +112,7 @@ def test_a_photo_that_lapsed_and_was_taken_gives_a_notice_and_no_decision(
     assert queue.faults + other.faults == []
 
 
-def test_a_closed_page_gives_its_photos_back(pages: Pages, logged_in: LogIn) -> None:
+def test_closed_page_releases_its_photos(pages: Pages, logged_in: LogIn) -> None:
     waiting(pages, 3)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows(" 0.jpg")
@@ -123,10 +121,10 @@ def test_a_closed_page_gives_its_photos_back(pages: Pages, logged_in: LogIn) -> 
     other.shows(" 0.jpg")
 
 
-def test_a_reviewer_who_is_away_is_asked_before_leases_are_renewed(
+def test_inactive_reviewer_is_asked_before_leases_are_renewed(
     pages: Pages, logged_in: LogIn
 ) -> None:
-    pages.reviewing(lease_seconds=30, golden_share=0.0, withheld_share=0.0)
+    pages.reviewing(lease_seconds=30, golden_share=0.0, hide_scores_share=0.0)
     waiting(pages, 2)
     page = logged_in("reviewer").new_page()
     page.clock.install()
@@ -136,6 +134,6 @@ def test_a_reviewer_who_is_away_is_asked_before_leases_are_renewed(
     expect(page.get_by_role("heading", name="Still there?")).to_be_visible()
     page.keyboard.press("v")
     with page.expect_response("**/api/queue/renew"):
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Still there?")).to_be_hidden()
     assert labels(pages) == {}

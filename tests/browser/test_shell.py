@@ -1,4 +1,4 @@
-"""The frame of all pages, inside Airflow and alone."""
+"""The layout shared by all pages, inside Airflow and standalone."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
 
 
-def test_the_language_switch_changes_the_page_and_is_remembered(
-    pages: Pages, logged_in: LogIn
-) -> None:
+def test_language_switch_changes_the_page_and_is_saved(pages: Pages, logged_in: LogIn) -> None:
     page = logged_in("reviewer").new_page()
     page.goto(f"{pages.url}/help")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
@@ -23,7 +21,7 @@ def test_the_language_switch_changes_the_page_and_is_remembered(
     expect(page.get_by_role("heading", level=1)).to_have_text("我的账户")
 
 
-def test_a_chinese_browser_is_answered_in_chinese(pages: Pages, logged_in: LogIn) -> None:
+def test_chinese_browser_gets_the_chinese_page(pages: Pages, logged_in: LogIn) -> None:
     page = logged_in("viewer", locale="zh-CN").new_page()
     page.goto(f"{pages.url}/help")
     expect(page.get_by_role("heading", level=1)).to_have_text("我的账户")

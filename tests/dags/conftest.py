@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 RUN_AFTER = "2026-11-23T12:00:00+00:00"
 
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What Airflow makes of `dags/`; in a process of its own, for it keeps its home for life."""
+    """`dags/` as parsed by Airflow, in a separate process, since AIRFLOW_HOME is read only once."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MODERATION_", "AIRFLOW"))}
     environment = clean | {
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),

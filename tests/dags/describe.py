@@ -1,4 +1,4 @@
-"""Run by conftest in a process of its own: prints what Airflow makes of `dags/`, as JSON."""
+"""Print `dags/` as parsed by Airflow, as JSON; conftest runs this in a separate process."""
 
 import json
 import sys
@@ -26,12 +26,12 @@ def describe_task(task: AbstractOperator) -> dict[str, object]:
         "retries": task.retries,
         "trigger_rule": str(task.trigger_rule.value),
         "timeout_seconds": limit and limit.total_seconds(),
-        "told": names_of(task.on_failure_callback),
+        "on_failure": names_of(task.on_failure_callback),
     }
 
 
 def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
-    # Only the scheduler's form of a DAG, read back from storage, has a working timetable.
+    # Only a deserialized DAG, as the scheduler uses it, has a working timetable.
     timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
     night = timetable.infer_manual_data_interval(run_after=run_after)
     return {
@@ -42,7 +42,7 @@ def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
             [alert.name, alert.callback.path, alert.interval.total_seconds()]
             for alert in dag.deadline or []
         ],
-        "told": names_of(dag.on_failure_callback),
+        "on_failure": names_of(dag.on_failure_callback),
         "max_active_runs": dag.max_active_runs,
         "interval": [night.start.isoformat(), night.end.isoformat()],
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},

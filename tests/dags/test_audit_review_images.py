@@ -8,28 +8,28 @@ def dag(bag: dict[str, Any]) -> dict[str, Any]:
     return bag["dags"]["audit_review_images"]
 
 
-def test_the_steps_follow_each_other(dag: dict[str, Any]) -> None:
+def test_audit_review_images_steps_run_in_order(dag: dict[str, Any]) -> None:
     assert {name: set(task["downstream"]) for name, task in dag["tasks"].items()} == {
         "preflight": {"discover"},
-        "discover": {"judge", "write_back"},
-        "judge": {"write_back"},
+        "discover": {"score_shard", "write_back"},
+        "score_shard": {"write_back"},
         "write_back": {"reconcile"},
         "reconcile": {"report"},
         "report": set(),
     }
 
 
-def test_only_judge_is_mapped(dag: dict[str, Any]) -> None:
-    assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["judge"]
+def test_only_the_scoring_task_is_mapped(dag: dict[str, Any]) -> None:
+    assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["score_shard"]
 
 
-def test_what_needs_the_device_is_in_its_pool_and_queue(dag: dict[str, Any]) -> None:
+def test_gpu_tasks_use_the_gpu_pool_and_queue(dag: dict[str, Any]) -> None:
     in_pool = {name for name, task in dag["tasks"].items() if task["pool"] == "gpu"}
-    assert in_pool == {"preflight", "judge"}
+    assert in_pool == {"preflight", "score_shard"}
     assert {task["queue"] for task in dag["tasks"].values()} == {"default"}
 
 
-def test_write_back_also_runs_when_a_shard_failed_and_nothing_else_does(
+def test_only_write_back_runs_after_a_failed_shard(
     dag: dict[str, Any],
 ) -> None:
     rules = {name: task["trigger_rule"] for name, task in dag["tasks"].items()}
@@ -37,6 +37,6 @@ def test_write_back_also_runs_when_a_shard_failed_and_nothing_else_does(
     assert set(rules.values()) == {"all_success"}
 
 
-def test_a_night_goes_from_two_to_two_in_shanghai(dag: dict[str, Any]) -> None:
+def test_run_window_is_from_two_to_two_in_shanghai(dag: dict[str, Any]) -> None:
     # 02:00 in Shanghai is 18:00 UTC; asked at noon UTC of the 23rd.
     assert dag["interval"] == ["2026-11-21T18:00:00+00:00", "2026-11-22T18:00:00+00:00"]

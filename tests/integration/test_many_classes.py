@@ -8,34 +8,35 @@ from typing import Any
 
 import pytest
 
-from ml.images.decode import DecodeLimits
-from ml.model import registry
-from ml.model.card import Calibration, CutOffs
-from ml.policy.policy import Policy, load_policy
-from ml.retraining.promote import promote_candidate
-from ml.review.blind import after_decision
-from ml.review.decide import Decision, decide
-from ml.review.queue import ClaimedTask, claim
-from ml.settings import Settings
+from ml.core.settings import Settings
+from ml.learning.retrain.promote import promote_candidate
+from ml.models import registry
+from ml.models.card import Calibration, Thresholds
+from ml.models.training.train import train
+from ml.policy.schema import Policy, load_policy
+from ml.review.decide import ReviewerDecision, decide_task
+from ml.review.queue import claim_tasks
+from ml.review.second_review import open_follow_ups
 from ml.storage.database import in_transaction
-from ml.training.train import train
-from tests.integration.retraining.frozen import write_preset
-from tests.integration.retraining.month import LEARNS, run_month
-from tests.support.hues import hued, hued_folder
-from tests.support.night import run_night
+from ml.storage.review_queue import ClaimedTask
+from ml.vision.images.decode import DecodeLimits
+from tests.integration.learning.retrain.month import LEARNS, run_month
+from tests.integration.learning.retrain.snapshot_fixtures import write_preset
+from tests.support.colour_photos import class_photo, class_photo_folder
+from tests.support.nightly_run import run_nightly
 from tests.support.policies import write_policy
 from tests.support.servers import Shop
-from tests.support.versions import add_changed
-from tests.unit.training.pictures import tiny_preset
+from tests.support.versions import add_altered_version
+from tests.unit.models.training.pictures import tiny_preset
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 THREE = ["normal", "ad", "weapon"]
 SEVEN = [*THREE, "qr", "text", "fire", "gore"]
 # Of each class: `weapon` is blocked, `ad` is shown blurred and comes first.
 BLOCKED, FIRST = "weapon", "ad"
 PHOTOS, NORMAL_PHOTOS, BLOCKED_PHOTOS = 16, 60, 24
-TUNES = LEARNS | {"optimiser": {"kind": "adamw", "lr": 0.0001, "weight_decay": 0.05}, "epochs": 2}
+TUNES = LEARNS | {"optimizer": {"kind": "adamw", "lr": 0.0001, "weight_decay": 0.05}, "epochs": 2}
 SHARE = 0.5  # of the random audit; its lots are fixed below, so that the counts are
 
 
@@ -57,7 +58,7 @@ def policy_file(folder: Path, classes: list[str]) -> Path:
         "pass_confidence": 0.7,
         "prices": {"manual_yuan_per_photo": 0.2, "machine_yuan_per_hour": 8.0},
         "screens": {"duplicates": {"enabled": True}},
-        "random_audit": {"passed": SHARE, "blocked": SHARE},
+        "spot_check": {"passed": SHARE, "blocked": SHARE},
         "retraining": {
             "min_new_labels": 50,
             "leak_bound": {"rate": 0.6, "confidence": 0.8},
@@ -72,13 +73,13 @@ def train_first(shop: Shop, policy: Policy, folder: Path, classes: list[str]) ->
 
     Its card says that it is unsure and lets next to nothing pass: a month can do better.
     """
-    data = hued_folder(folder / "data", classes, photos=20)
+    data = class_photo_folder(folder / "data", classes, photos=20)
     version = train(
         data,
         preset=tiny_preset(**LEARNS),
         policy=policy,
         out=folder / "sure",
-        start_weights="none",
+        pretrained_weights="none",
         device="cpu",
         seed=1,
         limits=DecodeLimits(),
@@ -86,9 +87,9 @@ def train_first(shop: Shop, policy: Policy, folder: Path, classes: list[str]) ->
     sureness = 2.0 * version.card.calibration.temperature
     card = {
         "calibration": Calibration(temperature=sureness, fitted_on=0),
-        "cut_offs": CutOffs(pass_confidence=1.0, source="test"),
+        "thresholds": Thresholds(pass_confidence=1.0, source="test"),
     }
-    champion = add_changed(shop, version.folder, folder / "shy", **card)
+    champion = add_altered_version(shop, version.folder, folder / "shy", **card)
     registry.promote(champion, engine=shop.connections.engine, by="test", reason="test")
     return champion
 
@@ -97,7 +98,7 @@ def upload_month(shop: Shop, classes: list[str], *, first: int = 0) -> dict[str,
     """Upload photos of each class, each of a review of its own; returns key -> class."""
     counts = {"normal": NORMAL_PHOTOS, BLOCKED: BLOCKED_PHOTOS}
     truth = {
-        shop.upload(f"{seed:03}-{name}.jpg", hued(number, seed=seed), row=False): name
+        shop.upload(f"{seed:03}-{name}.jpg", class_photo(number, seed=seed), row=False): name
         for number, name in enumerate(classes)
         for seed in range(first, first + counts.get(name, PHOTOS))
     }
@@ -113,16 +114,16 @@ def work_through(shop: Shop, policy: Policy, truth: dict[str, str]) -> list[Clai
 
     def taken() -> list[ClaimedTask]:
         asked = {"reviewer": "ann", "count": 20, "lease_seconds": 300.0}
-        return in_transaction(engine, lambda c: claim(c, commerce=commerce, **asked))
+        return in_transaction(engine, lambda c: claim_tasks(c, commerce=commerce, **asked))
 
     while tasks := taken():
         for task in tasks:
-            said = Decision(task.task_id, truth[task.object_key], "ann")
+            said = ReviewerDecision(task.task_id, truth[task.object_key], "ann")
             with engine.begin() as connection:
                 names = shop.settings.commerce
                 parts = {"policy": policy, "commerce": commerce, "names": names}
-                decide(connection, said, **parts, lease_holder="ann")
-                after_decision(connection, said.task_id, policy=policy)
+                decide_task(connection, said, **parts, lease_holder="ann")
+                open_follow_ups(connection, said.task_id, policy=policy)
         done += tasks
     return done
 
@@ -156,11 +157,11 @@ def test_a_policy_of_many_classes_runs_the_whole_chain(
     path = policy_file(tmp_path / "many", classes)
     many = replace(shop, settings=shop.settings.model_copy(update={"policy_file": path}))
     policy = load_policy(path)
-    many.execute("update moderation.audit_key set key = :key", key=b"k" * 32)
+    many.execute("update moderation.sampling_key set key = :key", key=b"k" * 32)
     first = train_first(many, policy, tmp_path / "first", classes)
 
     truth = upload_month(many, classes)
-    report = run_night(many)
+    report = run_nightly(many)
     assert (report["model_hash"], report["judged"]) == (first, len(truth))
     shown = statuses(many, truth)
     assert mostly(shown[BLOCKED], "block")
@@ -169,7 +170,7 @@ def test_a_policy_of_many_classes_runs_the_whole_chain(
     assert all(counts["pass"] == 0 for name, counts in shown.items() if name != "normal")
 
     tasks = work_through(many, policy, truth)
-    judged = [truth[t.object_key] for t in tasks if t.reasons != ("random_audit",)]
+    judged = [truth[t.object_key] for t in tasks if t.reasons != ("spot_check",)]
     assert set(judged[: shown[FIRST]["review"]]) == {FIRST}
     assert {truth[task.object_key] for task in tasks} == set(classes)
     assert statuses(many, truth) == {
@@ -181,9 +182,9 @@ def test_a_policy_of_many_classes_runs_the_whole_chain(
     champion = in_transaction(many.connections.engine, registry.champion_hash)
     assert first != second == champion
     fresh = upload_month(many, classes, first=500)
-    report = run_night(many, "next")
+    report = run_nightly(many, "next")
     assert report["model_hash"] == second
     later = statuses(many, fresh)
     assert mostly(later["normal"], "pass")
-    assert report["random_audit"]["passed"] > 0
+    assert report["spot_check"]["passed"] > 0
     assert all(counts["pass"] == 0 for name, counts in later.items() if name != "normal")

@@ -1,16 +1,16 @@
-"""Invariant 4 from the side of the scores: a worse photo is never treated more mildly."""
+"""Invariant 4: a photo with a higher violation score never gets a milder verdict."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ml.policy.policy import Policy
+from ml.core.types import ScreenResult, ScreenStatus
+from ml.policy.schema import Policy
 from ml.policy.verdict import Decision, decide
-from ml.screens.outcome import ScreenOutcome, State
 from tests.support.policies import policy
 
 TWO = policy(violate=0.9)
 FOUR = policy(weapon=0.8, qr=None, ad=0.95)
-cut_offs = st.floats(0.5, 1.0)
+thresholds = st.floats(0.5, 1.0)
 shares = st.lists(st.integers(0, 1000), min_size=4, max_size=4).filter(any)
 
 
@@ -19,36 +19,38 @@ def severity(rule: Policy, violations: dict[str, float], pass_confidence: float)
     return decide(scores, pass_confidence=pass_confidence, policy=rule).decision.severity
 
 
-@given(st.floats(0, 1), st.floats(0, 1), cut_offs)
-def test_two_classes_more_violation_is_never_milder(a: float, b: float, cut_off: float) -> None:
+@given(st.floats(0, 1), st.floats(0, 1), thresholds)
+def test_more_violation_is_never_milder_with_two_classes(
+    a: float, b: float, threshold: float
+) -> None:
     less, more = sorted((a, b))
-    milder = severity(TWO, {"violate": less}, cut_off)
-    assert milder <= severity(TWO, {"violate": more}, cut_off)
+    milder = severity(TWO, {"violate": less}, threshold)
+    assert milder <= severity(TWO, {"violate": more}, threshold)
 
 
-@given(shares, st.sampled_from(sorted(FOUR.violations)), st.floats(0, 1), cut_offs)
-def test_many_classes_mass_moved_to_a_violation_is_never_milder(
-    parts: list[int], name: str, moved: float, cut_off: float
+@given(shares, st.sampled_from(sorted(FOUR.violations)), st.floats(0, 1), thresholds)
+def test_mass_moved_to_a_violation_is_never_milder_with_many_classes(
+    parts: list[int], name: str, moved: float, threshold: float
 ) -> None:
     normal, *rest = (part / sum(parts) for part in parts)
     before = dict(zip(sorted(FOUR.violations), rest, strict=True))
     after = before | {name: before[name] + moved * normal}
-    assert severity(FOUR, before, cut_off) <= severity(FOUR, after, cut_off)
+    assert severity(FOUR, before, threshold) <= severity(FOUR, after, threshold)
 
 
-@given(st.floats(0.5, 1.0, exclude_min=True), cut_offs)
+@given(st.floats(0.5, 1.0, exclude_min=True), thresholds)
 @example(0.5000000000000001, 0.5)
-def test_a_likely_violation_never_passes(violation: float, cut_off: float) -> None:
-    assert severity(TWO, {"violate": violation}, cut_off) > Decision.PASS.severity
+def test_likely_violation_never_passes(violation: float, threshold: float) -> None:
+    assert severity(TWO, {"violate": violation}, threshold) > Decision.PASS.severity
 
 
-def test_even_odds_do_not_pass_under_the_lowest_cut_off() -> None:
+def test_even_odds_do_not_pass_at_the_lowest_threshold() -> None:
     assert severity(TWO, {"violate": 0.5}, 0.5) == Decision.REVIEW.severity
 
 
 NAMES = ("duplicates", "codes", "text", "sharpness")
 outcomes = st.builds(
-    lambda state: ScreenOutcome("screen", state, "found", None), st.sampled_from(list(State))
+    lambda state: ScreenResult("screen", state, "found", None), st.sampled_from(list(ScreenStatus))
 )
 screens = st.dictionaries(st.sampled_from(NAMES), outcomes)
 sections = st.fixed_dictionaries(
@@ -57,7 +59,7 @@ sections = st.fixed_dictionaries(
             {
                 "enabled": st.booleans(),
                 "action": st.sampled_from(("review", "evidence")),
-                "unknown_may_pass": st.booleans(),
+                "allow_when_failed": st.booleans(),
             }
         )
         for name in NAMES
@@ -70,58 +72,60 @@ def with_screens(section: dict[str, dict[str, object]]) -> Policy:
     return Policy.model_validate({**TWO.model_dump(mode="json"), "screens": section})
 
 
-@given(st.floats(0, 1), cut_offs, sections, screens)
-def test_a_screen_never_makes_it_milder(
+@given(st.floats(0, 1), thresholds, sections, screens)
+def test_screen_never_makes_a_verdict_milder(
     violation: float,
-    cut_off: float,
+    threshold: float,
     section: dict[str, dict[str, object]],
-    found: dict[str, ScreenOutcome],
+    found: dict[str, ScreenResult],
 ) -> None:
     rule, scores = with_screens(section), {"normal": 1 - violation, "violate": violation}
-    alone = decide(scores, pass_confidence=cut_off, policy=rule)
-    verdict = decide(scores, pass_confidence=cut_off, policy=rule, screens=found)
+    alone = decide(scores, pass_confidence=threshold, policy=rule)
+    verdict = decide(scores, pass_confidence=threshold, policy=rule, screens=found)
     assert verdict.decision.severity >= alone.decision.severity
 
 
-@given(st.tuples(st.floats(0, 1), st.floats(0, 1)), cut_offs, sections, screens, earlier)
-def test_more_violation_is_never_milder_whatever_else_is_known(
+@given(st.tuples(st.floats(0, 1), st.floats(0, 1)), thresholds, sections, screens, earlier)
+def test_more_violation_is_never_milder_with_screens_and_human_label(
     violations: tuple[float, float],
-    cut_off: float,
+    threshold: float,
     section: dict[str, dict[str, object]],
-    found: dict[str, ScreenOutcome],
+    found: dict[str, ScreenResult],
     said: str | None,
 ) -> None:
     rule = with_screens(section)
     less, more = (
         decide(
             {"normal": 1 - v, "violate": v},
-            pass_confidence=cut_off,
+            pass_confidence=threshold,
             policy=rule,
             screens=found,
-            earlier=said,
+            human_label=said,
         ).decision.severity
         for v in sorted(violations)
     )
     assert less <= more
 
 
-@given(st.floats(0, 1), cut_offs, sections, screens, earlier)
+@given(st.floats(0, 1), thresholds, sections, screens, earlier)
 def test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so(
     violation: float,
-    cut_off: float,
+    threshold: float,
     section: dict[str, dict[str, object]],
-    found: dict[str, ScreenOutcome],
+    found: dict[str, ScreenResult],
     said: str | None,
 ) -> None:
     rule = with_screens(section)
     scores = {"normal": 1 - violation, "violate": violation}
-    verdict = decide(scores, pass_confidence=cut_off, policy=rule, screens=found, earlier=said)
+    verdict = decide(
+        scores, pass_confidence=threshold, policy=rule, screens=found, human_label=said
+    )
     untold = [
         name
         for name, keys in section.items()
         if keys["enabled"]
-        and not keys["unknown_may_pass"]
-        and (name not in found or found[name].state is State.UNKNOWN)
+        and not keys["allow_when_failed"]
+        and (name not in found or found[name].state is ScreenStatus.UNKNOWN)
     ]
     assert not untold or verdict.decision is not Decision.PASS
 
@@ -142,18 +146,18 @@ def test_mass_moved_to_a_violation_never_lowers_the_priority(
     )
 
 
-@given(shares, cut_offs, sections, screens, st.sampled_from((None, *FOUR.classes)))
-def test_many_classes_a_screen_never_makes_it_milder_whatever_people_said(
+@given(shares, thresholds, sections, screens, st.sampled_from((None, *FOUR.classes)))
+def test_screen_never_makes_a_verdict_milder_with_many_classes_and_human_label(
     parts: list[int],
-    cut_off: float,
+    threshold: float,
     section: dict[str, dict[str, object]],
-    found: dict[str, ScreenOutcome],
+    found: dict[str, ScreenResult],
     said: str | None,
 ) -> None:
     rule = Policy.model_validate({**FOUR.model_dump(mode="json"), "screens": section})
     scores = {n: p / sum(parts) for n, p in zip(sorted(FOUR.classes), parts, strict=True)}
     alone, screened = (
-        decide(scores, pass_confidence=cut_off, policy=rule, screens=outcomes, earlier=said)
+        decide(scores, pass_confidence=threshold, policy=rule, screens=outcomes, human_label=said)
         for outcomes in (None, found)
     )
     assert alone.decision.severity <= screened.decision.severity

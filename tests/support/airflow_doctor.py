@@ -1,24 +1,24 @@
-"""The doctor's Airflow side, asked in the environment of an Airflow process."""
+"""Run the doctor's Airflow checks in the environment of an Airflow process."""
 
 import json
 import subprocess
 import sys
 
-from ml.doctor.finding import Finding
+from ml.operations.doctor.result import Finding
 
-ASK = """
+CHECK_SCRIPT = """
 import dataclasses, json
-from ml.doctor.examine import examine
-from moderation_airflow.doctor.checks import airflow_checks
-print(json.dumps({e.name: dataclasses.asdict(e.finding) for e in examine(airflow_checks())}))
+from ml.operations.doctor.runner import run_checks
+from moderation_airflow.doctor import airflow_checks
+print(json.dumps({e.name: dataclasses.asdict(e.finding) for e in run_checks(airflow_checks())}))
 """
 
 
-def ask(environment: dict[str, str], **changed: str) -> dict[str, Finding]:
-    """The findings by the names of the checks, some variables changed."""
+def run_airflow_checks(environment: dict[str, str], **changed: str) -> dict[str, Finding]:
+    """Return the findings by name of the check, with some variables changed."""
     paths = {"PYTHONPATH": ".:plugins", "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
     done = subprocess.run(
-        [sys.executable, "-c", ASK],
+        [sys.executable, "-c", CHECK_SCRIPT],
         env=environment | paths | changed,
         capture_output=True,
         text=True,

@@ -9,17 +9,17 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.support.pages import Pages
+from tests.support.programs import NO_CHROMIUM, require_program
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; the test is skipped where none is installed."""
+    """Headless Chromium."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium` runs these tests")
-    # Chromium's sandbox does not work for root, as containers and CI machines run.
+    require_program(path, NO_CHROMIUM)
+    # Chromium's sandbox does not work for root, which containers and CI machines use.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -29,14 +29,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def logged_in(browser: Browser, pages: Pages) -> Iterator[Callable[..., BrowserContext]]:
-    """`logged_in("reviewer", locale="zh-CN", viewport={...})`: a browser profile of its own."""
+    """`logged_in("reviewer", locale="zh-CN", viewport={...})`: a separate browser profile."""
     opened: list[BrowserContext] = []
 
     def log_in(account: str, **options: object) -> BrowserContext:
         context = browser.new_context(**({"locale": "en-GB"} | options))
         context.set_default_timeout(15_000)
-        with pages.airflow.client(account) as api:
-            token = api.login["Authorization"].removeprefix("Bearer ")
+        token = pages.server.log_in(account)["Authorization"].removeprefix("Bearer ")
         host = urlsplit(pages.airflow.url).hostname
         cookie = {"name": "_token", "value": token, "domain": host, "path": "/"}
         context.add_cookies([cookie])

@@ -1,6 +1,7 @@
-"""A champion in two seconds: random ResNet18 features, a head fitted to tell bright from dark."""
+"""A test champion in two seconds: random ResNet18 features, a head that separates by brightness."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ml.images.preprocess import Preprocessing, normalise, prepare
-from ml.model.card import Calibration, CutOffs, ModelCard, StartWeights
-from ml.model.checkpoint import save_card, save_weights
-from ml.model.resnet18 import build
+from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
+from ml.models.checkpoint import build_network, save_card, save_weights
+from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 from tests.support.photos import BRIGHT, DARK, photo
 
 SPEC = Preprocessing(
@@ -21,17 +21,13 @@ SPEC = Preprocessing(
 
 def make_champion(folder: Path, *, seed: int = 0, pass_confidence: float = 0.7) -> ModelCard:
     """Write weights and card; bright photos are `normal`, dark ones `violate`."""
-    torch.manual_seed(seed)
-    network = build(2).eval()
-    with torch.inference_mode():
-        _fit_head(network)
     card = ModelCard(
-        weights_sha256=save_weights(network.state_dict(), folder),
+        weights_sha256=save_weights(_weights(seed), folder),
         classes=("normal", "violate"),
         preprocessing=SPEC,
         calibration=Calibration(temperature=1.0, fitted_on=0),
-        cut_offs=CutOffs(pass_confidence=pass_confidence, source="test"),
-        start_weights=StartWeights(kind="scratch", detail="test"),
+        thresholds=Thresholds(pass_confidence=pass_confidence, source="test"),
+        pretrained_weights=PretrainedWeights(kind="scratch", detail="test"),
         preset="test",
         data_hash="0" * 64,
         training_images=0,
@@ -44,6 +40,15 @@ def make_champion(folder: Path, *, seed: int = 0, pass_confidence: float = 0.7) 
     return card
 
 
+@cache
+def _weights(seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    network = build_network(2).eval()
+    with torch.inference_mode():
+        _fit_head(network)
+    return network.state_dict()
+
+
 def _fit_head(network: nn.Module) -> None:
     """Least squares on the features of 40 photos; logits of about -4 and 4."""
     levels = [BRIGHT] * 20 + [DARK] * 20
@@ -52,7 +57,7 @@ def _fit_head(network: nn.Module) -> None:
         for i, level in enumerate(levels)
     ]
     head, network.fc = network.fc, nn.Identity()
-    features = network(normalise(torch.from_numpy(np.stack(pixels)), SPEC)).double()
+    features = network(normalize(torch.from_numpy(np.stack(pixels)), SPEC)).double()
     network.fc = head
     ones = torch.ones(len(levels), 1, dtype=torch.float64)
     wanted = torch.tensor([[4.0, -4.0] if level == BRIGHT else [-4.0, 4.0] for level in levels])

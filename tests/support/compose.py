@@ -1,4 +1,4 @@
-"""The compose files as Docker Compose itself reads them; no engine is needed for that."""
+"""The compose files as Docker Compose resolves them; it needs no container engine for that."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 MAIN, GPU = "docker-compose.yaml", "docker-compose.gpu.yaml"
@@ -16,10 +16,10 @@ MAIN, GPU = "docker-compose.yaml", "docker-compose.gpu.yaml"
 
 @cache
 def resolved(*files: str) -> dict[str, Any]:
-    """The model of some compose files with the values of `.env.example`.
+    """Resolve compose files with the values of `.env.example`.
 
     Raises:
-        AssertionError: Docker Compose refuses them; carries what it says.
+        AssertionError: Docker Compose rejects them; carries its output.
     """
     chosen = [argument for name in files for argument in ("-f", name)]
     done = subprocess.run(
@@ -37,6 +37,6 @@ def resolved(*files: str) -> dict[str, Any]:
 
 
 def services(*files: str) -> dict[str, dict[str, Any]]:
-    """Its services by name."""
+    """Return the services of compose files by name."""
     found: dict[str, dict[str, Any]] = resolved(*files)["services"]
     return found

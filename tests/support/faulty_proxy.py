@@ -1,4 +1,4 @@
-"""A real HTTP server before SeaweedFS that spoils some answers, as a sick bucket does."""
+"""An HTTP proxy in front of SeaweedFS that injects faults."""
 
 import http.client
 import threading
@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-# What to do with a request: None lets it through, an int answers with that status,
-# "cut" sends half the body, "hang" sends nothing for longer than the client waits.
+# The fault of a request: None forwards it, an int answers with that status, "cut" sends half of the
+# body, "hang" sends nothing for longer than the client's timeout.
 Fault = Callable[[str, str], "int | str | None"]
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
@@ -61,12 +61,12 @@ class _Server(ThreadingHTTPServer):
     hang_seconds: float
 
     def handle_error(self, *_: object) -> None:
-        """A client that gave up waiting is what some tests want."""
+        """Ignore clients that disconnect, which some tests cause."""
 
 
 @contextmanager
 def faulty_proxy(endpoint: str, fault: Fault, *, hang_seconds: float = 3.0) -> Iterator[str]:
-    """Yield the URL of a proxy before `endpoint`; it asks `fault(method, path)` each time."""
+    """Yield the URL of a proxy of `endpoint`; it calls `fault(method, path)` for each request."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.fault, server.upstream, server.hang_seconds = (
         fault,

@@ -1,4 +1,4 @@
-"""Small generated photos whose brightness says what the test champion makes of them."""
+"""Small generated photos; the test champion classifies them by brightness."""
 
 import io
 
@@ -9,7 +9,7 @@ BRIGHT, DARK, MIDDLE = 205, 50, 128
 
 
 def photo(brightness: int = BRIGHT, *, seed: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:
-    """A noisy grey JPEG, its content unique to `seed`."""
+    """Return a noisy gray JPEG with content unique to `seed`."""
     rng = np.random.default_rng(seed)
     noise = rng.integers(-40, 41, (size[1], size[0], 3)) + brightness
     out = io.BytesIO()

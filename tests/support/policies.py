@@ -1,17 +1,17 @@
-"""Policies for tests, written short."""
+"""Short policies for tests."""
 
 from pathlib import Path
 
 import yaml
 
-from ml.policy.policy import Policy
-from ml.settings import ROOT
+from ml.core.settings import ROOT
+from ml.policy.schema import Policy
 
 _TITLE = {"en": "x", "zh": "x"}
 
 
 def policy(**violations: float | None) -> Policy:
-    """`normal` and the named violation classes; a number is the confidence that blocks."""
+    """Return a policy of `normal` and violation classes; a number is the `block_confidence`."""
     classes: dict[str, object] = {"normal": {"violation": False, "title": _TITLE}}
     for name, block in violations.items():
         action = {"action": "review"} if block is None else {"action": "block"}
@@ -21,20 +21,20 @@ def policy(**violations: float | None) -> Policy:
 
 
 def without_screens(folder: Path) -> Path:
-    """The shipped policy as a file, its screens and random audit off: they have their own tests."""
+    """Write the default policy without screens and spot check, which have their own tests."""
     raw = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text(encoding="utf-8"))
-    return write_policy(folder, raw, screens={}, random_audit={})
+    return write_policy(folder, raw, screens={}, spot_check={})
 
 
-def with_screens(folder: Path, *, random_audit: dict[str, float], **screens: object) -> Path:
-    """The shipped policy as a file, with these screens alone: their keys beside `enabled`."""
+def with_screens(folder: Path, *, spot_check: dict[str, float], **screens: object) -> Path:
+    """Write the default policy with only these screens; values are their settings."""
     raw = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text(encoding="utf-8"))
     on = {name: {"enabled": True, **dict(keys)} for name, keys in screens.items()}  # type: ignore[call-overload]  # any mapping
-    return write_policy(folder, raw, screens=on, random_audit=random_audit)
+    return write_policy(folder, raw, screens=on, spot_check=spot_check)
 
 
 def write_policy(folder: Path, raw: dict[str, object], **sections: object) -> Path:
-    """A policy file with some sections put in place of those that are there."""
+    """Write a policy file with some sections replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "policy.yaml"
     path.write_text(yaml.safe_dump({**raw, **sections}, sort_keys=False), encoding="utf-8")

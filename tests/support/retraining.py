@@ -1,4 +1,4 @@
-"""A month's state as the steps before `evaluate` leave it, made by hand."""
+"""A retraining run in the state before its step `evaluate`, created directly."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,30 +8,20 @@ from pathlib import Path
 
 import torch
 
-from ml.images.preprocess import normalise
-from ml.labels.photo_store import keep
-from ml.model import registry
-from ml.model.card import CutOffs, LeakEvidence, ModelCard
-from ml.model.checkpoint import load_checkpoint, save_card, save_weights
-from ml.model.probe import write_probe
-from ml.model.resnet18 import build
-from ml.policy.policy import Policy
+from ml.core.manifest import ExcludedPhoto, GoldenPhoto, GoldenSet, LabelledPhoto, Manifest, Split
+from ml.models import registry
+from ml.models.card import LeakEvidence, ModelCard, Thresholds
+from ml.models.checkpoint import build_network, load_checkpoint, save_card, save_weights
+from ml.models.load_check import write_probe
 from ml.policy.retraining import Gates, Retraining
-from ml.retraining.manifest import (
-    GoldenPhoto,
-    GoldenSet,
-    LabelledPhoto,
-    LeftOut,
-    Manifest,
-    Part,
-    put_golden,
-    put_manifest,
-)
+from ml.policy.schema import Policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
-from ml.storage.labelled_photos import LabelledPhotoRow, remember
+from ml.storage.photo_archive import ArchivedPhoto, upsert
+from ml.storage.photo_cache import cache_photo
 from ml.storage.retrain_runs import RetrainRun
-from ml.storage.snapshots import write_snapshot
+from ml.storage.snapshots import put_golden, put_manifest, write_snapshot
+from ml.vision.images.preprocess import normalize
 from tests.support.champion import SPEC, make_champion
 from tests.support.policies import policy
 from tests.support.servers import Shop
@@ -44,8 +34,8 @@ _SOLVED = LeakEvidence(
 )  # fmt: skip
 
 
-def month_policy(*violations: str, **retraining: object) -> Policy:
-    """`normal` and the violation classes, with latency no test can fail by a busy machine."""
+def retraining_policy(*violations: str, **retraining: object) -> Policy:
+    """Return a policy with a latency gate that no busy machine can fail."""
     asked = Retraining(gates=Gates(latency_ratio=100.0)).model_copy(update=retraining)
     classes = dict.fromkeys(violations or ("violate",))
     return policy(**classes).model_copy(update={"retraining": asked})
@@ -60,7 +50,7 @@ def make_version(
     pass_confidence: float = 0.7,
     probe: bool = False,
 ) -> ModelCard:
-    """A test champion; `inverted` takes bright for dark, `extra_class` is one it never names."""
+    """Write a test champion; `inverted` swaps bright and dark, `extra_class` is never predicted."""
     card = make_champion(folder, seed=seed, pass_confidence=pass_confidence)
     state = load_checkpoint(folder).state
     if inverted:
@@ -72,7 +62,9 @@ def make_version(
         update={
             "weights_sha256": save_weights(state, folder),
             "classes": (*card.classes, *([extra_class] if extra_class else [])),
-            "cut_offs": CutOffs(pass_confidence=pass_confidence, source="solved", evidence=_SOLVED),
+            "thresholds": Thresholds(
+                pass_confidence=pass_confidence, source="solved", evidence=_SOLVED
+            ),
         }
     )
     save_card(card, folder)
@@ -82,17 +74,17 @@ def make_version(
 
 
 def _add_probe(folder: Path, state: dict[str, torch.Tensor]) -> None:
-    network = build(len(state["fc.bias"])).eval()
+    network = build_network(len(state["fc.bias"])).eval()
     network.load_state_dict(state)
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (4, 3, SPEC.crop, SPEC.crop), generator=generator).byte()
     with torch.inference_mode():
-        write_probe(folder, pixels, network(normalise(pixels, SPEC)))
+        write_probe(folder, pixels, network(normalize(pixels, SPEC)))
 
 
 @dataclass(frozen=True)
-class Golden:
-    """One golden photo to be: its bytes, its class, and what the shop says about it."""
+class GoldenSpec:
+    """A golden photo to create: bytes, label and commerce data."""
 
     data: bytes
     label: str
@@ -107,36 +99,36 @@ class Golden:
         return hashlib.sha256(self.data).hexdigest()
 
 
-class Month:
-    """A run that has come as far as its candidate."""
+class RetrainingRun:
+    """A retraining run that has a candidate."""
 
     def __init__(self, shop: Shop, folder: Path, *, run_id: str = "retrain__2026-10") -> None:
         self.shop, self.run_id, self._folder = shop, run_id, folder
 
     def register(self, name: str, **version: object) -> str:
-        """Make and register a version; see `make_version`."""
+        """Create and register a version; see `make_version`."""
         make_version(self._folder / name, **version)  # type: ignore[arg-type]  # handed through
         parts = self.shop.connections
         return registry.register(self._folder / name, engine=parts.engine, store=parts.models)
 
-    def keep(self, photo: Golden) -> str:
-        """Keep a photo's bytes and its row."""
-        content_sha256 = keep(self.shop.connections.models, photo.data)
-        row = LabelledPhotoRow(
+    def keep(self, photo: GoldenSpec) -> str:
+        """Archive a photo's bytes and its row."""
+        content_sha256 = cache_photo(self.shop.connections.models, photo.data)
+        row = ArchivedPhoto(
             content_sha256, photo.object_key, None, len(photo.data), 64, 48, "0" * 64, 100
         )
-        in_transaction(self.shop.connections.engine, lambda c: remember(c, [row]))
+        in_transaction(self.shop.connections.engine, lambda c: upsert(c, [row]))
         return content_sha256
 
     def begin(
         self,
-        photos: Sequence[Golden],
+        photos: Sequence[GoldenSpec],
         *,
         candidate: str,
         champion: str | None,
         policy: Policy | None = None,
     ) -> None:
-        """Golden set, snapshot and run, as `freeze` to `calibrate` would have left them."""
+        """Write golden set, snapshot and run, as the steps up to `calibrate` do."""
         store, engine = self.shop.connections.models, self.shop.connections.engine
         for photo in photos:
             self.keep(photo)
@@ -145,7 +137,7 @@ class Month:
         put_golden(store, golden)
         put_manifest(store, manifest)
         run = RetrainRun(
-            self.run_id, AS_OF, policy or month_policy(), "monthly", 0, champion_hash=champion
+            self.run_id, AS_OF, policy or retraining_policy(), "monthly", 0, champion_hash=champion
         )
         in_transaction(engine, lambda c: write_snapshot(c, manifest, golden))
         in_transaction(engine, lambda c: retrain_runs.begin(c, run))
@@ -162,7 +154,7 @@ class Month:
         return in_transaction(engine, lambda c: retrain_runs.load(c, self.run_id))
 
 
-def _golden(photos: Sequence[Golden]) -> GoldenSet:
+def _golden(photos: Sequence[GoldenSpec]) -> GoldenSet:
     rows = [
         GoldenPhoto(
             content_sha256=p.content_sha256, label=p.label, category=p.category, route=p.route,
@@ -177,12 +169,12 @@ def _manifest(golden: GoldenSet) -> Manifest:
     rows = [
         LabelledPhoto(
             content_sha256=p.content_sha256, label=p.label, category=p.category, route=p.route,
-            weight=1.0, group=i, new=True, part=Part.GOLDEN,
+            weight=1.0, group=i, new=True, part=Split.GOLDEN,
         )
         for i, p in enumerate(golden.photos)
     ]  # fmt: skip
     return Manifest(
         as_of=AS_OF, classes=("normal", "violate"), golden_hash=golden.golden_hash,
         photos=tuple(rows),
-        left_out=(LeftOut(content_sha256="9" * 64, reason="unknown_class:<b>spam</b>"),),
+        left_out=(ExcludedPhoto(content_sha256="9" * 64, reason="unknown_class:<b>spam</b>"),),
     )  # fmt: skip

@@ -1,17 +1,17 @@
-"""Judged photos that wait for a person: bytes, ledger, verdict, commerce row and task."""
+"""Scored photos that wait for review: bytes, ledger, verdict, commerce row and task."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ml.errors import ImageRejected
-from ml.images.decode import DecodeLimits, decode
-from ml.images.fingerprint import content_hash, perceptual_hash
-from ml.policy.policy import load_policy
+from ml.core.errors import ImageRejected
+from ml.policy.schema import load_policy
+from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from tests.support.servers import Shop
 
-NIGHT = timedelta(hours=6)  # so long ago the photos were judged, and uploaded an hour earlier
+NIGHT = timedelta(hours=6)  # age of the verdicts; the photos are an hour older
 
 _ROW = """
     insert into commerce.review_image (
@@ -32,7 +32,7 @@ _IMAGE = """
 _VERDICT = """
     insert into moderation.verdict (
         content_sha256, model_hash, policy_version, decision, reasons, scores, violation_score,
-        pass_confidence, screens, libraries, run_id, judged_at
+        pass_confidence, screens, runtime_versions, run_id, judged_at
     )
     values (
         :content, :model, :policy, :decision, :reasons, cast(:scores as jsonb), :score, 0.7,
@@ -69,11 +69,11 @@ def judged_photo(
     product: int = 1,
     review: int = 1,
 ) -> int:
-    """Upload a photo, write all that the night writes, and open its task; returns the task.
+    """Upload a photo, write the rows of a nightly run, and open its task; return the task's id.
 
-    `score` is the violation score; `scores` follows it for the classes `normal` and `violate`
-    where not given; `reasons` are those of the task and of the verdict. The object's key is the
-    shop's prefix and `name`.
+    `score` is the violation score; `scores` is derived from it for the classes `normal` and
+    `violate` by default; `reasons` are those of task and verdict. The object's key is the shop's
+    prefix and `name`.
     """
     stored_photo(shop, name, data, product=product, review=review)
     add_verdict(
@@ -87,7 +87,7 @@ def judged_photo(
 
 
 def stored_photo(shop: Shop, name: str, data: bytes, *, product: int = 1, review: int = 1) -> str:
-    """The object, its row in the ledger and the shop's row; returns the key."""
+    """Store the object, its ledger row and its commerce row; return the key."""
     key = shop.upload(name, data, row=False)
     (listed,) = next(shop.connections.photos.list_pages(key))
     at = datetime.now(UTC) - NIGHT
@@ -113,11 +113,11 @@ def add_verdict(
     reasons: Sequence[str] = ("violation:violate",),
     decision: str = "review",
 ) -> None:
-    """The champion's verdict under the shop's policy; what is there stays."""
-    said = scores or {"normal": 1 - score, "violate": score}
+    """Add the champion's verdict under the shop's policy unless there is one."""
+    all_scores = scores or {"normal": 1 - score, "violate": score}
     shop.execute(
         _VERDICT, content=content, model=shop.model_hash, policy=_policy_version(shop),
-        decision=decision, reasons=list(reasons), scores=json.dumps(said), score=score,
+        decision=decision, reasons=list(reasons), scores=json.dumps(all_scores), score=score,
         screens=json.dumps(screens or {}), at=datetime.now(UTC) - NIGHT,
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def add_task(
     priority: float | None = None,
     opened_at: datetime | None = None,
 ) -> int:
-    """One more open task for the newest content of a stored photo; returns it."""
+    """Open another task for the newest content of a stored photo; return its id."""
     shop.execute(
         _TASK, key=f"{shop.settings.photo_prefix}{name}", model=shop.model_hash,
         policy=_policy_version(shop), reasons=list(reasons), score=score, kind=kind, route=route,
@@ -152,7 +152,7 @@ class _Seen:
 
 
 def _seen(data: bytes) -> _Seen:
-    """What the judge would have noted of the photo; nothing for bytes that are no photo."""
+    """Return the photo's data as the scoring step stores it; empty if it cannot be decoded."""
     try:
         photo = decode(data, limits=DecodeLimits())
     except ImageRejected:

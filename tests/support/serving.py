@@ -1,4 +1,4 @@
-"""A real uvicorn over a shop, in a thread of its own, and what tests send it."""
+"""The prediction service of a shop, run by uvicorn in a thread, and requests to it."""
 
 import threading
 import time
@@ -10,21 +10,21 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from ml.embedded.ports import free_ports
-from ml.serving.server import make_server
-from ml.serving.service import Service
-from ml.settings import Settings
-from ml.storage.api_keys import Right, create_key
+from devtools.embedded.ports import free_ports
+from ml.core.settings import Settings
+from ml.moderation.serving.app import make_server
+from ml.moderation.serving.service import Service
+from ml.storage.api_keys import ApiKeyScope, create_key
 from ml.storage.database import in_transaction
 from tests.support.servers import Shop
 
-SECONDS = 600.0  # until anything at all; the machine may be busy
+SECONDS = 600.0  # any timeout; the machine may be busy
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Served:
-    """A service that answers at `url`, and a key that may do everything."""
+class RunningService:
+    """A running service at `url`, and an API key with all scopes."""
 
     shop: Shop
     url: str
@@ -34,78 +34,78 @@ class Served:
 
     @property
     def service(self) -> Service:
-        """What answers, for tests that hold a part of it up."""
+        """The service object, for tests that block a part of it."""
         app: FastAPI = self.server.config.app  # type: ignore[assignment]  # it is the one we made
         service: Service = app.state.service
         return service
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """A client with a key."""
+        """Return a client with an API key."""
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS, trust_env=False)
 
     def predict(self, *photos: bytes, keys: tuple[str, ...] = ()) -> httpx.Response:
-        """One request."""
+        """Send one request."""
         with self.client() as client:
-            return client.post("/predict", files=parts(*photos, keys=keys))
+            return client.post("/predict", files=multipart_files(*photos, keys=keys))
 
     def metric(self, line: str) -> float:
-        """The figure of a line of /metrics, 0 where it is not there yet."""
+        """Return the value of a line of /metrics; 0 if it is missing."""
         with self.client() as client:
             text = client.get("/metrics").text
         found = [row for row in text.splitlines() if row.startswith(f"{line} ")]
         return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     def wait_for(self, version: str) -> None:
-        """Until a version answers."""
+        """Wait until a version is loaded."""
         deadline = time.monotonic() + SECONDS
         while self.metric_version() != version:
             assert time.monotonic() < deadline, f"{version} was not loaded"
             time.sleep(POLL_SECONDS)
 
     def metric_version(self) -> str:
-        """The model hash that /metrics names."""
+        """Return the model hash in /metrics."""
         with self.client() as client:
             text = client.get("/metrics").text
         [line] = [r for r in text.splitlines() if r.startswith("moderation_serve_version_info{")]
         return line.partition('model="')[2].partition('"')[0]
 
 
-def parts(
+def multipart_files(
     *photos: bytes, keys: tuple[str, ...] = ()
 ) -> list[tuple[str, tuple[str | None, bytes | str]]]:
-    """Multipart fields as httpx takes them."""
+    """Return multipart fields for httpx."""
     files: list[tuple[str, tuple[str | None, bytes | str]]] = [
         ("image", (f"{number}.jpg", data)) for number, data in enumerate(photos)
     ]
     return files + [("key", (None, key)) for key in keys]
 
 
-def new_key(shop: Shop, name: str, *rights: Right, **limits: int) -> str:
-    """A key as it is shown once."""
+def new_key(shop: Shop, name: str, *rights: ApiKeyScope, **limits: int) -> str:
+    """Create an API key and return its token."""
     return in_transaction(shop.connections.engine, lambda c: create_key(c, name, rights, **limits))
 
 
-def settings_of(shop: Shop, **update: object) -> Settings:
-    """The shop's settings for a service that polls often."""
+def service_settings(shop: Shop, **update: object) -> Settings:
+    """Return the shop's settings for a service that polls often."""
     quick = {"serve_port": free_ports(1)[0], "serve_poll_seconds": POLL_SECONDS}
-    generous = {"serve_answer_seconds": SECONDS, "serve_requests_per_minute": 1_000_000}
+    generous = {"serve_request_timeout_seconds": SECONDS, "serve_requests_per_minute": 1_000_000}
     changed = shop.settings.model_copy(update={**quick, **generous, **update})
     return Settings.model_validate(changed.model_dump())
 
 
 @contextmanager
-def serving(shop: Shop, *, ready: bool = True, **update: object) -> Iterator[Served]:
-    """Serve a shop with some settings changed; everything is stopped at the end."""
-    settings = settings_of(shop, **update)
-    token = new_key(shop, "tests", Right.PREDICT, Right.METRICS)
+def serving(shop: Shop, *, ready: bool = True, **update: object) -> Iterator[RunningService]:
+    """Serve a shop with some settings changed until the block ends."""
+    settings = service_settings(shop, **update)
+    token = new_key(shop, "tests", ApiKeyScope.PREDICT, ApiKeyScope.METRICS)
     server = make_server(settings, shop.connections)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{settings.serve_port}"
     try:
         _wait(url, "/readyz" if ready else "/healthz")
-        yield Served(shop, url, settings.serve_port, token, server)
+        yield RunningService(shop, url, settings.serve_port, token, server)
     finally:
         server.should_exit = True
         thread.join(SECONDS)

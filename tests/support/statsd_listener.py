@@ -1,4 +1,4 @@
-"""A real UDP socket in place of a StatsD server."""
+"""A UDP socket in place of a StatsD server."""
 
 import socket
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Listener:
-    """What arrived, by name; the last value of a gauge stands, as in a StatsD server."""
+    """Received gauges by name, with their last value, as in a StatsD server."""
 
     def __init__(self, listening: socket.socket) -> None:
         self._socket = listening
         self.port: int = listening.getsockname()[1]
 
     def gauges(self) -> dict[str, float]:
-        """Read what has arrived; loopback delivers before `sendto` returns."""
+        """Read the received gauges; loopback delivers before `sendto` returns."""
         found: dict[str, float] = {}
         while True:
             try:
@@ -29,7 +29,7 @@ class Listener:
 
 @contextmanager
 def statsd_listener() -> Iterator[Listener]:
-    """Listens on a free port of the loopback."""
+    """Listen on a free port of the loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.setblocking(False)

@@ -1,13 +1,13 @@
-"""Further model versions of a shop, and monthly runs that have come as far as their gate."""
+"""Additional model versions of a shop, and retraining runs up to their gates."""
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.model import registry
-from ml.model.card import ModelCard
-from ml.model.checkpoint import load_checkpoint, save_card, save_weights
-from ml.policy.policy import load_policy
+from ml.models import registry
+from ml.models.card import ModelCard
+from ml.models.checkpoint import load_checkpoint, save_card, save_weights
+from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
 from ml.storage.retrain_runs import RetrainRun
@@ -20,13 +20,13 @@ AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 def add_version(
     shop: Shop, folder: Path, *, seed: int = 1, pass_confidence: float = 0.99999
 ) -> str:
-    """Register a version that sends nearly all that the champion passes to review."""
+    """Register a version that sends to review nearly all photos that the champion passes."""
     make_champion(folder, seed=seed, pass_confidence=pass_confidence)
     parts = shop.connections
     return registry.register(folder, engine=parts.engine, store=parts.models)
 
 
-def add_changed(
+def add_altered_version(
     shop: Shop, source: Path, folder: Path, *, nan: bool = False, **card: object
 ) -> str:
     """Register a copy of the version in `source`, with another card or weights that are NaN."""
@@ -40,8 +40,8 @@ def add_changed(
     return registry.register(folder, engine=parts.engine, store=parts.models)
 
 
-def add_row(shop: Shop, digit: str) -> str:
-    """A version without bytes, with the champion's card: to be promoted, not to be loaded."""
+def add_version_row(shop: Shop, digit: str) -> str:
+    """Insert a version without files, with the champion's card; it can be promoted, not loaded."""
     shop.execute(
         "insert into moderation.model_version (model_hash, weights_sha256, card) "
         "select :h, :h, card from moderation.model_version where model_hash = :c",
@@ -51,10 +51,10 @@ def add_row(shop: Shop, digit: str) -> str:
     return digit * 64
 
 
-def begin_month(
+def start_retraining_run(
     shop: Shop, run_id: str, candidate: str | None, *, champion: str | None = None
 ) -> None:
-    """A run whose candidate is calibrated; `champion` is the shop's where it is not given."""
+    """Start a retraining run with a candidate; `champion` is the shop's by default."""
     run = RetrainRun(
         run_id, AS_OF, load_policy(shop.settings.policy_file), "test", 0,
         champion or shop.model_hash,
@@ -64,7 +64,7 @@ def begin_month(
     in_transaction(engine, lambda c: retrain_runs.set_values(c, run_id, candidate_hash=candidate))
 
 
-def gated(
+def set_gate_decision(
     shop: Shop, candidate: str, *, held_by: str | None = None, compared_with: str | None = None
 ) -> None:
     """Write the gates' decision: `promote`, or `hold` with the failed gate."""

@@ -1,4 +1,4 @@
-"""A real HTTP server in place of an operator's webhook receiver."""
+"""An HTTP server in place of an operator's webhook receiver."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ TOKEN = "token-in-the-address"
 
 @dataclass(frozen=True)
 class Request:
-    """What arrived; header names in small letters."""
+    """A received request; header names are lower-case."""
 
     headers: dict[str, str]
     body: bytes
@@ -33,7 +33,7 @@ class Request:
 
     @property
     def signed(self) -> bool:
-        """Whether it is signed with KEY, computed here as the specification says."""
+        """Whether it is signed with KEY, computed here according to the specification."""
         number, at = self.headers["webhook-id"], self.headers["webhook-timestamp"]
         signed = b".".join((number.encode(), at.encode(), self.body))
         mac = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
@@ -41,7 +41,7 @@ class Request:
 
 
 class Receiver:
-    """Answers with the statuses given, one a request, then with 204."""
+    """Answers with the statuses in `answers`, one per request, then with 204."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.requests: list[Request] = []
@@ -49,18 +49,18 @@ class Receiver:
         self.url = f"http://127.0.0.1:{server.server_address[1]}/alerts/{TOKEN}"
 
     def next_answer(self) -> int:
-        """The status of the request that has just come."""
+        """Return the status for the current request."""
         return self.answers.pop(0) if self.answers else 204
 
     @property
     def keys(self) -> list[str]:
-        """Type and key of each message, in their order."""
+        """Type and key of each message, in order."""
         return [f"{r.content['type']} {r.content['data']['key']}" for r in self.requests]
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port of the loopback."""
+def run_receiver() -> Iterator[Receiver]:
+    """Run a receiver on a free port of the loopback address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -91,5 +91,5 @@ def receiving() -> Iterator[Receiver]:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver for one test."""
-    with receiving() as started:
+    with run_receiver() as started:
         yield started

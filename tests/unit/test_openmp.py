@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 SHOWN = "import os, sys, ml; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
 

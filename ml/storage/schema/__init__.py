@@ -1,21 +1,28 @@
 """The tables of schema `moderation`, as SQLAlchemy Core; `migrations/` creates them."""
 
-from ml.storage.schema.audit import audit_image, audit_run, audit_shard, shadow, shadow_verdict
+from ml.storage.schema.audit import (
+    audit_image,
+    audit_run,
+    audit_shard,
+    leak_estimate,
+    sampling_key,
+    shadow,
+    shadow_verdict,
+)
 from ml.storage.schema.columns import metadata
 from ml.storage.schema.labels import (
+    active_label,
+    archived_photo,
+    blocklist_photo,
     golden_photo,
     golden_set,
     human_label,
-    known_bad,
-    label_doubt,
+    label_issue,
     label_snapshot,
-    labelled_photo,
 )
-from ml.storage.schema.models import champion, model_version, promotion
+from ml.storage.schema.models import champion, model_version, promotion, retrain_run, training_epoch
 from ml.storage.schema.operations import alert, api_key, purge
 from ml.storage.schema.photos import image, quarantine, verdict
-from ml.storage.schema.random_audit import audit_key, leak_estimate
-from ml.storage.schema.retraining import retrain_run, training_epoch
 from ml.storage.schema.review import (
     activity,
     appeal,
@@ -26,14 +33,16 @@ from ml.storage.schema.review import (
 )
 
 __all__ = [
+    "active_label",
     "activity",
     "alert",
     "api_key",
     "appeal",
+    "archived_photo",
     "audit_image",
-    "audit_key",
     "audit_run",
     "audit_shard",
+    "blocklist_photo",
     "champion",
     "decision_undo",
     "golden_answer",
@@ -41,10 +50,8 @@ __all__ = [
     "golden_set",
     "human_label",
     "image",
-    "known_bad",
-    "label_doubt",
+    "label_issue",
     "label_snapshot",
-    "labelled_photo",
     "leak_estimate",
     "metadata",
     "model_version",
@@ -54,6 +61,7 @@ __all__ = [
     "retrain_run",
     "review_task",
     "reviewer_preference",
+    "sampling_key",
     "shadow",
     "shadow_verdict",
     "training_epoch",

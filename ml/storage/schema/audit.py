@@ -1,15 +1,17 @@
-"""A night: its run, its photos, its shards, its shadow."""
+"""A nightly run: its photos, its shards, its shadow model."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -17,6 +19,34 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ml.storage.schema.columns import key, metadata, time
+
+sampling_key = Table(
+    "sampling_key",  # of the hash that draws the random audit; made by the migration, never changed
+    metadata,
+    Column(
+        "singleton", Boolean, CheckConstraint("singleton"), primary_key=True, server_default="true"
+    ),
+    Column("key", LargeBinary, nullable=False),
+)
+
+leak_estimate = Table(
+    "leak_estimate",  # results of the spot checks
+    metadata,
+    Column("month", Date, primary_key=True),  # its first day
+    Column("decision", Text, primary_key=True),  # of the photos that were drawn
+    Column("class", Text, primary_key=True),  # of the wrong ones among them; "": any
+    Column("sampled", Integer, nullable=False),
+    Column("reviewed", Integer, nullable=False),
+    Column("violations", Integer, nullable=False),
+    Column("rate", Float),  # violations / reviewed; null: none reviewed yet
+    Column("low", Float, nullable=False),  # exact interval of the rate, two-sided
+    Column("high", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    time("computed_at"),
+    CheckConstraint("decision in ('pass', 'block')", name="leak_estimate_decision"),
+    CheckConstraint("violations <= reviewed and reviewed <= sampled", name="leak_estimate_counts"),
+)
+
 
 audit_run = Table(
     "audit_run",
@@ -37,7 +67,7 @@ audit_run = Table(
     time("started_at"),
     time("reconciled_at", filled=False),
     Column("shadow_hash", Text, ForeignKey("moderation.model_version.model_hash")),
-    # From then on its rows may have gone by the policy's retention: the stored account holds.
+    # From then on retention may have deleted its rows: the stored report holds.
     time("expired_at", filled=False),
     CheckConstraint("window_start < window_end", name="audit_run_window"),
     CheckConstraint("state in ('running', 'reconciled', 'failed')", name="audit_run_state"),
@@ -49,7 +79,7 @@ audit_image = Table(
     Column("run_id", Text, ForeignKey("moderation.audit_run.run_id"), primary_key=True),
     key(primary_key=True),
     Column("etag", Text, nullable=False),
-    Column("outcome", Text),  # null: still to judge
+    Column("outcome", Text),  # null: not scored yet
     Column("fetch_failures", SmallInteger, nullable=False, server_default="0"),
     # The human decision on the same content that stands in place of the verdict, and its effect.
     Column("reused_label", BigInteger, ForeignKey("moderation.human_label.label_id")),
@@ -78,9 +108,11 @@ audit_shard = Table(
 )
 
 shadow = Table(
-    "shadow",  # the candidate that the next night judges with, too, without effect
+    "shadow",  # the candidate that the next nightly run scores with, too, without effect
     metadata,
-    Column("one_row", Boolean, CheckConstraint("one_row"), primary_key=True, server_default="true"),
+    Column(
+        "singleton", Boolean, CheckConstraint("singleton"), primary_key=True, server_default="true"
+    ),
     Column("model_hash", Text, ForeignKey("moderation.model_version.model_hash"), nullable=False),
     time("requested_at"),
 )

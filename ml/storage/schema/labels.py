@@ -1,4 +1,4 @@
-"""People's labels, the photos that they are about, and sets of them."""
+"""Reviewers' labels, the labelled photos, and sets of them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -25,16 +26,17 @@ human_label = Table(
     Column("label_id", BigInteger, Identity(always=True), primary_key=True),
     Column("content_sha256", Text, nullable=False),
     Column("label", Text, nullable=False),  # a class of the policy
-    Column("category", Text),  # finer than the class, where the person said so
+    Column("category", Text),  # finer than the class, where the reviewer gave one
     Column("reviewer", Text, nullable=False),
     time("decided_at"),
-    Column("route", Text, nullable=False),  # how the image came before a person
-    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route seen
+    Column("route", Text, nullable=False),  # how the photo was routed to review
+    # Share of its route's photos that are reviewed.
+    Column("sampling_rate", Float, nullable=False, server_default="1"),
     Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id")),
     Column("note", Text, nullable=False, server_default=""),
     UniqueConstraint("content_sha256", "reviewer", "decided_at", "label", name="human_label_once"),
     CheckConstraint(
-        "route in ('uncertain', 'violation', 'random_audit', 'second_review', 'import')",
+        "route in ('uncertain', 'violation', 'spot_check', 'second_review', 'import')",
         name="human_label_route",
     ),
     CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="human_label_sampling_rate"),
@@ -48,8 +50,16 @@ human_label = Table(
     ),
 )
 
-labelled_photo = Table(
-    "labelled_photo",  # bytes that people judged, kept in the model bucket under labelled/<sha256>
+# A view: the labels that nobody undid. In a MetaData of its own: migrations compare the other one
+# with the database, table by table.
+active_label = Table(
+    "active_label",
+    MetaData(schema="moderation"),
+    *(Column(column.name, column.type) for column in human_label.columns),
+)
+
+archived_photo = Table(
+    "archived_photo",  # bytes of labelled photos, in the model bucket under labelled/<sha256>
     metadata,
     Column("content_sha256", Text, primary_key=True),
     key(),
@@ -60,17 +70,17 @@ labelled_photo = Table(
     Column("pdq", Text, nullable=False),
     Column("pdq_quality", SmallInteger, nullable=False),
     time("stored_at"),
-    # The bytes went by the policy's retention, as of then; the rest of the row stays.
+    # When retention deleted the bytes; the rest of the row stays.
     time("deleted_at", filled=False),
 )
 
-known_bad = Table(
-    "known_bad",  # photos that no promoted version may ever pass
+blocklist_photo = Table(
+    "blocklist_photo",  # photos that no promoted version may ever pass
     metadata,
     Column(
         "content_sha256",
         Text,
-        ForeignKey("moderation.labelled_photo.content_sha256"),
+        ForeignKey("moderation.archived_photo.content_sha256"),
         primary_key=True,
     ),
     Column("added_by", Text, nullable=False),
@@ -91,7 +101,7 @@ golden_set = Table(
 )
 
 golden_photo = Table(
-    "golden_photo",  # what golden/<hash>.json lists, where a claim can ask for it
+    "golden_photo",  # what golden/<hash>.json lists, for queries
     metadata,
     Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), primary_key=True),
     Column("content_sha256", Text, primary_key=True),
@@ -110,8 +120,8 @@ label_snapshot = Table(
     time("created_at"),
 )
 
-label_doubt = Table(
-    "label_doubt",  # labels that the photos themselves speak against
+label_issue = Table(
+    "label_issue",  # suspected label errors
     metadata,
     Column(
         "snapshot_hash",

@@ -18,25 +18,28 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from ml.storage.schema.columns import metadata, time
 
 alert = Table(
-    "alert",  # what was wrong, from when to when, and what its receiver was told
+    "alert",  # what was wrong, from when to when, and what was delivered
     metadata,
     Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("fact", Text, nullable=False),
+    Column("dedup_key", Text, nullable=False),
     Column("details", JSONB, nullable=False),
     time("raised_at"),
     time("resolved_at", filled=False),
-    time("told_at", filled=False),  # that it was raised
-    time("told_over_at", filled=False),  # that it is resolved
+    time("notified_at", filled=False),  # that it was raised
+    time("resolution_notified_at", filled=False),  # that it is resolved
     Column("last_error", Text),  # of the last delivery, where that failed
     CheckConstraint("resolved_at >= raised_at", name="alert_times"),
-    Index("alert_open", "kind", "fact", unique=True, postgresql_where=text("resolved_at is null")),
     Index(
-        "alert_to_tell",
+        "alert_open", "kind", "dedup_key", unique=True, postgresql_where=text("resolved_at is null")
+    ),
+    Index(
+        "alert_undelivered",
         "alert_id",
         postgresql_where=text(
-            "resolved_at is null and told_at is null"
-            " or resolved_at is not null and told_at is not null and told_over_at is null"
+            "resolved_at is null and notified_at is null"
+            " or resolved_at is not null and notified_at is not null"
+            " and resolution_notified_at is null"
         ),
     ),
 )
@@ -65,9 +68,9 @@ purge = Table(
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("kind", Text, primary_key=True),
-    Column("cut_off", DateTime(timezone=True), nullable=False),
-    Column("days", Integer, nullable=False),  # the policy's, before the cut-off
+    Column("cutoff", DateTime(timezone=True), nullable=False),
+    Column("days", Integer, nullable=False),  # the policy's, before the cutoff
     Column("deleted", BigInteger, nullable=False, server_default="0"),  # rows or files
     Column("bytes", BigInteger, nullable=False, server_default="0"),
-    time("begun_at"),
+    time("started_at"),
 )

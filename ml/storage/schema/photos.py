@@ -1,4 +1,4 @@
-"""Photos: what is known of each, what was judged, what could not be."""
+"""Photos: what is known of each, their verdicts, and their quarantine."""
 
 from sqlalchemy import (
     BigInteger,
@@ -31,7 +31,7 @@ image = Table(
     Column("height", Integer),
     Column("state", Text, nullable=False, server_default="listed"),
     Column("written_status", Text),  # what we last wrote to the commerce row, and when:
-    Column("written_at", DateTime(timezone=True)),  # tells our own writing from other people's
+    Column("written_at", DateTime(timezone=True)),  # distinguishes our own writes from others'
     CheckConstraint("state in ('listed', 'judged', 'quarantined')", name="image_state"),
     Index("image_content", "content_sha256"),
 )
@@ -48,7 +48,7 @@ verdict = Table(
     Column("violation_score", Float, nullable=False),
     Column("pass_confidence", Float, nullable=False),
     Column("screens", JSONB, nullable=False, server_default="{}"),
-    Column("libraries", JSONB, nullable=False),
+    Column("runtime_versions", JSONB, nullable=False),
     Column("run_id", Text, nullable=False),
     time("judged_at"),
     CheckConstraint("decision in ('pass', 'review', 'block')", name="verdict_decision"),
@@ -63,5 +63,5 @@ quarantine = Table(
     Column("detail", Text, nullable=False, server_default=""),
     Column("run_id", Text, nullable=False),
     time("quarantined_at"),
-    Column("released_by", Text),  # the run that could judge it after all
+    Column("released_by", Text),  # the later run that could score it
 )

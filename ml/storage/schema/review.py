@@ -1,4 +1,4 @@
-"""The review queue, and what people did in it beside labelling."""
+"""The review queue, and what reviewers do in it apart from labelling."""
 
 from sqlalchemy import (
     BigInteger,
@@ -32,18 +32,20 @@ review_task = Table(
     Column("state", Text, nullable=False, server_default="open"),
     time("created_at"),
     Column("kind", Text, nullable=False, server_default="verdict"),
-    Column("claimed_by", Text),  # the lease: whose, and until when
+    Column("claimed_by", Text),  # the lease's holder and end
     Column("claimed_until", DateTime(timezone=True)),
     Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
-    time("opened_at"),  # `created_at` until an appeal opens the task again
-    Column("priority", Float, nullable=False),  # the violation score, or a number drawn to hide one
-    Column("route", Text),  # null: as the reasons say, a violation or an uncertain photo
-    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route asked
-    Column("not_for", ARRAY(Text), nullable=False, server_default="{}"),  # never these reviewers
+    time("opened_at"),  # `created_at` until the task is reopened
+    # The violation score, or a drawn number that looks like one.
+    Column("priority", Float, nullable=False),
+    Column("route", Text),  # null: a violation or an uncertain photo, as the reasons say
+    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route
+    # Never offered to these.
+    Column("excluded_reviewers", ARRAY(Text), nullable=False, server_default="{}"),
     CheckConstraint(
         "kind in ('verdict', 'second_review', 'blind', 'golden')", name="review_task_kind"
     ),
-    CheckConstraint("route in ('random_audit', 'second_review')", name="review_task_route"),
+    CheckConstraint("route in ('spot_check', 'second_review')", name="review_task_route"),
     CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="review_task_sampling_rate"),
     CheckConstraint("state in ('open', 'claimed', 'decided')", name="review_task_state"),
     CheckConstraint(
@@ -58,7 +60,7 @@ review_task = Table(
         "task_id",
         postgresql_where=text("state = 'open'"),
     ),
-    # A golden photo is asked of many people; all else is asked once a photo.
+    # An object has one task of each kind, but many golden ones: one per reviewer and time.
     Index(
         "review_task_object",
         "object_key",
@@ -81,11 +83,11 @@ review_task = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index("review_task_lease_end", "claimed_until", postgresql_where=text("state = 'claimed'")),
-    Index("review_task_audit", "created_at", postgresql_where=text("route = 'random_audit'")),
+    Index("review_task_spot_check", "created_at", postgresql_where=text("route = 'spot_check'")),
 )
 
 decision_undo = Table(
-    "decision_undo",  # labels that their reviewer took back; human_label itself is append-only
+    "decision_undo",  # labels that their reviewer undid; human_label itself is append-only
     metadata,
     Column("label_id", BigInteger, ForeignKey("moderation.human_label.label_id"), primary_key=True),
     Column("undone_by", Text, nullable=False),
@@ -99,13 +101,14 @@ appeal = Table(
     Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), nullable=False),
     Column("reason", Text, nullable=False),
     Column("appealed_by", Text, nullable=False),
-    Column("after_label", BigInteger, nullable=False),  # the task's last label then; 0: none
+    # The task's last label at the time of the appeal; 0: none.
+    Column("superseded_label_id", BigInteger, nullable=False),
     time("appealed_at"),
     Index("appeal_task", "task_id"),
 )
 
 golden_answer = Table(
-    "golden_answer",  # answers to hidden golden items measure people; they are no labels
+    "golden_answer",  # answers to hidden golden tasks measure reviewers; they are no labels
     metadata,
     Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), primary_key=True),
     Column("content_sha256", Text, nullable=False),
@@ -121,7 +124,7 @@ reviewer_preference = Table(
     "reviewer_preference",
     metadata,
     Column("reviewer", Text, primary_key=True),
-    Column("preferences", JSONB, nullable=False, server_default="{}"),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
     time("changed_at"),
 )
 
@@ -129,12 +132,12 @@ activity = Table(
     "activity",  # who did what to what, when
     metadata,
     Column("activity_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("who", Text, nullable=False),
-    Column("what", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("detail", JSONB, nullable=False, server_default="{}"),
-    time("done_at"),
+    time("occurred_at"),
     Index("activity_target", "target", "activity_id"),
-    Index("activity_who", "who", "activity_id"),
-    Index("activity_when", "done_at"),
+    Index("activity_actor", "actor", "activity_id"),
+    Index("activity_time", "occurred_at"),
 )

@@ -4,7 +4,7 @@ import { notice, refused } from "./notices.js";
 import { page, words } from "./page.js";
 import { post } from "./requests.js";
 
-const DONE = "moderation.models.done"; // what was done, to be said after the page has loaded anew
+const DONE = "moderation.models.done"; // what was done, shown after the page has reloaded
 const champion = document.getElementById("models").dataset.champion || null;
 const dialog = document.getElementById("switch");
 

@@ -1,4 +1,4 @@
-// The operations pages: a click on a night in a chart leads to it; photos that are gone say so.
+// The operations pages: a click on a run in a chart opens it; a missing photo shows its name.
 const address = (point) => {
   const found = point?.customdata;
   return typeof found === "string" && found.startsWith("/") ? found : null;
@@ -12,15 +12,17 @@ for (const chart of document.querySelectorAll("[data-chart]")) {
   });
 }
 
-function gone(image) {
+// May be called twice for one image: it may fail before the listener is there, and report it later.
+function showMissing(image) {
   const place = image.closest(".picture");
-  place.classList.add("gone");
+  if (!place) return;
+  place.classList.add("missing");
   place.textContent = image.alt;
 }
 
 for (const image of document.querySelectorAll(".picture img")) {
-  image.addEventListener("error", () => gone(image));
-  if (image.complete && image.naturalWidth === 0 && image.currentSrc) gone(image);
+  image.addEventListener("error", () => showMissing(image));
+  if (image.complete && image.naturalWidth === 0 && image.currentSrc) showMissing(image);
 }
 
 const unblur = document.getElementById("unblur");

@@ -1,4 +1,4 @@
-// What the server told this page: token, prefix, language, user and sentences.
+// What the server gives this page: token, prefix, language, user and sentences.
 export const page = JSON.parse(document.getElementById("page").textContent);
 
 // A sentence with its {values} filled in; the same form as on the server.

@@ -204,7 +204,7 @@ function wireEvents() {
     if (view.grid) queue.fill();
   });
   outbox.addEventListener("taken", ({ detail: { item, answer } }) => {
-    // Taken back, yet another person's decision stands: not this reviewer's to decide again.
+    // Undone, but another person's decision is active: not this reviewer's to decide again.
     if (item.kind === "undo" && answer.task === null) queue.drop([item.task.task_id]);
     else if (item.kind === "undo") {
       why.forget(item.task.task_id);

@@ -1,4 +1,4 @@
-// What the server told the queue page of the policy: classes with titles and keys, lease, order.
+// What the server gives the queue page of the policy: classes with titles and keys, lease, order.
 export const facts = JSON.parse(document.getElementById("queue-facts").textContent);
 
 export const classes = facts.classes;

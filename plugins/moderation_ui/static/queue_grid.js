@@ -34,7 +34,7 @@ export class Grid {
     return this.#preferences.values.batch;
   }
 
-  // Brings the tiles in line with the queue: what is gone goes, a taken-back photo comes first, and
+  // Brings the tiles in line with the queue: removed tasks go, an undone photo comes first, and
   // an empty grid takes the next batch. A batch is never filled up: nothing may come under the eyes
   // unnoticed just before all are decided.
   refresh() {

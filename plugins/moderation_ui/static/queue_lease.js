@@ -70,8 +70,8 @@ export class Lease {
       .map((task) => task.task_id)
       .filter((id) => !this.#outbox.holds(id));
     if (ids.length === 0) return;
-    const gone = { task_ids: ids };
-    ask("POST", "/api/queue/release", gone, { keepalive: true }).catch(() => {});
+    const released = { task_ids: ids };
+    ask("POST", "/api/queue/release", released, { keepalive: true }).catch(() => {});
   }
 
   // Shown again from the browser's memory: all was given back when it was left.

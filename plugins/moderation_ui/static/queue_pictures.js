@@ -15,7 +15,7 @@ const photoOf = (address) => address.slice(page.base.length).split(/[/?]/)[2];
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// state: "waiting" | "shown" | "gone" | "broken" | "failed"; `ready` settles when it is not waiting.
+// state: "waiting" | "shown" | "missing" | "broken" | "failed"; `ready` settles when it is not waiting.
 class Picture {
   state = "waiting";
   image = new Image();
@@ -39,7 +39,7 @@ class Picture {
   async #once() {
     try {
       const answer = await fetch(this.address);
-      if (answer.status === 404) return "gone";
+      if (answer.status === 404) return "missing";
       if (answer.status === 422) return "broken";
       if (!answer.ok) return "failed";
       return await this.#decoded(await answer.blob());

@@ -1,4 +1,4 @@
-// Whether all that was said is saved; never left in doubt, never lost in silence.
+// Shows whether all decisions are saved; none is lost silently.
 import { notice } from "./notices.js";
 import { page, words } from "./page.js";
 import { byId } from "./queue_dom.js";
@@ -43,7 +43,7 @@ export function showSaving(outbox) {
 export function tellRefused({ item, answer }) {
   const key = item.kind === "undo" ? "queue.undo_refused" : "queue.not_taken";
   const what = words(key, { name: item.task.name });
-  const why = page.words[`refusals.${answer.error}`] ?? words("refusals.internal");
+  const why = page.words[`errors.${answer.error}`] ?? words("errors.internal");
   const said = item.label === undefined ? "" : ` (${titleOf(item.label)})`;
   const detail = answer.error === "lease_lost" ? "" : (answer.detail ?? "");
   notice([what + said, why, detail].filter(Boolean).join(" "), { bad: true });

@@ -1,4 +1,4 @@
-// Beside the photo: why it waits, what the policy says of that, and whence it came.
+// The panel next to the photo: why it waits, what the policy says, and where it is from.
 import { words } from "./page.js";
 import { byId, element } from "./queue_dom.js";
 import { classOf } from "./queue_facts.js";
@@ -31,7 +31,7 @@ function facts(task) {
 
 export function showSide(task) {
   byId("reason").textContent = reasonsInWords(task.reasons);
-  const score = task.violation_score; // null: the model's word is withheld
+  const score = task.violation_score; // null: the model's score is hidden
   byId("score").textContent = score === null ? "" : words("queue.score", { share: share(score) });
   guidance(task);
   facts(task);

@@ -8,7 +8,7 @@ import { altOf } from "./queue_words.js";
 
 export const SIDE = 1280;
 const LARGE_SIDE = 2048;
-const TROUBLE = { gone: "photo_gone", broken: "photo_broken", failed: "photo_failed" };
+const TROUBLE = { missing: "photo_missing", broken: "photo_broken", failed: "photo_failed" };
 
 export class Stage {
   task = null;

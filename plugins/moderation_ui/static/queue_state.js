@@ -13,7 +13,7 @@ export class Queue extends EventTarget {
   wanted = SINGLE_AHEAD;
   exhausted = false;
   claims = 0; // begun so far
-  history = []; // what can be taken back, the last at the end: {kind, task, label}
+  history = []; // what can be undone, the last at the end: {kind, task, label}
   #outbox;
   #skipped = new Set();
   #claiming = null;
@@ -93,8 +93,8 @@ export class Queue extends EventTarget {
   }
 
   #leave(items) {
-    const gone = new Set(items.map((item) => item.task.task_id));
-    this.ahead = this.ahead.filter((task) => !gone.has(task.task_id));
+    const removed = new Set(items.map((item) => item.task.task_id));
+    this.ahead = this.ahead.filter((task) => !removed.has(task.task_id));
     this.history.push(...items);
     this.#outbox.add(items);
     if (this.ahead.length === 0) this.exhausted = false; // ask once more before saying "all done"
@@ -116,10 +116,10 @@ export class Queue extends EventTarget {
 
   // Tasks that are not this reviewer's any more.
   drop(taskIds, { quiet = false } = {}) {
-    const gone = new Set(taskIds);
-    const lost = this.ahead.filter((task) => gone.has(task.task_id));
+    const removed = new Set(taskIds);
+    const lost = this.ahead.filter((task) => removed.has(task.task_id));
     if (lost.length === 0) return;
-    this.ahead = this.ahead.filter((task) => !gone.has(task.task_id));
+    this.ahead = this.ahead.filter((task) => !removed.has(task.task_id));
     if (!quiet) this.dispatchEvent(new CustomEvent("lost", { detail: lost }));
     this.#changed();
     this.fill();
@@ -129,7 +129,7 @@ export class Queue extends EventTarget {
     this.history = this.history.filter((entry) => entry.task.task_id !== taskId);
   }
 
-  // Gives all back and begins anew, under other filters or after the page slept.
+  // Releases all tasks and starts again, under other filters or after the page slept.
   async reset({ giveBack = true } = {}) {
     const tasks = this.ahead;
     this.#round += 1;

@@ -18,7 +18,7 @@ function bar(title, score, violation, cutOff) {
   const line = element("div", { class: violation ? "bar-of bad" : "bar-of good" }, element("span"));
   line.firstChild.style.width = `${Math.min(100, Math.max(0, score * 100))}%`;
   if (cutOff !== null) {
-    const mark = element("i", { title: words("queue.cut_off") });
+    const mark = element("i", { title: words("queue.threshold") });
     mark.style.left = `${cutOff * 100}%`;
     line.append(mark);
   }
@@ -27,7 +27,7 @@ function bar(title, score, violation, cutOff) {
   return row;
 }
 
-// The cut-off is for the sum of all that is no violation; alone, that is the class itself.
+// The threshold is for the sum of all classes that are no violation; one such class alone is that sum.
 function scores(why) {
   if (why.scores.length === 0) {
     const withheld = why.reasons.includes("withheld");
@@ -99,9 +99,9 @@ function near(why) {
 }
 
 function event(past) {
-  const key = `queue.history_${past.what}`;
+  const key = `queue.history_${past.action}`;
   const label = past.label === null ? "" : titleOf(past.label);
-  const said = key in page.words ? words(key, { who: past.who, label }) : `${past.who}: ${past.what}`;
+  const said = key in page.words ? words(key, { who: past.actor, label }) : `${past.actor}: ${past.action}`;
   const note = past.note ? element("q", { class: "long" }, past.note) : null;
   return element("li", {}, element("span", { class: "soft" }, `${when(past.at)} `), said, note);
 }

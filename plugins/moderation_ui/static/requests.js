@@ -1,9 +1,9 @@
-// Requests to our own server: JSON both ways, the page's token with every write, typed refusals.
+// Requests to our own server: JSON both ways, the page's token with every write, typed errors.
 import { page, words } from "./page.js";
 
 export class Refusal extends Error {
   constructor(status, code, detail) {
-    super(page.words[`refusals.${code}`] ?? words("refusals.internal"));
+    super(page.words[`errors.${code}`] ?? words("errors.internal"));
     this.status = status;
     this.code = code;
     this.detail = detail;

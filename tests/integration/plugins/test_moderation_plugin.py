@@ -8,7 +8,7 @@ from tests.support.pages import Pages
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
 
-def test_airflow_lists_our_pages_where_people_look_for_them(pages: Pages) -> None:
+def test_airflow_lists_our_pages(pages: Pages) -> None:
     with pages.airflow.client("admin") as api:
         login = api.login
     answer = httpx.get(f"{pages.airflow.url}/api/v2/plugins", headers=login, timeout=60)
@@ -21,6 +21,6 @@ def test_airflow_lists_our_pages_where_people_look_for_them(pages: Pages) -> Non
         "moderation_review": ("nav", None, True),
         "moderation_operations": ("nav", "browse", False),
         "moderation_models": ("nav", "browse", False),
-        "moderation_night": ("dag_run", None, False),
+        "moderation_nightly_run": ("dag_run", None, False),
         "model_report": ("dag_run", None, False),
     }

@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml.settings import CommerceNames
+from ml.core.settings import CommerceNames
 from ml.storage.commerce import review_image
 from ml.storage.database import connect
-from tests.integration.review.room import Room
+from tests.integration.review.queue_fixture import Room
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """A golden set in the room's database, and claims that bring its photos."""
 
-from ml.policy.policy import Policy
-from ml.policy.reviewing import Reviewing
-from ml.review.golden_items import mix_in
-from ml.review.queue import ClaimedTask
-from tests.integration.review.room import NIGHT, Room
+from ml.policy.review import Reviewing
+from ml.policy.schema import Policy
+from ml.review.golden_tasks import insert_golden_tasks
+from ml.storage.review_queue import ClaimedTask
+from tests.integration.review.queue_fixture import NIGHT, Room
 
 
 def with_shares(room: Room, **shares: float) -> Policy:
@@ -28,7 +28,7 @@ def freeze(room: Room, name: str, labels: dict[str, str]) -> None:
             l=label,
         )
         room.execute(
-            "insert into moderation.labelled_photo values "
+            "insert into moderation.archived_photo values "
             "('sha-' || :k, :k, null, 1, 1, 1, 'pdq', 100) on conflict do nothing",
             k=key,
         )
@@ -39,7 +39,7 @@ def judged(room: Room, key: str, *reasons: str, score: float = 0.3) -> None:
     room.execute("insert into moderation.model_version values ('old', 'old', '{}')")
     room.execute(
         "insert into moderation.verdict (content_sha256, model_hash, policy_version, decision, "
-        "reasons, scores, violation_score, pass_confidence, libraries, run_id, judged_at) "
+        "reasons, scores, violation_score, pass_confidence, runtime_versions, run_id, judged_at) "
         "values ('sha-' || :k, 'old', 'p', 'review', :r, '{}', :s, 0.7, '{}', 'old night', :at)",
         k=key,
         r=list(reasons),
@@ -54,7 +54,9 @@ def mixed(
     """Golden items among claimed tasks."""
     policy = with_shares(room, golden_share=share)
     return room.act(
-        lambda c: mix_in(c, tasks, reviewer=reviewer, policy=policy, lease_seconds=60.0)
+        lambda c: insert_golden_tasks(
+            c, tasks, reviewer=reviewer, policy=policy, lease_seconds=60.0
+        )
     )
 
 

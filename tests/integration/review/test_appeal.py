@@ -1,10 +1,10 @@
 import pytest
 
-from ml.errors import StorageError
-from ml.review.activity import history, task_target
-from ml.review.appeal import reopen, reopen_object
-from tests.integration.review.room import NIGHT, Room
-from tests.support.night import run_night
+from ml.core.errors import StorageError
+from ml.review.appeal import appeal_photo, appeal_task
+from ml.storage.activity_log import history, task_target
+from tests.integration.review.queue_fixture import NIGHT, Room
+from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, photo
 from tests.support.servers import Shop
 
@@ -20,7 +20,7 @@ def test_an_appealed_task_waits_again_and_the_status_stays_meanwhile(room: Room)
     task_id = room.task("a.jpg")
     room.decide(task_id, "violate", "ann", lease=False)
     for _ in range(2):
-        room.act(lambda c: reopen(c, task_id, reason="no", by="buyer"))
+        room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
     assert _appeals(room) == [("no", "buyer")]
     assert room.shown("a.jpg")[0] == "block"
     (task,) = room.claim("bob")
@@ -30,7 +30,7 @@ def test_an_appealed_task_waits_again_and_the_status_stays_meanwhile(room: Room)
     room.decide(task_id, "normal", "bob")
     assert room.shown("a.jpg")[0] == "pass"
     done = room.act(lambda c: history(c, task_target(task_id)))
-    assert [(a.who, a.what) for a in done] == [
+    assert [(a.actor, a.action) for a in done] == [
         ("ann", "decide"), ("buyer", "appeal"), ("bob", "decide"),
     ]  # fmt: skip
     routes = room.execute("select route from moderation.human_label order by label_id")
@@ -41,7 +41,7 @@ def test_an_answered_appeal_can_be_made_again(room: Room) -> None:
     task_id = room.task("a.jpg")
     for reviewer in ("ann", "bob"):
         room.decide(task_id, "violate", reviewer, lease=False)
-        room.act(lambda c: reopen(c, task_id, reason="no", by="buyer"))
+        room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
     assert len(_appeals(room)) == 2
     assert room.state(task_id)[0] == "open"
 
@@ -49,7 +49,7 @@ def test_an_answered_appeal_can_be_made_again(room: Room) -> None:
 def test_who_decided_gets_the_appeal_only_when_nothing_else_is_left(room: Room) -> None:
     task_id = room.task("a.jpg", score=0.9)
     room.decide(task_id, "violate", "ann", lease=False)
-    room.act(lambda c: reopen(c, task_id, reason="no", by="buyer"))
+    room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
     other = room.task("b.jpg", score=0.1)
     assert room.claimed("ann") == [other]
     assert room.claimed("ann") == [task_id]
@@ -58,7 +58,7 @@ def test_who_decided_gets_the_appeal_only_when_nothing_else_is_left(room: Room) 
 def test_the_same_answer_to_an_appeal_is_a_decision_of_its_own(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.decide(task_id, "violate", "ann", lease=False)
-    room.act(lambda c: reopen(c, task_id, reason="no", by="buyer"))
+    room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
     room.decide(task_id, "violate", "ann", lease=False)
     assert room.state(task_id)[0] == "decided"
     assert room.execute("select count(*) from moderation.human_label") == [(2,)]
@@ -67,19 +67,19 @@ def test_the_same_answer_to_an_appeal_is_a_decision_of_its_own(room: Room) -> No
 def test_an_appeal_leaves_who_looks_at_the_task_in_peace(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed("ann")
-    room.act(lambda c: reopen(c, task_id, reason="no", by="buyer"))
+    room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
     assert room.state(task_id) == ("claimed", "ann")
     assert _appeals(room) == [("no", "buyer")]
 
 
 def test_a_photo_that_no_person_saw_can_be_appealed(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(BRIGHT))
-    run_night(shop)
+    run_nightly(shop)
     room = Room(shop.connections.engine, shop.connections.commerce)
     assert room.claim() == []
     before = room.shown(key)
     appealed = {
-        room.act(lambda c: reopen_object(c, key, reason="indecent", by="reader")) for _ in range(2)
+        room.act(lambda c: appeal_photo(c, key, reason="indecent", by="reader")) for _ in range(2)
     }
     (task,) = room.claim()
     assert appealed == {task.task_id}
@@ -95,6 +95,6 @@ def test_what_was_never_judged_cannot_be_appealed(room: Room) -> None:
     room.photo("a.jpg")
     for key in ("a.jpg", "b.jpg"):
         with pytest.raises(StorageError, match="no verdict"):
-            room.act(lambda c, k=key: reopen_object(c, k, reason="no", by="buyer"))
+            room.act(lambda c, k=key: appeal_photo(c, k, reason="no", by="buyer"))
     with pytest.raises(StorageError, match="no review task"):
-        room.act(lambda c: reopen(c, 999, reason="no", by="buyer"))
+        room.act(lambda c: appeal_task(c, 999, reason="no", by="buyer"))

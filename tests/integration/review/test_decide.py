@@ -2,10 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml.errors import StorageError
-from ml.policy.policy import load_policy
-from ml.review.decide import Decision, decide
-from tests.support.night import run_night
+from ml.core.errors import StorageError
+from ml.policy.schema import load_policy
+from ml.review.decide import ReviewerDecision, decide_task
+from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
@@ -15,9 +15,9 @@ AT = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
 def _decided(shop: Shop, task_id: object, label: str, at: datetime = AT, who: str = "ann") -> None:
-    decision = Decision(int(str(task_id)), label, who, decided_at=at)
+    decision = ReviewerDecision(int(str(task_id)), label, who, decided_at=at)
     with shop.connections.engine.begin() as connection:
-        decide(
+        decide_task(
             connection,
             decision,
             policy=load_policy(shop.settings.policy_file),
@@ -33,7 +33,7 @@ def _only_task(shop: Shop) -> object:
 @pytest.mark.parametrize(("label", "status"), [("violate", "block"), ("normal", "pass")])
 def test_a_decision_writes_label_task_and_status(shop: Shop, label: str, status: str) -> None:
     key = shop.upload("a.jpg", photo(DARK))
-    run_night(shop)
+    run_nightly(shop)
     assert shop.status(key) == "review"
     _decided(shop, _only_task(shop), label)
     assert shop.status(key) == status
@@ -44,7 +44,7 @@ def test_a_decision_writes_label_task_and_status(shop: Shop, label: str, status:
 
 def test_the_same_decision_twice_is_one(shop: Shop) -> None:
     shop.upload("a.jpg", photo(DARK))
-    run_night(shop)
+    run_nightly(shop)
     for _ in range(2):
         _decided(shop, _only_task(shop), "violate")
     assert shop.rows("select count(*) from moderation.human_label") == [(1,)]
@@ -52,7 +52,7 @@ def test_the_same_decision_twice_is_one(shop: Shop) -> None:
 
 def test_a_later_decision_of_another_stays_beside_the_first_and_counts(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
-    run_night(shop)
+    run_nightly(shop)
     _decided(shop, _only_task(shop), "violate")
     _decided(shop, _only_task(shop), "normal", AT + timedelta(hours=1), "bob")
     assert shop.rows("select label from moderation.human_label order by 1") == [
@@ -64,16 +64,16 @@ def test_a_later_decision_of_another_stays_beside_the_first_and_counts(shop: Sho
 
 def test_the_next_night_leaves_a_decision_alone(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
-    run_night(shop)
+    run_nightly(shop)
     _decided(shop, _only_task(shop), "normal", datetime.now(UTC))
-    run_night(shop, "again")
+    run_nightly(shop, "again")
     assert shop.status(key) == "pass"
 
 
 def test_what_cannot_be_decided_is_refused_and_changes_nothing(shop: Shop) -> None:
     shop.upload("a.jpg", photo(DARK))
     shop.upload("b.jpg", photo(BRIGHT))
-    run_night(shop)
+    run_nightly(shop)
     with pytest.raises(StorageError, match="no review task"):
         _decided(shop, 999, "normal")
     with pytest.raises(StorageError, match="no class"):

@@ -1,13 +1,14 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.exc import ProgrammingError
 
-from ml.errors import LeaseLost, StorageError
-from ml.review.activity import history, task_target
-from ml.review.filters import Filters
-from ml.review.queue import counts, held, release, renew, skip
-from tests.integration.review.room import NIGHT, Room
+from ml.core.errors import LeaseLost, StorageError
+from ml.review.lease import release_tasks
+from ml.review.queue import skip_task
+from ml.storage.activity_log import history, task_target
+from ml.storage.review_queue import count_tasks
+from ml.storage.task_filters import Filters
+from tests.integration.review.queue_fixture import NIGHT, Room
 
 pytestmark = pytest.mark.integration
 
@@ -73,84 +74,32 @@ def test_filters(room: Room, filters: Filters, wanted: list[str]) -> None:
     room.task("a")
     room.task("b", reasons=("screen:qr", "low_confidence"), opened_at=NIGHT + DAY)
     room.task("c", kind="second_review", opened_at=NIGHT + 2 * DAY)
-    found = room.act(lambda c: counts(c, commerce=room.commerce, filters=filters))
+    found = room.act(lambda c: count_tasks(c, commerce=room.commerce, filters=filters))
     assert found.open_count == len(wanted)
     tasks = room.claim(count=9, filters=filters, order="oldest")
     assert [task.object_key for task in tasks] == wanted
-
-
-def test_a_renewed_lease_holds_and_a_lost_one_is_told(room: Room) -> None:
-    kept, lost = room.task("a.jpg", score=0.9), room.task("b.jpg", score=0.8)
-    mine = room.claimed("ann", count=2)
-    for task_id in mine:
-        room.lapse(task_id)
-    assert room.claimed("bob") == [kept]
-    room.decide(kept, "normal", "bob")
-    left = room.act(lambda c: renew(c, reviewer="ann", task_ids=mine, lease_seconds=60))
-    assert left == [lost]
-    assert room.claimed("cy") == []
-
-
-def test_a_closed_browser_gives_back_what_it_held(room: Room) -> None:
-    tasks = [room.task(f"{n}.jpg") for n in range(3)]
-    others = room.claimed("bob")
-    room.claimed("ann", count=2)
-    mine = room.act(lambda c: held(c, reviewer="ann"))
-    one = mine[0].task_id
-    assert room.act(lambda c: release(c, reviewer="ann", task_ids=[one, *others])) == [one]
-    assert len(room.act(lambda c: release(c, reviewer="ann"))) == 1
-    assert room.act(lambda c: release(c, reviewer="ann")) == []
-    assert room.act(lambda c: held(c, reviewer="ann")) == []
-    assert [room.state(t)[0] for t in tasks].count("open") == 2
-    assert room.state(others[0]) == ("claimed", "bob")
 
 
 def test_a_skipped_task_goes_to_others_and_comes_back_last(room: Room) -> None:
     hard, easy = room.task("a.jpg", score=0.9), room.task("b.jpg", score=0.1)
     assert room.claimed("ann") == [hard]
     for _ in range(2):
-        room.act(lambda c: skip(c, reviewer="ann", task_id=hard))
+        room.act(lambda c: skip_task(c, reviewer="ann", task_id=hard))
     assert room.state(hard) == ("open", None)
     assert room.claimed("ann") == [easy]
     assert room.claimed("ann") == [hard]
-    room.act(lambda c: release(c, reviewer="ann"))
+    room.act(lambda c: release_tasks(c, reviewer="ann"))
     assert room.claimed("bob") == [hard]
     done = room.act(lambda c: history(c, task_target(hard)))
-    assert [(a.who, a.what) for a in done] == [("ann", "skip")]
+    assert [(a.actor, a.action) for a in done] == [("ann", "skip")]
 
 
 def test_only_what_is_held_can_be_skipped(room: Room) -> None:
     task_id = room.task("a.jpg")
     with pytest.raises(LeaseLost, match="in the queue"):
-        room.act(lambda c: skip(c, reviewer="ann", task_id=task_id))
+        room.act(lambda c: skip_task(c, reviewer="ann", task_id=task_id))
     room.claimed("bob")
     with pytest.raises(LeaseLost, match="with bob"):
-        room.act(lambda c: skip(c, reviewer="ann", task_id=task_id))
+        room.act(lambda c: skip_task(c, reviewer="ann", task_id=task_id))
     with pytest.raises(StorageError, match="no review task"):
-        room.act(lambda c: skip(c, reviewer="ann", task_id=999))
-
-
-def test_counts_are_exact_and_know_the_longest_wait(room: Room) -> None:
-    tasks = [room.task(f"{n}.jpg", opened_at=NIGHT + n * DAY) for n in range(4)]
-    room.claimed("ann", order="oldest", count=2)
-    room.decide(tasks[0], "normal")
-    found = room.act(lambda c: counts(c, commerce=room.commerce))
-    assert (found.open_count, found.claimed_count) == (2, 1)
-    since_third = room.execute("select now() - cast(:at as timestamptz)", at=NIGHT + 2 * DAY)[0][0]
-    assert found.oldest_age == pytest.approx(since_third, abs=timedelta(seconds=10))
-    room.lapse(tasks[1])
-    found = room.act(lambda c: counts(c, commerce=room.commerce))
-    assert (found.open_count, found.claimed_count) == (3, 0)
-    assert found.oldest_age is not None
-    assert found.oldest_age > since_third
-
-
-def test_an_empty_queue_has_no_oldest(room: Room) -> None:
-    found = room.act(lambda c: counts(c, commerce=room.commerce))
-    assert (found.open_count, found.claimed_count, found.oldest_age) == (0, 0, None)
-
-
-def test_a_count_that_cannot_be_had_is_no_nought(room: Room) -> None:
-    room.execute("alter table moderation.review_task rename to elsewhere")
-    with pytest.raises(ProgrammingError):
-        room.act(lambda c: counts(c, commerce=room.commerce))
+        room.act(lambda c: skip_task(c, reviewer="ann", task_id=999))

@@ -8,9 +8,9 @@ from threading import Barrier, Event
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from ml.errors import LeaseLost
-from ml.review.queue import claim
-from tests.integration.review.room import Room
+from ml.core.errors import LeaseLost
+from ml.review.queue import claim_tasks
+from tests.integration.review.queue_fixture import Room
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def test_no_task_goes_to_two_and_none_is_lost(room: Room, crowd: Engine) -> None
         start.wait()
         while True:
             with crowd.begin() as connection:
-                tasks = claim(
+                tasks = claim_tasks(
                     connection, reviewer=reviewer, count=AT_ONCE, lease_seconds=600,
                     commerce=room.commerce,
                 )  # fmt: skip
@@ -81,7 +81,9 @@ def test_a_decision_that_comes_while_another_takes_the_task_is_refused(
 
     with ThreadPoolExecutor(1) as pool:
         with crowd.begin() as connection:
-            taken = claim(connection, reviewer="bob", lease_seconds=60, commerce=room.commerce)
+            taken = claim_tasks(
+                connection, reviewer="bob", lease_seconds=60, commerce=room.commerce
+            )
             late = pool.submit(decide_late)
             waiting.wait()
             with pytest.raises(TimeoutError):

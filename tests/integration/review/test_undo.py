@@ -2,12 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml.errors import StorageError
-from ml.review.activity import history, task_target
-from ml.review.appeal import reopen
-from ml.storage.labels import truths
-from tests.integration.review.room import NIGHT, Room
-from tests.support.night import run_night
+from ml.core.errors import StorageError
+from ml.review.appeal import appeal_task
+from ml.storage.activity_log import history, task_target
+from ml.storage.labels import resolve_labels
+from tests.integration.review.queue_fixture import NIGHT, Room
+from tests.support.nightly_run import run_nightly
 from tests.support.photos import DARK, photo
 from tests.support.servers import Shop
 
@@ -38,7 +38,7 @@ def test_undone_all_is_as_it_was_but_for_the_history(room: Room) -> None:
     assert room.shown("a.jpg") == before == ("review", NIGHT)
     assert _undone(room) == [("violate", "ann")]
     done = room.act(lambda c: history(c, task_target(task_id)))
-    assert [a.what for a in done] == ["decide", "undo"]
+    assert [a.action for a in done] == ["decide", "undo"]
 
 
 def test_the_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
@@ -57,9 +57,9 @@ def test_the_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
 def test_an_undone_label_is_no_truth(room: Room) -> None:
     task_id = _decided(room, "a.jpg", "violate")
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert [t.label for t in room.act(lambda c: truths(c, as_of=tomorrow))] == ["violate"]
+    assert [t.label for t in room.act(lambda c: resolve_labels(c, as_of=tomorrow))] == ["violate"]
     room.undo(task_id)
-    assert room.act(lambda c: truths(c, as_of=tomorrow)) == []
+    assert room.act(lambda c: resolve_labels(c, as_of=tomorrow)) == []
 
 
 def test_only_ones_own_last_and_recent_decision(room: Room) -> None:
@@ -102,7 +102,7 @@ def test_after_an_appeal_an_undone_answer_leaves_the_question_open(room: Room) -
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "violate", "ann")
     shown = room.shown("a.jpg")
-    room.act(lambda c: reopen(c, task_id, reason="it is my own dress", by="buyer"))
+    room.act(lambda c: appeal_task(c, task_id, reason="it is my own dress", by="buyer"))
     room.decide(task_id, "normal", "bob", lease=False)
     room.undo(task_id, "bob")
     assert room.state(task_id) == ("open", None)
@@ -122,7 +122,7 @@ def test_a_status_that_the_shop_set_since_stays(room: Room) -> None:
 
 def test_the_next_night_treats_an_undone_photo_as_its_own_again(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
-    run_night(shop)
+    run_nightly(shop)
     room = Room(shop.connections.engine, shop.connections.commerce)
     (task,) = room.claim()
     before = room.shown(key)
@@ -130,6 +130,6 @@ def test_the_next_night_treats_an_undone_photo_as_its_own_again(shop: Shop) -> N
     assert shop.status(key) == "pass"
     room.undo(task.task_id)
     assert room.shown(key) == before
-    run_night(shop, "again")
+    run_nightly(shop, "again")
     assert room.shown(key) == before
     assert room.state(task.task_id)[0] == "open"

@@ -6,7 +6,7 @@ import pytest
 from psycopg import Cursor
 from sqlalchemy import event
 
-from tests.support.night import run_night
+from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo
 from tests.support.servers import Shop
 
@@ -43,6 +43,6 @@ def test_no_step_of_a_night_has_to_read_the_whole_table(shop: Shop, plans: list[
     )
     shop.execute("analyze")
     plans.clear()
-    run_night(shop)
+    run_nightly(shop)
     assert len(plans) >= 5
     assert [plan for plan in plans if WHOLE_TABLE in plan] == []

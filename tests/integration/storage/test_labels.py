@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from ml.storage.database import connect
-from ml.storage.labels import NewLabel, add_labels, last_words, truths
+from ml.storage.labels import NewLabel, add_labels, latest_labels, resolve_labels
 
 pytestmark = pytest.mark.integration
 
@@ -54,8 +54,8 @@ def test_no_time_is_now_and_a_retry_of_the_same_task_adds_none(engine: Engine) -
     assert _add(engine, changed) == 1
     assert _add(engine, undated) == 1  # back again is a third decision, not a retry of the first
     with engine.begin() as connection:
-        assert last_words(connection, []) == {}
-        words = last_words(connection, [(ANN.content_sha256, "ann"), ("none", "ann")])
+        assert latest_labels(connection, []) == {}
+        words = latest_labels(connection, [(ANN.content_sha256, "ann"), ("none", "ann")])
     assert words == {(ANN.content_sha256, "ann"): ("violate", undated.task_id)}
 
 
@@ -91,16 +91,16 @@ def test_the_database_refuses_impossible_labels(engine: Engine, wrong: dict[str,
 
 
 def test_a_truth_says_how_the_photo_came_first_and_who_won(engine: Engine) -> None:
-    first = replace(ANN, route="random_audit", sampling_rate=0.1)
+    first = replace(ANN, route="spot_check", sampling_rate=0.1)
     later = replace(BOB, decided_at=AT + timedelta(hours=2))
     third = replace(later, reviewer="cy", label="violate", decided_at=AT + timedelta(hours=1))
     _add(engine, later, third, first)
     with engine.begin() as connection:
-        (truth,) = truths(connection, as_of=AT + timedelta(days=1))
-        (early,) = truths(connection, as_of=AT + timedelta(hours=1))
-        assert truths(connection, as_of=AT) == []
+        (truth,) = resolve_labels(connection, as_of=AT + timedelta(days=1))
+        (early,) = resolve_labels(connection, as_of=AT + timedelta(hours=1))
+        assert resolve_labels(connection, as_of=AT) == []
     assert (truth.label, truth.category, truth.decided_at) == ("violate", "qr", third.decided_at)
-    assert (truth.route, truth.sampling_rate) == ("random_audit", 0.1)
+    assert (truth.route, truth.sampling_rate) == ("spot_check", 0.1)
     assert (truth.reviewers, truth.contested) == (3, True)
     assert (early.reviewers, early.contested) == (1, False)
 
@@ -115,7 +115,7 @@ def test_a_label_that_was_taken_back_counts_for_nothing(engine: Engine) -> None:
     )
     with engine.begin() as connection:
         connection.execute(text(undo))
-        (truth,) = truths(connection, as_of=AT + timedelta(hours=1))
+        (truth,) = resolve_labels(connection, as_of=AT + timedelta(hours=1))
     assert (truth.label, truth.route, truth.reviewers) == ("normal", BOB.route, 1)
     assert not truth.contested
     # The same word once more is a new decision, not a repetition of the one taken back.

@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from ml.errors import ObjectAbsent, ObjectChanged, StorageForbidden
+from ml.core.errors import ObjectChanged, ObjectNotFound, StorageForbidden
 from ml.storage.object_store import ObjectStore, s3_client
 from tests.support.servers import Shop
 
@@ -24,7 +24,7 @@ def test_what_is_put_comes_back_and_is_listed(shop: Shop, store: ObjectStore) ->
 
 
 def test_an_absent_key_is_absent(shop: Shop, store: ObjectStore) -> None:
-    with pytest.raises(ObjectAbsent, match=r"s3://review-photos/.*gone\.jpg"):
+    with pytest.raises(ObjectNotFound, match=r"s3://review-photos/.*gone\.jpg"):
         store.get(f"{shop.settings.photo_prefix}gone.jpg")
 
 
@@ -32,7 +32,7 @@ def test_deleting_twice_is_fine(shop: Shop, store: ObjectStore) -> None:
     key = shop.upload("a.jpg", b"a", row=False)
     store.delete(key)
     store.delete(key)
-    with pytest.raises(ObjectAbsent):
+    with pytest.raises(ObjectNotFound):
         store.get(key)
 
 

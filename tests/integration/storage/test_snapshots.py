@@ -2,11 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from ml.retraining.manifest import get_golden, get_manifest
 from ml.storage.database import in_transaction
-from ml.storage.snapshots import write_snapshot
+from ml.storage.snapshots import get_golden, get_manifest, write_snapshot
 from tests.support.photos import BRIGHT, DARK, photo
-from tests.support.retraining import Golden, Month
+from tests.support.retraining import GoldenSpec, RetrainingRun
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
@@ -15,8 +14,8 @@ pytestmark = pytest.mark.integration
 def test_the_photos_of_a_golden_set_are_written_with_it_and_once(
     shop: Shop, tmp_path: Path
 ) -> None:
-    photos = [Golden(photo(BRIGHT), "normal"), Golden(photo(DARK), "violate")]
-    month = Month(shop, tmp_path)
+    photos = [GoldenSpec(photo(BRIGHT), "normal"), GoldenSpec(photo(DARK), "violate")]
+    month = RetrainingRun(shop, tmp_path)
     month.begin(photos, candidate=shop.model_hash, champion=None)
     store = shop.connections.models
     manifest = get_manifest(store, str(month.run().snapshot_hash))

@@ -2,7 +2,7 @@
 
 import sys
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 if str(ROOT / "plugins") not in sys.path:
     sys.path.append(str(ROOT / "plugins"))

@@ -1,9 +1,9 @@
 import pytest
 
-from ml.errors import PolicyError
-from ml.policy.policy import Policy
+from ml.core.errors import PolicyError
+from ml.core.types import ScreenResult, negative, not_run, positive, screen_failed
+from ml.policy.schema import Policy
 from ml.policy.verdict import Decision, Route, decide
-from ml.screens.outcome import ScreenOutcome, failed, fires, not_run, quiet
 from tests.support.policies import policy
 
 ARTICLE = policy(violate=None)
@@ -24,7 +24,7 @@ TWO_BLOCKS = policy(weapon=0.55, qr=0.6)
         (0.0, "review", "violation:violate"),
     ],
 )
-def test_the_articles_rule(normal: float, decision: str, reason: str) -> None:
+def test_decide_follows_the_articles_rule(normal: float, decision: str, reason: str) -> None:
     scores = {"normal": normal, "violate": 1 - normal}
     verdict = decide(scores, pass_confidence=0.7, policy=ARTICLE)
     assert (verdict.decision, verdict.reasons) == (decision, (reason,))
@@ -39,26 +39,28 @@ def test_the_articles_rule(normal: float, decision: str, reason: str) -> None:
         (0.89, 0.11, "review", ("violation:weapon",)),
         # `qr` has action review: no score of it blocks.
         (0.0, 1.0, "review", ("violation:qr",)),
-        # Each alone is unlikely, together they are the likelier side.
+        # Each class alone is unlikely; together they are the likelier case.
         (0.25, 0.3, "review", ("violation:qr",)),
         (0.2, 0.2, "review", ("low_confidence",)),
         (0.1, 0.1, "pass", ("confident_normal",)),
     ],
 )
-def test_several_classes(weapon: float, qr: float, decision: str, reasons: tuple[str]) -> None:
+def test_decide_with_several_violation_classes(
+    weapon: float, qr: float, decision: str, reasons: tuple[str]
+) -> None:
     scores = {"normal": 1 - weapon - qr, "weapon": weapon, "qr": qr}
     verdict = decide(scores, pass_confidence=0.7, policy=BLOCKING)
     assert (verdict.decision, verdict.reasons) == (decision, reasons)
 
 
-def test_each_class_has_its_own_block_confidence() -> None:
+def test_decide_uses_the_block_confidence_of_each_class() -> None:
     scores = {"normal": 0.0, "weapon": 0.57, "qr": 0.43}
     assert decide(scores, pass_confidence=0.7, policy=TWO_BLOCKS).decision is Decision.BLOCK
     swapped = {"normal": 0.0, "weapon": 0.43, "qr": 0.57}
     assert decide(swapped, pass_confidence=0.7, policy=TWO_BLOCKS).decision is Decision.REVIEW
 
 
-def test_the_cards_cut_off_counts_not_the_policys() -> None:
+def test_decide_uses_the_pass_confidence_argument() -> None:
     scores = {"normal": 0.8, "violate": 0.2}
     assert decide(scores, pass_confidence=0.9, policy=ARTICLE).decision is Decision.REVIEW
     assert decide(scores, pass_confidence=0.8, policy=ARTICLE).decision is Decision.PASS
@@ -67,17 +69,17 @@ def test_the_cards_cut_off_counts_not_the_policys() -> None:
 @pytest.mark.parametrize(
     "scores", [{"normal": 1.0}, {"normal": 0.5, "qr": 0.5}, {"normal": 1, "violate": 0, "qr": 0}]
 )
-def test_a_model_for_other_classes_is_refused_with_the_remedy(scores: dict[str, float]) -> None:
+def test_decide_rejects_scores_of_other_classes_with_the_fix(scores: dict[str, float]) -> None:
     with pytest.raises(PolicyError, match="promote a model trained for this policy"):
         decide(scores, pass_confidence=0.7, policy=ARTICLE)
 
 
-def test_severity_goes_from_mild_to_hard() -> None:
+def test_severity_increases_from_pass_to_block() -> None:
     assert [d.severity for d in (Decision.PASS, Decision.REVIEW, Decision.BLOCK)] == [0, 1, 2]
 
 
 def screening(**screens: dict[str, object]) -> Policy:
-    """The article's rule with these screens on."""
+    """The article's rule with these screens enabled."""
     raw = ARTICLE.model_dump(mode="json")
     raw["screens"] = {name: {"enabled": True, **keys} for name, keys in screens.items()}
     return Policy.model_validate(raw)
@@ -86,30 +88,30 @@ def screening(**screens: dict[str, object]) -> Policy:
 CLEAR = {"normal": 0.9, "violate": 0.1}
 UNSURE = {"normal": 0.6, "violate": 0.4}
 LIKELY = {"normal": 0.2, "violate": 0.8}
-FIRED = fires("codes", "code", 1.0)
-FAILED = failed("codes", ValueError("no"))
+FIRED = positive("codes", "code", 1.0)
+FAILED = screen_failed("codes", ValueError("no"))
 
 
 @pytest.mark.parametrize(
     ("rules", "outcome", "scores", "decision", "reasons"),
     [
-        ({}, quiet("codes"), CLEAR, "pass", ("confident_normal",)),
+        ({}, negative("codes"), CLEAR, "pass", ("confident_normal",)),
         ({}, FIRED, CLEAR, "review", ("code",)),
         ({}, FIRED, UNSURE, "review", ("low_confidence", "code")),
         ({}, FIRED, LIKELY, "review", ("violation:violate", "code")),
         ({"action": "evidence"}, FIRED, CLEAR, "pass", ("confident_normal",)),
         ({}, FAILED, CLEAR, "review", ("screen_failed:codes",)),
         ({}, FAILED, LIKELY, "review", ("violation:violate", "screen_failed:codes")),
-        # A failure is no finding: evidence or not, the photo must be seen.
+        # A failed screen needs a review even with `action: evidence`.
         ({"action": "evidence"}, FAILED, CLEAR, "review", ("screen_failed:codes",)),
-        ({"unknown_may_pass": True}, FAILED, CLEAR, "pass", ("confident_normal",)),
+        ({"allow_when_failed": True}, FAILED, CLEAR, "pass", ("confident_normal",)),
         ({}, None, CLEAR, "review", ("screen_failed:codes",)),
         ({}, not_run("codes", "budget"), CLEAR, "review", ("screen_not_run:codes",)),
     ],
 )
-def test_a_screen(
+def test_decide_with_one_screen_result(
     rules: dict[str, object],
-    outcome: ScreenOutcome | None,
+    outcome: ScreenResult | None,
     scores: dict[str, float],
     decision: str,
     reasons: tuple[str, ...],
@@ -121,36 +123,36 @@ def test_a_screen(
 
 
 @pytest.mark.parametrize(("may_pass", "decision"), [(True, "pass"), (False, "review")])
-def test_a_photo_that_nobody_had_time_to_read(*, may_pass: bool, decision: str) -> None:
-    rule = screening(text={"not_run_may_pass": may_pass})
+def test_decide_on_a_photo_that_was_not_read(*, may_pass: bool, decision: str) -> None:
+    rule = screening(text={"allow_when_skipped": may_pass})
     screens = {"text": not_run("text", "budget")}
     verdict = decide(CLEAR, pass_confidence=0.7, policy=rule, screens=screens)
     assert verdict.decision == decision
 
 
-def test_a_screen_that_is_off_says_nothing() -> None:
+def test_decide_ignores_results_of_disabled_screens() -> None:
     verdict = decide(CLEAR, pass_confidence=0.7, policy=ARTICLE, screens={"codes": FIRED})
     assert verdict.decision is Decision.PASS
 
 
-def test_without_screens_the_scores_are_judged_alone() -> None:
+def test_decide_without_screens_uses_scores_alone() -> None:
     assert decide(CLEAR, pass_confidence=0.7, policy=screening(codes={})).decision is Decision.PASS
 
 
-def test_what_was_found_comes_before_what_failed_and_the_weightier_first() -> None:
+def test_reasons_list_fired_screens_before_failed_ones() -> None:
     rule = screening(sharpness={}, codes={}, duplicates={}, text={})
     screens = {
-        "sharpness": fires("sharpness", "blurred"),
+        "sharpness": positive("sharpness", "blurred"),
         "codes": FAILED,
-        "text": fires("text", "contact:qq"),
-        "duplicates": fires("duplicates", "near_duplicate_blocked"),
+        "text": positive("text", "contact:qq"),
+        "duplicates": positive("duplicates", "near_duplicate_blocked"),
     }
     verdict = decide(CLEAR, pass_confidence=0.7, policy=rule, screens=screens)
     expected = ("near_duplicate_blocked", "contact:qq", "blurred", "screen_failed:codes")
     assert verdict.reasons == expected
 
 
-def test_a_block_stays_a_block_and_keeps_the_reason() -> None:
+def test_block_keeps_its_decision_and_adds_screen_reasons() -> None:
     raw = BLOCKING.model_dump(mode="json") | {"screens": {"codes": {"enabled": True}}}
     scores = {"normal": 0.0, "weapon": 1.0, "qr": 0.0}
     rule = Policy.model_validate(raw)
@@ -161,20 +163,20 @@ def test_a_block_stays_a_block_and_keeps_the_reason() -> None:
 @pytest.mark.parametrize(
     ("earlier", "outcome", "scores", "decision", "reason"),
     [
-        ("normal", quiet("codes"), LIKELY, "pass", "human_decision:normal"),
-        ("violate", quiet("codes"), CLEAR, "block", "human_decision:violate"),
+        ("normal", negative("codes"), LIKELY, "pass", "human_decision:normal"),
+        ("violate", negative("codes"), CLEAR, "block", "human_decision:violate"),
         ("normal", FIRED, LIKELY, "pass", "human_decision:normal"),
         ("normal", FAILED, CLEAR, "review", "screen_failed:codes"),
         ("violate", FAILED, CLEAR, "block", "human_decision:violate"),
-        ("gone", quiet("codes"), CLEAR, "pass", "confident_normal"),
+        ("gone", negative("codes"), CLEAR, "pass", "confident_normal"),
     ],
 )
-def test_an_earlier_human_decision(
-    earlier: str, outcome: ScreenOutcome, scores: dict[str, float], decision: str, reason: str
+def test_decide_with_a_human_label(
+    earlier: str, outcome: ScreenResult, scores: dict[str, float], decision: str, reason: str
 ) -> None:
     rule = screening(codes={})
     screens = {"codes": outcome}
-    verdict = decide(scores, pass_confidence=0.7, policy=rule, screens=screens, earlier=earlier)
+    verdict = decide(scores, pass_confidence=0.7, policy=rule, screens=screens, human_label=earlier)
     assert (verdict.decision, verdict.reasons[0]) == (decision, reason)
     assert verdict.reused is reason.startswith("human_decision")
 
@@ -182,13 +184,15 @@ def test_an_earlier_human_decision(
 @pytest.mark.parametrize(
     ("scores", "outcome", "route"),
     [
-        (CLEAR, quiet("codes"), None),
+        (CLEAR, negative("codes"), None),
         (CLEAR, FIRED, Route.UNCERTAIN),
-        (UNSURE, quiet("codes"), Route.UNCERTAIN),
+        (UNSURE, negative("codes"), Route.UNCERTAIN),
         (LIKELY, FIRED, Route.VIOLATION),
     ],
 )
-def test_the_route(scores: dict[str, float], outcome: ScreenOutcome, route: Route | None) -> None:
+def test_route_depends_on_scores_and_screens(
+    scores: dict[str, float], outcome: ScreenResult, route: Route | None
+) -> None:
     rule = screening(codes={})
     verdict = decide(scores, pass_confidence=0.7, policy=rule, screens={"codes": outcome})
     assert verdict.route is route

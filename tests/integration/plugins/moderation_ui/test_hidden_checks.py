@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.labelled import keep
+from tests.support.labelled_photos import archive_photo
 from tests.support.pages import Pages
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.review_tasks import judged_photo
@@ -21,7 +21,9 @@ def _shares(pages: Pages, **shares: float) -> None:
 
 
 def _golden_set(pages: Pages) -> set[str]:
-    hashes = {keep(pages.shop, photo(BRIGHT, seed=100 + n), key=f"g{n}.jpg") for n in range(12)}
+    hashes = {
+        archive_photo(pages.shop, photo(BRIGHT, seed=100 + n), key=f"g{n}.jpg") for n in range(12)
+    }
     pages.shop.execute(
         "insert into moderation.golden_set (golden_hash, name, photos, added) "
         "values ('g', 'g', 12, 12)"
@@ -42,7 +44,7 @@ def _post(pages: Pages, path: str, account: str = "reviewer", **body: object) ->
 
 
 def test_a_golden_item_is_given_answered_and_undone_as_any_other(pages: Pages) -> None:
-    _shares(pages, golden_share=0.5, withheld_share=0.5)
+    _shares(pages, golden_share=0.5, hide_scores_share=0.5)
     golden = _golden_set(pages)
     for n in range(12):
         judged_photo(pages.shop, f"{n}.jpg", photo(DARK, seed=n))

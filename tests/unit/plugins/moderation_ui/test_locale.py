@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ml.settings import ROOT
+from ml.core.settings import ROOT
 
 UI = ROOT / "plugins" / "moderation_ui"
 FILES = sorted((UI / "locale").glob("*.yaml"))

@@ -1,0 +1,109 @@
+"""Two domains of photos without a common source: one to train on, the other to test on."""
+
+import csv
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.models.training.dataset import Dataset, open_photos
+from ml.models.training.image_folder import Photo
+from ml.models.training.split import split
+from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.preprocess import Preprocessing
+
+Ints = npt.NDArray[np.int64]
+
+CLASSES = ("normal", "violate")
+TEST_SHARE = 0.5  # of the target domain; the rest is the pool of labels
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Product photos of one source, and kinds of violations that occur only there.
+
+    `goods` is a part of the source's name in the manifest; `kinds` are (category, part of source).
+    """
+
+    name: str
+    goods: str
+    kinds: tuple[tuple[str, str], ...]
+
+    def holds(self, category: str, source: str) -> bool:
+        """Return whether a row of the manifest belongs to this domain."""
+        if category == "normal":
+            return self.goods in source
+        return any(category == kind and part in source for kind, part in self.kinds)
+
+
+DOMAINS = (
+    Domain("clothing", "clothing", (("ad", "clothing"), ("qr", ""), ("fire", ""))),
+    Domain("groceries", "Grocery", (("ad", "Grocery"), ("text", ""), ("weapon", ""))),
+)
+
+
+def list_photos(data: Path) -> list[tuple[Photo, str]]:
+    """Return the labelled photos of `manifest.csv` with the name of their domain, by path."""
+    with (data / "manifest.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["path"].startswith("photos/")]
+    found: list[tuple[Photo, str]] = []
+    for row in sorted(rows, key=lambda row: row["path"]):
+        photo = Photo(data / row["path"], row["path"].removeprefix("photos/"), row["label"])
+        domains = (d.name for d in DOMAINS if d.holds(row["category"], row["source"]))
+        found.extend((photo, name) for name in domains)
+    return found
+
+
+def open_dataset(
+    photos: Sequence[tuple[Photo, str]], spec: Preprocessing, scratch: Path
+) -> AbstractContextManager[Dataset]:
+    """Open the photos as a dataset, decoded once for all trainings."""
+    return open_photos(
+        [photo for photo, _ in photos], [], classes=CLASSES, spec=spec,
+        limits=DecodeLimits(), scratch=scratch,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One direction: source and target domain, and dataset indices of their photos by use."""
+
+    source_domain: Domain
+    target_domain: Domain
+    source: Ints
+    label_pool: Ints
+    test: Ints
+
+    def draw_labels(self, labels: int, chance: np.random.Generator) -> Ints:
+        """Return `labels` random photos of the label pool."""
+        return chance.permutation(self.label_pool)[:labels]
+
+
+def transfers(dataset: Dataset, domain_of: dict[str, str]) -> list[Transfer]:
+    """Return both directions; near-duplicates are never on both sides of a split.
+
+    Args:
+        dataset: of `list_photos`.
+        domain_of: name of a photo -> name of its domain.
+
+    """
+    domains = np.array([domain_of[photo.file.name] for photo in dataset.photos])
+    groups = dataset.groups
+    found = []
+    for source_domain, target_domain in (DOMAINS, DOMAINS[::-1]):
+        target = np.flatnonzero(domains == target_domain.name)
+        label_pool, test = split(
+            [dataset.labels[i] for i in target],
+            [dataset.categories[i] for i in target],
+            [groups[i] for i in target],
+            share=TEST_SHARE,
+            seed=0,
+        )
+        source = np.flatnonzero(domains == source_domain.name)
+        found.append(
+            Transfer(source_domain, target_domain, source, target[label_pool], target[test])
+        )
+    return found

@@ -1,0 +1,140 @@
+"""Run photos of a folder through the nightly pipeline (decode, screens, model) without servers."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from benchmarks.screens_photos import LabelledPhoto
+from ml.core.concurrency import StageTimer
+from ml.core.settings import load_settings
+from ml.core.types import PendingImage, Scored, ScreenResult, ScreenStatus
+from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
+from ml.models.checkpoint import Checkpoint, build_network
+from ml.models.predictor import Predictor, resolve_device
+from ml.moderation.pipeline.pipeline import Pipeline
+from ml.policy.screens import Screens
+from ml.vision.images.decode import decode_limits
+from ml.vision.images.preprocess import Preprocessing
+from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.runner import ScreenRunner
+
+UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
+
+
+@dataclass(frozen=True)
+class ScreenedPhoto:
+    """One photo with its scores and screen results."""
+
+    photo: LabelledPhoto
+    scores: Mapping[str, float]
+    screens: dict[str, ScreenResult]
+
+    def fired(self, screen: str, reason: str = "") -> bool:
+        """Return whether a screen fired with a reason that starts with `reason`."""
+        outcome = self.screens.get(screen)
+        if outcome is None or outcome.state is not ScreenStatus.FIRED:
+            return False
+        return (outcome.reason or "").startswith(reason)
+
+    @property
+    def was_read(self) -> bool:
+        """Whether OCR ran on the photo."""
+        return "text" in self.screens and self.screens["text"].evidence.get("read") is True
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """Scored photos in order, the number of rejected ones, and times.
+
+    `stages` are busy seconds, summed over threads.
+    """
+
+    scored: list[ScreenedPhoto]
+    rejected: int
+    wall_seconds: float
+    cpu_seconds: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+class _PhotoSource:
+    def __init__(self, photos: Sequence[LabelledPhoto]) -> None:
+        self._photos = {photo.key: photo for photo in photos}
+
+    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - the protocol's
+        return self._photos[key].read()
+
+
+def run_pipeline(
+    photos: Sequence[LabelledPhoto],
+    rules: Screens | None,
+    predictor: Predictor,
+    *,
+    read_all: bool = False,
+) -> PipelineRun:
+    """Score photos as `ml.moderation.nightly.score_shard` does, with the environment's settings.
+
+    Args:
+        photos: with unique keys.
+        rules: the policy's section `screens`; None: without screens.
+        predictor: the model.
+        read_all: OCR without a time budget.
+    """
+    settings, clock = load_settings(), StageTimer()
+    start, cpu = time.monotonic(), time.process_time()
+    pipeline = Pipeline(
+        store=_PhotoSource(photos),
+        predictor=predictor,
+        limits=decode_limits(settings),
+        fetch_threads=settings.fetch_threads,
+        decode_threads=settings.decode_threads,
+        picture_side=rules.picture_side if rules else None,
+        screening=_screen_runner(
+            rules, UNLIMITED_WORKERS if read_all else settings.decode_threads, clock
+        ),
+        clock=clock,
+    )
+    images = (PendingImage(photo.key, "", photo.size) for photo in photos)
+    outcomes = [outcome for batch in pipeline.run(images) for outcome in batch]
+    took = time.monotonic() - start, time.process_time() - cpu
+    by_key = {photo.key: photo for photo in photos}
+    scored = [
+        ScreenedPhoto(by_key[o.image.object_key], o.scores, o.screens)
+        for o in outcomes
+        if isinstance(o, Scored)
+    ]
+    return PipelineRun(scored, len(outcomes) - len(scored), *took, clock.drain())
+
+
+def _screen_runner(rules: Screens | None, workers: int, clock: StageTimer) -> ScreenRunner | None:
+    if rules is None:
+        return None
+    decided = DuplicateIndex([])
+    return ScreenRunner(
+        rules, decided, workers=workers, timed=lambda name: clock.time(f"screen_{name}")
+    )
+
+
+def untrained_predictor(spec: Preprocessing, device: torch.device | None = None) -> Predictor:
+    """Return a predictor with random weights; `device` None: the device of the settings."""
+    settings = load_settings()
+    torch.manual_seed(0)
+    card = ModelCard(
+        weights_sha256="0" * 64,
+        classes=("normal", "violate"),
+        preprocessing=spec,
+        calibration=Calibration(temperature=1.0, fitted_on=0),
+        thresholds=Thresholds(pass_confidence=0.7, source="benchmark"),
+        pretrained_weights=PretrainedWeights(kind="scratch", detail="random weights"),
+        preset="benchmark",
+        data_hash="0" * 64,
+        training_images=0,
+        validation_images=0,
+        metrics={},
+        libraries={},
+        seed=0,
+    )
+    checkpoint = Checkpoint(build_network(2).state_dict(), card)
+    there = device or resolve_device(settings.device)
+    return Predictor(checkpoint, device=there, batch_size=settings.batch_size)

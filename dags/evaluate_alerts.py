@@ -1,0 +1,63 @@
+"""Evaluate the alert rules every 15 minutes: nightly run, queue, failed runs; wiring."""
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
+
+from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.task_defaults import masked_settings, task_defaults
+
+DOC = """
+### Evaluate the alert rules · 告警检查
+
+Every 15 minutes: raises and resolves alerts by the policy's section `alerts`, sends both to the
+webhook, and sends the gauges of queue and alerts.
+
+**Healthy · 正常**: the last run is green. Its XCom has the result: `open` are the open alerts,
+`left` the messages that the webhook did not accept; the next run sends them again.
+
+每 15 分钟检查一次告警规则，触发与恢复均通过 webhook 通知。
+
+| failed task · 失败任务 | cause · 原因 | what to do · 处理 |
+|---|---|---|
+| `evaluate` | database or settings; no other alert is sent | last line of its log |
+
+A manual run is harmless. What each alert means: `docs/runbook.md`, Alerts.
+"""
+
+SETTINGS = masked_settings()
+DAG_ID = "evaluate_alerts"
+NOTIFIER = WebhookNotifier(each_run=False)
+
+
+@dag(
+    dag_id=DAG_ID,
+    schedule=CronTriggerTimetable(SETTINGS.alerts_schedule, timezone=SETTINGS.timezone),
+    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=14),
+    default_args=task_defaults(retry_seconds=min(30, SETTINGS.retry_seconds), notifier=NOTIFIER)
+    | {"execution_timeout": timedelta(minutes=4), "retries": 2},
+    on_failure_callback=NOTIFIER,
+    tags=["moderation", "alerts"],
+    doc_md=DOC,
+)
+def evaluate_alerts() -> None:
+    """Wire `ml.operations.alerting`."""
+
+    @task
+    def evaluate() -> dict[str, Any]:
+        """Evaluate all rules once, with the failed runs that Airflow knows."""
+        from ml.operations.alerting import steps
+        from moderation_airflow.runs import runs_over
+
+        ti = get_current_context()["ti"]
+        return steps.evaluate_rules(runs_over(ti, steps.failed_runs(), own_dag=DAG_ID))
+
+    evaluate()
+
+
+evaluate_alerts()

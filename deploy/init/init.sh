@@ -1,0 +1,12 @@
+#!/bin/sh
+# Create roles, databases, schemas, buckets, pool and accounts before all other services start.
+# Every step is idempotent; an upgrade is another start.
+set -eu
+cd /opt/moderation
+if [ "${BUNDLED_DATABASES:-true}" = true ]; then python deploy/init/create_databases.py create; fi
+airflow db migrate
+python deploy/init/create_buckets.py
+python -m ml migrate
+if [ "${BUNDLED_SHOP:-true}" = true ]; then python deploy/init/create_databases.py reference-shop; fi
+airflow pools set "${MODERATION_GPU_POOL:-gpu}" "${GPU_SLOTS:-1}" "scoring tasks at once"
+python deploy/init/create_accounts.py

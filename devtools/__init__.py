@@ -1,0 +1,1 @@
+"""Tools that develop and demonstrate the product; nothing in the product imports them."""

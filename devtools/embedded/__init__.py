@@ -1,0 +1,1 @@
+"""PostgreSQL and SeaweedFS from their wheels, for development, tests and the demo."""

@@ -1,0 +1,224 @@
+"""A real Airflow on this machine: identity, environment, start and stop."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+from cryptography.fernet import Fernet
+from sqlalchemy import make_url
+
+from devtools.embedded import state
+from devtools.embedded.ports import free_ports
+from devtools.embedded.services import Services
+from devtools.local_stack import processes
+from devtools.local_stack.airflow_client import AirflowClient
+from ml.core.errors import ServiceError
+from ml.core.settings import ROOT, Settings
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor")
+ENVIRONMENT = Path(__file__).with_name("airflow_environment.yaml")
+ADMIN, SERVICE = "admin", "moderation"  # SERVICE: the DAGs' own account, for run notes
+# One account for each role of Airflow's simple auth manager; the activity log names the account.
+ACCOUNTS = {
+    ADMIN: "admin",
+    "owner": "op",
+    "reviewer": "user",
+    "reviewer2": "user",
+    "viewer": "viewer",
+    SERVICE: "user",
+}
+APPROVERS = [ADMIN, "owner"]  # may answer the task `approve`
+START_SECONDS = 120.0
+# Components that would open a port to serve their logs.
+LOG_SERVING_COMPONENTS = ("scheduler", "triggerer")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Port and secrets of one installation, created once and stored in a private file."""
+
+    port: int
+    fernet_key: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    passwords: dict[str, str] = field(repr=False)  # by account
+
+
+class Airflow:
+    """One Airflow installation in a folder.
+
+    Args:
+        home: AIRFLOW_HOME, with logs, pids and passwords.
+        services: the embedded servers; Airflow's metadata has its own database there.
+        settings: passed to the tasks; missing server addresses are those of `services`.
+        extra: additional environment variables of Airflow's processes.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        services: Services,
+        settings: Settings,
+        extra: dict[str, str] | None = None,
+    ) -> None:
+        self._home = home
+        self._services = services
+        self._settings = settings
+        self._extra = extra or {}
+        self._identity = _load_or_create_identity(home)
+
+    @property
+    def home(self) -> Path:
+        """AIRFLOW_HOME; `devtools.local_stack.processes` keeps its pids there."""
+        return self._home
+
+    @property
+    def url(self) -> str:
+        """URL of the UI."""
+        return f"http://127.0.0.1:{self._identity.port}"
+
+    @property
+    def passwords_file(self) -> Path:
+        """File with the accounts' passwords."""
+        return self._home / "passwords.json"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every Airflow process."""
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | self._airflow_variables() | self._moderation_variables() | self._extra
+
+    def _airflow_variables(self) -> dict[str, str]:
+        database = make_url(self._services.airflow_database_url)
+        database = database.set(drivername="postgresql+psycopg2")  # Airflow's own driver
+        identity = self._identity
+        service_connection = {
+            "conn_type": "http",
+            "host": "127.0.0.1",
+            "port": identity.port,
+            "login": SERVICE,
+            "password": identity.passwords[SERVICE],
+        }
+        values = {
+            "home": self._home,
+            "root": ROOT,
+            "url": self.url,
+            "port": identity.port,
+            "users": ",".join(f"{name}:{role}" for name, role in ACCOUNTS.items()),
+            "passwords_file": self.passwords_file,
+            "database_url": database.render_as_string(hide_password=False),
+            "fernet_key": identity.fernet_key,
+            "api_secret": identity.api_secret,
+            "jwt_secret": identity.jwt_secret,
+            "service_connection": json.dumps(service_connection),
+        }
+        templates: dict[str, str] = yaml.safe_load(ENVIRONMENT.read_text(encoding="utf-8"))
+        return {name: template.format_map(values) for name, template in templates.items()}
+
+    def _moderation_variables(self) -> dict[str, str]:
+        settings = self._settings
+        values = {
+            "DATABASE_URL": settings.database_url or self._services.database_url,
+            "S3_ENDPOINT_URL": settings.s3_endpoint_url or self._services.s3_endpoint_url,
+            "S3_ACCESS_KEY": settings.s3_access_key or self._services.s3_access_key,
+            "S3_SECRET_KEY": settings.s3_secret_key or self._services.s3_secret_key,
+            "DATA_DIR": settings.data_dir,
+            "APPROVERS": json.dumps(APPROVERS),
+        }
+        return {f"MODERATION_{name}": _reveal(value) for name, value in values.items()}
+
+    def prepare(self) -> None:
+        """Create or migrate the metadata database, and create the pool of the scoring tasks."""
+        self._run_airflow("db", "migrate")
+        pool = self._settings.gpu_pool
+        self._run_airflow("pools", "set", pool, "1", "scoring tasks at once")
+
+    def _run_airflow(self, *arguments: str) -> None:
+        done = subprocess.run(
+            airflow_command(*arguments),
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            output = done.stdout + done.stderr
+            raise ServiceError(f"`airflow {' '.join(arguments)}` failed:\n{output}")
+
+    def start(self, components: Collection[str] = COMPONENTS) -> None:
+        """Start the components that do not run, and wait until all are healthy."""
+        running = processes.find(self._home)
+        for name in components:
+            if name not in running:
+                # The API server reads task logs from the same disk; no log server is needed.
+                options = ["--skip-serve-logs"] if name in LOG_SERVING_COMPONENTS else []
+                command = airflow_command(name, *options)
+                processes.start(self._home, name, command, self.environment())
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_healthy(components):
+            if time.monotonic() > deadline:
+                logs = self._home / "processes"
+                raise ServiceError(
+                    f"Airflow did not become healthy within {START_SECONDS:.0f} s; see {logs}"
+                )
+            time.sleep(0.5)
+
+    def _is_healthy(self, components: Collection[str]) -> bool:
+        running = processes.find(self._home)
+        for name in components:
+            if name not in running:
+                raise ServiceError(f"Airflow's {name} ended; see {self._home}/processes/{name}.log")
+        try:
+            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        started = [name.replace("-", "_") for name in components if name != "api-server"]
+        parts = ("metadatabase", *started)
+        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+    def stop(self) -> None:
+        """Stop all processes of this installation, including running tasks."""
+        processes.stop_all(self._home)
+
+    def client(self, account: str = ADMIN) -> AirflowClient:
+        """Return a client of the REST API, logged in as one of ACCOUNTS."""
+        return AirflowClient(self.url, user=account, password=self.password(account))
+
+    def password(self, account: str) -> str:
+        """Return the password of one of ACCOUNTS."""
+        return self._identity.passwords[account]
+
+
+def airflow_command(*arguments: str) -> list[str]:
+    """Return the command line of an Airflow command, run by this Python."""
+    return [sys.executable, "-m", "airflow", *arguments]
+
+
+def _load_or_create_identity(home: Path) -> Identity:
+    file = home / "identity.json"
+    known = state.load(file, Identity)
+    if known is not None and known.passwords.keys() == ACCOUNTS.keys():
+        return known
+    created = Identity(
+        port=free_ports(1)[0],
+        fernet_key=Fernet.generate_key().decode(),
+        jwt_secret=secrets.token_urlsafe(48),
+        api_secret=secrets.token_urlsafe(48),
+        passwords={name: secrets.token_urlsafe(16) for name in ACCOUNTS},
+    )
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.save(file, asdict(created))
+    state.save(home / "passwords.json", created.passwords)
+    return created
+
+
+def _reveal(value: object) -> str:
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal() if reveal else value)

@@ -1,0 +1,1 @@
+"""A rendered catalogue of sample photos."""

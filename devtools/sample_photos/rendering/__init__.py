@@ -1,0 +1,1 @@
+"""Rendering primitives of the sample catalogue."""

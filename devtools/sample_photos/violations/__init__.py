@@ -1,0 +1,1 @@
+"""Violations drawn over products."""

@@ -1,1 +1,0 @@
-"""What an operator is told of by himself: facts, rules, and their delivery by webhook."""

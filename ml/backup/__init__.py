@@ -1,1 +1,0 @@
-"""The schema `moderation` and the model bucket into a folder, and back."""

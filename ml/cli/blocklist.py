@@ -1,0 +1,45 @@
+"""`python -m ml blocklist`: photos that no promoted model version may pass."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli.context import console, opened
+
+_HASH_DIGITS = 64
+
+app = typer.Typer(help="Photos that no promoted model may pass.", no_args_is_help=True)
+
+
+@app.command("add")
+def add_command(
+    reason: Annotated[str, typer.Option(help="Why it must never pass.")],
+    content_sha256: Annotated[
+        str | None, typer.Argument(help="SHA-256 of a scored or archived photo.")
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="File of the photo, to archive it as well.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who adds it.")] = "command line",
+) -> None:
+    """Add a photo by its content hash, its file, or both; idempotent."""
+    from ml.learning.labels.blocklist import add_to_blocklist, archive_file
+
+    wanted = _checked(content_sha256) if content_sha256 else None
+    with opened() as (settings, connections):
+        if path is not None:
+            wanted = archive_file(path, wanted=wanted, settings=settings, connections=connections)
+        if wanted is None:
+            raise typer.BadParameter("give a content hash or --path")
+        added = add_to_blocklist(
+            wanted, reason=reason, added_by=by, settings=settings, connections=connections
+        )
+    console.print(f"{wanted}: {'added' if added else 'already on the blocklist'}")
+
+
+def _checked(content_sha256: str) -> str:
+    text = content_sha256.strip().lower()
+    if len(text) != _HASH_DIGITS or set(text) - set("0123456789abcdef"):
+        raise typer.BadParameter("a content hash has 64 hexadecimal digits")
+    return text

@@ -1,0 +1,94 @@
+"""`python -m ml models`: list, promote and roll back model versions, and show their history."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ml.cli.context import console, opened
+from ml.core.window import parse_time
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import champion_at, list_promotions
+from ml.storage.read.model_listing import load_overview
+
+app = typer.Typer(help="Model versions: list, promote, roll back.", no_args_is_help=True)
+
+_Reason = Annotated[str, typer.Option(help="Why; kept in the release history.")]
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the registered model versions, newest first."""
+    with opened() as (_, connections):
+        overview = in_transaction(connections.engine, load_overview)
+        table = Table("version", "registered", "preset", "initial weights", "accuracy", "champion")
+        for version in overview.versions:
+            table.add_row(
+                version.model_hash,
+                f"{version.registered_at:%Y-%m-%d %H:%M}",
+                version.card["preset"],
+                version.card["pretrained_weights"]["kind"],
+                f"{version.card['metrics']['accuracy']:.1%}",
+                "yes" if version.is_champion else "",
+            )
+        console.print(table)
+
+
+@app.command("promote")
+def promote_command(
+    model_hash: Annotated[str, typer.Argument(help="Hash of a registered model version.")],
+    reason: _Reason,
+) -> None:
+    """Make a registered model version the champion."""
+    from ml.models import registry
+
+    with opened() as (_, connections):
+        registry.promote(model_hash, engine=connections.engine, by="command line", reason=reason)
+        console.print(f"champion: {model_hash}")
+
+
+@app.command("rollback")
+def rollback_command(
+    version: Annotated[
+        str, typer.Argument(help='"previous", a model hash, or its first 8 digits or more.')
+    ],
+    reason: _Reason,
+) -> None:
+    """Make an earlier champion the champion again; a run in progress keeps its model."""
+    from ml.learning.retrain.rollback import rollback as run
+
+    with opened() as (settings, connections):
+        champion = run(
+            version, by="command line", reason=reason, settings=settings, connections=connections
+        )
+        console.print(f"champion: {champion}")
+
+
+@app.command("history")
+def history_command() -> None:
+    """List every promotion and rollback."""
+    with opened() as (_, connections):
+        rows = in_transaction(connections.engine, list_promotions)
+    table = Table("time", "action", "version", "before", "by", "reason")
+    for row in rows:
+        table.add_row(
+            f"{row.promoted_at:%Y-%m-%d %H:%M:%S}",
+            row.kind,
+            row.model_hash,
+            row.previous_hash[:12] if row.previous_hash else "",
+            escape(row.promoted_by),
+            escape(row.reason),
+        )
+    console.print(table)
+
+
+@app.command("champion-at")
+def champion_at_command(
+    time: Annotated[str, typer.Argument(help="ISO 8601 time with time zone.")],
+) -> None:
+    """Print which model version was champion at a time."""
+    moment = parse_time(time)
+    with opened() as (_, connections):
+        found = in_transaction(connections.engine, lambda c: champion_at(c, moment))
+    console.print(f"champion at {moment.isoformat()}: {found or 'none yet'}")

@@ -1,1 +1,0 @@
-"""Sub-commands of `python -m ml`, one subject a file."""

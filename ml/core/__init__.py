@@ -1,0 +1,1 @@
+"""Settings, errors, shared types and statistics. Every package imports it; it imports none."""

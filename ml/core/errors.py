@@ -1,0 +1,190 @@
+"""The one exception tree of the project.
+
+ModerationError
+├── SettingsError               a setting or committed file is invalid; the message says the fix
+│   └── PolicyError             config/policy.yaml
+├── ModelError                  a model version cannot be used
+│   ├── ModelHashMismatch       the stored bytes do not have the version's hash
+│   ├── NoChampion              no version has been promoted yet
+│   ├── PromotionConflict       another promotion was committed first
+│   └── PretrainedWeightsError  the pretrained weights cannot be loaded
+├── TrainingError               the training data or run is unusable
+├── LabelImportError            a label file has invalid rows; the message lists them
+├── NotEnoughLabels             not enough new labels since the last snapshot to retrain
+├── LeaseLost                   the review task now belongs to another reviewer
+├── ReplayMismatch              a replayed run gives other scores
+├── ImageRejected               one photo cannot be scored: a quarantine row, never a crash
+├── StorageError
+│   ├── StorageForbidden        credentials or permissions are missing (never reported as absent)
+│   ├── ObjectNotFound          the object does not exist
+│   ├── ObjectChanged           the object was replaced after it was listed
+│   └── StorageUnavailable      transient: worth a retry
+├── BackupError                 a backup cannot be created or restored; nothing was overwritten
+├── RequestRejected             /predict rejects a request: HTTP status and reason
+├── ShardIncomplete             transient: a shard ended with unscored images
+├── RunNotStarted               an earlier step of the run did not finish
+├── AlertError                  an alert was not delivered; it is kept and retried
+│   ├── AlertRejected           the webhook's receiver rejected it
+│   └── AlertUnreachable        transient: worth a retry
+├── ReconciliationError         the accounting identity does not hold
+└── ServiceError                an embedded server or Airflow process did not start or stop
+"""
+
+from enum import StrEnum
+
+
+class ModerationError(Exception):
+    """Base class of all exceptions that this project raises."""
+
+
+class SettingsError(ModerationError):
+    """A setting or committed file is invalid; the message says how to fix it."""
+
+
+class PolicyError(SettingsError):
+    """The policy file is unreadable or has an unknown key or an invalid value."""
+
+
+class ModelError(ModerationError):
+    """A model version cannot be used."""
+
+
+class ModelHashMismatch(ModelError):
+    """The stored bytes do not have the version's hash."""
+
+
+class NoChampion(ModelError):
+    """No model version has been promoted yet."""
+
+
+class PromotionConflict(ModelError):
+    """Another promotion was committed first: the expected champion is no longer the champion."""
+
+
+class PretrainedWeightsError(ModelError):
+    """The pretrained weights named in the settings cannot be loaded."""
+
+
+class TrainingError(ModerationError):
+    """The training data or the training run is unusable."""
+
+
+class LabelImportError(ModerationError):
+    """A label file has invalid rows; the message lists them."""
+
+
+class NotEnoughLabels(ModerationError):
+    """Not enough new labels since the last snapshot to retrain."""
+
+
+class LeaseLost(ModerationError):
+    """The reviewer no longer holds the review task: another one claimed or decided it."""
+
+
+class ReplayMismatch(ModerationError):
+    """A past run, replayed with the same libraries and device kind, gives other scores."""
+
+
+class StorageError(ModerationError):
+    """The database or the object storage rejected the operation or failed."""
+
+
+class StorageForbidden(StorageError):
+    """Credentials or permissions are missing; never reported as an absent object."""
+
+
+class ObjectNotFound(StorageError):
+    """The bucket does not hold the object."""
+
+
+class ObjectChanged(StorageError):
+    """The object was replaced after it was listed."""
+
+
+class StorageUnavailable(StorageError):
+    """A transient failure of the database or the object storage; worth a retry."""
+
+
+class BackupError(ModerationError):
+    """A backup cannot be created or restored; nothing was overwritten."""
+
+
+class ShardIncomplete(ModerationError):
+    """Some images of a shard could not be fetched; a retry continues with them."""
+
+
+class RunNotStarted(ModerationError):
+    """An earlier step of the run did not finish: look at that step first."""
+
+
+class AlertError(ModerationError):
+    """An alert was not delivered."""
+
+
+class AlertRejected(AlertError):
+    """The webhook's receiver rejected the alert: a retry would not help."""
+
+
+class AlertUnreachable(AlertError):
+    """The webhook's receiver does not answer or is temporarily unavailable."""
+
+
+class ReconciliationError(ModerationError):
+    """The identity listed = scored + quarantined + already scored does not hold."""
+
+
+class ServiceError(ModerationError):
+    """An embedded server or an Airflow process did not start or stop."""
+
+
+class RequestRejected(ModerationError):
+    """`/predict` rejects a request.
+
+    Args:
+        status: HTTP status, 400 to 599.
+        reason: machine-readable.
+        detail: one line for a person; contains no photo data and no API key.
+        retry_after: seconds after which to try again; None if that does not help.
+    """
+
+    def __init__(
+        self, status: int, reason: str, detail: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class QuarantineReason(StrEnum):
+    """Why an image could not be scored; stored in `moderation.quarantine.reason`."""
+
+    EMPTY = "empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    ANIMATED = "animated"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    OBJECT_ABSENT = "object_absent"
+    OBJECT_CHANGED = "object_changed"
+    FORBIDDEN = "forbidden"
+    UNREACHABLE = "unreachable"
+    NO_COMMERCE_ROW = "no_commerce_row"
+
+
+class ImageRejected(ModerationError):
+    """One photo cannot be scored.
+
+    Args:
+        reason: machine-readable reason of the quarantine row.
+        detail: one line for a person; must not contain the photo's bytes.
+    """
+
+    def __init__(self, reason: QuarantineReason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,103 @@
+"""Label snapshot: the photos of a training run with their labels and splits."""
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from ml.core.types import Sha256
+from ml.core.yaml_file import StrictModel
+
+
+class Split(StrEnum):
+    """What a photo of a snapshot is used for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"  # early stopping and temperature
+    CALIBRATION = "calibration"  # thresholds
+    GOLDEN = "golden"  # evaluation only, in this run and all later ones
+
+
+class LabelledPhoto(StrictModel):
+    """One photo with the label that reviewers gave it.
+
+    `weight` is the number of uploaded photos that it represents: 1 / share of its route that is
+    reviewed. Photos with the same `group` must be in the same split: copies, near duplicates,
+    photos of one product review. `new` means that no earlier snapshot has it with this label.
+    `part` is its split.
+    """
+
+    content_sha256: Sha256
+    label: str
+    category: str | None
+    route: str
+    weight: Annotated[float, Field(ge=1.0)]
+    group: int
+    new: bool
+    part: Split
+
+
+class ExcludedPhoto(StrictModel):
+    """A labelled photo that is not used for training, and why."""
+
+    content_sha256: str
+    reason: str
+
+
+class _HashedDocument(StrictModel):
+    """A document that is named by the hash of its JSON text."""
+
+    def to_json(self) -> str:
+        """The canonical JSON text, whose bytes are hashed."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=0)
+
+    def _sha256(self) -> str:
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+class Manifest(_HashedDocument):
+    """The snapshot; stored as JSON under `snapshots/<hash>.json`."""
+
+    format_version: int = 1
+    as_of: datetime
+    classes: tuple[str, ...]
+    golden_hash: Sha256
+    photos: tuple[LabelledPhoto, ...]  # sorted by content hash
+    left_out: tuple[ExcludedPhoto, ...]
+
+    def photos_in(self, split: Split) -> list[LabelledPhoto]:
+        """The photos of one split, in the manifest's order."""
+        return [photo for photo in self.photos if photo.part is split]
+
+    @property
+    def snapshot_hash(self) -> str:
+        """SHA-256 (hex) of the canonical JSON text."""
+        return self._sha256()
+
+
+class GoldenPhoto(StrictModel):
+    """One photo of a golden set."""
+
+    content_sha256: Sha256
+    label: str
+    category: str | None
+    route: str
+    weight: Annotated[float, Field(ge=1.0)]
+    added_in: str  # name of the golden set that it was added in
+
+
+class GoldenSet(_HashedDocument):
+    """A golden set; immutable, stored under `golden/<hash>.json`."""
+
+    format_version: int = 1
+    name: str
+    parent_hash: Sha256 | None
+    photos: tuple[GoldenPhoto, ...]  # sorted by content hash
+
+    @property
+    def golden_hash(self) -> str:
+        """SHA-256 (hex) of the canonical JSON text."""
+        return self._sha256()

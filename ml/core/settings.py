@@ -1,0 +1,287 @@
+"""Settings: environment variables `MODERATION_*`, then a `.env` file at the repository's root.
+
+Secrets may also be files in the folder `MODERATION_SECRETS_DIR`, named like the variable. An
+unknown `MODERATION_*` variable or an invalid value is an error that names the fix.
+"""
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.core.errors import SettingsError
+from ml.core.yaml_file import StrictModel
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "MODERATION_"
+EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
+WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix of every secret, not a secret
+MAX_LOOKBACK_DAYS = 90
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+
+
+class CommerceNames(StrictModel):
+    """Names of the commerce table, its columns and its status values."""
+
+    table_schema: Identifier = "commerce"
+    table: Identifier = "review_image"
+    image_id: Identifier = "image_id"
+    review_id: Identifier = "review_id"
+    product_id: Identifier = "product_id"
+    object_key: Identifier = "object_key"
+    uploaded_at: Identifier = "uploaded_at"
+    moderation_status: Identifier = "moderation_status"
+    moderated_at: Identifier = "moderated_at"
+    status_pending: str = "pending"
+    status_pass: str = "pass"  # noqa: S105 - a status, not a password
+    status_review: str = "review"
+    status_block: str = "block"
+
+    @model_validator(mode="after")
+    def _statuses_differ(self) -> "CommerceNames":
+        statuses = (self.status_pending, self.status_pass, self.status_review, self.status_block)
+        if len(set(statuses)) != len(statuses):
+            raise ValueError("the four status values must differ from each other")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two deployments."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        # Docker Compose reads the same `.env` file: ignore lines without our prefix.
+        dotenv_filtering="match_prefix",
+    )
+
+    # Development only: addresses that are not set below are those of the servers that `make up`
+    # started. No server is started.
+    embedded: bool = False
+
+    # Database and object storage. Without S3 keys boto3 searches for AWS credentials itself.
+    database_url: SecretStr | None = None
+    s3_endpoint_url: str | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+    photo_bucket: str = Field("review-photos", min_length=3)
+    # Prefix of the photos' keys. With strftime codes (reviews/%Y/%m/%d/) only the days of the
+    # window and of the lookback days are listed, in `timezone`.
+    photo_prefix: str = "reviews/"
+    model_bucket: str = Field("moderation", min_length=3)
+    commerce: CommerceNames = CommerceNames()
+
+    data_dir: Path = ROOT / ".data"
+    policy_file: Path = ROOT / "config" / "policy.yaml"
+
+    # Nightly run.
+    schedule: str = "0 2 * * *"
+    timezone: str = "Asia/Shanghai"
+    lookback_days: int = Field(7, ge=0, le=MAX_LOOKBACK_DAYS)
+    shard_size: int = Field(5000, ge=1, le=1_000_000)
+    gpu_queue: str = "default"
+    gpu_pool: str = "gpu"
+    gpu_pod_template: FilePath | None = None
+    retry_seconds: int = Field(60, ge=1, le=3600)  # before a task's first retry; doubles after each
+
+    # Retraining run.
+    retrain_schedule: str = "0 4 1 * *"
+    retrain_preset: str = "monthly"
+    # Airflow users who may answer the task `approve`. Empty: all who may edit the DAG's answers.
+    approvers: tuple[str, ...] = ()
+
+    # Purge of expired data (policy section `retention`).
+    retention_schedule: str = "30 7 * * 0"
+
+    # Hardware.
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch_size: int = Field(32, ge=1, le=4096)
+    fetch_threads: int = Field(16, ge=1, le=256)
+    decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+
+    # Limits of a photo.
+    max_image_bytes: int = Field(20 * 2**20, ge=1024)
+    max_image_pixels: int = Field(100_000_000, ge=1024)
+    min_image_side: int = Field(32, ge=1)
+
+    # Alerts go to a webhook; without one they are only stored. The URL may contain a token, so it
+    # is a secret.
+    alert_webhook_url: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = None
+    alerts_schedule: str = "*/15 * * * *"
+
+    # StatsD server for metrics; without a host none are sent.
+    statsd_host: str | None = Field(None, min_length=1)
+    statsd_port: int = Field(8125, ge=1, le=65535)
+
+    # /predict. The limits apply to each process.
+    serve_host: str = "127.0.0.1"
+    serve_port: int = Field(5000, ge=1, le=65535)
+    serve_poll_seconds: float = Field(5.0, ge=0.1, le=3600)  # champion, policy, keys, health
+    serve_duplicates_refresh_seconds: float = Field(300.0, ge=0.1, le=86400)
+    serve_batch_size: int | None = Field(None, ge=1, le=4096)  # None: `batch_size`
+    serve_batch_wait_ms: float = Field(50.0, ge=0, le=10_000)
+    serve_max_images: int = Field(16, ge=1, le=1000)
+    serve_max_body_bytes: int = Field(64 * 2**20, ge=1024)
+    serve_max_inflight_bytes: int = Field(512 * 2**20, ge=1024)  # of all requests together
+    serve_queue_images: int = Field(128, ge=1, le=100_000)
+    serve_upload_timeout_seconds: float = Field(30.0, gt=0, le=3600)
+    serve_request_timeout_seconds: float = Field(30.0, gt=0, le=3600)
+    serve_ocr_budget_seconds: float = Field(2.0, ge=0, le=3600)
+    serve_requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000
+    )  # of a key without its own limit
+    serve_in_flight: int = Field(16, ge=1, le=10_000)  # of a key without its own limit
+    serve_record_verdicts: bool = False
+
+    # "auto": the official ImageNet weights if they are available, else the bundled ones;
+    # "imagenet": the official ones or an error; "bundled"; "none": random initialization; any
+    # other value: a path of a .safetensors file.
+    pretrained_weights: str = "auto"
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "Settings":
+        s3 = (self.s3_access_key, self.s3_secret_key)
+        if any(s3) != all(s3):
+            raise ValueError(
+                "set both MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or neither"
+            )
+        if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
+            raise ValueError(
+                "set both MODERATION_ALERT_WEBHOOK_URL and MODERATION_ALERT_WEBHOOK_SECRET, or "
+                "neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_request_fits(self) -> "Settings":
+        if self.serve_max_images > self.serve_queue_images:
+            raise ValueError(
+                "MODERATION_SERVE_MAX_IMAGES is over MODERATION_SERVE_QUEUE_IMAGES: a full request "
+                "would always be rejected; lower the former or raise the latter"
+            )
+        if self.serve_max_body_bytes > self.serve_max_inflight_bytes:
+            raise ValueError(
+                "MODERATION_SERVE_MAX_BODY_BYTES is over MODERATION_SERVE_MAX_INFLIGHT_BYTES: a "
+                "full body would always be rejected; lower the former or raise the latter"
+            )
+        return self
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr | None) -> SecretStr | None:
+        address = urlsplit(url.get_secret_value()) if url else None
+        if address is not None and not (address.scheme in {"http", "https"} and address.hostname):
+            raise ValueError("must be an http or https URL")
+        return url
+
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not _is_webhook_secret(secret.get_secret_value()):
+            raise ValueError(
+                "must be whsec_ and 24 to 64 random bytes in base64; make one by "
+                '`echo "whsec_$(openssl rand -base64 32)"`'
+            )
+        return secret
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    """Whether it follows the Standard Webhooks specification 1.0.0, "Symmetric signatures"."""
+    if not secret.startswith(WEBHOOK_SECRET):
+        return False
+    try:
+        key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET), validate=True)
+    except ValueError:
+        return False
+    return 24 <= len(key) <= 64  # noqa: PLR2004 - the bounds of the specification
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and files; nothing is cached.
+
+    Raises:
+        SettingsError: an unknown variable or an invalid value; the message names the variable and
+            the fix.
+    """
+    _reject_unknown()
+    env_file = ROOT / ".env"
+    secrets_dir = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    if secrets_dir and not Path(secrets_dir).is_dir():
+        raise SettingsError(f"{PREFIX}SECRETS_DIR={secrets_dir} is no folder: fix or unset it")
+    try:
+        settings = Settings(
+            _env_file=env_file if env_file.is_file() else None,
+            _secrets_dir=secrets_dir,
+        )
+    except ValidationError as error:
+        raise SettingsError(_format_problems(error)) from error
+    return with_embedded_servers(settings)
+
+
+def with_embedded_servers(settings: Settings) -> Settings:
+    """Fill unset addresses with those of the embedded servers if these run."""
+    path = settings.data_dir / EMBEDDED_SERVERS
+    if not settings.embedded or not path.is_file():
+        return settings
+    servers: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    update: dict[str, object] = {}
+    if settings.database_url is None:
+        update["database_url"] = SecretStr(servers["database_url"])
+    if settings.s3_endpoint_url is None and settings.s3_access_key is None:
+        update |= {
+            "s3_endpoint_url": servers["s3_endpoint_url"],
+            "s3_access_key": SecretStr(servers["s3_access_key"]),
+            "s3_secret_key": SecretStr(servers["s3_secret_key"]),
+        }
+    return settings.model_copy(update=update)
+
+
+def missing_database(settings: Settings) -> str:
+    """Error message: no database is configured, and which settings to set."""
+    if settings.embedded:
+        return f"no embedded servers run under {settings.data_dir}: start them with `make up`"
+    return (
+        "settings are missing:\n"
+        f"- {PREFIX}DATABASE_URL: postgresql+psycopg://user:password@host:port/database\n"
+        f"- {PREFIX}S3_ENDPOINT_URL, {PREFIX}S3_ACCESS_KEY, {PREFIX}S3_SECRET_KEY: the object "
+        "storage (none of them: AWS with its own credentials)\n"
+        "Set them in the environment or in .env (docs/settings.md). On a machine where `make up` "
+        f"runs, {PREFIX}EMBEDDED=true uses its servers."
+    )
+
+
+def _reject_unknown() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}COMMERCE__{name}".upper() for name in CommerceNames.model_fields}
+    known |= {f"{PREFIX}SECRETS_DIR", f"{PREFIX}REAL_DATA"}
+    unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+    if unknown:
+        raise SettingsError(
+            f"unknown setting {', '.join(unknown)}: remove it or fix its spelling "
+            "(docs/settings.md lists them all)"
+        )
+
+
+def _format_problems(error: ValidationError) -> str:
+    lines = ["settings are not valid; fix:"]
+    for problem in error.errors(include_input=False):
+        name = "__".join(str(part) for part in problem["loc"]).upper()
+        lines.append(f"- {PREFIX}{name}: {problem['msg']}" if name else f"- {problem['msg']}")
+    return "\n".join(lines)

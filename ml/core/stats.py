@@ -1,0 +1,38 @@
+"""Deterministic sampling with a keyed hash, and exact binomial bounds."""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import beta
+
+_BYTES = 8
+
+
+def keyed_uniform(key: bytes, *parts: object) -> float:
+    """Map values to a uniform number in [0, 1); the same key and values give the same number.
+
+    Args:
+        key: the secret `moderation.sampling_key` of the database. Without it nobody can predict
+            what is sampled.
+        parts: the values; the first one names the purpose.
+    """
+    text = "\x1f".join(str(part) for part in parts)
+    digest = hashlib.blake2b(text.encode(), digest_size=_BYTES, key=key).digest()
+    return float(int.from_bytes(digest) / 256**_BYTES)
+
+
+Floats = npt.NDArray[np.float64]
+
+
+def upper_bound(leaked: Floats, passed: Floats, confidence: float) -> Floats:
+    """One-sided Clopper-Pearson upper bound of leaked / passed; 1 where nothing passed."""
+    clean = passed - leaked
+    bound = beta.ppf(confidence, leaked + 1.0, np.where(clean > 0.0, clean, 1.0))
+    return np.where(clean > 0.0, bound, 1.0)
+
+
+def lower_bound(leaked: Floats, passed: Floats, confidence: float) -> Floats:
+    """One-sided Clopper-Pearson lower bound of leaked / passed; 0 where nothing leaked."""
+    bound = beta.ppf(1.0 - confidence, np.where(leaked > 0.0, leaked, 1.0), passed - leaked + 1.0)
+    return np.where(leaked > 0.0, bound, 0.0)

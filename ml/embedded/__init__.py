@@ -1,1 +1,0 @@
-"""Embedded default servers: PostgreSQL and SeaweedFS where no connection settings are given."""

@@ -1,1 +1,0 @@
-"""How good a version is: measures, calibration and their pictures."""

@@ -1,1 +1,0 @@
-"""From stored bytes to model input: decoding, preprocessing and fingerprints of photos."""

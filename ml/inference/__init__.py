@@ -1,1 +1,0 @@
-"""From photo bytes to class scores, in batches."""

@@ -1,1 +1,0 @@
-"""Human labels: taking them in, keeping their photos, telling what is true."""

@@ -1,0 +1,1 @@
+"""Label import and the archive of labelled photos."""

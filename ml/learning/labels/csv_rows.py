@@ -1,0 +1,202 @@
+"""A CSV file of labels, line by line: what each one says, or why it cannot be taken."""
+
+import csv
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ml.core.errors import LabelImportError
+from ml.storage.labels import ROUTES
+
+COLUMNS = (
+    "object_key",
+    "path",
+    "label",
+    "category",
+    "reviewer",
+    "decided_at",
+    "review_id",
+    "route",
+    "sampling_rate",
+)
+_PLACES = ("object_key", "path")
+_MAX_TEXT = 1024  # characters of a value; also the longest key that S3 allows
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_CLOCKS_APART = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class RowError:
+    """A line that is not taken. `line` is where it begins, the header being 1."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """A line that can be taken if its photo can; exactly one of `object_key` and `path` is set.
+
+    `dated` is False where the line says no time and `decided_at` is the file's.
+    """
+
+    number: int
+    object_key: str | None
+    path: str | None
+    label: str
+    category: str | None
+    reviewer: str
+    decided_at: datetime
+    dated: bool
+    review_id: str | None
+    route: str
+    sampling_rate: float
+
+
+def read_rows(
+    file: Path, *, classes: Collection[str], now: datetime
+) -> Iterator[CsvRow | RowError]:
+    """Yield the lines in order; nothing but the present one is held in memory.
+
+    Args:
+        file: UTF-8, with or without a byte order mark; its modification time dates undated lines.
+        classes: the labels that may be given.
+        now: a decision may not be later than this.
+
+    Raises:
+        LabelImportError: the file as a whole: not there, no header, or a column that is not known.
+    """
+    try:
+        # A stray byte must spoil its own line only: it is found again in `_check_text`.
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
+            reader = csv.reader(source, strict=True)
+            columns = _header(reader, file)
+            default = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            parser = _Parser(columns, classes, default, now)
+            yield from _lines(reader, parser)
+    except OSError as error:
+        raise LabelImportError(f"{file} cannot be read: {error.strerror}") from error
+
+
+class _Parser:
+    def __init__(
+        self, columns: list[str], classes: Collection[str], default: datetime, now: datetime
+    ) -> None:
+        self._columns = columns
+        self._classes = classes
+        self._default = default
+        self._latest = now + _CLOCKS_APART
+
+    def line(self, number: int, values: Sequence[str]) -> CsvRow:
+        """Check one line. Raises LabelImportError with what is wrong with it."""
+        _check_text(values)
+        if len(values) != len(self._columns):
+            raise LabelImportError(
+                f"bad_line: {len(values)} values, the header has {len(self._columns)}"
+            )
+        fields = dict(zip(self._columns, values, strict=True))
+        # A key or a file name may begin or end with a space; nothing else means one.
+        fields |= {name: text.strip() for name, text in fields.items() if name not in _PLACES}
+        key, path = fields.get("object_key") or None, fields.get("path") or None
+        if (key is None) == (path is None):
+            raise LabelImportError("bad_line: name the photo by either object_key or path")
+        return CsvRow(
+            number=number,
+            object_key=key,
+            path=path,
+            label=self._class(fields["label"]),
+            category=fields.get("category") or None,
+            reviewer=fields.get("reviewer") or "import",
+            decided_at=self._time(fields.get("decided_at", "")),
+            dated=bool(fields.get("decided_at")),
+            review_id=fields.get("review_id") or None,
+            route=_route(fields.get("route") or "import"),
+            sampling_rate=_rate(fields.get("sampling_rate") or "1"),
+        )
+
+    def _class(self, label: str) -> str:
+        if label not in self._classes:
+            known = ", ".join(self._classes)
+            raise LabelImportError(f"unknown_class: {label!r}; the policy has {known}")
+        return label
+
+    def _time(self, text: str) -> datetime:
+        try:
+            moment = datetime.fromisoformat(text) if text else self._default
+        except ValueError as error:
+            raise LabelImportError(f"bad_time: {text!r} is no ISO 8601 time") from error
+        if moment.tzinfo is None:
+            raise LabelImportError(f"bad_time: {text!r} has no time zone: add one, such as +08:00")
+        if not _EARLIEST <= moment <= self._latest:
+            what = repr(text) if text else f"the file's own, {moment.isoformat()},"
+            raise LabelImportError(f"bad_time: {what} is before 2000 or in the future")
+        return moment
+
+
+def _header(reader: Iterator[list[str]], file: Path) -> list[str]:
+    try:
+        columns = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise LabelImportError(f"{file}: the header is no CSV: {error}") from error
+    unknown = [name for name in columns if name not in COLUMNS]
+    if unknown:
+        raise LabelImportError(
+            f"{file}: unknown column {', '.join(map(repr, unknown))}; "
+            f"known are {', '.join(COLUMNS)}, separated by commas"
+        )
+    if len(set(columns)) < len(columns):
+        raise LabelImportError(f"{file}: a column stands in the header twice")
+    if "label" not in columns or not set(_PLACES) & set(columns):
+        raise LabelImportError(f"{file}: the header needs label, and object_key or path")
+    return columns
+
+
+def _lines(reader: Iterator[list[str]], parser: _Parser) -> Iterator[CsvRow | RowError]:
+    before = 1
+    while True:
+        try:
+            values = next(reader)
+            if values:  # a blank line is none
+                yield parser.line(before + 1, values)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield RowError(before + 1, f"bad_line: no CSV: {error}")
+        except LabelImportError as error:
+            yield RowError(before + 1, str(error))
+        before = reader.line_num  # type: ignore[attr-defined]  # the type of csv.reader has no name
+
+
+def _check_text(values: Sequence[str]) -> None:
+    for value in values:
+        if "\x00" in value or not _is_unicode(value):
+            raise LabelImportError("bad_text: not UTF-8, or a NUL character")
+        if len(value) > _MAX_TEXT:
+            raise LabelImportError(
+                f"bad_text: a value of {len(value)} characters, {_MAX_TEXT} at most"
+            )
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _route(route: str) -> str:
+    if route not in ROUTES:
+        raise LabelImportError(f"bad_route: {route!r}; known are {', '.join(ROUTES)}")
+    return route
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError as error:
+        raise LabelImportError(f"bad_rate: {text!r} is no number") from error
+    if not 0.0 < rate <= 1.0:  # false for nan, too
+        raise LabelImportError(f"bad_rate: {text!r} is not over 0 and at most 1")
+    return rate

@@ -1,0 +1,214 @@
+"""Import a CSV file of labels: photos into the photo archive, decisions into `human_label`.
+
+Rows are streamed: a pool of threads fetches, decodes and archives their photos, and batches of rows
+are written in one transaction each. Idempotent: interrupted and repeated, it ends the same.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.core.concurrency import batched, bounded_map
+from ml.core.errors import ImageRejected
+from ml.core.settings import Settings
+from ml.learning.labels.csv_rows import CsvRow, RowError, read_rows
+from ml.learning.labels.photo_archiver import PhotoArchiver
+from ml.learning.labels.photo_sources import from_bucket, from_folder
+from ml.policy.schema import Policy
+from ml.storage import photo_archive
+from ml.storage.commerce import load_review_ids
+from ml.storage.connections import Connections
+from ml.storage.database import current_time, in_transaction
+from ml.storage.labels import NewLabel, add_labels, latest_labels
+from ml.storage.photo_archive import ArchivedPhoto
+from ml.vision.images.decode import decode_limits
+from ml.vision.images.fingerprint import content_hash
+
+log = structlog.get_logger()
+
+LINES_PER_COMMIT = 200
+FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
+
+# The size of the engine's connection pool, less the connection that writes.
+_MAX_QUERIES = 3
+
+
+@dataclass
+class ImportResult:
+    """Rows by result; `known` labels existed before, or stand earlier in the file."""
+
+    imported: int = 0
+    known: int = 0
+    refused: list[RowError] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """All rows."""
+        return self.imported + self.known + len(self.refused)
+
+
+@dataclass(frozen=True)
+class _ArchivedRow:
+    """A row whose photo is archived."""
+
+    row: CsvRow
+    photo: ArchivedPhoto
+
+
+def import_labels(
+    file: Path,
+    *,
+    settings: Settings,
+    connections: Connections,
+    policy: Policy,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ImportResult:
+    """Import every valid row; the result names the others, each with its reason.
+
+    Args:
+        file: see docs/labels.md.
+        settings: limits of a photo, and the number of threads.
+        connections: buckets and databases.
+        policy: its classes are the labels.
+        progress: called after each commit with its number of rows.
+
+    Raises:
+        LabelImportError: the file as a whole cannot be read; nothing was imported.
+        StorageError: bucket or database as a whole; what was committed stays, run it again.
+    """
+    now = in_transaction(connections.engine, current_time)
+    rows = read_rows(file, classes=policy.classes, now=now)
+    photos = _PhotoLoader(file.parent, settings, connections)
+    contradictions = _ContradictionCheck()
+    result = ImportResult()
+    ahead = 2 * settings.fetch_threads
+    with (
+        ThreadPoolExecutor(settings.fetch_threads, "import") as pool,
+        closing(bounded_map(pool, photos.load, rows, ahead=ahead)) as loaded,
+    ):
+        for batch in batched(map(contradictions.check, loaded), LINES_PER_COMMIT):
+            _commit_batch(batch, result, connections)
+            progress(len(batch))
+    log.info("labels", imported=result.imported, known=result.known, refused=len(result.refused))
+    return result
+
+
+class _PhotoLoader:
+    """Finds and archives the photo of a row; shared by threads."""
+
+    def __init__(self, folder: Path, settings: Settings, connections: Connections) -> None:
+        self._folder = folder
+        self._limits = decode_limits(settings)
+        self._connections = connections
+        self._archiver = PhotoArchiver(
+            connections.models, self._limits, decoders=settings.decode_threads
+        )
+        self._queries = threading.Semaphore(_MAX_QUERIES)
+
+    def load(self, row: CsvRow | RowError) -> _ArchivedRow | RowError:
+        """The row with its photo, archived by now; or why it has none."""
+        if isinstance(row, RowError):
+            return row
+        try:
+            return _ArchivedRow(row, self._archive(row))
+        except ImageRejected as error:
+            return RowError(row.number, str(error))
+
+    def _archive(self, row: CsvRow) -> ArchivedPhoto:
+        data = self._read(row)
+        archived = self._find_archived(content_hash(data))
+        key = row.object_key or f"{FILE_KEY}{row.path}"
+        return archived or self._archiver.archive(data, object_key=key, review_id=None)
+
+    def _read(self, row: CsvRow) -> bytes:
+        max_bytes = self._limits.max_bytes
+        if row.path is not None:
+            return from_folder(self._folder, row.path, max_bytes=max_bytes)
+        return from_bucket(self._connections.photos, row.object_key or "", max_bytes=max_bytes)
+
+    def _find_archived(self, content_sha256: str) -> ArchivedPhoto | None:
+        # Saves decoding and uploading the bytes again: a repeated import is much faster.
+        with self._queries:
+            rows = in_transaction(
+                self._connections.engine, lambda c: photo_archive.load(c, [content_sha256])
+            )
+        return rows.get(content_sha256)
+
+
+class _ContradictionCheck:
+    """Rejects a row by which a reviewer gives a photo a second, different label in one file.
+
+    A change of mind belongs into a later file. The first row stays: it may be committed already.
+    """
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def check(self, item: _ArchivedRow | RowError) -> _ArchivedRow | RowError:
+        if isinstance(item, RowError):
+            return item
+        row, pair = item.row, (item.photo.content_sha256, item.row.reviewer)
+        label, number = self._labels.setdefault(pair, (row.label, row.number))
+        if label == row.label:
+            return item
+        return RowError(
+            row.number,
+            f"contradiction: {row.reviewer!r} calls the same photo {label} in line {number}",
+        )
+
+
+def _commit_batch(
+    batch: list[_ArchivedRow | RowError], result: ImportResult, connections: Connections
+) -> None:
+    archived = [item for item in batch if isinstance(item, _ArchivedRow)]
+    new = in_transaction(connections.engine, lambda c: _write(c, archived, connections))
+    result.imported += new
+    result.known += len(archived) - new
+    result.refused += [item for item in batch if isinstance(item, RowError)]
+
+
+def _write(connection: Connection, batch: list[_ArchivedRow], connections: Connections) -> int:
+    """Write one batch; returns how many labels are new."""
+    keys = [item.row.object_key for item in batch if item.row.object_key is not None]
+    reviews = load_review_ids(connection, connections.commerce, keys)
+    photo_archive.upsert(connection, [_with_review(item, reviews) for item in batch])
+    pairs = {(item.photo.content_sha256, item.row.reviewer) for item in batch}
+    latest = latest_labels(connection, pairs)
+    return add_labels(
+        connection, [_new_label(item) for item in batch if not _repeats_label(item, latest)]
+    )
+
+
+def _with_review(item: _ArchivedRow, reviews: dict[str, str]) -> ArchivedPhoto:
+    review = item.row.review_id or reviews.get(item.row.object_key or "")
+    return replace(item.photo, review_id=item.photo.review_id or review)
+
+
+def _repeats_label(
+    item: _ArchivedRow, latest: dict[tuple[str, str], tuple[str, int | None]]
+) -> bool:
+    """Whether an undated row repeats its reviewer's latest label: that is no new decision.
+
+    Its time is the file's, which changes when other rows are fixed or the file is copied.
+    """
+    known = latest.get((item.photo.content_sha256, item.row.reviewer))
+    return not item.row.dated and known is not None and known[0] == item.row.label
+
+
+def _new_label(item: _ArchivedRow) -> NewLabel:
+    row = item.row
+    return NewLabel(
+        content_sha256=item.photo.content_sha256,
+        label=row.label,
+        reviewer=row.reviewer,
+        route=row.route,
+        decided_at=row.decided_at,
+        sampling_rate=row.sampling_rate,
+        category=row.category,
+    )

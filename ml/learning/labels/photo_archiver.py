@@ -1,0 +1,149 @@
+"""Archive the photos that have labels: the bytes into the model bucket first, then the row.
+
+A row therefore guarantees that the bytes exist. Bytes without a row do no harm: the next attempt
+writes the same bytes under the same key.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import structlog
+from sqlalchemy import Connection, Table
+
+from ml.core.concurrency import bounded_map
+from ml.core.errors import ImageRejected, QuarantineReason
+from ml.learning.labels.photo_sources import from_bucket
+from ml.storage import photo_archive, photo_cache
+from ml.storage.commerce import load_review_ids
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.object_store import ObjectStore
+from ml.storage.photo_archive import ArchivedPhoto
+from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
+
+log = structlog.get_logger()
+
+NEVER_SEEN = "never_seen"  # a label for a content that no nightly run has seen
+EXPIRED = "expired"  # archived once; deleted by the policy's retention, and not archived again
+PHOTOS_PER_COMMIT = 200
+
+# The PDQ hash has 64 x 64 cells: this size is more than enough for it.
+_SHORT_SIDE = 256
+_FETCHERS = 16
+
+
+class PhotoArchiver:
+    """Decodes photos and archives their bytes; shared by threads.
+
+    Args:
+        store: the model bucket.
+        limits: what a photo may be.
+        decoders: photos decoded concurrently; each may need much memory.
+    """
+
+    def __init__(self, store: ObjectStore, limits: DecodeLimits, *, decoders: int) -> None:
+        self._store = store
+        self._limits = limits
+        self._decoders = threading.Semaphore(decoders)
+
+    def archive(self, data: bytes, *, object_key: str, review_id: str | None) -> ArchivedPhoto:
+        """Archive one photo's bytes; returns the row, which the caller writes.
+
+        Raises:
+            ImageRejected: the photo cannot be read; nothing is archived.
+        """
+        with self._decoders:
+            photo = decode(data, limits=self._limits, short_side=_SHORT_SIDE)
+            pdq, quality = perceptual_hash(photo.image)
+        return ArchivedPhoto(
+            content_sha256=photo_cache.cache_photo(self._store, data),
+            object_key=object_key,
+            review_id=review_id,
+            size_bytes=len(data),
+            width=photo.width,
+            height=photo.height,
+            pdq=pdq,
+            pdq_quality=quality,
+        )
+
+
+def archive_missing(
+    hashes: Sequence[str], *, limits: DecodeLimits, connections: Connections
+) -> dict[str, str]:
+    """Archive those of the contents that are not archived yet, from the photo bucket.
+
+    Returns:
+        Content hash -> why it was not archived: `never_seen`, `expired` or a quarantine reason.
+
+    Raises:
+        StorageError: bucket or database as a whole.
+    """
+    engine = connections.engine
+    archived = in_transaction(engine, lambda c: photo_archive.load(c, hashes))
+    missing = sorted(set(hashes) - set(archived))
+    expired = in_transaction(engine, lambda c: photo_archive.expired(c, missing))
+    missing = [content for content in missing if content not in expired]
+    archiver = PhotoArchiver(connections.models, limits, decoders=os.cpu_count() or 1)
+    reasons = dict.fromkeys(sorted(expired), EXPIRED)
+    for start in range(0, len(missing), PHOTOS_PER_COMMIT):
+        batch = missing[start : start + PHOTOS_PER_COMMIT]
+        reasons |= _archive_batch(batch, archiver, limits, connections)
+    if missing:
+        left_out = len(reasons) - len(expired)
+        log.info("photos kept", kept=len(missing) - left_out, left_out=left_out)
+    return reasons
+
+
+def _archive_batch(
+    hashes: list[str], archiver: PhotoArchiver, limits: DecodeLimits, connections: Connections
+) -> dict[str, str]:
+    objects = in_transaction(connections.engine, lambda c: photo_archive.find_objects(c, hashes))
+
+    def archive_one(content_sha256: str) -> ArchivedPhoto | str:
+        candidates = objects.get(content_sha256, [])
+        return _archive_one(content_sha256, candidates, archiver, limits, connections.photos)
+
+    with ThreadPoolExecutor(_FETCHERS, "keep") as pool:
+        results = dict(
+            zip(hashes, bounded_map(pool, archive_one, hashes, ahead=2 * _FETCHERS), strict=True)
+        )
+    rows = [result for result in results.values() if isinstance(result, ArchivedPhoto)]
+    in_transaction(connections.engine, lambda c: _write_rows(c, connections.commerce, rows))
+    return {content: result for content, result in results.items() if isinstance(result, str)}
+
+
+def _write_rows(connection: Connection, commerce: Table, rows: list[ArchivedPhoto]) -> None:
+    reviews = load_review_ids(connection, commerce, [row.object_key for row in rows])
+    with_reviews = [replace(row, review_id=reviews.get(row.object_key)) for row in rows]
+    photo_archive.upsert(connection, with_reviews)
+
+
+def _archive_one(
+    content_sha256: str,
+    objects: list[tuple[str, str]],
+    archiver: PhotoArchiver,
+    limits: DecodeLimits,
+    photos: ObjectStore,
+) -> ArchivedPhoto | str:
+    """The row, or why no object (key, ETag) gives the photo: the reason of the latest one."""
+    reasons = []
+    for key, etag in objects:
+        try:
+            data = _read_unchanged(photos, key, etag, content_sha256, limits)
+            return archiver.archive(data, object_key=key, review_id=None)
+        except ImageRejected as error:
+            reasons.append(error.reason.value)
+    return reasons[0] if reasons else NEVER_SEEN
+
+
+def _read_unchanged(
+    photos: ObjectStore, key: str, etag: str, content_sha256: str, limits: DecodeLimits
+) -> bytes:
+    data = from_bucket(photos, key, etag=etag, max_bytes=limits.max_bytes)
+    if content_hash(data) != content_sha256:
+        raise ImageRejected(QuarantineReason.OBJECT_CHANGED, key)
+    return data

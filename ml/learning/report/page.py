@@ -1,0 +1,147 @@
+"""The model report of a retraining run as one HTML page: no scripts, no external resources.
+
+English and Chinese side by side. User text (categories, object keys, reasons) is escaped by the
+template engine.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from ml.core.format import MISSING, count, file_size, percent, signed
+from ml.learning.report.tables import GROUPINGS, PLOTS, measures, p_value_text, summary, verdict
+from ml.storage.object_store import ObjectStore
+
+_HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the page shows inline: plots (PNG, by name) and thumbnails (JPEG, by content hash)."""
+
+    plots: dict[str, bytes] = field(default_factory=dict)
+    thumbnails: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the report is stored: `evaluations/<candidate>/<golden hash>/`."""
+
+    store: ObjectStore
+    candidate: str
+    golden_hash: str
+
+    def key(self, name: str) -> str:
+        """The object key of one of the files."""
+        return f"evaluations/{self.candidate}/{self.golden_hash}/{name}"
+
+    def put_report(self, report: dict[str, Any]) -> None:
+        """Write `report.json`."""
+        text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False)
+        self.store.put(self.key("report.json"), text.encode(), content_type="application/json")
+
+    def put_page(self, page: str) -> None:
+        """Write `report.html`."""
+        self.store.put(self.key("report.html"), page.encode(), content_type=_HTML)
+
+    def put_pictures(self, pictures: Pictures) -> None:
+        """Write plots and thumbnails."""
+        for name, data in pictures.plots.items():
+            self.store.put(self._plot(name), data, content_type="image/png")
+        for name, data in pictures.thumbnails.items():
+            self.store.put(self._thumbnail(name), data, content_type="image/jpeg")
+
+    def get_pictures(self, plots: Sequence[str], thumbnails: Sequence[str]) -> Pictures:
+        """Read the named plots and thumbnails.
+
+        Raises:
+            ObjectNotFound: one is not there.
+        """
+        return Pictures(
+            {name: self.store.get(self._plot(name)) for name in plots},
+            {name: self.store.get(self._thumbnail(name)) for name in thumbnails},
+        )
+
+    def _plot(self, name: str) -> str:
+        return self.key(f"plots/{name}.png")
+
+    def _thumbnail(self, content_sha256: str) -> str:
+        return self.key(f"differences/{content_sha256}.jpg")
+
+
+_SIGNIFICANCE = 0.05  # for colours only; gates have their own significance
+
+
+def render(
+    report: Mapping[str, Any], pictures: Pictures, *, gated: Mapping[str, Any] | None
+) -> str:
+    """The page.
+
+    Args:
+        report: as `ml.learning.retrain.evaluate` writes it.
+        pictures: its plots and thumbnails; those absent are left out.
+        gated: `decision` and `gates`; None before the gates have run.
+    """
+    images = {
+        f"plot_{name}": _data_uri(data, "image/png") for name, data in pictures.plots.items()
+    } | {
+        f"photo_{name}": _data_uri(data, "image/jpeg") for name, data in pictures.thumbnails.items()
+    }
+    return _template().render(
+        report=report,
+        gated=gated,
+        verdict=verdict(gated),
+        sentences=summary(report),
+        sets={name: measures(part) for name, part in report["sets"].items()},
+        groupings=GROUPINGS,
+        plots=[(name, PLOTS.get(name, name)) for name in report["plots"]],
+        images=images,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("ml.learning.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "share": percent,
+        "points": _points,
+        "signed": signed,
+        "count": count,
+        "fixed": _fixed,
+        "chance": p_value_text,
+        "size": file_size,
+        "tone": _tone,
+    }
+    return environment.get_template("report.html.j2")
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _points(value: float | None) -> str:
+    """A difference of shares, in percentage points."""
+    return MISSING if value is None else signed(100 * value, 1)
+
+
+def _fixed(value: float | None, digits: int = 3) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def _tone(row: Mapping[str, Any]) -> str:
+    """`good`, `bad` or "": whether a significant difference favours the candidate."""
+    difference, chance = row["difference"], row["p_value"]
+    if not difference or (chance is not None and chance >= _SIGNIFICANCE):
+        return ""
+    return "good" if (difference > 0) == row["higher_is_better"] else "bad"

@@ -1,0 +1,136 @@
+"""Turn a trained network into a model version: temperature, threshold, metrics, plots and card.
+
+The temperature is fitted on the validation photos and the threshold on the calibration photos, on
+which nothing else was fitted. Everything follows from the stored logits, so that a retry gives the
+same card, and with it the same version.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import structlog
+import torch
+from sqlalchemy import Connection
+
+from ml.core.errors import RunNotStarted, TrainingError
+from ml.core.settings import Settings
+from ml.core.types import EpochResult
+from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
+from ml.models.card import ModelCard
+from ml.models.checkpoint import restore_network
+from ml.models.evaluation.calibration import apply_temperature
+from ml.models.evaluation.thresholds import solve_threshold
+from ml.models.load_check import write_probe
+from ml.models.registry import register
+from ml.models.training import pipeline
+from ml.policy.schema import Policy
+from ml.storage import model_versions, retrain_runs
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.vision.images.preprocess import normalize
+
+log = structlog.get_logger()
+
+
+def calibrate(
+    run_id: str, training_key: str, *, settings: Settings, connections: Connections
+) -> str:
+    """Calibrate the trained network and register it as the run's candidate; returns its hash.
+
+    Raises:
+        RunNotStarted: there is no such run, or it has no snapshot.
+        TrainingError: the snapshot has no photos to calibrate on.
+    """
+    run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
+    if run.snapshot_hash is None:
+        raise RunNotStarted(
+            f"retraining run {run_id!r} has no snapshot: its `snapshot_labels` did not finish"
+        )
+    snapshot_hash = run.snapshot_hash
+    artifact = load_artifact(connections.models, training_key)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="candidate-", dir=settings.data_dir) as folder:
+        card = write_version(artifact, Path(folder), policy=run.policy, snapshot_hash=snapshot_hash)
+        model_hash = register(Path(folder), engine=connections.engine, store=connections.models)
+    in_transaction(
+        connections.engine,
+        lambda c: _write_rows(c, run_id, snapshot_hash, model_hash, artifact.history),
+    )
+    log.info(
+        "candidate calibrated",
+        run_id=run_id,
+        model_hash=model_hash,
+        temperature=round(card.calibration.temperature, 3),
+        pass_confidence=card.thresholds.pass_confidence,
+        threshold=card.thresholds.source,
+    )
+    return model_hash
+
+
+def write_version(
+    artifact: TrainingArtifact, folder: Path, *, policy: Policy, snapshot_hash: str
+) -> ModelCard:
+    """Write the whole version into `folder`; the card comes last.
+
+    Raises:
+        TrainingError: there are no calibration photos.
+    """
+    evaluation = _evaluate(artifact, policy)
+    write_probe(folder, artifact.probe_pixels, _probe_logits(artifact))
+    return pipeline.package_version(artifact, evaluation, folder, snapshot_hash=snapshot_hash)
+
+
+def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation:
+    if not len(artifact.calibration_labels):
+        raise TrainingError(
+            "the snapshot has no calibration photos to solve the threshold on; label more photos, "
+            "or raise retraining.calibration_share in the policy file, and retrain again"
+        )
+    labels = artifact.calibration_labels.astype(np.int64)
+    calibration = pipeline.calibrate(
+        artifact.validation_logits.astype(np.float64), artifact.validation_labels.astype(np.int64)
+    )
+    probabilities = apply_temperature(
+        artifact.calibration_logits.astype(np.float64), calibration.temperature
+    )
+    violations = [c for c, name in enumerate(artifact.classes) if name in policy.violations]
+    bound = policy.retraining.leak_bound
+    thresholds = solve_threshold(
+        probabilities[:, violations].sum(axis=1),
+        np.isin(labels, violations),
+        artifact.calibration_weights.astype(np.float64),
+        rate=bound.rate,
+        confidence=bound.confidence,
+        default=policy.pass_confidence,
+    )
+    return pipeline.evaluate_calibrated(
+        probabilities,
+        labels,
+        split="calibration",
+        calibration=calibration,
+        thresholds=thresholds,
+        classes=artifact.classes,
+        policy=policy,
+    )
+
+
+def _probe_logits(artifact: TrainingArtifact) -> torch.Tensor:
+    """Logits by the plain network, not by the predictor, which the probe is to check."""
+    network = restore_network(artifact.state, len(artifact.classes))
+    with torch.inference_mode():
+        logits: torch.Tensor = network(normalize(artifact.probe_pixels, artifact.preprocessing))
+    return logits
+
+
+def _write_rows(
+    connection: Connection,
+    run_id: str,
+    snapshot_hash: str,
+    model_hash: str,
+    history: Sequence[EpochResult],
+) -> None:
+    model_versions.set_snapshot(connection, model_hash, snapshot_hash)
+    retrain_runs.write_epochs(connection, run_id, history)
+    retrain_runs.set_values(connection, run_id, candidate_hash=model_hash)

@@ -1,0 +1,244 @@
+"""Fifth step of a retraining run: compare candidate and champion on the golden set.
+
+Both are evaluated at their own thresholds, in one process, on the same decoded photos. The report
+of a finished run is final: a later call returns it unchanged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+from ml.core.errors import ModelError, RunNotStarted
+from ml.core.manifest import GoldenSet, Manifest
+from ml.core.settings import Settings
+from ml.learning.report.page import Pictures, ReportFiles, render
+from ml.learning.report.sections import snapshot_section, training_section
+from ml.learning.retrain.disagreements import MAX_DISAGREEMENTS, Disagreement, thumbnails
+from ml.learning.retrain.golden_scores import (
+    GoldenScores,
+    model_scores,
+    select_golden_scores,
+    split_by_class,
+)
+from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo, score_photos
+from ml.models.card import ModelCard
+from ml.models.checkpoint import WEIGHTS
+from ml.models.evaluation.report_plots import draw_report_plots
+from ml.models.load_check import load_check
+from ml.models.predictor import Predictor, describe_device, resolve_device
+from ml.policy.verdict import Decision
+from ml.storage import model_versions, photo_archive, retrain_runs
+from ml.storage.blocklist import list_blocklist
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.label_issues import count_label_issues
+from ml.storage.retrain_runs import RetrainRun
+from ml.storage.snapshots import get_golden, get_manifest
+
+log = structlog.get_logger()
+
+_CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+
+
+def evaluate_candidate(
+    run_id: str, *, settings: Settings, connections: Connections
+) -> dict[str, Any]:
+    """Compare the run's candidate with its champion; store and return the report.
+
+    Writes report.json, report.html, plots and thumbnails under `evaluations/` of the model bucket,
+    then `model_version.evaluation` and `compared_with`. Gates of an earlier report are cleared.
+
+    Raises:
+        RunNotStarted: the run has no candidate or no snapshot yet.
+        TrainingError: no photo of the golden set can be scored.
+        ModelError: the candidate's classes are not the policy's.
+    """
+    run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
+    if run.candidate_hash is None or run.snapshot_hash is None:
+        raise RunNotStarted(f"run {run_id} has no candidate yet: its `calibrate` did not finish")
+    if run.state != "running":
+        return _load_final(run, connections)
+    inputs = _load_inputs(run, run.candidate_hash, run.snapshot_hash, settings, connections)
+    report, pictures = _evaluate(inputs, settings, connections)
+    files = ReportFiles(connections.models, report["candidate"], report["golden"]["hash"])
+    files.put_pictures(pictures)
+    files.put_page(render(report, pictures, gated=None))
+    files.put_report(report)
+    in_transaction(
+        connections.engine,
+        lambda c: model_versions.write_evaluation(
+            c, run.candidate_hash, report, compared_with=run.champion_hash
+        ),
+    )
+    log.info("candidate evaluated", run_id=run_id, report=files.key("report.html"))
+    return report
+
+
+def _load_final(run: RetrainRun, connections: Connections) -> dict[str, Any]:
+    report = in_transaction(
+        connections.engine, lambda c: model_versions.load_evaluation(c, run.candidate_hash)
+    )
+    if report is None:
+        raise RunNotStarted(f"run {run.run_id} ended ({run.state}) without an evaluation")
+    return report
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What is evaluated, and on what; `predictors` are the candidate and, if any, the champion."""
+
+    run: RetrainRun
+    candidate_hash: str
+    snapshot_hash: str
+    manifest: Manifest
+    golden_set: GoldenSet
+    blocklist: list[str]
+    predictors: list[Predictor]
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.run.policy.classes)
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        return [predictor.card for predictor in self.predictors]
+
+
+def _load_inputs(
+    run: RetrainRun,
+    candidate_hash: str,
+    snapshot_hash: str,
+    settings: Settings,
+    connections: Connections,
+) -> _Inputs:
+    manifest = get_manifest(connections.models, snapshot_hash)
+    versions = [candidate_hash] + ([run.champion_hash] if run.champion_hash else [])
+    predictors = [
+        load_predictor(version, settings=settings, connections=connections) for version in versions
+    ]
+    if set(predictors[0].card.classes) != set(run.policy.classes):
+        raise ModelError(
+            f"the candidate knows {sorted(predictors[0].card.classes)}, the run's policy "
+            f"{sorted(run.policy.classes)}: train it for this policy"
+        )
+    return _Inputs(
+        run=run,
+        candidate_hash=candidate_hash,
+        snapshot_hash=snapshot_hash,
+        manifest=manifest,
+        golden_set=get_golden(connections.models, manifest.golden_hash),
+        blocklist=in_transaction(connections.engine, list_blocklist),
+        predictors=predictors,
+    )
+
+
+def _evaluate(
+    inputs: _Inputs, settings: Settings, connections: Connections
+) -> tuple[dict[str, Any], Pictures]:
+    """The report and its pictures."""
+    policy = inputs.run.policy
+    known, unknown = split_by_class(inputs.golden_set, inputs.classes)
+    scored = score_photos(
+        list(dict.fromkeys([photo.content_sha256 for photo in known] + inputs.blocklist)),
+        inputs.predictors,
+        classes=inputs.classes,
+        settings=settings,
+        connections=connections,
+    )
+    golden = select_golden_scores(
+        inputs.golden_set, known, scored, cards=inputs.cards, classes=inputs.classes
+    )
+    disagreements = golden.find_disagreements(policy)
+    shown = disagreements[:MAX_DISAGREEMENTS]
+    pictures = _draw_pictures(inputs, golden, shown, settings, connections)
+    label_issues = in_transaction(
+        connections.engine, lambda c: count_label_issues(c, inputs.snapshot_hash)
+    )
+    report = {
+        "run_id": inputs.run.run_id,
+        "candidate": inputs.candidate_hash,
+        "champion": inputs.run.champion_hash,
+        "golden": {
+            "hash": inputs.golden_set.golden_hash,
+            "name": inputs.golden_set.name,
+            "photos": len(inputs.golden_set.photos),
+            "rejected": scored.rejected | unknown,
+            "judged_differently": len(disagreements),
+        },
+        "sets": golden.compare(policy),
+        "servable": asdict(load_check(inputs.candidate_hash, store=connections.models)),
+        "blocklist": _blocklist_section(inputs, scored),
+        "latency": _latency_section(inputs, scored, settings, connections),
+        "thresholds": _thresholds_section(inputs.cards),
+        "sample_differences": _with_object_keys(shown, connections),
+        "plots": list(pictures.plots),
+        "data": snapshot_section(inputs.manifest, inputs.snapshot_hash, label_issues),
+        "training": training_section(inputs.cards[0]),
+    }
+    return report, pictures
+
+
+def _draw_pictures(
+    inputs: _Inputs,
+    golden: GoldenScores,
+    shown: Sequence[Disagreement],
+    settings: Settings,
+    connections: Connections,
+) -> Pictures:
+    curves = in_transaction(
+        connections.engine, lambda c: retrain_runs.load_curves(c, inputs.run.run_id, _CURVES)
+    )
+    plots = draw_report_plots(
+        golden.photos,
+        candidate=golden.candidate,
+        champion=golden.champion,
+        policy=inputs.run.policy,
+        curves=curves,
+    )
+    hashes = [disagreement.content_sha256 for disagreement in shown]
+    return Pictures(plots, thumbnails(hashes, settings=settings, connections=connections))
+
+
+def _blocklist_section(inputs: _Inputs, scored: ScoredPhotos) -> dict[str, Any]:
+    """Photos of the blocklist that the candidate passes; a rejected photo goes to quarantine."""
+    rows = scored.rows(inputs.blocklist)
+    scores = model_scores(scored, 0, inputs.cards[0]).subset(rows)
+    passed = [
+        scored.hashes[i]
+        for i, decision in zip(rows, scores.decisions(inputs.run.policy), strict=True)
+        if decision is Decision.PASS
+    ]
+    return {"photos": len(inputs.blocklist), "passed": passed}
+
+
+def _latency_section(
+    inputs: _Inputs, scored: ScoredPhotos, settings: Settings, connections: Connections
+) -> dict[str, Any]:
+    milliseconds = ms_per_photo(inputs.predictors, scored.first_batch, batch=settings.batch_size)
+    weights = connections.model_cache / inputs.candidate_hash / WEIGHTS
+    return {
+        "candidate_ms": milliseconds[0],
+        "champion_ms": milliseconds[1] if len(milliseconds) > 1 else None,
+        "batch": settings.batch_size,
+        "device": describe_device(resolve_device(settings.device)),
+        "weights_bytes": weights.stat().st_size,
+    }
+
+
+def _thresholds_section(cards: Sequence[ModelCard]) -> dict[str, Any]:
+    thresholds = [card.thresholds.model_dump(mode="json") for card in cards]
+    return {"candidate": thresholds[0], "champion": thresholds[1] if len(thresholds) > 1 else None}
+
+
+def _with_object_keys(
+    shown: Sequence[Disagreement], connections: Connections
+) -> list[dict[str, Any]]:
+    hashes = [disagreement.content_sha256 for disagreement in shown]
+    archived = in_transaction(connections.engine, lambda c: photo_archive.load(c, hashes))
+    keys = {content: photo.object_key for content, photo in archived.items()}
+    return [
+        {**asdict(disagreement), "object_key": keys.get(disagreement.content_sha256)}
+        for disagreement in shown
+    ]

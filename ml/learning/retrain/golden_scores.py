@@ -1,0 +1,144 @@
+"""Scores of candidate and champion on the golden photos, and their comparison."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.core.errors import TrainingError
+from ml.core.manifest import GoldenPhoto, GoldenSet
+from ml.learning.retrain.disagreements import Disagreement, find_disagreements
+from ml.learning.retrain.scoring import ScoredPhotos
+from ml.models.card import ModelCard
+from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
+from ml.models.evaluation.slices import brightness_name, size_name
+from ml.policy.schema import Policy
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class GoldenScores:
+    """The golden photos that could be scored, and the scores of both models, row for row.
+
+    `newest` are the rows that the latest version of the golden set added; `champion` is None for a
+    first candidate.
+    """
+
+    hashes: list[str]
+    photos: Photos
+    newest: Indices
+    candidate: ModelScores
+    champion: ModelScores | None
+
+    def compare(self, policy: Policy) -> dict[str, Any]:
+        """The comparisons of the report: `golden`, and `newest` if there are such photos."""
+        sets = {
+            "golden": compare(
+                self.photos, candidate=self.candidate, champion=self.champion, policy=policy
+            )
+        }
+        if len(self.newest):
+            sets["newest"] = compare(
+                self.photos.subset(self.newest),
+                candidate=self.candidate.subset(self.newest),
+                champion=self.champion.subset(self.newest) if self.champion else None,
+                policy=policy,
+            )
+        return sets
+
+    def find_disagreements(self, policy: Policy) -> list[Disagreement]:
+        """Photos on which the models decide differently; none without a champion."""
+        if self.champion is None:
+            return []
+        return find_disagreements(
+            self.hashes,
+            self.photos,
+            candidate=self.candidate,
+            champion=self.champion,
+            policy=policy,
+        )
+
+
+def split_by_class(
+    golden_set: GoldenSet, classes: Sequence[str]
+) -> tuple[list[GoldenPhoto], dict[str, str]]:
+    """Golden photos whose label is a class; the others by content hash, with the reason."""
+    known = [photo for photo in golden_set.photos if photo.label in classes]
+    unknown = {
+        photo.content_sha256: f"unknown_class:{photo.label}"
+        for photo in golden_set.photos
+        if photo.label not in classes
+    }
+    return known, unknown
+
+
+def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelScores:
+    """The scores of one of the versions on all scored photos, with its own threshold."""
+    return ModelScores(scored.probabilities[version], card.thresholds.pass_confidence)
+
+
+def select_golden_scores(
+    golden_set: GoldenSet,
+    photos: Sequence[GoldenPhoto],
+    scored: ScoredPhotos,
+    *,
+    cards: Sequence[ModelCard],
+    classes: Sequence[str],
+) -> GoldenScores:
+    """The scores of the golden photos, in their order.
+
+    Args:
+        golden_set: names its latest version.
+        photos: its photos whose label is a class.
+        scored: has scored them; the rejected ones are left out.
+        cards: of the versions in `scored`: the candidate's, then the champion's.
+        classes: in the order of the scores' columns.
+
+    Raises:
+        TrainingError: none of the photos could be scored.
+    """
+    usable = [photo for photo in photos if photo.content_sha256 not in scored.rejected]
+    if not usable:
+        raise TrainingError(
+            f"no photo of golden set {golden_set.name} can be judged: label more photos, "
+            "or see why they are rejected"
+        )
+    hashes = [photo.content_sha256 for photo in usable]
+    rows = scored.rows(hashes)
+    by_version = [
+        model_scores(scored, version, card).subset(rows) for version, card in enumerate(cards)
+    ]
+    newest = [i for i, photo in enumerate(usable) if photo.added_in == golden_set.name]
+    # Classes that the champion does not know are new; without a champion, none is.
+    known_before = cards[-1].classes
+    return GoldenScores(
+        hashes=hashes,
+        photos=_describe(usable, scored, rows, classes=classes, known_before=known_before),
+        newest=np.array(newest, dtype=np.int64),
+        candidate=by_version[0],
+        champion=by_version[1] if len(by_version) > 1 else None,
+    )
+
+
+def _describe(
+    photos: Sequence[GoldenPhoto],
+    scored: ScoredPhotos,
+    rows: Indices,
+    *,
+    classes: Sequence[str],
+    known_before: Sequence[str],
+) -> Photos:
+    """Labels, categories and the slices of the report."""
+    categories = [photo.category or photo.label for photo in photos]
+    labels = np.array([classes.index(photo.label) for photo in photos], dtype=np.int64)
+    slices: dict[str, list[str | None]] = {
+        "category": [*categories],
+        "route": [photo.route for photo in photos],
+        "size": [size_name(*scored.sizes[i]) for i in rows],
+        "brightness": [brightness_name(scored.brightness[i]) for i in rows],
+        "new_class": [None if photo.label in known_before else photo.label for photo in photos],
+    }
+    return Photos(labels, categories, slices)

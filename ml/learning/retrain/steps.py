@@ -1,0 +1,215 @@
+"""The retraining steps as a workflow calls them: settings from the environment, plain types.
+
+A step imports its module when it runs: a workflow starts a process for each, and some of them need
+no torch, which takes seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from ml.core.manifest import Split
+from ml.core.settings import Settings
+from ml.core.window import parse_time
+from ml.learning.report.run_note import approval_brief, closing_note
+from ml.storage import audit_runs, retrain_runs
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.photo_cache import evict_deleted
+from ml.storage.retrain_runs import RetrainRun
+from ml.storage.task_context import task_context
+
+
+@contextmanager
+def _step_context(**log_fields: object) -> Iterator[tuple[Settings, Connections]]:
+    """The task context, without local copies of photos whose archived bytes were deleted."""
+    with task_context(**log_fields) as (settings, connections):
+        evict_deleted(settings, connections.engine)
+        yield settings, connections
+
+
+def _load_run(run_id: str, connections: Connections) -> RetrainRun:
+    return in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
+
+
+def create_snapshot(
+    run_id: str,
+    *,
+    requested: str | None,
+    interval_end: datetime | None,
+    run_after: datetime,
+    preset: str,
+    seed: int,
+) -> dict[str, Any]:
+    """Labels as of `given`, else of the interval's end, else of the moment of the run's trigger.
+
+    Raises:
+        SettingsError: `given` is not a time with a zone.
+        NotEnoughLabels: too few new labels to retrain.
+    """
+    from ml.learning.snapshot.snapshot import create_snapshot
+
+    as_of = parse_time(requested) if requested else interval_end or run_after
+    with _step_context(run_id=run_id) as (settings, connections):
+        manifest = create_snapshot(
+            run_id, as_of=as_of, preset=preset, seed=seed, settings=settings,
+            connections=connections,
+        )  # fmt: skip
+        return {
+            "snapshot": manifest.snapshot_hash,
+            "as_of": manifest.as_of.isoformat(),
+            "photos": len(manifest.photos),
+            "new": sum(photo.new for photo in manifest.photos),
+            "left_out": len(manifest.left_out),
+            **{part.value: len(manifest.photos_in(part)) for part in Split},
+        }
+
+
+def check_labels(run_id: str) -> dict[str, int]:
+    """See `ml.learning.retrain.label_errors`."""
+    from ml.learning.retrain.label_errors import check_labels
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        issues = check_labels(run_id, settings=settings, connections=connections)
+        return {"label_issues": len(issues)}
+
+
+def train(run_id: str) -> str:
+    """See `ml.learning.retrain.train`."""
+    from ml.learning.retrain.train import train_candidate
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        return train_candidate(run_id, settings=settings, connections=connections)
+
+
+def calibrate(run_id: str, training_key: str) -> str:
+    """See `ml.learning.retrain.calibrate`."""
+    from ml.learning.retrain.calibrate import calibrate
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        return calibrate(run_id, training_key, settings=settings, connections=connections)
+
+
+def evaluate(run_id: str) -> dict[str, Any]:
+    """See `ml.learning.retrain.evaluate`; returns the key figures of the stored report."""
+    from ml.learning.retrain.evaluate import evaluate_candidate
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        report = evaluate_candidate(run_id, settings=settings, connections=connections)
+        golden = report["sets"]["golden"]
+        return {
+            "candidate": report["candidate"],
+            "champion": report["champion"],
+            "golden_photos": golden["photos"],
+            "candidate_accuracy": golden["candidate"]["accuracy"],
+            "champion_accuracy": golden["champion"] and golden["champion"]["accuracy"],
+        }
+
+
+def gate(run_id: str) -> bool:
+    """See `ml.learning.retrain.gate`; whether the candidate may be promoted."""
+    from ml.learning.retrain.gate import gate_candidate
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        gated = gate_candidate(run_id, settings=settings, connections=connections)
+        return bool(gated["decision"] == "promote")
+
+
+def shadow(run_id: str) -> bool:
+    """Whether the policy needs no shadow run, or one is finished; requests one otherwise."""
+    from ml.learning.retrain.shadow import request_shadow, shadow_run
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        if not _load_run(run_id, connections).policy.retraining.shadow_run:
+            return True
+        request_shadow(run_id, settings=settings, connections=connections)
+        return shadow_run(run_id, settings=settings, connections=connections) is not None
+
+
+def approval_summary(run_id: str) -> str:
+    """Markdown for the approver."""
+    from ml.learning.retrain.shadow import shadow_difference, shadow_run
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        audit_run_id = shadow_run(run_id, settings=settings, connections=connections)
+        difference = (
+            shadow_difference(audit_run_id, settings=settings, connections=connections)
+            if audit_run_id
+            else None
+        )
+        return approval_brief(run_id, difference, connections=connections)
+
+
+def approval_mode(run_id: str) -> str:
+    """The next task: `approve` or `promote`, as the policy of the run says."""
+    with _step_context(run_id=run_id) as (_, connections):
+        by_person = _load_run(run_id, connections).policy.retraining.approval == "person"
+        return "approve" if by_person else "promote"
+
+
+def promote(run_id: str, *, by: str) -> str:
+    """See `ml.learning.retrain.promote`."""
+    from ml.learning.retrain.promote import promote_candidate
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        return promote_candidate(
+            run_id, by=by, reason=f"retrain_model {run_id}: every gate held",
+            settings=settings, connections=connections,
+        )  # fmt: skip
+
+
+def finalize_run(run_id: str, *, rejected_by: str | None) -> str:
+    """Record a rejection, withdraw the candidate as shadow; returns the note on the run."""
+    from ml.learning.retrain.shadow import withdraw_shadow
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        if rejected_by is not None:
+            from ml.learning.retrain.promote import reject_candidate
+
+            reject_candidate(
+                run_id, by=rejected_by, reason=f"rejected by {rejected_by}",
+                settings=settings, connections=connections,
+            )  # fmt: skip
+        withdraw_shadow(run_id, settings=settings, connections=connections)
+        return closing_note(run_id, connections=connections)
+
+
+def resolve_version(to: str) -> str:
+    """The hash behind "previous" or the start of a hash; see `ml.learning.retrain.rollback`."""
+    from ml.learning.retrain.rollback import resolve
+
+    with _step_context() as (_, connections):
+        return resolve(to, connections=connections)
+
+
+def roll_back(model_hash: str, *, by: str, reason: str) -> str:
+    """See `ml.learning.retrain.rollback`. Idempotent."""
+    from ml.learning.retrain.rollback import rollback
+
+    with _step_context() as (settings, connections):
+        return rollback(
+            model_hash, by=by, reason=reason, settings=settings, connections=connections
+        )
+
+
+def runs_to_rejudge(run_ids: Sequence[str], model_hash: str) -> list[dict[str, Any]]:
+    """What to trigger so that the present champion scores the window of each run again.
+
+    Raises:
+        RunNotStarted: there is no such run.
+    """
+    with _step_context() as (_, connections):
+        runs = in_transaction(
+            connections.engine, lambda c: [audit_runs.load(c, run_id) for run_id in run_ids]
+        )
+    return [
+        {
+            "trigger_run_id": f"again__{run.run_id}__{model_hash[:12]}",
+            "conf": {
+                "window_start": run.window.start.isoformat(),
+                "window_end": run.window.end.isoformat(),
+            },
+        }
+        for run in runs
+    ]

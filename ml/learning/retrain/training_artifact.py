@@ -1,0 +1,132 @@
+"""What the training step hands to the next: `training/<key>/` of the model bucket."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load, save
+
+from ml.core.errors import ModelHashMismatch, ObjectNotFound
+from ml.core.types import EpochResult, Sha256
+from ml.core.yaml_file import StrictModel
+from ml.models.card import PretrainedWeights
+from ml.models.training.pipeline import TrainedNetwork
+from ml.storage.object_store import ObjectStore
+from ml.vision.images.preprocess import Preprocessing
+
+_ARRAYS = (
+    "validation_logits",
+    "validation_labels",
+    "calibration_logits",
+    "calibration_labels",
+    "calibration_weights",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingArtifact(TrainedNetwork):
+    """A trained network with held-out logits, for calibration, thresholds and metrics.
+
+    Logits are fp32 (N, C) in the order of `classes`, labels int64 (N,), weights fp64 (N,): how many
+    of the shop's photos each stands for. `probe_pixels` are up to 8 held-out photos, prepared:
+    uint8 (N, 3, crop, crop).
+    """
+
+    validation_logits: npt.NDArray[np.float32]
+    validation_labels: npt.NDArray[np.int64]
+    calibration_logits: npt.NDArray[np.float32]
+    calibration_labels: npt.NDArray[np.int64]
+    calibration_weights: npt.NDArray[np.float64]
+    probe_pixels: torch.Tensor
+    calibration_hashes: list[str] = field(default_factory=list)
+
+
+class _Facts(StrictModel):
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    pretrained_weights: PretrainedWeights
+    preset: str
+    data_hash: Sha256
+    training_images: int
+    validation_images: int
+    libraries: dict[str, str]
+    seed: int
+    history: list[EpochResult]
+    train_hashes: list[str]
+    validation_hashes: list[str]
+    calibration_hashes: list[str]
+    head_inverse_penalty: float | None = None
+
+
+class _Result(StrictModel):
+    """The file `result.json`; it has the hashes of the two other files."""
+
+    format_version: int = 1
+    weights_sha256: Sha256
+    logits_sha256: Sha256
+    facts: _Facts
+
+
+def save_artifact(store: ObjectStore, key: str, artifact: TrainingArtifact) -> None:
+    """Store a finished training; `result.json` comes last and says that all is there."""
+    weights = save({n: t.detach().cpu().contiguous() for n, t in artifact.state.items()})
+    arrays = {_dotted(n): torch.from_numpy(getattr(artifact, n)).contiguous() for n in _ARRAYS}
+    logits = save({**arrays, "probe.pixels": artifact.probe_pixels.contiguous()})
+    result = _Result(
+        weights_sha256=_sha256(weights),
+        logits_sha256=_sha256(logits),
+        facts=_Facts(**{name: getattr(artifact, name) for name in _Facts.model_fields}),
+    )
+    store.put(_name(key, "weights.safetensors"), weights)
+    store.put(_name(key, "logits.safetensors"), logits)
+    store.put(_name(key, "result.json"), result.model_dump_json(indent=0).encode())
+
+
+def has_artifact(store: ObjectStore, key: str) -> bool:
+    """Whether the training of this key has been finished."""
+    try:
+        store.get(_name(key, "result.json"), max_bytes=0)
+    except ObjectNotFound:
+        return False
+    return True
+
+
+def load_artifact(store: ObjectStore, key: str) -> TrainingArtifact:
+    """Read a finished training.
+
+    Raises:
+        ObjectNotFound: it has not been finished.
+        ModelHashMismatch: the stored bytes are not those of its `result.json`.
+    """
+    result = _Result.model_validate_json(store.get(_name(key, "result.json")))
+    state = load(_checked(store, _name(key, "weights.safetensors"), result.weights_sha256))
+    tensors = load(_checked(store, _name(key, "logits.safetensors"), result.logits_sha256))
+    values: dict[str, Any] = {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
+    values |= {name: getattr(result.facts, name) for name in _Facts.model_fields}
+    return TrainingArtifact(state=state, probe_pixels=tensors["probe.pixels"], **values)
+
+
+def _checked(store: ObjectStore, name: str, wanted: str) -> bytes:
+    data = store.get(name)
+    if (found := _sha256(data)) != wanted:
+        raise ModelHashMismatch(
+            f"{name} in the model bucket hashes to {found}, not {wanted}: delete the "
+            "objects next to it and let the training step run again"
+        )
+    return data
+
+
+def _name(key: str, file: str) -> str:
+    return f"training/{key}/{file}"
+
+
+def _dotted(name: str) -> str:
+    """validation_logits -> validation.logits, the tensor's name in the file."""
+    return name.replace("_", ".")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

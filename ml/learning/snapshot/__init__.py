@@ -1,0 +1,1 @@
+"""Label snapshots: splits, golden set, lineage."""

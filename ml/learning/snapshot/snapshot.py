@@ -1,0 +1,252 @@
+"""First step of a retraining run: an immutable, named snapshot of the labels as of a moment.
+
+- Labels are those that `ml.storage.labels` resolves as of the moment; photos whose bytes cannot be
+  archived and labels that are no class of the policy are excluded, with the reason.
+- A photo is `new` if the previous snapshot does not hold it with this label; with fewer new photos
+  than `min_new_labels` the run is skipped.
+- Near duplicates and photos of one review stay in one split (`splits`); `golden_set` selects the
+  photos that are only used for evaluation.
+- The same labels, photos, versions, policy and seed give the same bytes. A run keeps the snapshot
+  that it has; interrupted before that, it creates the same one again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.core.errors import NotEnoughLabels
+from ml.core.manifest import ExcludedPhoto, GoldenSet, LabelledPhoto, Manifest, Split
+from ml.core.settings import Settings
+from ml.learning.labels.photo_archiver import archive_missing
+from ml.learning.snapshot.golden_set import (
+    GoldenSelection,
+    choose_golden,
+    next_free_name,
+    next_version,
+)
+from ml.learning.snapshot.lineage import PriorUsage, load_prior_usage
+from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, check_splits, group_photos
+from ml.policy.schema import load_policy
+from ml.storage import model_versions, photo_archive, retrain_runs, snapshots
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.labels import ResolvedLabel, resolve_labels
+from ml.storage.photo_archive import ArchivedPhoto
+from ml.storage.retrain_runs import RetrainRun
+from ml.storage.snapshots import get_manifest, put_golden, put_manifest
+from ml.vision.images.decode import decode_limits
+
+log = structlog.get_logger()
+
+# A photo of a route of which reviewers see 1 % represents 100, but a few such photos would dominate
+# every weighted figure: the variance grows with the square of the weights, the bias of the cap only
+# with the excess over it.
+MAX_WEIGHT = 20.0
+
+
+def create_snapshot(
+    run_id: str,
+    *,
+    as_of: datetime,
+    preset: str,
+    seed: int,
+    settings: Settings,
+    connections: Connections,
+) -> Manifest:
+    """Start the run and create the snapshot of the labels given before `as_of`.
+
+    Returns:
+        The snapshot; on a retry the one that the run has.
+
+    Raises:
+        NotEnoughLabels: too few new labels; the run is then finished as `skipped`.
+        TrainingError: the labels do not fill the splits.
+        PolicyError: the policy file cannot be used.
+    """
+    policy = load_policy(settings.policy_file)
+    wanted = RetrainRun(run_id, as_of, policy, preset, seed, champion_hash=None)
+    run = _begin(wanted, connections)
+    if run.snapshot_hash is not None:
+        return get_manifest(connections.models, run.snapshot_hash)
+    if run.state == "skipped":
+        raise NotEnoughLabels(run.reason)
+    manifest, golden = _compose(run, settings, connections)
+    _write(run, manifest, golden, connections)
+    return manifest
+
+
+def _compose(
+    run: RetrainRun, settings: Settings, connections: Connections
+) -> tuple[Manifest, GoldenSet]:
+    prior = load_prior_usage(run, connections)
+    usable, left_out = _load_usable(run, prior, settings, connections)
+    chosen = choose_golden(
+        usable,
+        before=prior.golden_photos,
+        trained_on=prior.parts.keys(),
+        share=run.policy.retraining.golden_share,
+        seed=run.seed,
+    )
+    left_out |= dict.fromkeys(chosen.near_golden, "beside_golden")
+    photos = [photo for photo in usable if photo.content_sha256 not in chosen.near_golden]
+    _check_enough(run, photos, prior, connections)
+    parts = _parts(photos, chosen, run, prior)
+    members = [photo for photo in photos if parts[photo.content_sha256] is Split.GOLDEN]
+    # Named by the month in the shop's time zone.
+    name = f"golden-{run.as_of.astimezone(ZoneInfo(settings.timezone)):%Y-%m}"
+    golden = _golden(members, prior, name, connections)
+    return _manifest(run, photos, parts, left_out, golden), golden
+
+
+def _begin(wanted: RetrainRun, connections: Connections) -> RetrainRun:
+    """The stored run; a new one gets the present champion."""
+
+    def begin(connection: Connection) -> RetrainRun:
+        run = replace(wanted, champion_hash=model_versions.load_champion(connection))
+        return retrain_runs.begin(connection, run)
+
+    return in_transaction(connections.engine, begin)
+
+
+def _load_usable(
+    run: RetrainRun, prior: PriorUsage, settings: Settings, connections: Connections
+) -> tuple[list[UnassignedPhoto], dict[str, str]]:
+    """Photos to train or evaluate on, by content hash; the others with the reason."""
+    engine = connections.engine
+    labels = in_transaction(engine, lambda c: resolve_labels(c, as_of=run.as_of))
+    left_out = {
+        label.content_sha256: f"unknown_class:{label.label}"
+        for label in labels
+        if label.label not in run.policy.classes
+    }
+    known = [label.content_sha256 for label in labels if label.content_sha256 not in left_out]
+    left_out |= archive_missing(known, limits=decode_limits(settings), connections=connections)
+    usable = [label for label in labels if label.content_sha256 not in left_out]
+    usable.sort(key=lambda label: label.content_sha256)
+    hashes = [label.content_sha256 for label in usable]
+    rows = in_transaction(engine, lambda c: photo_archive.load(c, hashes))
+    return _group(usable, rows, prior), left_out
+
+
+def _group(
+    labels: Sequence[ResolvedLabel], rows: Mapping[str, ArchivedPhoto], prior: PriorUsage
+) -> list[UnassignedPhoto]:
+    groups = group_photos([rows[label.content_sha256] for label in labels])
+    return [
+        UnassignedPhoto(
+            content_sha256=label.content_sha256,
+            label=label.label,
+            category=label.category,
+            route=label.route,
+            weight=min(1 / label.sampling_rate, MAX_WEIGHT),
+            group=group,
+            new=(label.content_sha256, label.label) not in prior.labels,
+        )
+        for label, group in zip(labels, groups, strict=True)
+    ]
+
+
+def _check_enough(
+    run: RetrainRun, photos: Sequence[UnassignedPhoto], prior: PriorUsage, connections: Connections
+) -> None:
+    new, wanted = sum(photo.new for photo in photos), run.policy.retraining.min_new_labels
+    if new >= wanted:
+        return
+    since = f" since the snapshot of {prior.as_of.isoformat()}" if prior.as_of else ""
+    reason = (
+        f"{new} new labels{since}, at least {wanted} are needed: let reviewers decide more review "
+        "tasks, import labels, or lower retraining.min_new_labels in the policy file"
+    )
+    in_transaction(
+        connections.engine, lambda c: retrain_runs.finish(c, run.run_id, "skipped", reason)
+    )
+    raise NotEnoughLabels(reason)
+
+
+def _parts(
+    photos: Sequence[UnassignedPhoto], chosen: GoldenSelection, run: RetrainRun, prior: PriorUsage
+) -> dict[str, Split]:
+    """The split of each photo by content hash, checked to be complete."""
+    rest = [photo for photo in photos if photo.content_sha256 not in chosen.golden]
+    parts = assign_splits(rest, prior.parts, policy=run.policy.retraining, seed=run.seed)
+    parts |= dict.fromkeys(chosen.golden, Split.GOLDEN)
+    check_splits(photos, parts, run.policy.classes)
+    return parts
+
+
+def _golden(
+    members: Sequence[UnassignedPhoto], prior: PriorUsage, start: str, connections: Connections
+) -> GoldenSet:
+    _log_missing(members, prior)
+    existing = in_transaction(connections.engine, lambda c: snapshots.golden_names(c, start))
+    parent = prior.golden.golden_hash if prior.golden else None
+    return next_free_name(
+        start,
+        existing,
+        lambda name: next_version(prior.golden, members, parent_hash=parent, name=name),
+    )
+
+
+def _log_missing(members: Sequence[UnassignedPhoto], prior: PriorUsage) -> None:
+    missing = prior.golden_photos.difference(photo.content_sha256 for photo in members)
+    if missing:
+        log.warning(
+            "golden photos left the set: their label is no class of the policy",
+            photos=len(missing),
+        )
+
+
+def _manifest(
+    run: RetrainRun,
+    photos: Sequence[UnassignedPhoto],
+    parts: Mapping[str, Split],
+    left_out: Mapping[str, str],
+    golden: GoldenSet,
+) -> Manifest:
+    return Manifest(
+        as_of=run.as_of.astimezone(UTC),  # one text for a moment, whatever its zone
+        classes=tuple(sorted(run.policy.classes)),
+        golden_hash=golden.golden_hash,
+        photos=tuple(
+            LabelledPhoto(
+                content_sha256=photo.content_sha256,
+                label=photo.label,
+                category=photo.category,
+                route=photo.route,
+                weight=photo.weight,
+                group=photo.group,
+                new=photo.new,
+                part=parts[photo.content_sha256],
+            )
+            for photo in photos
+        ),
+        left_out=tuple(
+            ExcludedPhoto(content_sha256=content, reason=reason)
+            for content, reason in sorted(left_out.items())
+        ),
+    )
+
+
+def _write(
+    run: RetrainRun, manifest: Manifest, golden: GoldenSet, connections: Connections
+) -> None:
+    """Write to the bucket first: what a row names then exists."""
+    put_golden(connections.models, golden)
+    snapshot_hash = put_manifest(connections.models, manifest)
+
+    def rows(connection: Connection) -> None:
+        snapshots.write_snapshot(connection, manifest, golden)
+        retrain_runs.set_values(connection, run.run_id, snapshot_hash=snapshot_hash)
+
+    in_transaction(connections.engine, rows)
+    log.info(
+        "labels frozen",
+        snapshot=snapshot_hash[:12],
+        golden_set=golden.name,
+        left_out=len(manifest.left_out),
+        **{part.value: len(manifest.photos_in(part)) for part in Split},
+    )

@@ -1,1 +1,0 @@
-"""The network, its card, its file and the registry of versions."""

@@ -1,0 +1,1 @@
+"""Model versions: card, checkpoint, registry, predictor, pretrained weights."""

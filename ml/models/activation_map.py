@@ -1,0 +1,100 @@
+"""Class activation maps: which regions of a photo speak for a class.
+
+Zhou et al. 2016 (arXiv:1512.04150): ResNet18 averages its last feature maps and weights the
+averages by the head. Applied to the maps themselves, the same weights show where the evidence lies.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from ml.core.errors import ModelError
+from ml.models.checkpoint import Checkpoint
+from ml.vision.images.preprocess import Preprocessing, normalize, prepare
+
+Map = npt.NDArray[np.float32]
+Box = tuple[int, int, int, int]
+
+OPACITY = 0.6  # of the overlay where the evidence is strongest
+
+
+class ActivationMaps:
+    """Activation maps of one model version, computed on the CPU.
+
+    Raises:
+        ModelError: the weights do not fit the architecture of the card.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.card = checkpoint.card
+        network = checkpoint.build_network()
+        self._head = network.fc.weight.detach()
+        # All layers before the global average pooling.
+        self._trunk = torch.nn.Sequential(*list(network.children())[:-2])
+
+    def of(self, image: Image.Image, label: str) -> Map:
+        """Evidence for `label` by region, scaled to 0..1 within this photo.
+
+        Args:
+            image: RGB photo.
+            label: a class of the card.
+
+        Returns:
+            (h, w) of the last feature maps, 7 x 7 for a crop of 224. It covers the part of the
+            photo that is the model's input, see `input_crop_box`. All zeros where the evidence is
+            the same everywhere.
+
+        Raises:
+            ModelError: the version does not know the class.
+        """
+        if label not in self.card.classes:
+            raise ModelError(f"`{label}` is not a class of version {self.card.model_hash}")
+        pixels = torch.from_numpy(prepare(image, self.card.preprocessing))[None]
+        with torch.inference_mode():
+            features = self._trunk(normalize(pixels, self.card.preprocessing))[0]
+            weights = self._head[self.card.classes.index(label)]
+            evidence: Map = torch.einsum("c,chw->hw", weights, features).numpy()
+        return _to_unit_range(evidence)
+
+
+def overlay(image: Image.Image, heat: Map, spec: Preprocessing) -> Image.Image:
+    """Draw an activation map over its photo: transparent at 0, then yellow, red at 1.
+
+    Args:
+        image: the RGB photo from which the map was computed.
+        heat: (h, w), 0 to 1.
+        spec: the card's preprocessing, which says what part of the photo the map covers.
+
+    Returns:
+        A new RGB image of the photo's size, unchanged outside of the model's input.
+    """
+    box = input_crop_box(image.size, spec)
+    size = (box[2] - box[0], box[3] - box[1])
+    scaled = Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    strength = np.clip(np.asarray(scaled), 0.0, 1.0)
+    color = np.zeros((*strength.shape, 3), dtype=np.uint8)
+    color[..., 0] = 255
+    color[..., 1] = np.rint(255 * (1 - strength))
+    mask = Image.fromarray(np.rint(255 * OPACITY * strength).astype(np.uint8))
+    blended = image.copy()
+    blended.paste(Image.fromarray(color), box, mask)
+    return blended
+
+
+def input_crop_box(size: tuple[int, int], spec: Preprocessing) -> Box:
+    """The model's input within a photo of `size` (width, height): left, upper, right, lower.
+
+    The inverse of `prepare`: the square in the center, crop / resize of the short side.
+    """
+    side = max(1, round(min(size) * spec.crop / spec.resize))
+    left, top = ((length - side) // 2 for length in size)
+    return left, top, left + side, top + side
+
+
+def _to_unit_range(evidence: Map) -> Map:
+    lowest, highest = evidence.min(), evidence.max()
+    if highest == lowest:
+        return np.zeros_like(evidence)
+    scaled: Map = (evidence - lowest) / (highest - lowest)
+    return scaled

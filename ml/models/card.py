@@ -1,0 +1,159 @@
+"""The model card: everything needed to use a set of weights, and how they were trained."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import structlog
+from pydantic import Field, ValidationError
+
+from ml.core.errors import ModelError, ObjectNotFound, PolicyError
+from ml.core.types import Sha256
+from ml.core.yaml_file import StrictModel
+from ml.policy.schema import Policy
+from ml.storage.object_store import ObjectStore
+from ml.vision.images.preprocess import Preprocessing
+
+log = structlog.get_logger()
+
+TRAINING_MANIFEST = "training_photos.json"
+
+
+class PretrainedWeights(StrictModel):
+    """What training started from."""
+
+    kind: Literal["imagenet", "file", "bundled", "scratch", "champion"]
+    detail: str  # the official name, a file's SHA-256, a model hash, or why there are no weights
+
+
+class Calibration(StrictModel):
+    """Temperature scaling (Guo et al. 2017, arXiv:1706.04599): softmax(logits / temperature)."""
+
+    temperature: float = Field(gt=0.0, le=100.0)
+    fitted_on: int = Field(ge=0)  # held-out images
+
+
+class LeakEvidence(StrictModel):
+    """Evidence for a solved threshold: held-out labels, and the bound that they support.
+
+    `upper_bound` is the upper confidence bound of the leak rate at the threshold; `photos`,
+    `passed` and `leaked` count held-out labels (weighted, where the labels were sampled).
+    """
+
+    target_rate: float = Field(gt=0.0, lt=1.0)
+    confidence: float = Field(gt=0.5, lt=1.0)
+    photos: int = Field(ge=0)
+    passed: float = Field(ge=0.0)
+    leaked: float = Field(ge=0.0)
+    upper_bound: float = Field(ge=0.0, le=1.0)
+    review_rate: float = Field(ge=0.0, le=1.0)
+
+
+class Thresholds(StrictModel):
+    """Thresholds of this version; `source` says whether they were solved or defaulted, and why."""
+
+    pass_confidence: float = Field(ge=0.5, le=1.0)
+    source: str
+    evidence: LeakEvidence | None = None
+
+
+class Training(StrictModel):
+    """How the network was trained: a linear probe, epochs that train every layer, or both.
+
+    `head_inverse_penalty` is scikit-learn's C of the linear probe; None: there was none.
+    `minutes` is the time budget that set the number of epochs; None: the preset set it.
+    """
+
+    epochs: int = Field(ge=0)
+    head_inverse_penalty: float | None = Field(None, gt=0.0)
+    minutes: float | None = Field(None, gt=0.0)
+
+
+class ModelCard(StrictModel):
+    """The card of one model version.
+
+    `classes` are in the order of the logits. `data_hash` is the SHA-256 over the sorted (content
+    hash, class) pairs of the training photos; `snapshot_hash` names their label snapshot, None
+    where they came from a folder. `metrics` are those of the held-out photos.
+    """
+
+    format_version: Literal[1] = 1
+    architecture: Literal["resnet18"] = "resnet18"
+    weights_sha256: Sha256
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    preprocessing: Preprocessing
+    calibration: Calibration
+    thresholds: Thresholds
+    pretrained_weights: PretrainedWeights
+    preset: str
+    data_hash: Sha256
+    training_images: int = Field(ge=0)
+    validation_images: int = Field(ge=0)
+    metrics: dict[str, Any]
+    libraries: dict[str, str]
+    seed: int
+    snapshot_hash: Sha256 | None = None
+    training: Training | None = None
+
+    def to_json(self) -> str:
+        """The canonical text of the card, whose bytes are hashed.
+
+        Fields that were added later are omitted where they are empty: older cards keep their hash.
+        """
+        content = self.model_dump(mode="json")
+        for added_later in ("snapshot_hash", "training"):
+            if content[added_later] is None:
+                del content[added_later]
+        if self.thresholds.evidence is None:
+            del content["thresholds"]["evidence"]
+        return json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
+
+    @property
+    def model_hash(self) -> str:
+        """The version's name: SHA-256 of the card, which contains the weights' SHA-256."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def read_card(text: str, *, source: str | Path) -> ModelCard:
+    """Parse a card.
+
+    Raises:
+        ModelError: the card is invalid, for example without calibration or thresholds.
+    """
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        raise ModelError(f"{source} is not a valid model card: {error}") from error
+
+
+def write_training_manifest(
+    folder: Path, *, train: Sequence[str], validation: Sequence[str]
+) -> None:
+    """Write the photos' content hashes into a version's folder, sorted and without duplicates."""
+    splits = {"train": sorted(set(train)), "validation": sorted(set(validation))}
+    (folder / TRAINING_MANIFEST).write_text(json.dumps(splits, indent=0), encoding="utf-8")
+
+
+def read_training_manifest(store: ObjectStore, model_hash: str) -> frozenset[str]:
+    """Content hashes of a registered version's training photos, without the validation photos.
+
+    Empty, with a warning in the log, for a version without a training manifest.
+    """
+    try:
+        data = store.get(f"models/{model_hash}/{TRAINING_MANIFEST}")
+    except ObjectNotFound:
+        log.warning("this version has no training manifest", model_hash=model_hash)
+        return frozenset()
+    return frozenset(json.loads(data)["train"])
+
+
+def check_classes(card: ModelCard, policy: Policy) -> None:
+    """Raise PolicyError unless model and policy name the same classes."""
+    if set(card.classes) != set(policy.classes):
+        raise PolicyError(
+            f"version {card.model_hash[:12]} has classes {sorted(card.classes)}, "
+            f"the policy has {sorted(policy.classes)}; "
+            "promote a model trained for this policy, or restore the policy it was trained for"
+        )

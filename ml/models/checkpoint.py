@@ -1,0 +1,117 @@
+"""One model version in a folder: `weights.safetensors` and `card.json`; no pickle is ever read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import nn
+from torchvision.models import ResNet, resnet18
+
+from ml.core.errors import ModelError, ModelHashMismatch
+from ml.models.card import ModelCard, read_card
+
+WEIGHTS = "weights.safetensors"
+CARD = "card.json"
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights (name -> tensor, on the CPU) and their model card."""
+
+    state: dict[str, torch.Tensor]
+    card: ModelCard
+
+    def build_network(self) -> ResNet:
+        """The version's network, on the CPU, in evaluation mode.
+
+        Raises:
+            ModelError: the weights do not fit the architecture of the card.
+        """
+        return restore_network(self.state, len(self.card.classes))
+
+
+def save_weights(state: dict[str, torch.Tensor], folder: Path) -> str:
+    """Write the weights file and return its SHA-256 (hex), which goes into the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WEIGHTS
+    save_file({name: t.detach().cpu().contiguous() for name, t in state.items()}, path)
+    return file_sha256(path)
+
+
+def save_card(card: ModelCard, folder: Path) -> None:
+    """Write the card into the version's folder."""
+    (folder / CARD).write_text(card.to_json(), encoding="utf-8")
+
+
+def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoint:
+    """Load a version and verify its hashes.
+
+    Args:
+        folder: holds `weights.safetensors` and `card.json`.
+        model_hash: the expected version; None accepts whichever the card names.
+
+    Raises:
+        ModelHashMismatch: card or weights are not those that were hashed.
+        ModelError: a file is missing, or is not a safetensors file.
+    """
+    try:
+        card = read_card((folder / CARD).read_text(encoding="utf-8"), source=folder / CARD)
+        data = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise ModelError(f"no model version in {folder}: {error}") from error
+    if model_hash is not None and card.model_hash != model_hash:
+        raise ModelHashMismatch(f"{folder} holds version {card.model_hash}, not {model_hash}")
+    weights_sha256 = hashlib.sha256(data).hexdigest()
+    if weights_sha256 != card.weights_sha256:
+        raise ModelHashMismatch(
+            f"the weights in {folder} hash to {weights_sha256}, the card names "
+            f"{card.weights_sha256}; fetch the version again from the bucket"
+        )
+    try:
+        return Checkpoint(load(data), card)
+    except SafetensorError as error:
+        raise ModelError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def build_network(classes: int) -> ResNet:
+    """Build a ResNet18 with random weights.
+
+    Input (N, 3, H, W) float, normalised; output (N, classes) logits.
+    """
+    return resnet18(weights=None, num_classes=classes)
+
+
+def restore_network(state: Mapping[str, torch.Tensor], classes: int) -> ResNet:
+    """Build a ResNet18 with the weights of a state dict, on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: the state dict does not fit the network.
+    """
+    # Drawing 11 million initial weights only to overwrite them would take most of the time.
+    with torch.device("meta"):
+        network = build_network(classes)
+    network.to_empty(device="cpu")
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"weights do not fit resnet18: {error}") from error
+    return network.eval()
+
+
+def move_network(network: Network, device: torch.device) -> Network:
+    """Move a network to a device in channels-last layout, in place; returns it."""
+    moved: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know no memory format for modules
+    return moved

@@ -1,0 +1,160 @@
+"""Load check: load a version in a fresh process, as the nightly run does, and score with it.
+
+Each version has a probe: a few prepared photos and the logits that the trained network gave them.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ml.core.errors import ModelError, ModerationError, ObjectNotFound
+from ml.core.settings import ROOT
+from ml.models import registry
+from ml.models.checkpoint import load_checkpoint
+from ml.models.predictor import Predictor
+from ml.storage.object_store import ObjectStore
+
+PROBE = "probe.safetensors"
+# Fused batch norm, another CPU or another thread count change a float32 logit by about 1e-5; wrong
+# weights, channel order or normalisation change it by 0.1 and more. A logit that is off by 1e-3
+# changes a probability by 2.5e-4 at most.
+TOLERANCE = 1e-3
+TIMEOUT_SECONDS = 120.0
+
+_PIXEL_DIMENSIONS = 4
+_DETAIL_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class LoadCheckResult:
+    """Whether a version loads and repeats its probe's logits; `detail` says why not."""
+
+    ok: bool
+    largest_difference: float | None
+    detail: str
+
+
+def write_probe(folder: Path, pixels: torch.Tensor, logits: torch.Tensor) -> None:
+    """Write the probe into a version's folder.
+
+    Args:
+        folder: the version's.
+        pixels: uint8 (N, 3, crop, crop), as `ml.vision.images.preprocess.prepare` returns them.
+        logits: float32 (N, C) of the trained network, without the predictor, on a CPU.
+    """
+    tensors = {"pixels": pixels.to(torch.uint8), "logits": logits.to(torch.float32)}
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, folder / PROBE)
+
+
+def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
+    """Largest absolute difference between the probe's logits and the predictor's.
+
+    Computed in float32 on the CPU, like the probe: bfloat16 and TF32 differ by more than the
+    tolerance.
+
+    Args:
+        folder: holds weights, card and probe.
+        model_hash: the expected version; None accepts whichever the card names.
+
+    Raises:
+        ModelError: version or probe is missing or damaged, or they do not fit each other.
+    """
+    checkpoint = load_checkpoint(folder, model_hash=model_hash)
+    pixels, expected = _read_probe(folder)
+    crop = checkpoint.card.preprocessing.crop
+    if pixels.shape[1:] != (3, crop, crop):
+        raise ModelError(f"the probe's photos are {pixels.shape[1:]}, the card says {crop} pixels")
+    predictor = Predictor(
+        checkpoint, device=torch.device("cpu"), batch_size=len(pixels), dtype=torch.float32
+    )
+    logits = predictor.logits(list(pixels))
+    if logits.shape != expected.shape:
+        raise ModelError(f"the probe has logits {expected.shape}, the network gives {logits.shape}")
+    difference = float(np.abs(logits - expected).max())
+    if not np.isfinite(difference):
+        raise ModelError("the network or the probe has logits that are not finite")
+    return difference
+
+
+def probe_in_fresh_process(
+    folder: Path, *, model_hash: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+) -> LoadCheckResult:
+    """Run `check_probe` in a fresh process, exactly as the nightly run would load the version."""
+    command = [sys.executable, "-m", "ml.models.load_check", str(folder.resolve())]
+    command += [model_hash] if model_hash else []
+    try:
+        process = subprocess.run(  # noqa: S603 - our own module; folder and hash are one argument each
+            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return LoadCheckResult(False, None, f"did not finish in {timeout_seconds:g} s")
+    if process.returncode != 0:
+        return LoadCheckResult(False, None, _last_line(process.stderr, process.returncode))
+    difference = float(json.loads(process.stdout.splitlines()[-1])["largest_difference"])
+    ok = difference <= TOLERANCE
+    relation = "at most" if ok else "over"
+    detail = f"logits differ by {difference:.2g}, {relation} {TOLERANCE:g}"
+    return LoadCheckResult(ok, difference, detail)
+
+
+def load_check(model_hash: str, *, store: ObjectStore) -> LoadCheckResult:
+    """Fetch the version into an empty folder, as on a new machine, and run its probe there.
+
+    A fault of the version is in the result; a fault of the bucket raises.
+
+    Raises:
+        StorageUnavailable, StorageForbidden: the bucket cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="moderation-servable-") as scratch:
+        folder = Path(scratch) / model_hash
+        try:
+            registry.fetch(model_hash, store=store, cache=Path(scratch))
+            (folder / PROBE).write_bytes(store.get(f"models/{model_hash}/{PROBE}"))
+        except (ModelError, ObjectNotFound) as error:
+            return LoadCheckResult(ok=False, largest_difference=None, detail=str(error))
+        return probe_in_fresh_process(folder, model_hash=model_hash)
+
+
+def _read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    path = folder / PROBE
+    if not path.is_file():
+        raise ModelError(f"no {PROBE} in {folder}: the version cannot be load-checked")
+    try:
+        tensors = load_file(path)
+        pixels, logits = tensors["pixels"], tensors["logits"]
+    except (SafetensorError, KeyError) as error:
+        raise ModelError(f"{path} is not a probe: {error}") from error
+    complete = pixels.ndim == _PIXEL_DIMENSIONS and len(pixels) == len(logits) > 0
+    if not complete or pixels.dtype != torch.uint8 or logits.dtype != torch.float32:
+        raise ModelError(f"{path} is not a probe: pixels {pixels.shape}, logits {logits.shape}")
+    return pixels.numpy(), logits.numpy()
+
+
+def _last_line(text: str, returncode: int) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1][:_DETAIL_CHARACTERS] if lines else "no error output"
+    return f"exited with {returncode}: {last}"
+
+
+def _main(arguments: list[str]) -> int:
+    folder, *model_hash = arguments
+    try:
+        difference = check_probe(Path(folder), model_hash=model_hash[0] if model_hash else None)
+    except ModerationError as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        return 1
+    sys.stdout.write(json.dumps({"largest_difference": difference}, allow_nan=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Training of a model version on labelled photos."""

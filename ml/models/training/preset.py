@@ -1,0 +1,157 @@
+"""A training preset: the complete recipe of a run, from `config/training/<name>.yaml`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ml.core.errors import SettingsError
+from ml.core.settings import ROOT
+from ml.core.yaml_file import StrictModel, load_yaml, validate
+from ml.vision.images.preprocess import Preprocessing
+
+PRESETS = ROOT / "config" / "training"
+
+Side = Annotated[int, Field(ge=32, le=1024)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Rate = Annotated[float, Field(gt=0.0, le=10.0)]
+
+
+class Augmentation(StrictModel):
+    """Random augmentation of training photos.
+
+    `crop: random` crops a square at the photo's own scale; `random_resized` crops `min_area`..1 of
+    its area, at an aspect of 3:4 to 4:3, and resizes it to the square. `sizes` are the sides of the
+    square, each for an equal part of the epochs: small ones take a fraction of the time, and what
+    the network learns carries over (progressive resizing, Tan and Le 2021, arXiv:2104.00298).
+    `colour` 0.4 varies brightness, contrast and saturation by up to 40 %.
+    """
+
+    crop: Literal["random", "random_resized"]
+    sizes: Annotated[tuple[Side, ...], Field(min_length=1)]
+    min_area: float | None = Field(None, gt=0.0, le=1.0)
+    flip: bool
+    colour: Share = 0.0
+
+    @model_validator(mode="after")
+    def _area_fits(self) -> "Augmentation":
+        if (self.crop == "random_resized") != (self.min_area is not None):
+            raise ValueError("`min_area` is required by `crop: random_resized`, and only by it")
+        return self
+
+    def size(self, epoch: int, epochs: int) -> int:
+        """Side of the square crop in an epoch; the first epoch is 1."""
+        return self.sizes[(epoch - 1) * len(self.sizes) // epochs]
+
+
+class Loss(StrictModel):
+    """Cross-entropy; `balanced` weights a class by photos / (classes * photos of the class)."""
+
+    class_weights: Literal["none", "balanced"]
+    label_smoothing: Share = 0.0
+
+
+class Sgd(StrictModel):
+    """`torch.optim.SGD`; `weight_decay` excludes biases and batch norm."""
+
+    kind: Literal["sgd"]
+    lr: Rate
+    momentum: Share
+    weight_decay: Share = 0.0
+
+
+class AdamW(StrictModel):
+    """`torch.optim.AdamW`; `weight_decay` excludes biases and batch norm."""
+
+    kind: Literal["adamw"]
+    lr: Rate
+    weight_decay: Share
+
+
+class StepSchedule(StrictModel):
+    """`torch.optim.lr_scheduler.StepLR`, a step per epoch."""
+
+    kind: Literal["step"]
+    step_size: int = Field(ge=1)
+    gamma: float = Field(gt=0.0, le=1.0)
+
+
+class OneCycle(StrictModel):
+    """`torch.optim.lr_scheduler.OneCycleLR` up to the optimizer's `lr`, a step per batch."""
+
+    kind: Literal["one_cycle"]
+    pct_start: float = Field(gt=0.0, lt=1.0)
+
+
+class EarlyStopping(StrictModel):
+    """Stop after `patience` epochs without a lower validation loss; keep the best epoch's weights.
+
+    The learning rate schedule is that of all `epochs`, however few are run.
+    """
+
+    patience: int = Field(ge=1)
+
+
+class Preset(StrictModel):
+    """The recipe of a run; `precision: bf16` means fp32 where the hardware has no bf16 units.
+
+    `head: fitted` initializes a new head with a logistic regression on the features of the
+    pretrained weights (`ml.models.training.init_network`); it has no effect from scratch or from a
+    champion. With `epochs: 0` this linear probe is all that is trained.
+    `start: champion` continues from the champion's weights; without a champion, and with
+    `pretrained_weights`, training starts from the setting MODERATION_PRETRAINED_WEIGHTS. Without
+    `early_stopping` every epoch is run and the last one's weights are kept.
+    `averaged_over: 0.2` evaluates and keeps the exponential moving average of weights and of batch
+    norm's statistics over about a fifth of the run's batches, instead of the last batch's.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    loss: Loss
+    optimizer: Annotated[Sgd | AdamW, Field(discriminator="kind")]
+    schedule: Annotated[StepSchedule | OneCycle, Field(discriminator="kind")]
+    batch: int = Field(ge=2, le=4096)
+    epochs: int = Field(ge=0, le=1000)
+    validation_share: float = Field(ge=0.05, le=0.5)
+    precision: Literal["fp32", "bf16"]
+    head: Literal["random", "fitted"] = "random"
+    start: Literal["pretrained_weights", "champion"] = "pretrained_weights"
+    early_stopping: EarlyStopping | None = None
+    averaged_over: float | None = Field(None, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> "Preset":
+        crop, resize = max(self.augmentation.sizes), self.preprocessing.resize
+        if self.augmentation.crop == "random" and crop > resize:
+            raise ValueError(f"a crop of {crop} does not fit photos resized to {resize}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> "Preset":
+        if not self.epochs and (self.head != "fitted" or self.start != "pretrained_weights"):
+            raise ValueError(
+                "`epochs: 0` trains only the head: it requires `head: fitted` and "
+                "`start: pretrained_weights`"
+            )
+        return self
+
+
+def load_preset(name_or_path: str) -> Preset:
+    """Read a preset by its name, or from a path that ends in .yaml or .yml.
+
+    Raises:
+        SettingsError: no such preset, not YAML, an unknown key or an invalid value; the message
+            names it and the fix.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = PRESETS / f"{name_or_path}.yaml"
+    known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
+    missing = f"no training preset at {path}; name one of {known}, or a .yaml file"
+    raw = load_yaml(path, missing=missing)
+    if not isinstance(raw, dict) or "name" in raw:
+        raise SettingsError(
+            f"{path} must be a YAML mapping without `name`: the file's name is the preset's"
+        )
+    return validate({**raw, "name": path.stem}, Preset, path)

@@ -1,0 +1,1 @@
+"""From photos to verdicts: pipeline, nightly run and online service."""

@@ -1,0 +1,1 @@
+"""Steps of the nightly audit."""

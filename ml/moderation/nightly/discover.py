@@ -1,0 +1,91 @@
+"""Second step: list the window's objects, join them with the commerce rows, cut shards."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.core.settings import Settings
+from ml.core.types import Shard
+from ml.core.window import Window
+from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.run_images import Discovery
+
+log = structlog.get_logger()
+
+LOG_EVERY_PAGES = 100  # of 1,000 objects
+
+
+def discover(run_id: str, *, settings: Settings, connections: Connections) -> list[Shard]:
+    """Write the ledger and return the shards of undecided images. Idempotent.
+
+    One transaction: interrupted, it leaves nothing; repeated after its commit, it returns the
+    stored shards. Memory holds one page of the listing.
+
+    Raises:
+        StorageError: database or bucket.
+    """
+    return in_transaction(connections.engine, lambda c: _discover(c, run_id, settings, connections))
+
+
+def _discover(
+    connection: Connection, run_id: str, settings: Settings, connections: Connections
+) -> list[Shard]:
+    if audit_runs.row_of(connection, run_id, lock=True)["listed"] is not None:
+        return audit_runs.shards_of(connection, run_id)
+    run = audit_runs.load(connection, run_id)
+    lookback = timedelta(days=settings.lookback_days)
+    discovery = Discovery(connection, run, commerce=connections.commerce, lookback=lookback)
+    _list_objects(discovery, run, settings, connections)
+    discovery.quarantine_without_row()
+    discovery.quarantine_absent(settings.commerce.status_pending)
+    audit_runs.cut_shards(connection, run_id, shard_size=settings.shard_size)
+    audit_runs.set_values(connection, run_id, listed=discovery.listed)
+    shards = audit_runs.shards_of(connection, run_id)
+    log.info("discovered", listed=discovery.listed, shards=len(shards))
+    return shards
+
+
+def _list_objects(
+    discovery: Discovery, run: AuditRun, settings: Settings, connections: Connections
+) -> None:
+    pages = 0
+    for prefix in prefixes(
+        settings.photo_prefix,
+        run.window,
+        lookback=timedelta(days=settings.lookback_days),
+        timezone=settings.timezone,
+    ):
+        for page in connections.photos.list_pages(prefix):
+            discovery.add_page(page)
+            pages += 1
+            if pages % LOG_EVERY_PAGES == 0:
+                log.info("listing", pages=pages, joined=discovery.listed)
+
+
+def prefixes(template: str, window: Window, *, lookback: timedelta, timezone: str) -> Iterator[str]:
+    """The key prefixes to list: the template itself, or one for each day (or hour, ...) it names.
+
+    A template with strftime codes is filled for every hour from the start of the lookback days
+    to the end of the window in `timezone`; each prefix is yielded once.
+    """
+    if "%" not in template:
+        yield template
+        return
+    zone = ZoneInfo(timezone)
+    first: datetime = (window.start - lookback).astimezone(zone)
+    # On the hour: otherwise hourly steps could miss the hour of the window's end.
+    moment = first.replace(minute=0, second=0, microsecond=0)
+    end = window.end.astimezone(zone)
+    last = None
+    while moment <= end:
+        prefix = moment.strftime(template)
+        if prefix != last:
+            yield prefix
+        last = prefix
+        moment += timedelta(hours=1)

@@ -1,0 +1,98 @@
+"""Fifth step: check the accounting identity. The run fails if it does not hold."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.core.errors import ReconciliationError, RunNotStarted
+from ml.core.settings import Settings
+from ml.storage import audit_runs, run_reports
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.write_back import WriteBack
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class RunAccounting:
+    """The images that a run listed, and their outcomes by the rows that prove them.
+
+    `listed` is counted while listing. `judged` and `already_judged` are images with a verdict of
+    the run's model and policy, `quarantined` those with a quarantine row, `undecided` those without
+    an outcome. `unwritten` are commerce rows that do not show their outcome.
+    """
+
+    listed: int
+    judged: int
+    quarantined: int
+    already_judged: int
+    undecided: int
+    unwritten: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether no image was lost."""
+        settled = self.judged + self.quarantined + self.already_judged
+        return self.listed == settled and self.undecided == 0 and self.unwritten == 0
+
+    def __str__(self) -> str:
+        return (
+            f"listed {self.listed:,} = judged {self.judged:,} + quarantined {self.quarantined:,} "
+            f"+ already judged {self.already_judged:,}"
+            f" (undecided {self.undecided:,}, unwritten {self.unwritten:,})"
+        )
+
+
+def reconcile(run_id: str, *, settings: Settings, connections: Connections) -> RunAccounting:
+    """Check the accounting of a run, and set its state to `reconciled` or `failed`.
+
+    Raises:
+        ReconciliationError: it does not balance; the numbers are in the message.
+        RunNotStarted: `preflight` or `discover` did not finish.
+    """
+    accounting = in_transaction(connections.engine, lambda c: _store(c, run_id, settings))
+    if not accounting.balanced:
+        raise ReconciliationError(
+            f"run {run_id} does not balance: {accounting}. Look at the failed shards first; once "
+            "they are cleared and have succeeded, clear write_back and what follows it"
+        )
+    log.info("reconciled", account=str(accounting))
+    return accounting
+
+
+def _store(connection: Connection, run_id: str, settings: Settings) -> RunAccounting:
+    accounting = count_outcomes(connection, run_id, settings)
+    audit_runs.write_accounting(
+        connection,
+        run_id,
+        judged=accounting.judged,
+        quarantined=accounting.quarantined,
+        already_judged=accounting.already_judged,
+        state="reconciled" if accounting.balanced else "failed",
+    )
+    return accounting
+
+
+def count_outcomes(connection: Connection, run_id: str, settings: Settings) -> RunAccounting:
+    """The accounting of a run; for an expired run the stored one, since its rows may be deleted.
+
+    Raises:
+        RunNotStarted: there is no such run, or its objects were never listed.
+    """
+    row = audit_runs.row_of(connection, run_id)
+    listed = row["listed"]
+    if listed is None:
+        raise RunNotStarted(f"run {run_id} has no listing: its `discover` did not finish")
+    if row["expired_at"] is not None:
+        return RunAccounting(listed, row["judged"], row["quarantined"], row["already_judged"], 0, 0)
+    counts = run_reports.count_outcomes(connection, run_id)
+    return RunAccounting(
+        listed=listed,
+        judged=counts.judged,
+        quarantined=counts.quarantined,
+        already_judged=counts.already_judged,
+        undecided=counts.undecided,
+        unwritten=WriteBack(run_id, settings.commerce).unwritten(connection),
+    )

@@ -1,0 +1,82 @@
+"""The steps of a nightly run as a workflow calls them: settings from the environment, plain types.
+
+Every log line of a step names its run, and in `score_shard` its shard. A step imports its module
+when it runs: a workflow starts a process for each, and most need no torch, which takes seconds.
+"""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from ml.core.types import Shard
+from ml.core.window import resolve_window
+from ml.storage.task_context import task_context
+
+
+def preflight(
+    run_id: str,
+    *,
+    requested: tuple[str | None, str | None],
+    data_interval: tuple[datetime, datetime] | None,
+    run_after: datetime,
+) -> dict[str, str]:
+    """See `resolve_window` of `ml.core.window`, and `ml.moderation.nightly.preflight`."""
+    from ml.moderation.nightly.preflight import preflight
+
+    with task_context(run_id=run_id) as (settings, connections):
+        window = resolve_window(
+            requested=requested,
+            data_interval=data_interval,
+            run_after=run_after,
+            schedule=settings.schedule,
+            timezone=settings.timezone,
+        )
+        run = preflight(run_id, window, settings=settings, connections=connections)
+        return {
+            "window_start": run.window.start.isoformat(),
+            "window_end": run.window.end.isoformat(),
+            "model_hash": run.model_hash,
+            "policy_version": run.policy.version,
+            "device": run.device,
+        }
+
+
+def discover(run_id: str) -> list[dict[str, Any]]:
+    """Shards as dictionaries; see `ml.moderation.nightly.discover`."""
+    from ml.moderation.nightly.discover import discover
+
+    with task_context(run_id=run_id) as (settings, connections):
+        shards = discover(run_id, settings=settings, connections=connections)
+        return [asdict(shard) for shard in shards]
+
+
+def score_shard(shard: dict[str, Any]) -> dict[str, int]:
+    """See `ml.moderation.nightly.score_shard`."""
+    from ml.moderation.nightly.score_shard import score_shard
+
+    with task_context(run_id=shard["run_id"], shard=shard["index"]) as (settings, connections):
+        return score_shard(Shard(**shard), settings=settings, connections=connections)
+
+
+def write_back(run_id: str) -> dict[str, int]:
+    """See `ml.moderation.nightly.write_back`."""
+    from ml.moderation.nightly.write_back import write_back
+
+    with task_context(run_id=run_id) as (settings, connections):
+        return write_back(run_id, settings=settings, connections=connections)
+
+
+def reconcile(run_id: str) -> dict[str, int]:
+    """See `ml.moderation.nightly.reconcile`."""
+    from ml.moderation.nightly.reconcile import reconcile
+
+    with task_context(run_id=run_id) as (settings, connections):
+        return asdict(reconcile(run_id, settings=settings, connections=connections))
+
+
+def report(run_id: str) -> dict[str, Any]:
+    """See `ml.moderation.nightly.report`."""
+    from ml.moderation.nightly.report import report
+
+    with task_context(run_id=run_id) as (settings, connections):
+        return report(run_id, settings=settings, connections=connections)

@@ -1,0 +1,49 @@
+"""Fourth step: write verdicts to the commerce rows, and open review tasks and spot checks."""
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.core.settings import Settings
+from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.review_tasks import open_audit_tasks, open_tasks
+from ml.storage.write_back import KeyRange, WriteBack
+
+log = structlog.get_logger()
+
+IMAGES_PER_COMMIT = 5000
+
+
+def write_back(run_id: str, *, settings: Settings, connections: Connections) -> dict[str, int]:
+    """Write what is settled so far, in ranges of keys. Idempotent.
+
+    It also runs when some shards failed: the photos that were scored need not wait for the rest.
+
+    Returns:
+        Commerce rows changed and review tasks opened by this attempt.
+
+    Raises:
+        RunNotStarted: an earlier step did not finish.
+    """
+    engine = connections.engine
+    run = in_transaction(engine, lambda c: audit_runs.load(c, run_id))
+    writer = WriteBack(run_id, settings.commerce)
+    ranges = in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT))
+    done = {"rows_changed": 0, "tasks_opened": 0}
+    for keys in ranges:
+        rows, tasks = in_transaction(engine, _write, run, writer, keys)
+        done["rows_changed"] += rows
+        done["tasks_opened"] += tasks
+        log.info("written back", **done)
+    return done
+
+
+def _write(
+    connection: Connection, run: AuditRun, writer: WriteBack, keys: KeyRange
+) -> tuple[int, int]:
+    rows = writer.write(connection, keys)
+    # Review tasks first: a photo that has one is not spot-checked.
+    tasks = open_tasks(connection, run, keys)
+    return rows, tasks + open_audit_tasks(connection, run, keys)

@@ -1,0 +1,1 @@
+"""Fetch, preprocess and score photos as a stream."""

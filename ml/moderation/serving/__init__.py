@@ -1,0 +1,1 @@
+"""The service that answers `POST /predict`."""

@@ -1,0 +1,123 @@
+"""OCR budget and duplicate index of the service.
+
+The nightly run spends a share of its decode threads' time on the likeliest texts of a shard. The
+service does the same over the last minute: its budget earns that share and holds at most what a
+minute earns. So every photo is read while few arrive, and the likeliest ones under load. Each
+request has a limit of its own, so that a single request cannot exhaust the shared OCR budget.
+"""
+
+import threading
+import time
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from ml.core.budget import Budget, Clock
+from ml.storage.audit_runs import VerdictContext
+from ml.storage.decided_photos import decided_photos
+from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
+from ml.vision.screens.near_duplicates import DuplicateIndex, Match
+from ml.vision.screens.text.scheduler import EXPECTED_SECONDS
+
+
+class RefreshingDuplicateIndex:
+    """A duplicate index whose photos are replaced as a whole. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._photos = DuplicateIndex(())
+
+    def find_near(self, pdq: str, distance: int = NEAR_DUPLICATE_DISTANCE) -> list[Match]:
+        """The decided photos at most `distance` bits away, the nearest first."""
+        return self._photos.find_near(pdq, distance)
+
+    def read(self, engine: Engine, context: VerdictContext) -> None:
+        """Load all photos that reviewers have decided on, by the policy's classes.
+
+        Raises:
+            StorageForbidden, StorageUnavailable: the index is unchanged.
+        """
+        if context.policy.screens.duplicates.enabled:
+            self._photos = DuplicateIndex(decided_photos(engine, context))
+
+
+SPAN_SECONDS = 60.0
+_COST_WEIGHT = 0.1  # weight of the newest photo in the mean cost
+
+
+class SharedOcrBudget:
+    """OCR budget of a loaded model, shared by all requests. Thread-safe.
+
+    Args:
+        share: seconds of reading earned per second.
+        clock: measures the time of earning.
+        cost_clock: measures the cost of reading: CPU time, as in the nightly run.
+    """
+
+    def __init__(
+        self, share: float, clock: Clock = time.monotonic, cost_clock: Clock = time.thread_time
+    ) -> None:
+        self._clock = clock
+        self._cost_clock = cost_clock
+        self._earned_in_span = share * SPAN_SECONDS
+        self._budget = Budget(
+            self._earned_in_span, rate=share, capacity=self._earned_in_span, clock=clock
+        )
+        self._cost = EXPECTED_SECONDS
+        self._arrivals: deque[tuple[float, float]] = deque()  # time and likelihood, in the span
+        self._likelihoods: list[float] = []  # the same likelihoods, ascending
+        self._lock = threading.Lock()
+
+    def admits(self, likelihood: float) -> bool:
+        """Whether a minute's budget covers this photo and all likelier ones of the last minute."""
+        with self._lock:
+            self._drop_expired()
+            insort(self._likelihoods, likelihood)
+            self._arrivals.append((self._clock(), likelihood))
+            # Of equal likelihoods the first are read.
+            rank = len(self._likelihoods) - bisect_right(self._likelihoods, likelihood) + 1
+            affordable = self._earned_in_span / self._cost
+        return not self._budget.exhausted and rank <= affordable
+
+    @contextmanager
+    def charge(self) -> Iterator[None]:
+        """Charge the CPU time of the block, and include it in the mean cost of a photo."""
+        start = self._cost_clock()
+        try:
+            yield
+        finally:
+            seconds = self._cost_clock() - start
+            self._budget.spend(seconds)
+            with self._lock:
+                self._cost += _COST_WEIGHT * (seconds - self._cost)
+
+    def _drop_expired(self) -> None:
+        oldest = self._clock() - SPAN_SECONDS
+        while self._arrivals and self._arrivals[0][0] < oldest:
+            _, likelihood = self._arrivals.popleft()
+            self._likelihoods.pop(bisect_right(self._likelihoods, likelihood) - 1)
+
+
+class RequestOcrBudget:
+    """OCR budget of one request: the shared budget and a limit of the request's own.
+
+    Args:
+        shared: the budget of all requests.
+        seconds: limit in wall-clock time, because a caller waits; started work is finished.
+    """
+
+    def __init__(self, shared: SharedOcrBudget, seconds: float) -> None:
+        self._shared = shared
+        self._own = Budget(seconds)
+
+    def admits(self, likelihood: float) -> bool:
+        """Whether both budgets cover the photo."""
+        return not self._own.exhausted and self._shared.admits(likelihood)
+
+    @contextmanager
+    def charge(self) -> Iterator[None]:
+        """Charge the block to both budgets."""
+        with self._own.charge_time(time.monotonic), self._shared.charge():
+            yield

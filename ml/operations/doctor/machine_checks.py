@@ -1,0 +1,139 @@
+"""Checks of the machine and its object storage: buckets, clocks, disk."""
+
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from ml.core.errors import ObjectNotFound, StorageError, StorageForbidden
+from ml.operations.doctor.result import Deployment, Finding, failed, ok
+from ml.storage.database import in_transaction
+from ml.storage.object_store import ObjectStore
+from ml.storage.server import server_time
+
+
+def check_photo_bucket(deployment: Deployment) -> Finding:
+    """List the photos' prefix and read one of them."""
+    store = deployment.connections.photos
+    prefix = deployment.settings.photo_prefix.split("%", 1)[0]
+    try:
+        store.check()
+        first = next(iter(next(store.list_pages(prefix))), None)
+        if first is None:
+            return ok(f"{store.bucket}: lists; no photo under {prefix} to read yet")
+        store.get(first.key, max_bytes=1)
+    except StorageError as error:
+        return _failed(error, store, setting="MODERATION_PHOTO_BUCKET", actions="list and get")
+    return ok(f"{store.bucket}: lists and reads under {prefix}")
+
+
+def check_model_bucket(deployment: Deployment) -> Finding:
+    """List, put, get and delete a small object of our own."""
+    store = deployment.connections.models
+    key, data = f"doctor/{uuid.uuid4()}", b"written by the doctor"
+    try:
+        store.check()
+        store.put(key, data)
+        same = store.get(key) == data
+        store.delete(key)
+    except StorageError as error:
+        actions = "list, get, put and delete"
+        return _failed(error, store, setting="MODERATION_MODEL_BUCKET", actions=actions)
+    if not same:
+        message = f"{store.bucket} returned other bytes than were put"
+        return failed(
+            message, remedy="repair the object storage itself: it must not be used as it is"
+        )
+    return ok(f"{store.bucket}: lists, puts, gets and deletes")
+
+
+def _failed(error: StorageError, store: ObjectStore, *, setting: str, actions: str) -> Finding:
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, StorageForbidden):
+        return failed(
+            message,
+            remedy=f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}",
+        )
+    if isinstance(error, ObjectNotFound):
+        return failed(
+            message, remedy=f"create the bucket {store.bucket}, or name the right one in {setting}"
+        )
+    return failed(message, remedy="start the object storage, or fix MODERATION_S3_ENDPOINT_URL")
+
+
+# Windows select photos by upload times that other machines wrote; clocks synchronized by NTP differ
+# by milliseconds. An HTTP date has whole seconds.
+MAX_SKEW_SECONDS = 5.0
+TIMEOUT_SECONDS = 10.0
+NTP_REMEDY = "let NTP (chrony, systemd-timesyncd) run on both machines"
+
+
+def check_database_clock(deployment: Deployment) -> Finding:
+    """Compare with the clock of the database."""
+    engine = deployment.connections.engine
+    return _compare_clock("the database", lambda: in_transaction(engine, server_time))
+
+
+def check_bucket_clock(deployment: Deployment) -> Finding:
+    """Compare with the Date header of the object storage; needs no key."""
+    settings = deployment.settings
+    url = deployment.connections.photos.endpoint_url
+    try:
+        return _compare_clock("the object storage", lambda: _response_date(url))
+    except httpx.HTTPError as error:
+        return failed(
+            f"{url} does not answer: {error}",
+            remedy="start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
+            if settings.s3_endpoint_url
+            else "let this machine reach the object storage",
+        )
+    except ValueError as error:
+        return failed(
+            f"{url}: {error}", remedy="let the answers of the object storage keep their Date"
+        )
+
+
+def _response_date(url: str) -> datetime:
+    header = httpx.get(url, timeout=TIMEOUT_SECONDS).headers.get("date")
+    if header is None:
+        raise ValueError("the answer has no Date")
+    return parsedate_to_datetime(header)
+
+
+def _compare_clock(owner: str, ask: Callable[[], datetime]) -> Finding:
+    started = time.monotonic()
+    remote = ask()
+    elapsed = time.monotonic() - started
+    # The remote clock was read at some moment of the round trip: assume its middle.
+    skew = (remote - datetime.now(UTC)).total_seconds() + elapsed / 2
+    if abs(skew) > MAX_SKEW_SECONDS + elapsed / 2:
+        direction = "ahead of" if skew > 0 else "behind"
+        return failed(f"{owner} is {abs(skew):.0f} s {direction} this machine", remedy=NTP_REMEDY)
+    return ok(f"{owner}: within {MAX_SKEW_SECONDS:.0f} s")
+
+
+# A cached version has 45 MB; a retraining run writes checkpoints of three times that, and its
+# photos' pixels, into the same folder.
+MIN_FREE_GIB = 2.0
+
+
+def check_disk(deployment: Deployment) -> Finding:
+    """Write a file into the data folder and check the free space there."""
+    folder = deployment.settings.data_dir
+    remedy = "set MODERATION_DATA_DIR to a writable folder"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"written by the doctor")
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return failed(f"{folder} cannot be written: {error}", remedy=remedy)
+    if free < MIN_FREE_GIB:
+        message = f"{folder}: {free:.1f} GiB free, {MIN_FREE_GIB:.0f} are needed"
+        return failed(message, remedy=f"free space, or {remedy}")
+    return ok(f"{folder}: {free:.0f} GiB free")

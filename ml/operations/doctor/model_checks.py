@@ -1,0 +1,103 @@
+"""Checks of policy, champion, device and `/predict`."""
+
+import tempfile
+from pathlib import Path
+
+import httpx
+import torch
+
+from ml.core.errors import (
+    ModelError,
+    ModelHashMismatch,
+    NoChampion,
+    ObjectNotFound,
+    PolicyError,
+    SettingsError,
+)
+from ml.models import registry
+from ml.models.card import ModelCard, check_classes
+from ml.models.predictor import describe_device, resolve_device
+from ml.operations.doctor.result import Deployment, Finding, failed, ok, skipped
+from ml.policy.schema import load_policy
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import load_champion_card
+
+RESTORE_REMEDY = (
+    "put the version's files back from a backup of the bucket, or "
+    "`python -m ml models rollback previous --reason ...`"
+)
+
+
+def check_champion(deployment: Deployment) -> Finding:
+    """Fetch the champion from the bucket, not from this machine's cache, and check its hashes."""
+    connections = deployment.connections
+    try:
+        model_hash = in_transaction(connections.engine, registry.champion_hash)
+    except NoChampion as error:
+        return failed(error, remedy="train and promote a model, or promote one that is registered")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            fetched = registry.fetch(model_hash, store=connections.models, cache=Path(scratch))
+        except ModelHashMismatch as error:
+            return failed(f"the champion is damaged: {error}", remedy=RESTORE_REMEDY)
+        except (ModelError, ObjectNotFound) as error:
+            return failed(f"the champion cannot be loaded: {error}", remedy=RESTORE_REMEDY)
+    card = fetched.card
+    return ok(f"{model_hash[:12]}, {card.preset}, classes {', '.join(card.classes)}")
+
+
+def check_device(deployment: Deployment) -> Finding:
+    """Add two numbers on the device of the settings."""
+    try:
+        resolved = resolve_device(deployment.settings.device)
+        torch.ones(2, device=resolved).sum().item()
+    except SettingsError as error:
+        return failed(
+            error, remedy="see `nvidia-smi`; in a container, reserve the GPU and use the CUDA image"
+        )
+    except RuntimeError as error:  # torch raises nothing more specific for a broken driver
+        return failed(error, remedy="see `nvidia-smi`: driver and CUDA build do not match")
+    return ok(describe_device(resolved))
+
+
+def check_policy(deployment: Deployment) -> Finding:
+    """Read the policy file."""
+    file = deployment.settings.policy_file
+    try:
+        policy = load_policy(file)
+    except PolicyError as error:
+        return failed(error, remedy="fix what the message names, or restore config/policy.yaml")
+    return ok(f"{file.name}, version {policy.version[:12]}")
+
+
+def check_champion_classes(deployment: Deployment) -> Finding:
+    """Compare the policy's classes with the champion's."""
+    policy = load_policy(deployment.settings.policy_file)
+    card = in_transaction(deployment.connections.engine, load_champion_card)
+    try:
+        check_classes(ModelCard.model_validate(card), policy)
+    except PolicyError as error:
+        return failed(error, remedy="restore the policy, or promote a model trained for it")
+    return ok(", ".join(policy.classes))
+
+
+TIMEOUT_SECONDS = 10.0
+
+
+def check_predict(url: str | None) -> Finding:
+    """Ask `/healthz` and `/readyz`; needs no key."""
+    if url is None:
+        return skipped("not asked for (--predict-url)")
+    for path, remedy in (
+        ("/healthz", "start the service, or look at its log"),
+        ("/readyz", "its answer and its log say what it waits for"),
+    ):
+        try:
+            answer = httpx.get(f"{url.rstrip('/')}{path}", timeout=TIMEOUT_SECONDS)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return failed(f"{url}{path} does not answer: {error}", remedy=remedy)
+        if not answer.is_success:
+            return failed(
+                f"{url}{path} answers {answer.status_code}: {answer.text[:200]}", remedy=remedy
+            )
+    return ok(f"{url}: alive and ready")

@@ -1,0 +1,58 @@
+"""The leak rate: share of violations among passed photos, estimated from spot checks by month.
+
+The same numbers as the report of a nightly run stores in `moderation.leak_estimate`, as of now.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ml.policy.schema import Policy
+from ml.storage.read.leak_rate import count_spot_checks
+
+
+@dataclass(frozen=True)
+class MonthlyLeakRate:
+    """Estimate for the passed photos of one month, with its exact 95 % interval.
+
+    Attributes:
+        month: such as 2026-11.
+        reviewed: passed photos that reviewers looked at.
+        leaked: those of them that are violations.
+        rate: leaked / reviewed, 0..1.
+        low: lower end of the interval, 0..1.
+        high: upper end of the interval, 0..1.
+    """
+
+    month: str
+    reviewed: int
+    leaked: int
+    rate: float
+    low: float
+    high: float
+
+
+def monthly_leak_rates(
+    connection: Connection, *, policy: Policy, timezone: str, since: datetime
+) -> list[MonthlyLeakRate]:
+    """One estimate a month from `since` on, the earliest first; none for unanswered months."""
+    from ml.policy.spot_check import (  # noqa: PLC0415 - scipy takes a second to load
+        ANY_CLASS,
+        count_contradictions,
+        estimate_rate,
+    )
+
+    answers = count_spot_checks(connection, timezone=timezone)
+    months = []
+    for counts in count_contradictions(answers, policy):
+        month, estimate = counts.month[:7], estimate_rate(counts)
+        is_leak_count = (counts.decision, counts.name) == ("pass", ANY_CLASS)
+        if is_leak_count and estimate.rate is not None and month >= since.strftime("%Y-%m"):
+            months.append(
+                MonthlyLeakRate(
+                    month, counts.reviewed, counts.violations,
+                    estimate.rate, estimate.low, estimate.high,
+                )
+            )  # fmt: skip
+    return months

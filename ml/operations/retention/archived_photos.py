@@ -1,0 +1,82 @@
+"""Purge archived photos: `labelled/<SHA-256>` of the model bucket.
+
+A photo's age counts from its last decision; for an imported label, which may be old, from when it
+was imported if that was later. The label, the photo's hashes and its object key stay: only the
+bytes are deleted. Kept, whatever their age, are photos
+- of a golden set: every candidate is measured on them;
+- on the blocklist: no candidate may pass them;
+- with an open task, such as a second review or an appeal;
+- of the running retraining run: its steps read them.
+
+Bytes that no row names stay: another installation may share the bucket. Rows are marked before the
+bytes are deleted, and the next run lists the bucket again: a killed run leaves nothing behind.
+"""
+
+from sqlalchemy import Connection
+
+from ml.core.settings import Settings
+from ml.operations.retention.plan import Plan
+from ml.operations.retention.purge import Purged, Purging
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.expired_photos import (
+    list_expired_photos,
+    list_golden_sets_without_rows,
+    mark_photos_deleted,
+    running_snapshot,
+)
+from ml.storage.object_store import ListedObject
+from ml.storage.photo_archive import deleted
+from ml.storage.photo_cache import evict_deleted
+from ml.storage.purge import Count
+from ml.storage.snapshots import get_golden, get_manifest
+
+KIND = "archived_photos"
+
+_PREFIX = "labelled/"
+
+
+def purge_archived_photos(plan: Plan, connections: Connections, settings: Settings) -> Purged:
+    """Walk the bucket, a page of the listing at a time; then evict this machine's copies."""
+    days = plan.retention.archived_photo_days
+    if days is None:
+        return Purged(KIND, None)
+    purging = Purging(KIND, days, plan, connections)
+    needed = _needed(connections)
+    for page in connections.models.list_pages(_PREFIX):
+        files = {file.key.removeprefix(_PREFIX): file for file in page}
+        _purge_page(files, needed, purging)
+    if not plan.dry_run:
+        evict_deleted(settings, connections.engine)
+    return purging.purged()
+
+
+def _purge_page(files: dict[str, ListedObject], needed: set[str], purging: Purging) -> None:
+    contents = sorted(files.keys() - needed)
+    plan, connections = purging.plan, purging.connections
+
+    def mark(connection: Connection) -> Count:
+        expired = list_expired_photos(connection, contents, purging.since)
+        if expired and not plan.dry_run:
+            mark_photos_deleted(connection, expired, plan.cutoff)
+        return Count(len(expired), sum(files[content].size_bytes for content in expired))
+
+    purging.batch(mark)
+    if not plan.dry_run:
+        # Those of this batch, and those of one that was killed before it deleted its bytes.
+        marked = in_transaction(connections.engine, deleted, contents)
+        connections.models.delete_many([files[content].key for content in marked])
+
+
+def _needed(connections: Connections) -> set[str]:
+    """Needed photos that only the bucket lists: of the running snapshot and old golden sets."""
+    golden_sets = in_transaction(connections.engine, list_golden_sets_without_rows)
+    snapshot = in_transaction(connections.engine, running_snapshot)
+    needed: set[str] = set()
+    for golden_hash in golden_sets:
+        photos = get_golden(connections.models, golden_hash).photos
+        needed |= {photo.content_sha256 for photo in photos}
+    if snapshot is not None:
+        manifest = get_manifest(connections.models, snapshot)
+        needed |= {photo.content_sha256 for photo in manifest.photos}
+    return needed

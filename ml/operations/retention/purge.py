@@ -1,0 +1,109 @@
+"""Purge one kind of data in one run: batches of deletions, and their count.
+
+A batch and its count are one transaction, so that a retry of a killed run continues and reports the
+whole. The count stays in `moderation.purge`, as the record of what was deleted when and why.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from ml.operations.retention.plan import Plan
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.expired_rows import ExpiredRows, mark_runs_expired
+from ml.storage.purge import Count, add_count, begin_purge, load_count, set_read_only
+
+log = structlog.get_logger()
+
+ROWS_PER_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What a run deleted of a kind, or would have; `days` None: the policy keeps it for ever."""
+
+    kind: str
+    days: int | None
+    items: int = 0
+    bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+class Purging:
+    """Runs the batches of one kind.
+
+    Args:
+        kind: its name.
+        days: how long the policy keeps it.
+        plan: of the run.
+        connections: open ones.
+    """
+
+    def __init__(self, kind: str, days: int, plan: Plan, connections: Connections) -> None:
+        self.kind = kind
+        self.plan = plan
+        self.connections = connections
+        self.since = plan.expiry_cutoff(days)
+        self._days = days
+        self._counted = Count()
+        if not plan.dry_run:
+            in_transaction(connections.engine, self._begin)
+
+    def batch(self, work: Callable[[Connection], Count]) -> Count:
+        """Run and count a batch in one transaction; in a dry run, in a read-only one."""
+        count = in_transaction(self.connections.engine, self._run, work)
+        self._counted += count
+        return count
+
+    def delete(self, rows: ExpiredRows, *, limit: int | None = None) -> Count:
+        """Delete rows in a batch; a dry run counts them all, whatever the limit."""
+        if self.plan.dry_run:
+            return self.batch(rows.count)
+        return self.batch(lambda connection: rows.delete(connection, limit=limit))
+
+    def purged(self) -> Purged:
+        """The result, earlier attempts of the same run included."""
+        count = self._counted
+        if not self.plan.dry_run:
+            run_id = self.plan.run_id
+            count = in_transaction(self.connections.engine, load_count, run_id, self.kind)
+        log.info("purged", kind=self.kind, dry_run=self.plan.dry_run, **asdict(count))
+        return Purged(self.kind, self._days, count.items, count.bytes)
+
+    def _begin(self, connection: Connection) -> None:
+        plan = self.plan
+        begin_purge(connection, plan.run_id, self.kind, cutoff=plan.cutoff, days=self._days)
+
+    def _run(self, connection: Connection, work: Callable[[Connection], Count]) -> Count:
+        if self.plan.dry_run:
+            set_read_only(connection)
+            return work(connection)
+        count = work(connection)
+        add_count(connection, self.plan.run_id, self.kind, count)
+        return count
+
+
+def purge_in_batches(rows: ExpiredRows, purging: Purging) -> None:
+    """Delete rows, a batch per transaction; a dry run counts them in one."""
+    while True:
+        count = purging.delete(rows, limit=ROWS_PER_BATCH)
+        if purging.plan.dry_run or count.items < ROWS_PER_BATCH:
+            return
+
+
+def expire_runs(purging: Purging) -> None:
+    """Mark the reconciled runs that are old enough to purge; nothing in a dry run."""
+    if purging.plan.dry_run:
+        return
+
+    def mark(connection: Connection) -> None:
+        mark_runs_expired(connection, cutoff=purging.plan.cutoff, since=purging.since)
+
+    in_transaction(purging.connections.engine, mark)

@@ -1,0 +1,112 @@
+"""Policy section `screens`: the checks that run in addition to the model, and their actions."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ml.core.yaml_file import StrictModel
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Patterns = tuple[re.Pattern[str], ...]
+
+
+class ScreenAction(StrEnum):
+    """What happens when a screen fires. No action approves a photo."""
+
+    REVIEW = "review"
+    EVIDENCE = "evidence"
+
+
+class _Screen(StrictModel):
+    """Settings that all screens share.
+
+    A screen runs only if `enabled` is true. `action`: `review` sends photos on which it fires to
+    review, `evidence` only records what it found. `allow_when_failed`: whether a photo may pass if
+    the screen failed on it.
+    """
+
+    enabled: bool = False
+    action: ScreenAction = ScreenAction.REVIEW
+    allow_when_failed: bool = False
+
+
+class Sharpness(_Screen):
+    """Blurred photos; `threshold` as in `ml.vision.screens.sharpness.THRESHOLD`."""
+
+    threshold: Annotated[float, Field(ge=0.0, le=1e5)] = 29.0
+
+
+class Codes(_Screen):
+    """QR and other codes; payloads that fully match one of `allowed` are the shop's own."""
+
+    allowed: Patterns = ()
+    second_pass: Literal["on_detection", "always", "never"] = "on_detection"  # noqa: S105 - an enum value, not a password
+
+
+class TextScreen(_Screen):
+    """Text; `ml.vision.screens.text.screen.TextRules` explains the limits.
+
+    `budget_share` is the share of the decode threads' time (threads times wall clock of a shard)
+    that OCR may use, measured in CPU time. `allow_when_skipped`: whether a photo may pass that was
+    not read because the budget was used up. `overlays`: the kinds of advertising without a contact
+    detail that fire, see `ml.vision.screens.text.overlays`.
+    """
+
+    budget_share: Share = 0.15
+    allow_when_skipped: bool = True
+    min_text_likelihood: Share = 0.1
+    max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
+    max_text_characters: Annotated[int, Field(ge=1)] = 100
+    max_lines: Annotated[int, Field(ge=1, le=200)] = 16
+    overlays: tuple[Literal["promotion", "watermark"], ...] = ("promotion", "watermark")
+    allowed: Patterns = ()
+
+
+class Duplicates(_Screen):
+    """Photos that reviewers decided on before.
+
+    `distance` is the maximum distance of a near duplicate, in bits. `reuse_decisions`: a reviewer's
+    decision on exactly the same bytes replaces the model's.
+    """
+
+    distance: Annotated[int, Field(ge=0, le=31)] = 31
+    reuse_decisions: bool = True
+
+
+class Screens(StrictModel):
+    """Policy section `screens`; `long_side` is the size in pixels at which screens see a photo.
+
+    At 800 most phone photos decode at a reduced scale, which halves the cost of all screens but
+    text. A QR code of 29 modules then needs about 7 % of the long side; at 1280, about 4 %.
+    """
+
+    long_side: Annotated[int, Field(ge=640, le=4096)] = 800
+    sharpness: Sharpness = Sharpness()
+    codes: Codes = Codes()
+    text: TextScreen = TextScreen()
+    duplicates: Duplicates = Duplicates()
+
+    def enabled(self) -> Iterator[tuple[str, _Screen]]:
+        """The enabled screens by name; the one that weighs most in a verdict comes first."""
+        screens: tuple[tuple[str, _Screen], ...] = (
+            ("duplicates", self.duplicates),
+            ("codes", self.codes),
+            ("text", self.text),
+            ("sharpness", self.sharpness),
+        )
+        return ((name, screen) for name, screen in screens if screen.enabled)
+
+    @property
+    def picture_side(self) -> int | None:
+        """Pixels of the long side that screens need decoded; None if the model's size suffices."""
+        needs_pixels = self.sharpness.enabled or self.codes.enabled or self.text.enabled
+        return self.long_side if needs_pixels else None
+
+    @property
+    def verdict_settings(self) -> dict[str, Any]:
+        """Everything here that verdicts depend on; empty if no screen is enabled."""
+        enabled: dict[str, Any] = {n: s.model_dump(mode="json") for n, s in self.enabled()}
+        return {**enabled, "long_side": self.long_side} if enabled else {}

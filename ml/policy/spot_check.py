@@ -1,0 +1,113 @@
+"""Spot check: which decided photos are sampled for review, and the error rates that follow."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.core.stats import lower_bound, upper_bound
+from ml.policy.schema import Policy
+
+CONFIDENCE = 0.95  # of the two-sided interval
+ANY_CLASS = ""  # in place of a class: all that contradict the decision
+
+
+@dataclass(frozen=True)
+class SampleDraw:
+    """Uniform numbers in [0, 1) of one content hash; equal in every retry and run.
+
+    `selection` decides whether the photo is sampled; `score` and `label` decide its queue priority.
+    """
+
+    selection: float
+    score: float
+    label: float
+
+
+def draw_sample(key: bytes, content_sha256: str) -> SampleDraw:
+    """Keyed BLAKE2b (RFC 7693) of a content hash: unpredictable without the key."""
+    digest = hashlib.blake2b(content_sha256.encode(), key=key, digest_size=24).digest()
+    return SampleDraw(*(int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in (0, 8, 16)))
+
+
+def priority_among_reviews(sample: SampleDraw, policy: Policy) -> float:
+    """Queue priority that does not reveal that the task is a spot check.
+
+    It is the priority of a photo with a random score in the range of photos for review, from
+    1 - `pass_confidence` to 1, of a random violation class.
+    """
+    weights = sorted(policy.priority_weights.values())
+    min_score = 1.0 - policy.pass_confidence
+    score = min_score + sample.score * (1.0 - min_score)
+    return score * weights[int(sample.label * len(weights))]
+
+
+@dataclass(frozen=True)
+class SpotCheckCounts:
+    """Photos of one month, decision and class: sampled, reviewed, and contradicted by the review.
+
+    `name` is the class, or empty for all classes together.
+    """
+
+    month: str
+    decision: str
+    name: str
+    sampled: int
+    reviewed: int
+    violations: int
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Rate of contradicted decisions with its exact two-sided interval; None: none reviewed yet."""
+
+    rate: float | None
+    low: float
+    high: float
+
+
+def estimate_rate(counts: SpotCheckCounts, *, confidence: float = CONFIDENCE) -> Rate:
+    """The rate with its interval (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404)."""
+    if not counts.reviewed:
+        return Rate(None, 0.0, 1.0)
+    one_sided = 1.0 - (1.0 - confidence) / 2
+    violations, reviewed = np.array([float(counts.violations)]), np.array([float(counts.reviewed)])
+    low = float(lower_bound(violations, reviewed, one_sided)[0])
+    high = float(upper_bound(violations, reviewed, one_sided)[0])
+    return Rate(counts.violations / counts.reviewed, low, high)
+
+
+def contradicts(decision: str, label: str, policy: Policy) -> bool:
+    """Whether a label contradicts the decision: a violation passed, or another photo blocked."""
+    return (label in policy.violations) == (decision == "pass")
+
+
+def contradicting_classes(decision: str, policy: Policy) -> list[str]:
+    """The classes whose labels contradict the decision, in the policy's order."""
+    return [name for name in policy.classes if contradicts(decision, name, policy)]
+
+
+def count_contradictions(
+    answers: Iterable[tuple[str, str, str | None, int]], policy: Policy
+) -> list[SpotCheckCounts]:
+    """Counts for each month, decision and class that contradicts it, and one for `ANY_CLASS`.
+
+    Args:
+        answers: (month, decision, label, photos); the label is None where nobody has answered. A
+            label that the policy no longer knows counts as no answer.
+        policy: its classes, and which of them are violations.
+    """
+    by_label: dict[tuple[str, str], dict[str | None, int]] = {}
+    for month, decision, label, photos in answers:
+        known = label if label is None or label in policy.classes else None
+        counts = by_label.setdefault((month, decision), {})
+        counts[known] = counts.get(known, 0) + photos
+    result = []
+    for (month, decision), counts in sorted(by_label.items()):
+        sampled = sum(counts.values())
+        reviewed = sampled - counts.get(None, 0)
+        by_class = {name: counts.get(name, 0) for name in contradicting_classes(decision, policy)}
+        for name, photos in {ANY_CLASS: sum(by_class.values()), **by_class}.items():
+            result.append(SpotCheckCounts(month, decision, name, sampled, reviewed, photos))
+    return result

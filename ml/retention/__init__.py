@@ -1,1 +1,0 @@
-"""What the policy's section `retention` deletes, one kind a file; never what something needs."""

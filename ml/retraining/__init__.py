@@ -1,1 +1,0 @@
-"""The monthly loop: freeze, check, train, calibrate, evaluate, gate, promote, roll back."""

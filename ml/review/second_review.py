@@ -1,0 +1,123 @@
+"""Blind second reviews: a second reviewer decides some photos without seeing the first decision.
+
+- Sampling: a share of the photos (policy `reviewing.second_review_share`), drawn by a keyed hash of
+  the content. Selection is deterministic; a reviewer's behavior cannot influence it.
+- The second review is a task of kind `blind` for the same object, never the first reviewer's,
+  queued among the others at a drawn priority. Its decision is a label like any other, of route
+  `second_review`. Photos that two reviewers have decided already need none.
+- The status in the commerce database follows the rule of `ml.storage.labels.resolve_labels`: most
+  votes win, ties go to the most recent. Two different votes are a tie, so the second one's status
+  holds at once; and the first task opens again, with the reason `contested`, for a third reviewer,
+  whose vote decides by the same rule. It is reopened as by an appeal, whose row says why and after
+  which decision.
+- An undone decision closes the task that it opened, unless somebody has decided that one.
+
+With a single reviewer nobody can do the second review: set `reviewing.second_review_share` to 0.
+"""
+
+from sqlalchemy import Connection
+
+from ml.core.stats import keyed_uniform
+from ml.policy.schema import Policy
+from ml.policy.spot_check import SampleDraw, priority_among_reviews
+from ml.storage.activity_log import record, task_target
+from ml.storage.appeals import Appeal, add_appeal
+from ml.storage.decisions import load_last_label_id, load_latest_decision, load_votes
+from ml.storage.review_tasks import (
+    BLIND,
+    VERDICT,
+    ReviewTask,
+    add_blind_task,
+    close_tasks,
+    load_sampling_key,
+    lock_task,
+    lock_task_of_object,
+    reopen_tasks,
+)
+
+CONTESTED = "contested"  # the reason that a task has while it waits for a third reviewer
+
+
+def open_follow_ups(connection: Connection, task_id: int, *, policy: Policy) -> None:
+    """Open the further review that a decision calls for, in its transaction; idempotent."""
+    task = lock_task(connection, task_id)
+    if task.kind not in (VERDICT, BLIND):
+        return
+    votes = load_votes(connection, task.content_sha256)
+    if len(votes) == 1 and task.kind == VERDICT:
+        key = load_sampling_key(connection)
+        if _is_sampled(key, task, policy):
+            (first_reviewer,) = votes
+            _open_second_review(connection, key, task, first_reviewer, policy)
+    elif len(votes) == 2 and len(set(votes.values())) == 2:  # noqa: PLR2004 - a tie of two
+        _open_third_review(connection, task, reviewers=sorted(votes))
+
+
+def close_follow_ups(connection: Connection, task: ReviewTask) -> None:
+    """Close the undecided review that an undone decision had opened, in the undo's transaction."""
+    if task.kind == VERDICT:
+        second = _lock_sibling(connection, task, BLIND)
+        if second is not None and second.state != "decided":
+            close_tasks(connection, [second.task_id])
+    elif task.kind == BLIND:
+        first = _lock_sibling(connection, task, VERDICT)
+        if first is not None and first.state != "decided" and CONTESTED in first.reasons:
+            reasons = _without_contested(first)
+            close_tasks(connection, [first.task_id], reasons=reasons, excluded_reviewers=[])
+
+
+def _is_sampled(key: bytes, task: ReviewTask, policy: Policy) -> bool:
+    drawn = keyed_uniform(key, "second review", task.content_sha256)
+    return drawn < policy.reviewing.second_review_share
+
+
+def _open_second_review(
+    connection: Connection, key: bytes, task: ReviewTask, first_reviewer: str, policy: Policy
+) -> None:
+    """Open the blind task, or reopen the one that an undo has closed."""
+    excluded = [first_reviewer]
+    second = _lock_sibling(connection, task, BLIND)
+    if second is None:
+        priority = _random_priority(key, task, policy)
+        add_blind_task(connection, task, priority=priority, excluded_reviewers=excluded)
+    elif second.state == "decided" and load_latest_decision(connection, second) is None:
+        reopen_tasks(connection, [second.task_id], restart_wait=True, excluded_reviewers=excluded)
+
+
+def _random_priority(key: bytes, task: ReviewTask, policy: Policy) -> float:
+    """A priority that does not reveal a second review: drawn like that of a spot check."""
+    place, guise = (
+        keyed_uniform(key, f"second review {purpose}", task.content_sha256)
+        for purpose in ("place", "guise")
+    )
+    return priority_among_reviews(SampleDraw(selection=0.0, score=place, label=guise), policy)
+
+
+def _open_third_review(connection: Connection, task: ReviewTask, *, reviewers: list[str]) -> None:
+    """Reopen the first task for anybody but its two reviewers, unless it waits already."""
+    first = task if task.kind == VERDICT else _lock_sibling(connection, task, VERDICT)
+    second = task if task.kind == BLIND else _lock_sibling(connection, task, BLIND)
+    latest = load_latest_decision(connection, task)
+    if first is None or second is None or latest is None or first.state != "decided":
+        return
+    superseded = load_last_label_id(connection, first)
+    reason = "two reviewers decided differently"
+    add_appeal(connection, Appeal(first.task_id, reason, latest.reviewer, superseded))
+    reopen_tasks(
+        connection,
+        [first.task_id],
+        restart_wait=True,
+        reasons=[*_without_contested(first), CONTESTED],
+        excluded_reviewers=reviewers,
+    )
+    target = task_target(first.task_id)
+    record(connection, actor=latest.reviewer, action="contest", target=target)
+
+
+def _without_contested(task: ReviewTask) -> list[str]:
+    return [reason for reason in task.reasons if reason != CONTESTED]
+
+
+def _lock_sibling(connection: Connection, task: ReviewTask, kind: str) -> ReviewTask | None:
+    """The other task of the same object."""
+    return lock_task_of_object(connection, task.object_key, task.etag, kind=kind)

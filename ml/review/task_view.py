@@ -1,0 +1,127 @@
+"""Review tasks as a reviewer sees them.
+
+Blinding: some tasks hide the model's scores and the earlier labels.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table
+
+from ml.core.stats import keyed_uniform
+from ml.policy.schema import Policy
+from ml.storage.read.task_view import (
+    CommercePhoto,
+    TaskPhoto,
+    load_commerce_photos,
+    load_task_photos,
+)
+from ml.storage.review_tasks import BLIND, GOLDEN, load_sampling_key
+from ml.storage.task_filters import CLASS_REASONS
+
+WITHHELD = "withheld"  # the only reason that is shown where scores are hidden
+# Reasons that reveal a spot check or hidden task; the queue cannot be filtered by them.
+REVEALING_REASONS = frozenset({"blind", "confident_normal", "golden", "spot_check"})
+_BLINDED_KINDS = frozenset({BLIND, GOLDEN})
+_BLINDED_ROUTES = frozenset({"spot_check"})
+_NO_COMMERCE_ROW = CommercePhoto(None, None, None)
+
+
+def is_blinded(kind: str, route: str | None) -> bool:
+    """Whether scores and earlier labels are hidden from the reviewer."""
+    return kind in _BLINDED_KINDS or route in _BLINDED_ROUTES
+
+
+def scores_hidden(
+    key: bytes, content_sha256: str, *, kind: str, route: str | None, policy: Policy
+) -> bool:
+    """Whether a task hides scores and earlier labels; deterministic.
+
+    Blinded tasks do, and a share of ordinary ones (policy `reviewing.hide_scores_share`), so that
+    hiding reveals nothing.
+    """
+    if is_blinded(kind, route):
+        return True
+    return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task with its photo, for the reviewer who holds it.
+
+    `likely` is the class that a reason names, else the likeliest violation; `category` is the same
+    where scores are shown. Where they are hidden, `category` and `violation_score` are None, and
+    `reasons` is `WITHHELD`. `width` and `height` are pixels of the upright original; None where it
+    was never decoded. `product_id` to `uploaded_at` are the commerce database's; None where it has
+    no row of the photo.
+    """
+
+    task_id: int
+    content_sha256: str
+    object_key: str
+    reasons: tuple[str, ...]
+    likely: str | None
+    category: str | None
+    violation_score: float | None
+    model_hash: str
+    product_id: str | None
+    review_id: str | None
+    uploaded_at: datetime | None
+    opened_at: datetime
+    claimed_until: datetime | None
+    width: int | None
+    height: int | None
+
+
+def load_task_views(
+    connection: Connection, task_ids: Sequence[int], *, policy: Policy, commerce: Table
+) -> list[TaskView]:
+    """The tasks in the order given; three queries, however many tasks there are."""
+    if not task_ids:
+        return []
+    tasks = load_task_photos(connection, task_ids)
+    rows = load_commerce_photos(connection, commerce, {task.object_key for task in tasks})
+    key = load_sampling_key(connection)
+    return [_view(task, rows.get(task.object_key, _NO_COMMERCE_ROW), key, policy) for task in tasks]
+
+
+def category_of(
+    reasons: Iterable[str], scores: Mapping[str, float] | None, policy: Policy
+) -> str | None:
+    """The class that a reason names, else the likeliest violation, if there are scores."""
+    for reason in reasons:
+        word, _, name = reason.partition(":")
+        if word in CLASS_REASONS and name:
+            return name
+    return likeliest_violation(scores or {}, policy)
+
+
+def likeliest_violation(scores: Mapping[str, float], policy: Policy) -> str | None:
+    """The violation class with the highest score; None without scores."""
+    scored = sorted(policy.violations & scores.keys())
+    return max(scored, key=scores.__getitem__, default=None)
+
+
+def _view(task: TaskPhoto, row: CommercePhoto, key: bytes, policy: Policy) -> TaskView:
+    likely = category_of(task.reasons, task.scores, policy)
+    hidden = scores_hidden(
+        key, task.content_sha256, kind=task.kind, route=task.route, policy=policy
+    )
+    return TaskView(
+        task_id=task.task_id,
+        content_sha256=task.content_sha256,
+        object_key=task.object_key,
+        reasons=(WITHHELD,) if hidden else task.reasons,
+        likely=likely,
+        category=None if hidden else likely,
+        violation_score=None if hidden else task.violation_score,
+        model_hash=task.model_hash,
+        product_id=row.product_id,
+        review_id=row.review_id,
+        uploaded_at=row.uploaded_at,
+        opened_at=task.opened_at,
+        claimed_until=task.claimed_until,
+        width=task.width,
+        height=task.height,
+    )

@@ -1,1 +1,0 @@
-"""`/predict`: the night's judgement, online. The page docs/predict.md is its contract."""

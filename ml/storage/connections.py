@@ -1,0 +1,57 @@
+"""What every step needs: the database, the two buckets and the shop's table, from the settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, Table
+
+from ml.core.errors import SettingsError
+from ml.core.settings import Settings, missing_database
+from ml.storage.commerce import review_image
+from ml.storage.database import connect
+from ml.storage.object_store import ObjectStore, s3_client
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Open connections; `model_cache` is a local folder of model versions fetched before."""
+
+    engine: Engine
+    photos: ObjectStore
+    models: ObjectStore
+    commerce: Table
+    model_cache: Path
+
+    def close(self) -> None:
+        """Close them all."""
+        self.engine.dispose()
+        self.photos.close()
+        self.models.close()
+
+
+def open_connections(settings: Settings) -> Connections:
+    """Connect to what the settings name. Without S3 keys, boto3 looks for credentials (AWS).
+
+    Raises:
+        SettingsError: no database is named; says how to name one.
+    """
+    if settings.database_url is None:
+        raise SettingsError(missing_database(settings))
+    client = s3_client(
+        endpoint_url=settings.s3_endpoint_url,
+        access_key=_plain(settings.s3_access_key),
+        secret_key=_plain(settings.s3_secret_key),
+        region=settings.s3_region,
+    )
+    return Connections(
+        engine=connect(settings.database_url.get_secret_value()),
+        photos=ObjectStore(client, settings.photo_bucket),
+        models=ObjectStore(client, settings.model_bucket),
+        commerce=review_image(settings.commerce),
+        model_cache=settings.data_dir / "models",
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

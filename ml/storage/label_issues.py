@@ -1,0 +1,106 @@
+"""`moderation.label_issue`: suspected label errors, and the second reviews opened for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from ml.storage.retrain_runs import RetrainRun
+from ml.storage.schema import human_label, label_issue
+
+# The object is the latest one with these bytes; an imported photo has none.
+_OPEN_SECOND_REVIEW = text(
+    """
+    insert into moderation.review_task (
+        object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
+        priority, run_id, kind
+    )
+    select coalesce(object.object_key, photo.object_key), coalesce(object.etag, ''),
+        photo.content_sha256, :model_hash, :policy_version, array['label_issue:' || :likely_label],
+        :violation_score, :violation_score, :run_id, 'second_review'
+    from moderation.archived_photo photo
+    left join lateral (
+        select object_key, etag from moderation.image
+        where content_sha256 = photo.content_sha256
+        order by uploaded_at desc, object_key, etag limit 1
+    ) object on true
+    where photo.content_sha256 = :content_sha256
+    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
+    """
+)
+
+
+@dataclass(frozen=True)
+class LabelIssue:
+    """One label that is probably wrong; `label_quality` 0..1, lower is more suspicious."""
+
+    content_sha256: str
+    label: str
+    likely_label: str
+    label_quality: float
+
+
+def load_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, LabelIssue]:
+    """The label issues of a snapshot by content hash, in its order."""
+    columns = label_issue.c
+    query = (
+        select(columns.content_sha256, columns.label, columns.likely_label, columns.label_quality)
+        .where(columns.snapshot_hash == snapshot_hash)
+        .order_by(columns.content_sha256)
+    )
+    return {row.content_sha256: LabelIssue(*row) for row in connection.execute(query)}
+
+
+def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, int]:
+    """The number of label issues of a snapshot, by the label in question."""
+    query = (
+        select(label_issue.c.label, func.count())
+        .where(label_issue.c.snapshot_hash == snapshot_hash)
+        .group_by(label_issue.c.label)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def write_label_issues(
+    connection: Connection, snapshot_hash: str, issues: Sequence[LabelIssue]
+) -> None:
+    """Write the label issues of a snapshot. Idempotent."""
+    if issues:
+        rows = [{"snapshot_hash": snapshot_hash, **asdict(issue)} for issue in issues]
+        connection.execute(insert(label_issue).on_conflict_do_nothing(), rows)
+
+
+def open_second_reviews(
+    connection: Connection,
+    run: RetrainRun,
+    issues: Sequence[LabelIssue],
+    violation_scores: Mapping[str, float],
+) -> None:
+    """Open a task for each issue, with the photo's violation score; an existing task stays.
+
+    The run must have a champion: the issues come from its features.
+    """
+    rows = [
+        {
+            "content_sha256": issue.content_sha256,
+            "likely_label": issue.likely_label,
+            "model_hash": run.champion_hash,
+            "policy_version": run.policy.version,
+            "violation_score": violation_scores[issue.content_sha256],
+            "run_id": run.run_id,
+        }
+        for issue in issues
+    ]
+    if rows:
+        connection.execute(_OPEN_SECOND_REVIEW, rows)
+
+
+def double_reviewed(connection: Connection, as_of: datetime) -> set[str]:
+    """Content hashes of the photos whose second review was decided before `as_of`."""
+    columns = human_label.c
+    query = select(columns.content_sha256).where(
+        columns.route == "second_review", columns.decided_at < as_of
+    )
+    return set(connection.execute(query).scalars())

@@ -1,0 +1,115 @@
+"""Privileges of our user, by the catalog, which everyone may read.
+
+So a table that our user may not see is distinguished from a missing one.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+_SUPERUSER = text("select rolsuper from pg_roles where rolname = current_user")
+_SCHEMA_USAGE = text("select has_schema_privilege('moderation', 'USAGE')")
+_COLUMNS = text(
+    """
+    select a.attname as name,
+           has_column_privilege(c.oid, a.attnum, 'SELECT') as readable,
+           has_column_privilege(c.oid, a.attnum, 'UPDATE') as writable,
+           has_schema_privilege(n.oid, 'USAGE') as usable
+    from pg_attribute a
+    join pg_class c on c.oid = a.attrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = :schema and c.relname = :table and a.attnum > 0 and not a.attisdropped
+    """
+)
+# A column's own privileges count.
+_WRITABLE = text(
+    """
+    select n.nspname || '.' || c.relname as name,
+           array(
+               select privilege from unnest(array['INSERT', 'DELETE', 'TRUNCATE']) privilege
+               where has_table_privilege(c.oid, privilege)
+           ) as privileges,
+           array(
+               select a.attname::text from pg_attribute a
+               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+               and (has_column_privilege(c.oid, a.attnum, 'UPDATE')
+                    or has_column_privilege(c.oid, a.attnum, 'INSERT'))
+               order by a.attnum
+           ) as columns
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f')
+    and n.nspname not in ('moderation', 'pg_catalog', 'information_schema')
+    and n.nspname not like 'pg\\_%'
+    order by 1
+    """
+)
+_OWN_TABLES = text(
+    """
+    select c.relname as name,
+           array(
+               select privilege
+               from unnest(case when c.relkind = 'v' then array['SELECT']
+                           else array['SELECT', 'INSERT', 'UPDATE', 'DELETE'] end) privilege
+               where not has_table_privilege(c.oid, privilege)
+           ) as missing
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'moderation' and c.relkind in ('r', 'p', 'v')
+    order by 1
+    """
+)
+
+
+@dataclass(frozen=True)
+class ColumnPrivileges:
+    """What our user may do with a column; `usable` is USAGE on its schema."""
+
+    readable: bool
+    writable: bool
+    usable: bool
+
+
+@dataclass(frozen=True)
+class WritableTable:
+    """A table of another schema, such as `commerce.review_image`, with what we may write.
+
+    Attributes:
+        name: with its schema.
+        privileges: those of INSERT, DELETE and TRUNCATE that hold for the whole table.
+        columns: columns that may be updated or inserted.
+    """
+
+    name: str
+    privileges: list[str]
+    columns: list[str]
+
+
+def is_superuser(connection: Connection) -> bool:
+    """Whether our user is a superuser of the database."""
+    superuser: bool = connection.execute(_SUPERUSER).scalar_one()
+    return superuser
+
+
+def has_schema_usage(connection: Connection) -> bool:
+    """Whether our user has USAGE on the schema `moderation`."""
+    usage: bool = connection.execute(_SCHEMA_USAGE).scalar_one()
+    return usage
+
+
+def column_privileges(
+    connection: Connection, schema: str, table: str
+) -> dict[str, ColumnPrivileges]:
+    """The columns of a table by name; empty where there is no such table."""
+    rows = connection.execute(_COLUMNS, {"schema": schema, "table": table})
+    return {row.name: ColumnPrivileges(row.readable, row.writable, row.usable) for row in rows}
+
+
+def list_foreign_tables(connection: Connection) -> list[WritableTable]:
+    """All tables outside of the schema `moderation`, with what our user may write there."""
+    return [WritableTable(**row) for row in connection.execute(_WRITABLE).mappings()]
+
+
+def missing_privileges(connection: Connection) -> dict[str, list[str]]:
+    """The privileges that our user lacks on each table of `moderation`; most lists are empty."""
+    return {row.name: row.missing for row in connection.execute(_OWN_TABLES)}

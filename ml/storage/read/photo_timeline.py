@@ -1,0 +1,150 @@
+"""What the database knows about one object key, table by table, the latest rows first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, or_, select
+
+from ml.storage.schema import decision_undo, human_label, image, quarantine, review_task
+
+MAX_ROWS = 200  # of a key with a longer history, the latest part is shown
+
+
+@dataclass(frozen=True)
+class UploadedContent:
+    """One content that was under the key; `content_sha256` None where it was never read."""
+
+    etag: str
+    content_sha256: str | None
+    size_bytes: int
+    width: int | None
+    height: int | None
+    uploaded_at: datetime
+    state: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Why a content could not be scored; `released_by` is the later run that could."""
+
+    etag: str
+    reason: str
+    detail: str
+    run_id: str
+    quarantined_at: datetime
+    released_by: str | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A review task of the key."""
+
+    task_id: int
+    state: str
+    kind: str
+    reasons: tuple[str, ...]
+    run_id: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True)
+class LabelEntry:
+    """A reviewer's label on one of the contents; `undone_at` where they undid it."""
+
+    label: str
+    category: str | None
+    reviewer: str
+    decided_at: datetime
+    route: str
+    note: str
+    undone_at: datetime | None
+
+
+@dataclass(frozen=True)
+class CommerceRow:
+    """A row of the commerce table for the key."""
+
+    status: str | None
+    moderated_at: datetime | None
+    uploaded_at: datetime
+
+
+def list_contents(connection: Connection, object_key: str) -> list[UploadedContent]:
+    """The contents that were uploaded under a key."""
+    columns = [image.c[name] for name in UploadedContent.__dataclass_fields__]
+    query = select(*columns).where(image.c.object_key == object_key)
+    rows = connection.execute(query.order_by(image.c.uploaded_at.desc()).limit(MAX_ROWS))
+    return [UploadedContent(**row) for row in rows.mappings()]
+
+
+def holds_task(
+    connection: Connection, reviewer: str, *, object_key: str, contents: Sequence[str]
+) -> bool:
+    """Whether a reviewer has claimed a task on the key or one of the contents, of any kind."""
+    task = review_task.c
+    query = select(task.task_id).where(
+        or_(task.object_key == object_key, task.content_sha256.in_(contents)),
+        task.state == "claimed",
+        task.claimed_by == reviewer,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def list_quarantined(connection: Connection, object_key: str) -> list[Quarantined]:
+    """The quarantine rows of a key."""
+    columns = [quarantine.c[name] for name in Quarantined.__dataclass_fields__]
+    query = select(*columns).where(quarantine.c.object_key == object_key)
+    rows = connection.execute(query.order_by(quarantine.c.quarantined_at.desc()).limit(MAX_ROWS))
+    return [Quarantined(**row) for row in rows.mappings()]
+
+
+def list_tasks(
+    connection: Connection, object_key: str, *, visible_kinds: Sequence[str]
+) -> list[Task]:
+    """The review tasks of a key that are decided, or of a kind that may be seen before.
+
+    Spot checks, which are tasks with a route, are left out until they are decided.
+    """
+    task = review_task.c
+    visible = task.kind.in_(visible_kinds) & task.route.is_(None)
+    query = select(*(task[name] for name in Task.__dataclass_fields__)).where(
+        task.object_key == object_key, or_(visible, task.state == "decided")
+    )
+    rows = connection.execute(query.order_by(task.task_id.desc()).limit(MAX_ROWS))
+    return [Task(**{**row, "reasons": tuple(row["reasons"])}) for row in rows.mappings()]
+
+
+def list_labels(connection: Connection, contents: Sequence[str]) -> list[LabelEntry]:
+    """All labels on the contents, undone ones included."""
+    label = human_label.c
+    query = (
+        select(
+            label.label,
+            label.category,
+            label.reviewer,
+            label.decided_at,
+            label.route,
+            label.note,
+            decision_undo.c.undone_at,
+        )
+        .outerjoin(decision_undo, decision_undo.c.label_id == label.label_id)
+        .where(label.content_sha256.in_(contents))
+        .order_by(label.label_id.desc())
+        .limit(MAX_ROWS)
+    )
+    return [LabelEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def list_commerce_rows(
+    connection: Connection, object_key: str, *, commerce: Table
+) -> list[CommerceRow]:
+    """The rows of the commerce table that name a key."""
+    columns = commerce.c
+    query = (
+        select(columns.moderation_status, columns.moderated_at, columns.uploaded_at)
+        .where(columns.object_key == object_key)
+        .order_by(columns.uploaded_at.desc())
+        .limit(MAX_ROWS)
+    )
+    return [CommerceRow(*row) for row in connection.execute(query)]

@@ -1,0 +1,75 @@
+"""Which review tasks a reviewer wants to see, as conditions on `moderation.review_task`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Table, bindparam, cast, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, UserDefinedType
+
+from ml.storage.schema import review_task
+
+CLASS_REASONS = ("violation", "block", "label_issue")  # reasons that name a class: `reason:class`
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Conditions that must all hold; None means no condition.
+
+    `reasons`: the task has at least one of them, written as in the task (`violation:violate`).
+    `category`: a reason names this class. `since` (inclusive) and `until` (exclusive) bound the
+    time when the task was opened. `product_id` is the commerce database's, as text.
+    """
+
+    reasons: tuple[str, ...] | None = None
+    category: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    product_id: str | None = None
+    kind: str | None = None
+
+    def where_clauses(self, commerce: Table) -> list[ColumnElement[bool]]:
+        """The filters as SQL over `review_task`; `commerce` is the commerce table of photos."""
+        task = review_task.c
+        clauses: list[ColumnElement[bool]] = []
+        if self.reasons is not None:
+            clauses.append(_has_any_reason(self.reasons))
+        if self.category is not None:
+            clauses.append(_has_any_reason([f"{word}:{self.category}" for word in CLASS_REASONS]))
+        if self.since is not None:
+            clauses.append(task.opened_at >= self.since)
+        if self.until is not None:
+            clauses.append(task.opened_at < self.until)
+        if self.product_id is not None:
+            clauses.append(_is_of_product(commerce, self.product_id))
+        if self.kind is not None:
+            clauses.append(task.kind == self.kind)
+        return clauses
+
+
+NO_FILTERS = Filters()
+
+
+def _has_any_reason(reasons: Sequence[str]) -> ColumnElement[bool]:
+    overlap: ColumnElement[bool] = review_task.c.reasons.overlap(cast(list(reasons), ARRAY(Text)))
+    return overlap
+
+
+class _TypeOfComparedColumn(UserDefinedType[str]):
+    """Text whose type PostgreSQL infers from the column that it is compared with.
+
+    A product id may be text or a number in the commerce database; casting the column would make
+    its index unusable.
+    """
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "text"
+
+
+def _is_of_product(commerce: Table, product_id: str) -> ColumnElement[bool]:
+    value = bindparam(None, product_id, type_=_TypeOfComparedColumn(), unique=True)
+    keys = select(commerce.c.object_key).where(commerce.c.product_id.op("=")(value))
+    return review_task.c.object_key.in_(keys)

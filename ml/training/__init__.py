@@ -1,1 +1,0 @@
-"""From a folder of labelled photos to a model version."""

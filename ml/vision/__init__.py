@@ -1,0 +1,1 @@
+"""Pixels: decoding, preprocessing, fingerprints and screens; no database and no model."""

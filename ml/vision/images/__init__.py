@@ -1,0 +1,1 @@
+"""Decoding, preprocessing and fingerprints of photos."""

@@ -1,0 +1,155 @@
+"""Turn a decoded picture into model input, exactly as the model card specifies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import Field, model_validator
+
+from ml.core.yaml_file import StrictModel
+from ml.vision.images.decode import Decoded, DecodeLimits, decode, draft_factor
+
+if TYPE_CHECKING:
+    import torch
+
+
+_INTERPOLATION = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+# Resizing the short side of a 32 x 3,000,000 strip to 256 would need about 20 GB for a crop of 224
+# pixels. Beyond this aspect ratio the center of the strip is cropped first.
+MAX_ASPECT = 10
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Preprocessing(StrictModel):
+    """Section of the model card: how a decoded picture becomes model input.
+
+    `resize` is the short side in pixels, `crop` the side of the square cropped from the center;
+    `mean` and `std` are per channel (red, green, blue), for values from 0 to 1.
+    """
+
+    resize: int = Field(ge=16, le=1024)
+    crop: int = Field(ge=1, le=1024)
+    mean: tuple[_Finite, _Finite, _Finite]
+    std: tuple[_Positive, _Positive, _Positive]
+    interpolation: Literal["bilinear", "bicubic"]
+
+    @model_validator(mode="after")
+    def _check_crop(self) -> Self:
+        if self.crop > self.resize:
+            message = f"crop ({self.crop}) must not exceed resize ({self.resize}): lower the crop"
+            raise ValueError(message)
+        return self
+
+
+# The preprocessing of the source article: torchvision's usual ImageNet evaluation transform.
+ARTICLE = Preprocessing(
+    resize=256,
+    crop=224,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    interpolation="bilinear",
+)
+
+
+def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Resize the short side, then crop the center.
+
+    The pixels equal those of torchvision's `Resize(resize)` and `CenterCrop(crop)` on the same
+    picture. Pillow's `resize(box=...)`, which computes only the crop, is up to 40 % faster but
+    stores the box as 32-bit floats: single pixels then differ by up to 25 levels. Strips longer
+    than `MAX_ASPECT` times their width are cropped to that ratio first; only for those the sampling
+    grid is shifted, by less than a pixel of the original.
+
+    Args:
+        image: RGB picture.
+        spec: the card's preprocessing.
+
+    Returns:
+        uint8 array (3, crop, crop), 0 to 255, contiguous. `normalize` follows for the whole batch:
+        one byte per value is a quarter of the data to copy to the device.
+    """
+    image = _crop_extreme_aspect(image)
+    width, height = image.size
+    short = min(width, height)
+    size = (int(spec.resize * width / short), int(spec.resize * height / short))
+    resized = image.resize(size, _INTERPOLATION[spec.interpolation])
+    # Python rounds halves to even; torchvision's CenterCrop makes the same call.
+    left, top = (round((side - spec.crop) / 2) for side in size)
+    pixels = np.asarray(resized.crop((left, top, left + spec.crop, top + spec.crop)))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def normalize(
+    batch: torch.Tensor, spec: Preprocessing, *, dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """Scale a batch to the model's input range, on the batch's device.
+
+    Computes (value / 255 - mean) / std in 32-bit floats, as torchvision's `ToTensor` and
+    `Normalize` do, and rounds to `dtype` once at the end.
+
+    Args:
+        batch: uint8 tensor (N, 3, H, W), stacked results of `prepare`.
+        spec: the card's preprocessing.
+        dtype: type of the result; None is float32.
+
+    Returns:
+        Tensor (N, 3, H, W) of `dtype` in channels-last memory format, in which convolutions are
+        fastest on recent CPUs and GPUs.
+    """
+    import torch  # noqa: PLC0415 - decode workers import this file and must not load torch
+
+    def per_channel(values: tuple[float, float, float]) -> torch.Tensor:
+        return torch.tensor(values, device=batch.device).view(1, 3, 1, 1)
+
+    scaled = batch.to(torch.float32, memory_format=torch.channels_last).div_(255)
+    scaled.sub_(per_channel(spec.mean)).div_(per_channel(spec.std))
+    return scaled.to(dtype or torch.float32)
+
+
+def _crop_extreme_aspect(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    max_side = MAX_ASPECT * min(width, height)
+    if max(width, height) <= max_side:
+        return image
+    crop_width, crop_height = min(width, max_side), min(height, max_side)
+    left, top = (width - crop_width) // 2, (height - crop_height) // 2
+    return image.crop((left, top, left + crop_width, top + crop_height))
+
+
+@dataclass(frozen=True)
+class DecodePlan:
+    """One decode for the model and for the screens that need pixels.
+
+    With a `picture_side` (`Screens.picture_side` of the policy) a photo is decoded large enough for
+    the screens and then reduced, by averaging, to the scale that a decode for the model alone would
+    have. The model thus sees nearly, not exactly, the same pixels. The side is part of the policy,
+    so one policy version always gives the same pixels.
+    """
+
+    limits: DecodeLimits
+    picture_side: int | None = None
+
+    def decode(self, data: bytes, spec: Preprocessing) -> Decoded:
+        """Decode a photo for the model and the screens.
+
+        Raises:
+            ImageRejected: see `ml.vision.images.decode.decode`.
+        """
+        return decode(data, limits=self.limits, short_side=spec.resize, long_side=self.picture_side)
+
+    def for_model(self, image: Image.Image, spec: Preprocessing) -> Image.Image:
+        """The decoded picture at the scale that this preprocessing starts from."""
+        if self.picture_side is None:
+            return image
+        factor = draft_factor(image.size, spec.resize)
+        return image.reduce(factor) if factor > 1 else image

@@ -1,0 +1,1 @@
+"""Screens: checks of a photo that do not depend on the model."""

@@ -1,0 +1,1 @@
+"""The text screen: gate, OCR, contact details, overlays."""

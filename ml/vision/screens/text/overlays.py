@@ -1,0 +1,129 @@
+"""Find overlaid advertising without a contact detail: calls to action, offers and watermarks.
+
+Products carry advertising text of their own: a shelf tag says "50 % off", a box "scan me", a shirt
+"SALE". So a call to action counts anywhere only if no manufacturer or shop prints it; an offer
+counts only on a horizontal line across the photo, like a banner; and unknown words count as a
+watermark only if they are repeated at a slant.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ml.vision.screens.text.normalization import normalize_text
+from ml.vision.screens.text.ocr import TextLine
+
+
+class OverlayKind(StrEnum):
+    """Kind of an overlay; also the reason of the screen."""
+
+    PROMOTION = "promotion"
+    WATERMARK = "watermark"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """One overlay; `text` is its normalized line."""
+
+    kind: OverlayKind
+    text: str
+
+
+_MIN_BANNER_WIDTH = 0.45  # of a line, as a share of the photo's width
+_MAX_BANNER_SLANT = 5.0  # degrees from horizontal
+_TILED_SLANT = (12.0, 78.0)  # degrees; horizontal and vertical rows are products on a shelf
+_TILED_LETTERS = 5  # length of the repeated text
+_MIN_TILED_REPEATS = 3
+
+_I = re.IGNORECASE
+# Matched after `normalize_text`, which turns Chinese numerals into digits. Spaces between English
+# words are optional, because OCR often loses them.
+_CALL = re.compile(
+    r"\b(?:dm|pm|inbox|whatsapp|wechat) ?(?:me|us)\b|\badd ?me\b|\bscan ?me\b"
+    r"|\bclick ?(?:the|my|this) ?link\b|\blink ?in ?(?:my ?)?bio\b"
+    r"|\b(?:buy|get ?it|order) ?(?:it ?)?cheaper ?(?:at|from|here)\b"
+    r"|\bcheaper ?(?:at|on) ?my\b|\bmessage ?me ?(?:to|for)\b|\bvisit ?my ?(?:shop|store|page)\b"
+    r"|私信我|私聊|加我(?!们)|加群|进群|群主|点击链接|主页链接|招代理|诚招代理|招加盟|微商|代购|1件代发|1手货源"
+    r"|货源批发|同款私|全网最低价?|扫码(?:领|加|进|入群)|复制(?:口令|链接)|淘口令",
+    _I,
+)  # fmt: skip
+_OFFER = re.compile(
+    r"\d{1,2} ?% ?off|\bbuy ?\d ?get ?\d\b|\bfree ?(?:gift|shipping|delivery)\b|\bbest ?price\b"
+    r"|\bwholesale\b|\bbig ?sale\b|\bflash ?sale\b|\b(?:order|call|shop|buy) ?now\b|\bdiscount\b"
+    r"|\blimited ?(?:offer|time)\b|\bhot ?sale\b|\bclearance\b"
+    r"|批发|优惠|特价|秒杀|清仓|促销|包邮|买1送1|厂家直销|领券|福利|限时|[1-9] ?折",
+    _I,
+)  # fmt: skip
+# Matched on letters and digits only: watermarks are truncated at the photo's edge and OCR loses
+# their spaces.
+_WATERMARK = re.compile(
+    r"watermark|previewonly|reviewonly(?=preview)|^preview$|sample(?:stock|image|photo|only)|photobank"
+    r"|stock(?:photo|image)|shutterstock|gettyimages|istockphoto|depositphotos|dreamstime|alamy"
+    r"|123rf|adobestock|freepik|donot(?:copy|repost|steal)"
+    r"|样图|水印|盗图|禁止(?:转载|搬运)|视觉中国|图虫|千图网|摄图网|昵图网|包图网|汇图网",
+    _I,
+)  # fmt: skip
+
+
+def find_overlays(lines: Sequence[TextLine], width: int) -> list[Overlay]:
+    """The distinct overlays in recognized lines: first promotions, then watermarks.
+
+    Args:
+        lines: the lines of one photo.
+        width: width of the photo in pixels, the unit of the lines' boxes.
+    """
+    promotions = (
+        Overlay(OverlayKind.PROMOTION, normalize_text(line.text))
+        for line in lines
+        if _is_promotion(line, width)
+    )
+    watermarks = (Overlay(OverlayKind.WATERMARK, text) for text in _watermarks(lines))
+    return list(dict.fromkeys([*promotions, *watermarks]))
+
+
+def _is_promotion(line: TextLine, width: int) -> bool:
+    text = normalize_text(line.text)
+    if _CALL.search(text):
+        return True
+    return bool(_OFFER.search(text)) and _is_banner(line, width)
+
+
+def _is_banner(line: TextLine, width: int) -> bool:
+    length, slant = _length_and_slant(line)
+    return length >= _MIN_BANNER_WIDTH * width and slant <= _MAX_BANNER_SLANT
+
+
+def _length_and_slant(line: TextLine) -> tuple[float, float]:
+    """Length of a line in pixels, and its slant: 0 (horizontal) to 90 (vertical) degrees."""
+    first, second, third, _ = line.box
+    sides = [(b[0] - a[0], b[1] - a[1]) for a, b in ((first, second), (second, third))]
+    x, y = max(sides, key=lambda side: math.hypot(*side))
+    return math.hypot(x, y), math.degrees(math.atan2(abs(y), abs(x)))
+
+
+def _watermarks(lines: Sequence[TextLine]) -> Iterator[str]:
+    for line in lines:
+        if _WATERMARK.search(_letters(line.text)):
+            yield normalize_text(line.text)
+    low, high = _TILED_SLANT
+    yield from _tiled_text([line for line in lines if low <= _length_and_slant(line)[1] <= high])
+
+
+def _tiled_text(slanted: Sequence[TextLine]) -> Iterator[str]:
+    """The most repeated letter sequence of the slanted lines, if it is repeated often enough."""
+    counts: Counter[str] = Counter()
+    for line in slanted:
+        letters = _letters(line.text).lower()
+        counts.update(
+            letters[n : n + _TILED_LETTERS] for n in range(len(letters) - _TILED_LETTERS + 1)
+        )
+    for letters, repeats in counts.most_common(1):
+        if repeats >= _MIN_TILED_REPEATS and len(slanted) > 1:
+            yield letters
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", normalize_text(text))

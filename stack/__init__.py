@@ -1,1 +1,0 @@
-"""Starts, fills and shows the whole system on one machine."""

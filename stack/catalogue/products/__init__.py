@@ -1,1 +1,0 @@
-"""The things that buyers photograph, each drawn as a lit sprite."""

@@ -1,1 +1,0 @@
-"""What a shop does not want on its pages, one file a category."""

@@ -1,0 +1,79 @@
+"""`python -m ml models`, as an operator types it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ml.cli.main import app
+from ml.core.errors import ModelError, SettingsError
+from ml.models import registry
+from tests.support.servers import Shop
+from tests.support.versions import add_version_row
+
+pytestmark = pytest.mark.integration
+
+
+def _done(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def _promoted(shop: Shop, digit: str) -> str:
+    version = add_version_row(shop, digit)
+    registry.promote(version, engine=shop.connections.engine, by="[ann]", reason="[b]better")
+    return version
+
+
+def test_list_shows_the_champion(shell: CliRunner, shop: Shop) -> None:
+    done = shell.invoke(app, ["models", "list"])
+    assert done.exit_code == 0, done.output
+    assert shop.model_hash[:12] in done.output.replace("\n", "")
+
+
+def test_promote_switches_the_champion(shell: CliRunner, shop: Shop) -> None:
+    version = add_version_row(shop, "c")
+    done = shell.invoke(app, ["models", "promote", version, "--reason", "test"])
+    assert done.exit_code == 0, done.output
+    assert shop.rows("select model_hash from moderation.champion") == [(version,)]
+    assert shop.rows("select reason from moderation.promotion order by promotion_id desc")[0] == (
+        "test",
+    )
+
+
+def test_rollback_restores_the_previous_champion_and_history_lists_it(
+    shell: CliRunner, shop: Shop
+) -> None:
+    _promoted(shop, "c")
+    said = _done(shell.invoke(app, ["models", "rollback", "previous", "--reason", "worse"]))
+    assert shop.model_hash in said.replace("\n", "")
+    listed = _done(shell.invoke(app, ["models", "history"]))
+    assert "[ann]" in listed
+    assert "[b]better" in listed
+    assert "rollback" in listed
+    assert "worse" in listed
+
+
+def test_rollback_needs_a_reason_and_a_version_that_was_champion(
+    shell: CliRunner, shop: Shop
+) -> None:
+    assert shell.invoke(app, ["models", "rollback", "previous"]).exit_code == 2
+    version = add_version_row(shop, "d")
+    rejected = shell.invoke(app, ["models", "rollback", version, "--reason", "x"])
+    assert isinstance(rejected.exception, ModelError)
+
+
+def test_champion_at_prints_the_version_live_then(shell: CliRunner, shop: Shop) -> None:
+    between = datetime.now(UTC)
+    later = _promoted(shop, "c")
+    now = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert shop.model_hash in _done(
+        shell.invoke(app, ["models", "champion-at", between.isoformat()])
+    )
+    assert later in _done(shell.invoke(app, ["models", "champion-at", now]))
+    assert "none yet" in _done(shell.invoke(app, ["models", "champion-at", "2001-01-01T00:00:00Z"]))
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-11-01T00:00:00"])
+def test_champion_at_rejects_an_invalid_time(shell: CliRunner, at: str) -> None:
+    assert isinstance(shell.invoke(app, ["models", "champion-at", at]).exception, SettingsError)

@@ -1,0 +1,197 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ml.core.errors import RunNotStarted, TrainingError
+from ml.core.settings import ROOT
+from ml.core.types import EpochResult
+from ml.learning.retrain.calibrate import calibrate, write_version
+from ml.learning.retrain.training_artifact import TrainingArtifact, save_artifact
+from ml.models import registry
+from ml.models.card import PretrainedWeights, read_training_manifest
+from ml.models.checkpoint import load_checkpoint
+from ml.models.evaluation.calibration import fit_temperature
+from ml.models.evaluation.thresholds import SOLVED, TOO_FEW
+from ml.models.load_check import check_probe
+from ml.policy.schema import load_policy
+from ml.storage import retrain_runs
+from ml.storage.database import in_transaction
+from ml.storage.retrain_runs import RetrainRun
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+RUN, KEY, SNAPSHOT = "retrain__2026-10", "ab" * 32, "5" * 64
+POLICY = load_policy(ROOT / "config" / "policy.yaml")
+
+
+@pytest.fixture(scope="module")
+def trained(champion_folder: Path) -> TrainingArtifact:
+    """The test champion's network with made-up held-out logits, too sure of themselves."""
+    checkpoint = load_checkpoint(champion_folder)
+    rng = np.random.default_rng(0)
+    crop = checkpoint.card.preprocessing.crop
+
+    def held_out(photos: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = (rng.random(photos) < 0.3).astype(np.int64)
+        margin = np.where(labels == 1, 5.0, -5.0) + rng.normal(0.0, 3.0, photos)
+        return np.stack([-2 * margin, 2 * margin], axis=1).astype(np.float32), labels
+
+    validation, calibration = held_out(300), held_out(2000)
+    return TrainingArtifact(
+        state=checkpoint.state,
+        classes=checkpoint.card.classes,
+        preprocessing=checkpoint.card.preprocessing,
+        pretrained_weights=PretrainedWeights(kind="champion", detail=checkpoint.card.model_hash),
+        preset="monthly",
+        data_hash="1" * 64,
+        training_images=1000,
+        validation_images=300,
+        libraries={"torch": "2"},
+        seed=3,
+        history=[EpochResult(n, 2, 0.5 / n, 0.8, 0.6 / n, 0.7, 0.001, 12.5) for n in (1, 2)],
+        validation_logits=validation[0],
+        validation_labels=validation[1],
+        calibration_logits=calibration[0],
+        calibration_labels=calibration[1],
+        calibration_weights=np.where(np.arange(2000) % 4 == 0, 10.0, 1.0),
+        train_hashes=["7" * 64, "6" * 64],
+        validation_hashes=["8" * 64],
+        probe_pixels=torch.from_numpy(rng.integers(0, 256, (8, 3, crop, crop), dtype=np.uint8)),
+    )
+
+
+def begin(shop: Shop, trained: TrainingArtifact, *, snapshot: bool = True) -> None:
+    """What the steps before would have left."""
+    run = RetrainRun(
+        run_id=RUN,
+        as_of=datetime(2026, 10, 1, tzinfo=UTC),
+        policy=POLICY,
+        preset="monthly",
+        seed=3,
+        champion_hash=shop.model_hash,
+    )
+    in_transaction(shop.connections.engine, lambda c: retrain_runs.begin(c, run))
+    save_artifact(shop.connections.models, KEY, trained)
+    if not snapshot:
+        return
+    shop.execute(
+        "insert into moderation.golden_set (golden_hash, name, photos, added) "
+        "values (:golden, 'golden-2026-10', 1, 1)",
+        golden="4" * 64,
+    )
+    shop.execute(
+        "insert into moderation.label_snapshot "
+        "(snapshot_hash, as_of, golden_hash, photos, new_photos) values (:s, now(), :golden, 1, 1)",
+        s=SNAPSHOT,
+        golden="4" * 64,
+    )
+    shop.execute("update moderation.retrain_run set snapshot_hash = :s", s=SNAPSHOT)
+
+
+def run_step(shop: Shop) -> str:
+    return calibrate(RUN, KEY, settings=shop.settings, connections=shop.connections)
+
+
+def end_state(shop: Shop) -> list[list[tuple[object, ...]]]:
+    return [
+        shop.rows("select model_hash, snapshot_hash from moderation.model_version order by 1"),
+        shop.rows("select run_id, candidate_hash, state from moderation.retrain_run"),
+        shop.rows("select * from moderation.training_epoch order by epoch"),
+    ]
+
+
+def test_the_candidate_is_a_whole_version_of_the_run(
+    shop: Shop, trained: TrainingArtifact, tmp_path: Path
+) -> None:
+    begin(shop, trained)
+    candidate = run_step(shop)
+    versions, runs, epochs = end_state(shop)
+    assert dict(versions) == {shop.model_hash: None, candidate: SNAPSHOT}
+    assert runs == [(RUN, candidate, "running")]
+    assert epochs == [
+        (RUN, 1, 0.5, 0.8, 0.6, 0.7, 0.001, 12.5),
+        (RUN, 2, 0.25, 0.8, 0.3, 0.7, 0.001, 12.5),
+    ]
+    models = shop.connections.models
+    assert read_training_manifest(models, candidate) == {"6" * 64, "7" * 64}
+    for name in ("metrics.json", "plots/reliability.png", "plots/training.png"):
+        assert models.get(f"models/{candidate}/{name}")
+    registry.fetch(candidate, store=models, cache=tmp_path)
+    probe = models.get(f"models/{candidate}/probe.safetensors")
+    (tmp_path / candidate / "probe.safetensors").write_bytes(probe)
+    assert check_probe(tmp_path / candidate, model_hash=candidate) < 1e-3
+    assert not list(shop.settings.data_dir.glob("candidate-*"))
+
+
+def test_the_card_holds_what_was_fitted_and_solved(
+    trained: TrainingArtifact, tmp_path: Path
+) -> None:
+    card = write_version(trained, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+    assert load_checkpoint(tmp_path).card == card
+    assert card.snapshot_hash == SNAPSHOT
+    assert card.calibration.fitted_on == 300
+    assert card.calibration.temperature == fit_temperature(
+        trained.validation_logits.astype(np.float64), trained.validation_labels
+    )
+    assert card.calibration.temperature > 1.5
+    assert card.thresholds.source.startswith(SOLVED)
+    evidence = card.thresholds.evidence
+    assert evidence is not None
+    assert (evidence.photos, evidence.target_rate, evidence.confidence) == (2000, 0.03, 0.95)
+    assert evidence.upper_bound <= 0.03
+    assert card.metrics["photos"] == 2000
+    assert card.metrics["verdicts"]["pass_confidence"] == card.thresholds.pass_confidence
+    # The violation score is that of the violation class, tempered.
+    margin = (trained.calibration_logits[:, 1] - trained.calibration_logits[:, 0]).astype(float)
+    score = 1.0 / (1.0 + np.exp(-margin / card.calibration.temperature))
+    passing = (1.0 - score >= card.thresholds.pass_confidence) & (score < 0.5)
+    weights = trained.calibration_weights
+    assert evidence.review_rate == pytest.approx(weights[~passing].sum() / weights.sum())
+
+
+def test_a_retry_registers_nothing_new(shop: Shop, trained: TrainingArtifact) -> None:
+    begin(shop, trained)
+    first, before = run_step(shop), end_state(shop)
+    # Killed after the registration: the rows of the run are not written yet.
+    shop.execute("update moderation.retrain_run set candidate_hash = null")
+    shop.execute("update moderation.model_version set snapshot_hash = null")
+    shop.execute("delete from moderation.training_epoch")
+    assert run_step(shop) == first
+    assert end_state(shop) == before
+
+
+def test_too_few_labels_keep_the_policys_cut_off(trained: TrainingArtifact, tmp_path: Path) -> None:
+    few = replace(
+        trained,
+        calibration_logits=trained.calibration_logits[:50],
+        calibration_labels=trained.calibration_labels[:50],
+        calibration_weights=np.ones(50),
+    )
+    card = write_version(few, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+    assert (card.thresholds.pass_confidence, card.thresholds.evidence) == (0.7, None)
+    assert card.thresholds.source.startswith(TOO_FEW)
+
+
+def test_no_calibration_photos_is_said_with_the_remedy(
+    trained: TrainingArtifact, tmp_path: Path
+) -> None:
+    none = replace(
+        trained,
+        calibration_logits=trained.calibration_logits[:0],
+        calibration_labels=trained.calibration_labels[:0],
+        calibration_weights=trained.calibration_weights[:0],
+    )
+    with pytest.raises(TrainingError, match="calibration_share"):
+        write_version(none, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_a_snapshot_is_refused(shop: Shop, trained: TrainingArtifact) -> None:
+    begin(shop, trained, snapshot=False)
+    with pytest.raises(RunNotStarted, match="snapshot_labels"):
+        run_step(shop)

@@ -1,0 +1,179 @@
+"""Back to an earlier champion: one switch, history kept, and the same verdicts as before."""
+
+from pathlib import Path
+
+import pytest
+
+from ml.core.errors import ModelError, ObjectNotFound, PolicyError, PromotionConflict
+from ml.learning.retrain import rollback as module
+from ml.learning.retrain.rollback import resolve, rollback
+from ml.models import registry
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import list_promotions
+from tests.support.nightly_run import run_nightly
+from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
+from tests.support.servers import Shop
+from tests.support.versions import add_altered_version, add_version, add_version_row
+
+pytestmark = pytest.mark.integration
+
+
+def _promote(shop: Shop, version: str) -> str:
+    registry.promote(version, engine=shop.connections.engine, by="ann", reason="better")
+    return version
+
+
+def _back(shop: Shop, to: str = "previous") -> str:
+    return rollback(
+        to, by="bob", reason="worse", settings=shop.settings, connections=shop.connections
+    )
+
+
+def _champion(shop: Shop) -> str:
+    return in_transaction(shop.connections.engine, registry.champion_hash)
+
+
+def _results(shop: Shop, run_id: str) -> list[tuple[object, ...]]:
+    return shop.rows(
+        "select ar.object_key, ar.outcome = 'quarantined', ar.decision, ar.reasons, v.scores, "
+        "ar.violation_score, ar.model_hash from moderation.audit_result ar "
+        "left join moderation.verdict v on v.content_sha256 = ar.content_sha256 "
+        "and v.model_hash = ar.model_hash and v.policy_version = ar.policy_version "
+        "and ar.decision is not null where ar.run_id = :run order by 1",
+        run=run_id,
+    )
+
+
+def _statuses(shop: Shop) -> list[tuple[object, ...]]:
+    return shop.rows("select object_key, moderation_status from commerce.review_image order by 1")
+
+
+def test_after_a_rollback_the_window_judged_again_gives_the_first_verdicts(
+    shop: Shop, tmp_path: Path
+) -> None:
+    for i in range(8):
+        shop.upload(f"bright-{i}.jpg", photo(BRIGHT, seed=i))
+        shop.upload(f"dark-{i}.jpg", photo(DARK, seed=50 + i))
+    shop.upload("middle.jpg", photo(MIDDLE, seed=99))
+    shop.upload("broken.jpg", b"no photo")
+    run_nightly(shop, "first")
+    first, shown = _results(shop, "first"), _statuses(shop)
+    _promote(shop, add_version(shop, tmp_path / "second"))
+    run_nightly(shop, "second")
+    assert [row[:6] for row in _results(shop, "second")] != [row[:6] for row in first]
+    assert _statuses(shop) != shown
+    assert _back(shop) == shop.model_hash
+    run_nightly(shop, "third")
+    assert _results(shop, "third") == first
+    assert len(first) == 18
+    assert _statuses(shop) == shown
+
+
+def test_a_rollback_is_one_switch_that_the_history_names(shop: Shop, tmp_path: Path) -> None:
+    second = _promote(shop, add_version(shop, tmp_path / "second"))
+    _back(shop)
+    rows = in_transaction(shop.connections.engine, list_promotions)
+    last = rows[-1]
+    assert (last.kind, last.model_hash, last.previous_hash) == (
+        "rollback",
+        shop.model_hash,
+        second,
+    )
+    assert (last.promoted_by, last.reason) == ("bob", "worse")
+    assert len(rows) == 3
+
+
+def test_previous_twice_goes_two_steps_back_and_not_to_and_fro(shop: Shop, tmp_path: Path) -> None:
+    second = _promote(shop, add_version(shop, tmp_path / "second"))
+    _promote(shop, add_version_row(shop, "c"))
+    assert _back(shop) == second
+    assert _back(shop) == shop.model_hash
+    with pytest.raises(ModelError, match="no version before"):
+        _back(shop)
+    _promote(shop, add_version_row(shop, "d"))
+    assert resolve("previous", connections=shop.connections) == shop.model_hash
+
+
+def test_a_version_is_found_by_its_hash_or_the_start_of_it(shop: Shop) -> None:
+    for to in (shop.model_hash, shop.model_hash[:8]):
+        _promote(shop, "c" * 64 if to != shop.model_hash else add_version_row(shop, "c"))
+        assert _back(shop, to) == shop.model_hash == _champion(shop)
+
+
+def test_a_rollback_to_the_champion_is_no_change(shop: Shop) -> None:
+    assert _back(shop, shop.model_hash) == shop.model_hash
+    assert len(in_transaction(shop.connections.engine, list_promotions)) == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("previous", "no version before"),
+        ("latest", "names no version"),
+        ("c" * 7, "names no version"),
+        ("C" * 8, "names no version"),
+        ("%" * 8, "names no version"),
+        ("f" * 64, "no registered model version"),
+        ("c" * 8, "2 versions begin with"),
+        ("d" * 8, "never champion"),
+    ],
+)
+def test_what_names_no_earlier_champion_is_refused(shop: Shop, to: str, said: str) -> None:
+    add_version_row(shop, "c")
+    add_version_row(shop, "d")
+    shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h="c" * 60 + "0000")
+    with pytest.raises(ModelError, match=said):
+        _back(shop, to)
+    assert _champion(shop) == shop.model_hash
+
+
+def test_a_version_of_other_classes_is_refused_with_the_remedy(
+    shop: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    other = add_altered_version(shop, champion_folder, tmp_path / "o", classes=("normal", "weapon"))
+    _promote(shop, other)
+    _promote(shop, shop.model_hash)
+    with pytest.raises(PolicyError, match="restore the policy"):
+        _back(shop)
+    assert _champion(shop) == shop.model_hash
+
+
+def test_a_version_whose_bytes_are_gone_is_refused(shop: Shop) -> None:
+    _promote(shop, add_version_row(shop, "c"))
+    _promote(shop, shop.model_hash)
+    with pytest.raises(ObjectNotFound):
+        _back(shop, "c" * 64)
+    assert _champion(shop) == shop.model_hash
+
+
+def test_a_promotion_in_between_stops_previous(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _promote(shop, add_version(shop, tmp_path / "second"))
+    third, check = add_version_row(shop, "c"), module.check_classes
+
+    def and_meanwhile(*given: object) -> None:
+        _promote(shop, third)
+        check(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "check_classes", and_meanwhile)
+    with pytest.raises(PromotionConflict):
+        _back(shop)
+    assert _champion(shop) == third
+
+
+def test_the_champion_that_the_caller_saw_must_still_be_it(shop: Shop, tmp_path: Path) -> None:
+    second = _promote(shop, add_version(shop, tmp_path / "second"))
+    third = _promote(shop, add_version(shop, tmp_path / "third", seed=3))
+
+    def back(to: str, expected: str) -> str:
+        return rollback(
+            to, by="bob", reason="worse", expected=expected,
+            settings=shop.settings, connections=shop.connections,
+        )  # fmt: skip
+
+    for to in ("previous", second):
+        with pytest.raises(PromotionConflict):
+            back(to, shop.model_hash)
+    assert _champion(shop) == third
+    assert back("previous", third) == second

@@ -1,0 +1,340 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from structlog.testing import capture_logs
+
+from ml.core.errors import ModelHashMismatch, ObjectNotFound, RunNotStarted, TrainingError
+from ml.core.manifest import Manifest, Split
+from ml.core.types import EpochResult
+from ml.learning.retrain.train import train_candidate
+from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
+from ml.models.checkpoint import build_network
+from ml.policy.schema import load_policy
+from ml.storage.photo_cache import cache_photo
+from ml.vision.images.preprocess import normalize, prepare
+from tests.integration.learning.retrain.snapshot_fixtures import (
+    PARTS,
+    begin_month,
+    keep_photos,
+    labelled,
+    write_preset,
+)
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+class Recorder:
+    """Keeps the epochs it is told of, and whether photos were read."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochResult] = []
+        self.read = 0
+
+    def on_decoded(self, done: int, _total: int) -> None:
+        """Keep how many."""
+        self.read = done
+
+    def on_step(self, done: int, total: int, loss: float, accuracy: float) -> None:
+        """Not of interest here."""
+
+    def on_epoch(self, result: EpochResult) -> None:
+        """Keep it."""
+        self.epochs.append(result)
+
+
+def _train(shop: Shop, run_id: str = "month", told: Recorder | None = None) -> str:
+    return train_candidate(
+        run_id,
+        settings=shop.settings,
+        connections=shop.connections,
+        progress=told or Recorder(),
+    )
+
+
+def _objects(shop: Shop, key: str) -> set[str]:
+    pages = shop.connections.models.list_pages(f"training/{key}/")
+    return {o.key.rsplit("/", 1)[-1] for page in pages for o in page}
+
+
+def _of(manifest: Manifest, part: Split) -> list[str]:
+    return [photo.content_sha256 for photo in manifest.photos_in(part)]
+
+
+def _logits(shop: Shop, trained: TrainingArtifact, content_sha256: str) -> torch.Tensor:
+    """By the plain network, from the kept bytes."""
+    network = build_network(len(trained.classes))
+    network.load_state_dict(trained.state)
+    network.eval()
+    with Image.open(shop.settings.data_dir / "labelled" / content_sha256) as image:
+        pixels = prepare(image.convert("RGB"), trained.preprocessing)
+    with torch.inference_mode():
+        batch = normalize(torch.from_numpy(pixels)[None], trained.preprocessing)
+        logits: torch.Tensor = network(batch)[0]
+    return logits
+
+
+def test_a_trained_candidate_hands_over_all_that_the_next_step_needs(
+    shop: Shop, tmp_path: Path
+) -> None:
+    photos = keep_photos(shop, PARTS)
+    photos = [
+        p.model_copy(update={"weight": 10.0, "route": "spot_check"}) if i % 3 == 0 else p
+        for i, p in enumerate(photos)
+    ]
+    manifest = begin_month(shop, photos, preset=write_preset(tmp_path))
+    told = Recorder()
+    key = _train(shop, told=told)
+    trained = load_artifact(shop.connections.models, key)
+
+    assert _objects(shop, key) == {"weights.safetensors", "logits.safetensors", "result.json"}
+    assert trained.history == told.epochs
+    assert (trained.classes, trained.seed, trained.preset) == (("normal", "violate"), 5, "tiny")
+    assert (trained.pretrained_weights.kind, trained.pretrained_weights.detail) == (
+        "champion",
+        shop.model_hash,
+    )
+    assert trained.train_hashes == _of(manifest, Split.TRAIN)
+    assert trained.validation_hashes == _of(manifest, Split.VALIDATION)
+    assert trained.calibration_hashes == _of(manifest, Split.CALIBRATION)
+    assert (trained.training_images, trained.validation_images) == (36, 8)
+    assert told.read == 52  # golden photos are not even read
+
+    assert trained.validation_logits.dtype == trained.calibration_logits.dtype == np.float32
+    assert trained.validation_labels.dtype == trained.calibration_labels.dtype == np.int64
+    assert trained.calibration_weights.dtype == np.float64
+    calibration = manifest.photos_in(Split.CALIBRATION)
+    assert trained.calibration_weights.tolist() == [p.weight for p in calibration]
+    assert trained.calibration_labels.tolist() == [int(p.label == "violate") for p in calibration]
+    for row, content in zip(trained.calibration_logits, trained.calibration_hashes, strict=True):
+        assert np.allclose(row, _logits(shop, trained, content), atol=1e-4)
+    assert np.allclose(
+        trained.validation_logits[3],
+        _logits(shop, trained, trained.validation_hashes[3]),
+        atol=1e-4,
+    )
+    assert (trained.probe_pixels.shape, trained.probe_pixels.dtype) == ((8, 3, 32, 32), torch.uint8)
+
+
+def test_a_finished_training_is_not_done_again_nor_read_when_damaged(
+    shop: Shop, tmp_path: Path
+) -> None:
+    begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
+    key, store = _train(shop), shop.connections.models
+    before = store.get(f"training/{key}/result.json")
+    again = Recorder()
+    assert _train(shop, told=again) == key
+    assert (again.read, again.epochs) == (0, [])
+    assert store.get(f"training/{key}/result.json") == before
+
+    store.put(f"training/{key}/logits.safetensors", b"other")
+    with pytest.raises(ModelHashMismatch, match=r"logits\.safetensors"):
+        load_artifact(store, key)
+    with pytest.raises(ObjectNotFound):
+        load_artifact(store, "0" * 64)
+
+
+def test_what_is_done_about_doubts_makes_another_training(shop: Shop, tmp_path: Path) -> None:
+    policy = load_policy(shop.settings.policy_file)
+    kept = policy.model_copy(
+        update={
+            "retraining": policy.retraining.model_copy(
+                update={
+                    "label_issues": policy.retraining.label_issues.model_copy(
+                        update={"action": "keep"}
+                    )
+                }
+            )
+        }
+    )
+    preset = write_preset(tmp_path, epochs=1)
+    manifest = begin_month(shop, keep_photos(shop, PARTS), preset=preset, policy=kept)
+    key = _train(shop)
+    content = _of(manifest, Split.TRAIN)[0]
+    label = next(p.label for p in manifest.photos if p.content_sha256 == content)
+    shop.execute(
+        "insert into moderation.label_issue values (:snapshot, :content, :label, 'other', 0.1)",
+        snapshot=manifest.snapshot_hash,
+        content=content,
+        label=label,
+    )
+    assert _train(shop) == key  # found again: the doubt changes nothing
+    shop.execute(
+        "update moderation.retrain_run set policy = cast(:policy as jsonb)",
+        policy=policy.model_dump_json(),
+    )
+    other = _train(shop)
+    assert other != key
+    assert content not in load_artifact(shop.connections.models, other).train_hashes
+
+
+def test_a_photo_that_cannot_be_decoded_is_left_out_with_a_warning(
+    shop: Shop, tmp_path: Path
+) -> None:
+    broken = cache_photo(shop.connections.models, b"no photo " + os.urandom(8))
+    photos = [*keep_photos(shop, PARTS), labelled(broken, bright=True, part=Split.TRAIN)]
+    begin_month(shop, photos, preset=write_preset(tmp_path, epochs=1))
+    with capture_logs() as logs:
+        trained = load_artifact(shop.connections.models, _train(shop))
+    assert broken not in trained.train_hashes
+    warned = [e for e in logs if e["log_level"] == "warning"]
+    assert warned[0]["reasons"] == {"not_an_image": 1}
+    assert warned[0]["photos"] == [f"normal/{broken}"]
+
+
+def test_without_a_champion_training_starts_from_the_start_weights_and_says_so(
+    shop: Shop, tmp_path: Path
+) -> None:
+    preset = write_preset(tmp_path, epochs=1)
+    begin_month(shop, keep_photos(shop, PARTS), preset=preset, champion=False)
+    settings = shop.settings.model_copy(update={"pretrained_weights": "none"})
+    with capture_logs() as logs:
+        key = train_candidate("month", settings=settings, connections=shop.connections)
+    assert load_artifact(shop.connections.models, key).pretrained_weights.kind == "scratch"
+    assert any("NO CHAMPION" in e["event"] for e in logs if e["log_level"] == "warning")
+
+
+@pytest.mark.parametrize("part", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION])
+def test_a_part_without_photos_stops_before_training(
+    part: Split, shop: Shop, tmp_path: Path
+) -> None:
+    photos = keep_photos(shop, {**PARTS, part: 0})
+    begin_month(shop, photos, preset=write_preset(tmp_path))
+    told = Recorder()
+    with pytest.raises(TrainingError, match=part.value):
+        _train(shop, told=told)
+    assert told.epochs == []
+
+
+def test_a_class_without_training_photos_stops_before_training(shop: Shop, tmp_path: Path) -> None:
+    photos = [
+        p for p in keep_photos(shop, PARTS) if p.part is not Split.TRAIN or p.label == "normal"
+    ]
+    begin_month(shop, photos, preset=write_preset(tmp_path))
+    with pytest.raises(TrainingError, match="of violate is left to train on"):
+        _train(shop)
+
+
+def test_a_run_that_is_not_frozen_is_refused(shop: Shop, tmp_path: Path) -> None:
+    begin_month(shop, keep_photos(shop, {Split.TRAIN: 2}), preset=write_preset(tmp_path))
+    shop.execute("update moderation.retrain_run set snapshot_hash = null")
+    with pytest.raises(RunNotStarted, match="snapshot_labels"):
+        _train(shop)
+
+
+def test_a_damaged_local_copy_is_named(shop: Shop, tmp_path: Path) -> None:
+    photos = keep_photos(shop, PARTS)
+    begin_month(shop, photos, preset=write_preset(tmp_path))
+    cache = shop.settings.data_dir / "labelled"
+    cache.mkdir(parents=True)
+    whole = shop.connections.models.get(f"labelled/{photos[0].content_sha256}")
+    (cache / photos[1].content_sha256).write_bytes(whole + b"\0")
+    with pytest.raises(ModelHashMismatch, match=photos[1].content_sha256):
+        _train(shop)
+
+
+# In the middle of the epoch after the first it says so, and waits to be killed.
+_CHILD = """
+import sys, time, torch
+from contextlib import closing
+from ml.storage.connections import open_connections
+from ml.learning.retrain.train import train_candidate
+from ml.core.settings import load_settings
+from ml.models.training.progress import LogListener
+
+class Waiting(LogListener):
+    def on_step(self, done, total, loss, accuracy):
+        if done > total // 3 + 1:
+            print("in the second epoch", flush=True)
+            time.sleep(600)
+
+torch.set_num_threads(1)
+settings = load_settings()
+with closing(open_connections(settings)) as connections:
+    train_candidate("month", settings=settings, connections=connections, progress=Waiting())
+"""
+
+
+def _environment(shop: Shop) -> dict[str, str]:
+    s = shop.settings
+    secrets = {
+        "DATABASE_URL": s.database_url,
+        "S3_ACCESS_KEY": s.s3_access_key,
+        "S3_SECRET_KEY": s.s3_secret_key,
+    }
+    plain = {"S3_ENDPOINT_URL": s.s3_endpoint_url, "DATA_DIR": s.data_dir, "DEVICE": "cpu"}
+    values = {k: v.get_secret_value() for k, v in secrets.items() if v} | plain
+    return os.environ | {f"MODERATION_{k}": str(v) for k, v in values.items()}
+
+
+def _kill_in_the_second_epoch(shop: Shop) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CHILD],
+        cwd=ROOT,
+        env=_environment(shop),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        lines = iter(process.stdout or [])
+        said = any("in the second epoch" in line for line in lines)
+        os.kill(process.pid, signal.SIGKILL)
+    assert said, "the process ended before its second epoch"
+
+
+@pytest.mark.slow
+def test_killed_in_the_second_epoch_it_goes_on_there_and_ends_as_unbroken(
+    shop: Shop, tmp_path: Path
+) -> None:
+    photos = keep_photos(shop, {**PARTS, Split.TRAIN: 44})
+    preset = write_preset(
+        tmp_path,
+        epochs=3,
+        optimizer={"kind": "adamw", "lr": 0.001, "weight_decay": 0.05},
+        schedule={"kind": "one_cycle", "pct_start": 0.3},
+    )
+    begin_month(shop, photos, preset=preset)
+    before = _epoch_checkpoints(shop)  # of other tests: the bucket is everyone's
+    _kill_in_the_second_epoch(shop)
+    (checkpoint,) = _epoch_checkpoints(shop) - before
+
+    told = Recorder()
+    with capture_logs() as logs:
+        key = _train(shop, told=told)
+    assert checkpoint == f"training/{key}/epoch.safetensors"
+    assert [e["epochs_done"] for e in logs if e["event"] == "training resumes"] == [1]
+    assert [e.number for e in told.epochs] == [2, 3]
+    resumed = load_artifact(shop.connections.models, key)
+    assert [e.number for e in resumed.history] == [1, 2, 3]
+
+    for name in _objects(shop, key):  # the unbroken run, from nothing
+        shop.connections.models.delete(f"training/{key}/{name}")
+    assert _train(shop) == key
+    unbroken = load_artifact(shop.connections.models, key)
+    assert _bytes(resumed) == _bytes(unbroken)
+    assert _timeless(resumed.history) == _timeless(unbroken.history)
+    assert np.array_equal(resumed.calibration_logits, unbroken.calibration_logits)
+
+
+def _epoch_checkpoints(shop: Shop) -> set[str]:
+    pages = shop.connections.models.list_pages("training/")
+    return {o.key for page in pages for o in page if o.key.endswith("/epoch.safetensors")}
+
+
+def _bytes(trained: TrainingArtifact) -> dict[str, bytes]:
+    return {name: tensor.numpy().tobytes() for name, tensor in trained.state.items()}
+
+
+def _timeless(history: list[EpochResult]) -> list[str]:
+    return [json.dumps(dataclasses.asdict(e) | {"seconds": 0}) for e in history]

@@ -1,0 +1,37 @@
+"""Two processes that tell at once send each message once."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ml.core.types import Alert, AlertKind
+from ml.operations.alerting.deliver import Delivered, deliver
+from ml.operations.alerting.webhook import Webhook
+from ml.storage import alerts
+from ml.storage.database import connect, in_transaction
+from tests.support.webhook_receiver import SECRET, Receiver
+
+pytestmark = pytest.mark.integration
+
+DETAILS = {"run_id": "r"}
+
+
+def test_each_message_is_sent_by_one(database_url: str, receiver: Receiver) -> None:
+    engine = connect(database_url)
+    for n in range(6):
+        alert = Alert(AlertKind.IDENTITY_BROKEN, f"run-{n}", DETAILS)
+        assert in_transaction(engine, lambda c, a=alert: alerts.raise_alert(c, a))
+        assert not in_transaction(engine, lambda c, a=alert: alerts.raise_alert(c, a))
+    together = threading.Barrier(3)
+
+    def tell() -> Delivered:
+        together.wait()
+        return deliver(engine, Webhook(receiver.url, SECRET))
+
+    with ThreadPoolExecutor(3) as pool:
+        done = [future.result() for future in [pool.submit(tell) for _ in range(3)]]
+    assert sorted(receiver.keys) == [f"alert.open identity_broken:run-{n}" for n in range(6)]
+    assert sum(result.delivered for result in done) == 6
+    assert deliver(engine, Webhook(receiver.url, SECRET)) == Delivered(0, 0)
+    engine.dispose()

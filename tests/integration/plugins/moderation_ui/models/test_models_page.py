@@ -1,0 +1,85 @@
+"""The models pages as they are served."""
+
+import pytest
+
+from tests.support.measured_candidate import MeasuredCandidate
+from tests.support.pages import Pages
+from tests.support.versions import add_version_row, set_gate_decision
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+
+def _get(pages: Pages, path: str, language: str = "en") -> tuple[int, str]:
+    with pages.client("viewer") as client:
+        answer = client.get(path, headers={"Accept-Language": language})
+    return answer.status_code, answer.text
+
+
+def test_plots_are_served_by_the_names_of_the_report_alone(
+    pages: Pages, measured_candidate: MeasuredCandidate
+) -> None:
+    candidate = measured_candidate.add_to(pages.shop)
+    with pages.client("viewer") as client:
+        plot = client.get(f"/models/{candidate}/plots/trade_off")
+        unlisted = client.get(f"/models/{candidate}/plots/training")
+        outside = client.get(f"/models/{candidate}/plots/..%2Freport.html")
+        unmeasured = client.get(f"/models/{pages.shop.model_hash}/plots/trade_off")
+    assert plot.headers["content-type"] == "image/png"
+    assert plot.content.startswith(b"\x89PNG")
+    assert unlisted.status_code == unmeasured.status_code == 404
+    assert outside.status_code in (404, 422)
+
+
+def test_a_plot_that_is_gone_is_404(pages: Pages, measured_candidate: MeasuredCandidate) -> None:
+    candidate = measured_candidate.add_to(pages.shop)
+    pages.shop.execute(
+        "update moderation.model_version set evaluation = jsonb_set(evaluation, '{plots}', "
+        "'[\"never_drawn\"]') where model_hash = :h",
+        h=candidate,
+    )
+    assert _get(pages, f"/models/{candidate}/plots/never_drawn")[0] == 404
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_in_both_languages(
+    pages: Pages, measured_candidate: MeasuredCandidate, language: str
+) -> None:
+    candidate = measured_candidate.add_to(pages.shop)
+    set_gate_decision(pages.shop, candidate)
+    champion = pages.shop.model_hash
+    for path in ("", f"/{candidate}", f"/{champion}", f"/{candidate}/versus/{champion}"):
+        status, page = _get(pages, f"/models{path}", language)
+        assert status == 200
+        assert candidate[:12] in page or path == f"/{champion}"
+
+
+def test_versions_compare_either_way_round_or_not_at_all(
+    pages: Pages, measured_candidate: MeasuredCandidate
+) -> None:
+    candidate = measured_candidate.add_to(pages.shop)
+    other = add_version_row(pages.shop, "e")
+    champion = pages.shop.model_hash
+    for path in (f"{candidate}/versus/{champion}", f"{champion}/versus/{candidate}"):
+        assert "On 8 golden photos" in _get(pages, f"/models/{path}")[1]
+    assert "No retraining run" in _get(pages, f"/models/{other}/versus/{champion}")[1]
+
+
+def test_unknown_versions_are_404(pages: Pages) -> None:
+    missing = "f" * 64
+    for path in (missing, f"{missing}/versus/{missing}", f"{missing}/plots/trade_off"):
+        assert _get(pages, f"/models/{path}")[0] == 404
+
+
+def test_without_a_champion_the_page_says_so(pages: Pages) -> None:
+    pages.shop.execute("delete from moderation.champion")
+    status, page = _get(pages, "/models")
+    pages.shop.execute("insert into moderation.champion values (true, :h)", h=pages.shop.model_hash)
+    assert status == 200
+    assert "No model is live yet" in page
+
+
+def test_a_card_of_hardly_anything_is_no_error(pages: Pages) -> None:
+    version = "a" * 64
+    pages.shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h=version)
+    assert _get(pages, f"/models/{version}")[0] == 200
+    assert _get(pages, "/models")[0] == 200

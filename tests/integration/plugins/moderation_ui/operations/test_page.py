@@ -1,0 +1,152 @@
+"""The operations page as served: what it says when there is little, too much or nothing to say."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from ml.core.window import Window
+from tests.support.nightly_run import run_nightly, start_run
+from tests.support.pages import Pages
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.seeded_pages import reset_pages
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+
+@pytest.fixture
+def emptied(pages: Pages) -> Pages:
+    return reset_pages(pages)
+
+
+def words_of(answer: httpx.Response) -> str:
+    """The page's text in one line, without tags."""
+    assert answer.status_code == 200, answer.text
+    body = answer.text.partition("<main")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def read(pages: Pages, path: str = "/operations", account: str = "viewer") -> str:
+    with pages.client(account) as client:
+        return words_of(client.get(path))
+
+
+def test_before_the_first_night_it_says_what_to_do(pages: Pages) -> None:
+    said = read(pages)
+    assert "No nightly run yet." in said
+    assert "unpause the DAG audit_review_images" in said
+
+
+def test_a_run_of_another_dag_has_a_sentence(pages: Pages) -> None:
+    said = read(pages, "/operations?dag=retrain_model&run=x")
+    assert "Only runs of audit_review_images have this page." in said
+
+
+@pytest.mark.parametrize("path", ["/operations", "/operations/photos"])
+def test_a_run_whose_preflight_failed_has_a_sentence(pages: Pages, path: str) -> None:
+    said = read(pages, f"{path}?run=manual__%3Cb%3E")
+    assert "This run has not listed any photos." in said
+    assert "manual__<b>" in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/operations?run=%00",
+        "/operations/photo?key=%00",
+        "/operations/photos?run=x&after=%00",
+        "/operations/photos?run=x&reason=%00",
+        "/operations/photos?run=x&outcome=lost",
+        "/operations/photos?run=x&decision=delete",
+        "/operations/photos?run=x&sort=name",
+        "/operations/photos",
+    ],
+)
+def test_what_cannot_be_asked_is_refused(pages: Pages, path: str) -> None:
+    with pages.client("viewer") as client:
+        answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
+
+
+def test_a_night_of_nothing_is_a_night(emptied: Pages) -> None:
+    run_nightly(emptied.shop)
+    said = read(emptied)
+    account = "0 found = 0 judged + 0 quarantined + 0 judged earlier ✓ every photo accounted for"
+    assert account in said
+    assert "No photo was quarantined." in said
+    assert "No spot-check results yet" in said
+    assert "The review queue is empty." in said
+
+
+def test_a_queue_that_cannot_be_counted_is_unknown_and_not_zero(emptied: Pages) -> None:
+    emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
+    run_nightly(emptied.shop)
+    with emptied.shop.connections.engine.begin() as holder:
+        holder.execute(text("lock table moderation.review_task in access exclusive mode"))
+        said = read(emptied)
+    assert "Review queue now unknown photos pending" in said
+    assert "The number of pending photos is unknown" in said
+    assert "1 found = 1 judged" in said
+    assert "1 photos pending" in read(emptied)
+
+
+def test_a_running_night_shows_how_far_it_is(emptied: Pages) -> None:
+    emptied.shop.upload("bright.jpg", photo(BRIGHT, seed=1))
+    start_run(emptied.shop)
+    said = read(emptied)
+    assert "This run is not finished." in said
+    assert "1 found = 0 judged + 0 quarantined + 0 judged earlier + 1 still to judge" in said
+    assert "every photo accounted for" not in said
+
+
+def test_a_failed_night_is_loud_and_leads_to_what_is_missing(emptied: Pages) -> None:
+    emptied.shop.upload("lost.jpg", photo(BRIGHT, seed=1))
+    start_run(emptied.shop)
+    emptied.shop.execute(
+        "update moderation.audit_run set state = 'failed', judged = 0, quarantined = 0, "
+        "already_judged = 0, reconciled_at = now()"
+    )
+    said = read(emptied)
+    assert "This run failed its reconciliation." in said
+    assert "1 found ≠ 0 judged + 0 quarantined + 0 judged earlier ✗ 1 photos unaccounted" in said
+    assert "lost.jpg" in read(emptied, "/operations/photos?run=night&outcome=undecided")
+
+
+def test_a_schedule_that_nobody_answered_is_said_on_the_page_of_last_night_alone(
+    pages: Pages,
+) -> None:
+    before = timedelta(days=3)
+    window = Window(pages.shop.window.start - before, pages.shop.window.end - before)
+    run_nightly(pages.shop, "old", window)
+    overdue = "No nightly run has started for the window that ended"
+    assert overdue in read(pages)
+    assert overdue not in read(pages, "/operations?run=old")
+
+
+def test_who_is_deciding_on_a_photo_is_not_told_its_verdict(emptied: Pages) -> None:
+    key = emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
+    run_nightly(emptied.shop)
+    with emptied.client("reviewer") as client:
+        claimed = client.post("/api/queue/claim", json={"count": 1})
+        assert claimed.json()["tasks"], claimed.text
+    assert "likely Violation" in read(emptied, f"/operations/photo?key={key}")
+    hers = read(emptied, f"/operations/photo?key={key}", "reviewer")
+    assert "You are reviewing this photo." in hers
+    assert "likely Violation" not in hers
+
+
+def test_open_alerts_stand_above_the_newest_night_and_only_there(emptied: Pages) -> None:
+    run_nightly(emptied.shop, "with-alerts")
+    emptied.shop.execute(
+        "insert into moderation.alert (kind, dedup_key, details) values ('queue_age', 'queue', "
+        """'{"hours": 30, "limit": 24, "waiting": 5}')"""
+    )
+    said = read(emptied)
+    assert "Alerts Photos wait too long for review · since" in said
+    assert "The oldest of 5 pending photos has waited 30 hours; the limit is 24 hours." in said
+    assert "did not accept the message. What to do: docs/runbook.md#queue_age" in said
+    assert "Photos wait too long" not in read(emptied, "/operations?run=with-alerts")
+    emptied.shop.execute("delete from moderation.alert")

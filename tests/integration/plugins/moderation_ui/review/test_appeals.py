@@ -1,0 +1,52 @@
+"""Appeals, entered by a reviewer for a buyer."""
+
+import pytest
+
+from ml.vision.images.fingerprint import content_hash
+from tests.support.pages import Pages
+from tests.support.photos import DARK, photo
+from tests.support.review_tasks import add_verdict, judged_photo, stored_photo
+
+pytestmark = [pytest.mark.integration, pytest.mark.airflow]
+
+
+def test_an_appealed_photo_waits_again(pages: Pages) -> None:
+    task_id = judged_photo(pages.shop, "a.jpg", photo(DARK))
+    key = f"{pages.shop.settings.photo_prefix}a.jpg"
+    with pages.client("reviewer") as ann, pages.client("reviewer2") as bob:
+        ann.post("/api/queue/claim", json={"count": 1})
+        said = [{"task_id": task_id, "label": "violate"}]
+        ann.post("/api/queue/decide", json={"decisions": said})
+        answer = bob.post("/api/appeals", json={"object_key": key, "reason": " my own dress "})
+        assert (answer.status_code, answer.json()) == (200, {"task_id": task_id})
+        (task,) = bob.post("/api/queue/claim", json={"count": 1}).json()["tasks"]
+    assert (task["task_id"], task["reasons"]) == (task_id, ["violation:violate", "appeal"])
+    appeals = pages.shop.rows("select reason, appealed_by from moderation.appeal")
+    assert appeals == [("my own dress", "reviewer2")]
+    assert pages.shop.status(key) == "block"
+
+
+def test_a_photo_that_nobody_was_asked_about_gets_a_task(pages: Pages) -> None:
+    key = stored_photo(pages.shop, "a.jpg", photo(DARK))
+    add_verdict(pages.shop, content_hash(photo(DARK)), decision="block", reasons=["block:violate"])
+    with pages.client("reviewer") as ann:
+        answer = ann.post("/api/appeals", json={"object_key": key, "reason": "no"})
+        assert answer.status_code == 200
+        (task,) = ann.post("/api/queue/claim", json={"count": 1}).json()["tasks"]
+    assert task["task_id"] == answer.json()["task_id"]
+
+
+@pytest.mark.parametrize(
+    ("key", "reason", "code"),
+    [
+        ("reviews/none.jpg", "no", "refused"),
+        ("a.jpg", "  ", "invalid"),
+        ("a.jpg", "x" * 501, "invalid"),
+        ("", "no", "invalid"),
+        ("a\x00.jpg", "no", "invalid"),
+    ],
+)
+def test_appeals_that_cannot_be_taken(pages: Pages, key: str, reason: str, code: str) -> None:
+    with pages.client("reviewer") as ann:
+        answer = ann.post("/api/appeals", json={"object_key": key, "reason": reason})
+    assert (answer.status_code, answer.json()["error"]) == (422, code)

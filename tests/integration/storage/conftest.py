@@ -1,0 +1,3 @@
+from tests.integration.review.conftest import room
+
+__all__ = ["room"]

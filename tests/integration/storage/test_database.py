@@ -1,0 +1,75 @@
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, make_url, text
+
+from devtools.embedded.services import Services
+from ml.core.errors import StorageError
+from ml.storage.database import check_migrated, connect, migrate, newest
+from ml.storage.schema import metadata
+
+pytestmark = pytest.mark.integration
+
+OTHER_VERSION = text(
+    "update moderation.alembic_version set version_num = '9999' where version_num = :newest"
+)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    # The test's user is called `moderation`, too: that schema would be the nameless default one.
+    public = make_url(database_url).update_query_dict({"options": "-csearch_path=public"})
+    engine = connect(public.render_as_string(hide_password=False))
+    yield engine
+    engine.dispose()
+
+
+def _ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "schema" or name == "moderation"
+
+
+def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> None:
+    options = {
+        "include_schemas": True,
+        "include_name": _ours,
+        "compare_type": True,
+        "version_table_schema": "moderation",
+    }
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_key_columns_sort_by_byte_as_the_bucket_lists(engine: Engine) -> None:
+    query = """
+        select table_name, column_name from information_schema.columns
+        where table_schema = 'moderation' and collation_name is distinct from 'C'
+        and column_name in ('object_key', 'first_key', 'last_key')
+        and table_name in (select table_name from information_schema.tables
+                           where table_schema = 'moderation' and table_type = 'BASE TABLE')
+    """
+    with engine.connect() as connection:
+        assert connection.execute(text(query)).all() == []
+
+
+def test_migrated_twice_is_migrated_once(engine: Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        check_migrated(connection)
+
+
+def test_an_empty_database_is_refused_with_the_command(services: Services) -> None:
+    # Airflow's own database: the one that holds nothing of ours.
+    engine = connect(services.airflow_database_url)
+    with engine.connect() as connection, pytest.raises(StorageError, match="python -m ml migrate"):
+        check_migrated(connection)
+    engine.dispose()
+
+
+def test_another_version_of_the_schema_is_refused(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(OTHER_VERSION, {"newest": newest()})
+        with pytest.raises(StorageError, match="not up to date"):
+            check_migrated(connection)

@@ -1,0 +1,24 @@
+import pytest
+
+from ml.storage.task_filters import Filters
+from tests.integration.review.queue_fixture import Room
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        (Filters(category="ad"), ["a", "b", "c"]),
+        (Filters(category="qr"), ["d"]),
+        (Filters(category="confidence"), []),
+        (Filters(category="ad", reasons=("low_confidence",)), ["c"]),
+    ],
+)
+def test_a_category_is_what_a_reason_names(room: Room, filters: Filters, wanted: list[str]) -> None:
+    room.task("a", reasons=("violation:ad",))
+    room.task("b", reasons=("block:ad", "appeal"))
+    room.task("c", reasons=("low_confidence", "label_issue:ad"))
+    room.task("d", reasons=("screen:ad", "violation:qr"))
+    tasks = room.claim(count=9, filters=filters)
+    assert sorted(task.object_key for task in tasks) == wanted

@@ -1,0 +1,149 @@
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ml.core.errors import LabelImportError
+from ml.learning.labels.csv_rows import CsvRow, RowError, read_rows
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+WRITTEN = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+
+
+def _read(folder: Path, data: str | bytes) -> list[CsvRow | RowError]:
+    file = folder / "labels.csv"
+    file.write_bytes(data.encode() if isinstance(data, str) else data)
+    os.utime(file, (WRITTEN.timestamp(), WRITTEN.timestamp()))
+    return list(read_rows(file, classes=("normal", "violate"), now=NOW))
+
+
+def _reason(folder: Path, header: str, line: str) -> str:
+    (refused,) = _read(folder, f"{header}\n{line}\n")
+    assert isinstance(refused, RowError)
+    assert refused.line == 2
+    return refused.reason
+
+
+def test_a_line_of_two_values_gets_the_defaults(tmp_path: Path) -> None:
+    (line,) = _read(tmp_path, "object_key,label\nreviews/a.jpg,normal\n")
+    assert line == CsvRow(
+        number=2,
+        object_key="reviews/a.jpg",
+        path=None,
+        label="normal",
+        category=None,
+        reviewer="import",
+        decided_at=WRITTEN,
+        dated=False,
+        review_id=None,
+        route="import",
+        sampling_rate=1.0,
+    )
+
+
+def test_every_column_is_read_and_a_byte_order_mark_is_no_part_of_the_first(tmp_path: Path) -> None:
+    (line,) = _read(
+        tmp_path,
+        "\ufeffpath,label,category,reviewer,decided_at,review_id,route,sampling_rate\r\n"
+        '"a, b .jpg", violate ,二维码,安,2026-10-31T08:00:00+08:00,77,spot_check,0.1\r\n',
+    )
+    assert isinstance(line, CsvRow)
+    assert (line.path, line.label, line.category) == ("a, b .jpg", "violate", "二维码")
+    assert (line.reviewer, line.review_id, line.route) == ("安", "77", "spot_check")
+    assert line.decided_at == datetime(2026, 10, 31, tzinfo=UTC)
+    assert (line.dated, line.sampling_rate) == (True, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("", "needs label"),
+        ("path,object_key\n", "needs label"),
+        ("label\nnormal\n", "object_key or path"),
+        ("path,label,colour\na,normal,red\n", "unknown column 'colour'"),
+        ("path;label\na;normal\n", "separated by commas"),
+        ("path,label,label\na,normal,normal\n", "twice"),
+        (b"\xff\xfep\x00a\x00", "unknown column"),
+    ],
+)
+def test_a_wrong_header_refuses_the_whole_file(tmp_path: Path, data: str, said: str) -> None:
+    with pytest.raises(LabelImportError, match=said):
+        _read(tmp_path, data)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabelImportError, match="cannot be read"):
+        list(read_rows(tmp_path / "none.csv", classes=("normal",), now=NOW))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ("label", "spam", "unknown_class: 'spam'"),
+        ("label", "", "unknown_class"),
+        ("decided_at", "yesterday", "bad_time: 'yesterday' is no"),
+        ("decided_at", "2026-10-31T08:00:00", "bad_time: .* no time zone"),
+        ("decided_at", "2026-10-31", "bad_time: .* no time zone"),
+        ("decided_at", "2027-01-01T00:00:00Z", "bad_time: .* future"),
+        ("decided_at", "0001-01-01T00:00:00+08:00", "bad_time: .* before 2000"),
+        ("sampling_rate", "0", "bad_rate"),
+        ("sampling_rate", "1.01", "bad_rate"),
+        ("sampling_rate", "nan", "bad_rate"),
+        ("sampling_rate", "a tenth", "bad_rate"),
+        ("route", "gossip", "bad_route"),
+        ("category", "a\x00b", "bad_text"),
+        ("category", "x" * 1025, "bad_text"),
+        ("category", "x" * 200_000, "bad_line: no CSV"),
+    ],
+)
+def test_a_wrong_value_refuses_its_line(tmp_path: Path, column: str, value: str, code: str) -> None:
+    header = "path,label" if column == "label" else f"path,label,{column}"
+    line = f"a.jpg,{value}" if column == "label" else f"a.jpg,normal,{value}"
+    assert re.match(code, _reason(tmp_path, header, line))
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("path,object_key,label", "a.jpg,b.jpg,normal"),
+        ("path,object_key,label", ",,normal"),
+        ("path,label,category", "a.jpg,normal"),
+        ("path,label", "a.jpg,normal,more"),
+        ("path,label", '"a"b.jpg,normal'),
+    ],
+)
+def test_a_line_out_of_shape_is_refused(tmp_path: Path, header: str, line: str) -> None:
+    assert _reason(tmp_path, header, line).startswith("bad_line")
+
+
+def test_a_bad_line_leaves_its_neighbours_and_their_numbers_alone(tmp_path: Path) -> None:
+    data = (
+        b"path,label,category\n"
+        b"a.jpg,normal,\xe4\n"  # Latin-1
+        b'b.jpg,normal,"two\nlines"\n'
+        b"\n"
+        b"c.jpg,spam,\n"
+        b"d.jpg,normal,\n"
+    )
+    found = _read(tmp_path, data)
+    assert [item.line if isinstance(item, RowError) else item.number for item in found] == [
+        2,
+        3,
+        6,
+        7,
+    ]
+    assert [type(item) for item in found] == [RowError, CsvRow, RowError, CsvRow]
+
+
+def test_a_quote_that_is_never_closed_is_told_where_it_opens(tmp_path: Path) -> None:
+    found = _read(tmp_path, 'path,label\na.jpg,normal\n"b.jpg,normal\nc.jpg,normal\n')
+    assert isinstance(found[0], CsvRow)
+    assert [item.line for item in found[1:] if isinstance(item, RowError)] == [3]
+
+
+def test_clocks_may_be_a_little_apart(tmp_path: Path) -> None:
+    soon = (NOW + timedelta(minutes=5)).isoformat()
+    (line,) = _read(tmp_path, f"path,label,decided_at\na.jpg,normal,{soon}\n")
+    assert isinstance(line, CsvRow)
