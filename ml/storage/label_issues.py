@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.dialects.postgresql import insert
 
 from ml.storage.retrain_runs import RetrainRun
+from ml.storage.rows import columns_of, insert_new, load_rows
 from ml.storage.schema import human_label, label_issue
 
 # The object is the latest one with these bytes; an imported photo has none.
@@ -44,13 +44,12 @@ class LabelIssue:
 
 def load_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, LabelIssue]:
     """The label issues of a snapshot by content hash, in its order."""
-    columns = label_issue.c
     query = (
-        select(columns.content_sha256, columns.label, columns.likely_label, columns.label_quality)
-        .where(columns.snapshot_hash == snapshot_hash)
-        .order_by(columns.content_sha256)
+        select(*columns_of(label_issue, LabelIssue))
+        .where(label_issue.c.snapshot_hash == snapshot_hash)
+        .order_by(label_issue.c.content_sha256)
     )
-    return {row.content_sha256: LabelIssue(*row) for row in connection.execute(query)}
+    return {issue.content_sha256: issue for issue in load_rows(connection, query, LabelIssue)}
 
 
 def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, int]:
@@ -60,16 +59,15 @@ def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, 
         .where(label_issue.c.snapshot_hash == snapshot_hash)
         .group_by(label_issue.c.label)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 def write_label_issues(
     connection: Connection, snapshot_hash: str, issues: Sequence[LabelIssue]
 ) -> None:
     """Write the label issues of a snapshot. Idempotent."""
-    if issues:
-        rows = [{"snapshot_hash": snapshot_hash, **asdict(issue)} for issue in issues]
-        connection.execute(insert(label_issue).on_conflict_do_nothing(), rows)
+    rows = [{"snapshot_hash": snapshot_hash, **asdict(issue)} for issue in issues]
+    insert_new(connection, label_issue, rows)
 
 
 def open_second_reviews(

@@ -7,11 +7,12 @@ model bucket (`ml.models.registry`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from ml.storage.rows import columns_of, insert_new, load_row, load_rows
 from ml.storage.schema import champion, model_version, promotion
 
 PromotionKind = Literal["promote", "rollback"]
@@ -48,22 +49,28 @@ class Promotion:
     kind: str
 
 
+class NewPromotion(TypedDict):
+    """What identifies a promotion in the history."""
+
+    model_hash: str
+    promoted_by: str
+    reason: str
+    kind: PromotionKind
+
+
 def add_version(
     connection: Connection, *, model_hash: str, weights_sha256: str, card: Mapping[str, Any]
 ) -> None:
     """Register a version. Idempotent."""
-    row = insert(model_version).values(
-        model_hash=model_hash, weights_sha256=weights_sha256, card=card
-    )
-    connection.execute(row.on_conflict_do_nothing())
+    row = {"model_hash": model_hash, "weights_sha256": weights_sha256, "card": card}
+    insert_new(connection, model_version, [row])
 
 
 def load_version(connection: Connection, model_hash: str) -> ModelVersion | None:
     """One version; None if it is not registered."""
-    columns = [_version[name] for name in ModelVersion.__dataclass_fields__]
+    columns = columns_of(model_version, ModelVersion)
     query = select(*columns).where(_version.model_hash == model_hash)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else ModelVersion(**row)
+    return load_row(connection, query, ModelVersion)
 
 
 def load_card(connection: Connection, model_hash: str) -> dict[str, Any] | None:
@@ -80,11 +87,10 @@ def load_evaluation(connection: Connection, model_hash: str | None) -> dict[str,
     return report
 
 
-def find_versions(connection: Connection, hash_prefix: str) -> Sequence[str]:
+def find_versions(connection: Connection, hash_prefix: str) -> list[str]:
     """Hashes of the versions that begin with a prefix, sorted."""
     query = select(_version.model_hash).where(_version.model_hash.startswith(hash_prefix))
-    hashes: Sequence[str] = connection.execute(query.order_by(_version.model_hash)).scalars().all()
-    return hashes
+    return list(connection.execute(query.order_by(_version.model_hash)).scalars())
 
 
 def set_snapshot(connection: Connection, model_hash: str, snapshot_hash: str) -> None:
@@ -161,27 +167,15 @@ def set_champion(connection: Connection, model_hash: str) -> None:
 
 
 def add_promotion(
-    connection: Connection,
-    *,
-    model_hash: str,
-    previous_hash: str | None,
-    promoted_by: str,
-    reason: str,
-    kind: PromotionKind,
+    connection: Connection, *, previous_hash: str | None, **new: Unpack[NewPromotion]
 ) -> None:
     """Append to the promotion history."""
-    connection.execute(
-        insert(promotion).values(
-            model_hash=model_hash,
-            previous_hash=previous_hash,
-            promoted_by=promoted_by,
-            reason=reason,
-            kind=kind,
-            # The column's default is the start of the transaction: a promotion that waited for the
-            # lock would seem to precede the one it waited for.
-            promoted_at=func.clock_timestamp(),
-        )
+    # The column's default is the start of the transaction: a promotion that waited for the lock
+    # would seem to precede the one it waited for.
+    row = insert(promotion).values(
+        **new, previous_hash=previous_hash, promoted_at=func.clock_timestamp()
     )
+    connection.execute(row)
 
 
 def latest_promotion_id(connection: Connection) -> int:
@@ -191,30 +185,17 @@ def latest_promotion_id(connection: Connection) -> int:
     return promotion_id
 
 
-def has_promotion(
-    connection: Connection,
-    *,
-    after_id: int,
-    model_hash: str,
-    promoted_by: str,
-    reason: str,
-    kind: PromotionKind,
-) -> bool:
+def has_promotion(connection: Connection, *, after_id: int, **new: Unpack[NewPromotion]) -> bool:
     """Whether the history holds exactly this promotion after the promotion `after_id`."""
-    query = select(promotion.c.promotion_id).where(
-        promotion.c.promotion_id > after_id,
-        promotion.c.model_hash == model_hash,
-        promotion.c.promoted_by == promoted_by,
-        promotion.c.reason == reason,
-        promotion.c.kind == kind,
-    )
+    same = (promotion.c[name] == value for name, value in new.items())
+    query = select(promotion.c.promotion_id).where(promotion.c.promotion_id > after_id, *same)
     return connection.execute(query).first() is not None
 
 
 def list_promotions(connection: Connection) -> list[Promotion]:
     """The promotion history, oldest first."""
     query = select(promotion).order_by(promotion.c.promotion_id)
-    return [Promotion(**row) for row in connection.execute(query).mappings()]
+    return load_rows(connection, query, Promotion)
 
 
 def champion_at(connection: Connection, moment: datetime) -> str | None:
@@ -231,3 +212,15 @@ def champion_at(connection: Connection, moment: datetime) -> str | None:
     )
     model_hash: str | None = connection.execute(query).scalar()
     return model_hash
+
+
+def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:
+    """(model hash, time) of the last promotion, rollbacks not counted; None before the first."""
+    query = (
+        select(promotion.c.model_hash, promotion.c.promoted_at)
+        .where(promotion.c.kind == "promote")
+        .order_by(promotion.c.promotion_id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.model_hash, row.promoted_at)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 
+from ml.storage.rows import insert_new
 from ml.storage.schema import purge
 
 
@@ -24,8 +24,8 @@ def begin_purge(
     connection: Connection, run_id: str, kind: str, *, cutoff: datetime, days: int
 ) -> None:
     """Write the row of a run and kind, with nothing deleted yet. Idempotent."""
-    row = insert(purge).values(run_id=run_id, kind=kind, cutoff=cutoff, days=days)
-    connection.execute(row.on_conflict_do_nothing())
+    row = {"run_id": run_id, "kind": kind, "cutoff": cutoff, "days": days}
+    insert_new(connection, purge, [row])
 
 
 def add_count(connection: Connection, run_id: str, kind: str, count: Count) -> None:

@@ -30,7 +30,6 @@ from ml.models.load_check import load_check
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.policy.verdict import Decision
 from ml.storage import model_versions, photo_archive, retrain_runs
-from ml.storage.blocklist import list_blocklist
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.label_issues import count_label_issues
@@ -129,7 +128,7 @@ def _load_inputs(
         snapshot_hash=snapshot_hash,
         manifest=manifest,
         golden_set=get_golden(connections.models, manifest.golden_hash),
-        blocklist=in_transaction(connections.engine, list_blocklist),
+        blocklist=in_transaction(connections.engine, photo_archive.list_blocklist),
         predictors=predictors,
     )
 

@@ -17,9 +17,8 @@ from ml.operations.alerting.webhook import Webhook
 from ml.policy.schema import load_policy
 from ml.storage import alerts
 from ml.storage.alerts import StoredAlert
-from ml.storage.connections import open_connections
+from ml.storage.connections import open_connections, task_context
 from ml.storage.database import DATABASE_ERRORS, in_transaction
-from ml.storage.task_context import task_context
 
 log = structlog.get_logger()
 

@@ -18,10 +18,10 @@ from ml.operations.backup.bucket_copy import copy_out
 from ml.operations.backup.manifest import BackupManifest
 from ml.operations.backup.pg_dump import dump_schema
 from ml.storage.connections import Connections
-from ml.storage.database import check_migrated, in_transaction
+from ml.storage.database import check_migrated, in_transaction, schema_revisions
 from ml.storage.model_versions import list_model_hashes, load_champion
 from ml.storage.photo_archive import list_archived
-from ml.storage.server import schema_revision, server_major
+from ml.storage.server import server_major
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ def _manifest(
     return BackupManifest(
         taken_at=datetime.now(UTC),
         server_major=server_major(connection),
-        revision=schema_revision(connection),
+        revision=max(schema_revisions(connection)),
         champion=load_champion(connection),
         dump_sha256=dump_sha256,
         objects=objects,

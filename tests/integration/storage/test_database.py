@@ -4,17 +4,28 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from devtools.embedded.services import Services
 from ml.core.errors import StorageError
-from ml.storage.database import check_migrated, connect, migrate, newest
+from ml.storage.database import (
+    TimedResult,
+    check_migrated,
+    connect,
+    migrate,
+    newest,
+    with_timeout,
+)
 from ml.storage.schema import metadata
+from tests.support.audit_rows import Rows
 
 pytestmark = pytest.mark.integration
 
 OTHER_VERSION = text(
     "update moderation.alembic_version set version_num = '9999' where version_num = :newest"
 )
+
+COUNT = text("select count(*) from moderation.review_task")
 
 
 @pytest.fixture
@@ -73,3 +84,29 @@ def test_another_version_of_the_schema_is_refused(engine: Engine) -> None:
         connection.execute(OTHER_VERSION, {"newest": newest()})
         with pytest.raises(StorageError, match="not up to date"):
             check_migrated(connection)
+
+
+def test_a_locked_query_times_out_and_the_transaction_goes_on(
+    rows: Rows, database_url: str
+) -> None:
+    other = connect(database_url)
+    with other.begin() as holder, rows.engine.begin() as connection:
+        holder.execute(text("lock table moderation.review_task in access exclusive mode"))
+        late = with_timeout(connection, lambda c: c.execute(COUNT).scalar(), seconds=0.2)
+        assert late == TimedResult(None, completed=False)
+        assert connection.execute(text("select count(*) from moderation.image")).scalar() == 0
+        # The limit was that of the part alone.
+        assert connection.execute(text("show statement_timeout")).scalar() == "0"
+    other.dispose()
+
+
+def test_a_query_in_time_returns_its_result(rows: Rows) -> None:
+    with rows.engine.begin() as connection:
+        found = with_timeout(connection, lambda c: c.execute(COUNT).scalar())
+        assert found == TimedResult(0, completed=True)
+        assert connection.execute(text("show statement_timeout")).scalar() == "0"
+
+
+def test_any_other_error_is_raised(rows: Rows) -> None:
+    with rows.engine.connect() as connection, pytest.raises(ProgrammingError):
+        with_timeout(connection, lambda c: c.execute(text("select nothing from nowhere")))

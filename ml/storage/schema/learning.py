@@ -1,10 +1,9 @@
-"""Reviewers' labels, the labelled photos, and sets of them."""
+"""Reviewers' labels and the sets made of them; model versions, and the runs that train them."""
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
+    Boolean,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Identity,
@@ -17,8 +16,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-from ml.storage.schema.columns import key, metadata, time
+from ml.storage.schema.photos import key, metadata, time
 
 human_label = Table(
     "human_label",
@@ -30,16 +30,10 @@ human_label = Table(
     Column("reviewer", Text, nullable=False),
     time("decided_at"),
     Column("route", Text, nullable=False),  # how the photo was routed to review
-    # Share of its route's photos that are reviewed.
-    Column("sampling_rate", Float, nullable=False, server_default="1"),
+    Column("sampling_rate", Float, nullable=False),  # share of its route's photos under review
     Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id")),
-    Column("note", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False),
     UniqueConstraint("content_sha256", "reviewer", "decided_at", "label", name="human_label_once"),
-    CheckConstraint(
-        "route in ('uncertain', 'violation', 'spot_check', 'second_review', 'import')",
-        name="human_label_route",
-    ),
-    CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="human_label_sampling_rate"),
     Index("human_label_content", "content_sha256", "decided_at"),
     Index("human_label_decided", "decided_at"),
     Index(
@@ -59,7 +53,7 @@ active_label = Table(
 )
 
 archived_photo = Table(
-    "archived_photo",  # bytes of labelled photos, in the model bucket under labelled/<sha256>
+    "archived_photo",  # bytes of labeled photos, in the model bucket under labelled/<sha256>
     metadata,
     Column("content_sha256", Text, primary_key=True),
     key(),
@@ -77,12 +71,7 @@ archived_photo = Table(
 blocklist_photo = Table(
     "blocklist_photo",  # photos that no promoted version may ever pass
     metadata,
-    Column(
-        "content_sha256",
-        Text,
-        ForeignKey("moderation.archived_photo.content_sha256"),
-        primary_key=True,
-    ),
+    Column("content_sha256", ForeignKey(archived_photo.c.content_sha256), primary_key=True),
     Column("added_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     time("added_at"),
@@ -103,7 +92,7 @@ golden_set = Table(
 golden_photo = Table(
     "golden_photo",  # what golden/<hash>.json lists, for queries
     metadata,
-    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), primary_key=True),
+    Column("golden_hash", ForeignKey(golden_set.c.golden_hash), primary_key=True),
     Column("content_sha256", Text, primary_key=True),
     Column("label", Text, nullable=False),
     Index("golden_photo_content", "content_sha256"),
@@ -113,8 +102,8 @@ label_snapshot = Table(
     "label_snapshot",  # its manifest is in the model bucket under snapshots/<hash>.json
     metadata,
     Column("snapshot_hash", Text, primary_key=True),
-    Column("as_of", DateTime(timezone=True), nullable=False),
-    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), nullable=False),
+    time("as_of"),
+    Column("golden_hash", ForeignKey(golden_set.c.golden_hash), nullable=False),
     Column("photos", Integer, nullable=False),
     Column("new_photos", Integer, nullable=False),
     time("created_at"),
@@ -123,14 +112,74 @@ label_snapshot = Table(
 label_issue = Table(
     "label_issue",  # suspected label errors
     metadata,
-    Column(
-        "snapshot_hash",
-        Text,
-        ForeignKey("moderation.label_snapshot.snapshot_hash"),
-        primary_key=True,
-    ),
+    Column("snapshot_hash", ForeignKey(label_snapshot.c.snapshot_hash), primary_key=True),
     Column("content_sha256", Text, primary_key=True),
     Column("label", Text, nullable=False),
     Column("likely_label", Text, nullable=False),
     Column("label_quality", Float, nullable=False),  # 0..1, lower is more suspicious
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("model_hash", Text, primary_key=True),
+    Column("weights_sha256", Text, nullable=False),
+    Column("card", JSONB, nullable=False),
+    time("registered_at"),
+    # What `retrain_model` found; null for a version that no retraining run trained.
+    Column("snapshot_hash", ForeignKey(label_snapshot.c.snapshot_hash)),
+    Column("compared_with", Text, ForeignKey("moderation.model_version.model_hash")),
+    Column("evaluation", JSONB),
+    Column("gates", JSONB),
+    Column("gate_decision", Text),  # promote or hold
+)
+
+retrain_run = Table(
+    "retrain_run",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    time("as_of"),
+    Column("policy_version", Text, nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("champion_hash", ForeignKey(model_version.c.model_hash)),
+    Column("snapshot_hash", ForeignKey(label_snapshot.c.snapshot_hash)),
+    Column("candidate_hash", ForeignKey(model_version.c.model_hash)),
+    Column("state", Text, nullable=False),  # running, skipped, held, rejected or promoted
+    Column("reason", Text, nullable=False),
+    time("started_at"),
+    time("finished_at", filled=False),
+)
+
+training_epoch = Table(
+    "training_epoch",
+    metadata,
+    Column("run_id", ForeignKey(retrain_run.c.run_id), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("train_loss", Float, nullable=False),
+    Column("train_accuracy", Float, nullable=False),
+    Column("validation_loss", Float, nullable=False),
+    Column("validation_accuracy", Float, nullable=False),
+    Column("learning_rate", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+champion = Table(
+    "champion",
+    metadata,
+    Column("singleton", Boolean, primary_key=True),
+    Column("model_hash", ForeignKey(model_version.c.model_hash), nullable=False),
+)
+
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("promotion_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model_hash", ForeignKey(model_version.c.model_hash), nullable=False),
+    Column("previous_hash", ForeignKey(model_version.c.model_hash)),
+    Column("promoted_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    time("promoted_at"),
+    Column("kind", Text, nullable=False),  # promote or rollback
 )
