@@ -2,41 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, and_, func, insert, select
 
-from ml.storage.schema import appeal
-
-# A photo that was passed or blocked without a review gets its task now.
-_OPEN_TASK = text(
-    """
-    with newest as (
-        select object_key, etag, content_sha256 from moderation.image
-        where object_key = :object_key and content_sha256 is not null
-        order by uploaded_at desc limit 1
-    ),
-    scored as (
-        select n.object_key, n.etag, v.* from newest n
-        join moderation.verdict v on v.content_sha256 = n.content_sha256
-        order by v.judged_at desc limit 1
-    )
-    insert into moderation.review_task (
-        object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        priority, run_id
-    )
-    select object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        violation_score, run_id
-    from scored
-    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
-    """
-)
-_FIND_TASK = text(
-    """
-    select t.task_id from moderation.review_task t
-    join moderation.image i on i.object_key = t.object_key and i.etag = t.etag
-    where t.object_key = :object_key and t.kind = 'verdict' and i.content_sha256 is not null
-    order by i.uploaded_at desc limit 1
-    """
-)
+from ml.storage.review_tasks import VERDICT, add_selected_tasks
+from ml.storage.schema import appeal, image, review_task, verdict
 
 
 @dataclass(frozen=True)
@@ -54,9 +23,33 @@ def find_or_open_task(connection: Connection, object_key: str) -> int | None:
 
     None where there is no task and no verdict to open one from.
     """
-    key = {"object_key": object_key}
-    connection.execute(_OPEN_TASK, key)
-    task_id: int | None = connection.execute(_FIND_TASK, key).scalar()
+    newest_first = (
+        select(image.c.object_key, image.c.etag, image.c.content_sha256)
+        .where(image.c.object_key == object_key, image.c.content_sha256.is_not(None))
+        .order_by(image.c.uploaded_at.desc())
+    )
+    newest = newest_first.limit(1).subquery()
+    names = ("content_sha256", "model_hash", "policy_version", "reasons", "violation_score")
+    # A photo that was passed or blocked without a review gets its task now.
+    scored = (
+        select(
+            newest.c.object_key,
+            newest.c.etag,
+            *verdict.c[names],
+            verdict.c.violation_score.label("priority"),
+            verdict.c.run_id,
+        )
+        .join(verdict, verdict.c.content_sha256 == newest.c.content_sha256)
+        .order_by(verdict.c.judged_at.desc())
+    )
+    add_selected_tasks(connection, scored.limit(1))
+    same_object = and_(
+        review_task.c.object_key == image.c.object_key, review_task.c.etag == image.c.etag
+    )
+    of_object = newest_first.join(review_task, same_object).where(review_task.c.kind == VERDICT)
+    task_id: int | None = connection.execute(
+        of_object.with_only_columns(review_task.c.task_id).limit(1)
+    ).scalar()
     return task_id
 
 

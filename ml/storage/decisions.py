@@ -7,10 +7,11 @@ as well as the task: the table's index is by content.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from ml.storage.review_tasks import ReviewTask
+from ml.storage.rows import columns_of, load_row
 from ml.storage.schema import active_label, decision_undo, human_label, review_task
 
 _label = human_label.c
@@ -38,12 +39,6 @@ class ReviewerLabel:
     is_undone: bool
 
 
-def load_clock(connection: Connection) -> datetime:
-    """The database's time now, also within a long transaction."""
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now
-
-
 def load_latest_decision(
     connection: Connection, task: ReviewTask, *, after_label_id: int = 0
 ) -> ActiveDecision | None:
@@ -66,13 +61,12 @@ def _load_latest(
     connection: Connection, task: ReviewTask, condition: ColumnElement[bool]
 ) -> ActiveDecision | None:
     query = (
-        select(_active.label_id, _active.label, _active.reviewer, _active.decided_at)
+        select(*columns_of(active_label, ActiveDecision))
         .where(_active.content_sha256 == task.content_sha256, condition)
         .order_by(_active.label_id.desc())
         .limit(1)
     )
-    row = connection.execute(query).mappings().first()
-    return ActiveDecision(**row) if row else None
+    return load_row(connection, query, ActiveDecision)
 
 
 def load_last_label_id(connection: Connection, task: ReviewTask) -> int:
@@ -109,28 +103,25 @@ def load_votes(connection: Connection, content_sha256: str) -> dict[str, str]:
         .ext(distinct_on(_active.reviewer))
         .order_by(_active.reviewer, _active.decided_at.desc(), _active.label_id.desc())
     )
-    return {row.reviewer: row.label for row in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 def load_reviewer_label(
     connection: Connection, task: ReviewTask, reviewer: str
 ) -> ReviewerLabel | None:
     """The reviewer's last decision on the task, undone or not."""
-    undone = select(decision_undo.c.label_id).where(decision_undo.c.label_id == _label.label_id)
+    is_undone = exists().where(decision_undo.c.label_id == _label.label_id)
     query = (
         select(
-            _label.label_id,
-            _label.label,
-            _label.decided_at,
+            *_label["label_id", "label", "decided_at"],
             (func.clock_timestamp() - _label.decided_at).label("age"),
-            undone.exists().label("is_undone"),
+            is_undone.label("is_undone"),
         )
         .where(*_of_task(task), _label.reviewer == reviewer)
         .order_by(_label.label_id.desc())
         .limit(1)
     )
-    row = connection.execute(query).mappings().first()
-    return ReviewerLabel(**row) if row else None
+    return load_row(connection, query, ReviewerLabel)
 
 
 def find_task_decided_after(connection: Connection, reviewer: str, *, label_id: int) -> int | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, insert, select
 
 from ml.storage.review_tasks import ReviewTask
+from ml.storage.rows import load_row
 from ml.storage.schema import golden_answer, golden_photo, golden_set
 
 _answer = golden_answer.c
@@ -38,16 +39,14 @@ def load_truth(connection: Connection, content_sha256: str) -> GoldenTruth | Non
         .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
         .limit(1)
     )
-    row = connection.execute(query).first()
-    return None if row is None else GoldenTruth(*row)
+    return load_row(connection, query, GoldenTruth)
 
 
 def load_answer(connection: Connection, task_id: int) -> GoldenAnswer | None:
     """The answer to a golden task, if there is one."""
     age = (func.clock_timestamp() - _answer.answered_at).label("age")
-    query = select(_answer.label, _answer.reviewer, _answer.answered_at, age)
-    row = connection.execute(query.where(_answer.task_id == task_id)).first()
-    return None if row is None else GoldenAnswer(*row)
+    query = select(*_answer["label", "reviewer", "answered_at"], age)
+    return load_row(connection, query.where(_answer.task_id == task_id), GoldenAnswer)
 
 
 def add_answer(

@@ -1,13 +1,15 @@
 """Golden tasks: photos of the golden set that become a review task of one reviewer."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Interval, Select, func, insert, literal, select, text
+from sqlalchemy import Connection, Interval, Select, exists, func, insert, literal, select
 
+from ml.storage.photo_archive import latest_objects
 from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
 from ml.storage.review_tasks import GOLDEN
+from ml.storage.rows import columns_of, load_row, load_rows
 from ml.storage.schema import (
     archived_photo,
     golden_answer,
@@ -19,14 +21,13 @@ from ml.storage.schema import (
 )
 
 _photo = golden_photo.c
-_answer = golden_answer.c
 
 
 @dataclass(frozen=True)
 class GoldenPool:
     """The golden photos that a reviewer may be asked, of the newest golden set and these classes.
 
-    They are archived, the reviewer neither answered nor labelled them within `repeat_after`, and
+    They are archived, the reviewer neither answered nor labeled them within `repeat_after`, and
     does not hold them now.
     """
 
@@ -100,73 +101,50 @@ def load_golden_photo(
 
 
 def _select_photos(pool: GoldenPool) -> Select[Any]:
-    reviewer = pool.reviewer
     newest_set = (
         select(golden_set.c.golden_hash)
-        .where(select(_photo.label).where(_photo.golden_hash == golden_set.c.golden_hash).exists())
+        .where(exists().where(_photo.golden_hash == golden_set.c.golden_hash))
         .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
         .limit(1)
         .scalar_subquery()
     )
     since = func.now() - literal(pool.repeat_after, Interval)
-    answered_tasks = select(_answer.task_id).where(
-        _answer.content_sha256 == _photo.content_sha256,
-        _answer.reviewer == reviewer,
-        _answer.answered_at > since,
+    answered = exists().where(
+        golden_answer.c.content_sha256 == _photo.content_sha256,
+        golden_answer.c.reviewer == pool.reviewer,
+        golden_answer.c.answered_at > since,
     )
-    labelled = select(human_label.c.label_id).where(
+    labeled = exists().where(
         human_label.c.content_sha256 == _photo.content_sha256,
-        human_label.c.reviewer == reviewer,
+        human_label.c.reviewer == pool.reviewer,
         human_label.c.decided_at > since,
     )
-    claimed = select(review_task.c.task_id).where(
+    claimed = exists().where(
         review_task.c.content_sha256 == _photo.content_sha256,
-        review_task.c.claimed_by == reviewer,
+        review_task.c.claimed_by == pool.reviewer,
     )
-    scored = select(verdict.c.run_id).where(verdict.c.content_sha256 == _photo.content_sha256)
+    scored = exists().where(verdict.c.content_sha256 == _photo.content_sha256)
     return (
-        select(_photo.content_sha256, _photo.label, scored.exists().label("has_verdict"))
+        select(_photo.content_sha256, _photo.label, scored.label("has_verdict"))
         .join(archived_photo, archived_photo.c.content_sha256 == _photo.content_sha256)
         .where(
             _photo.golden_hash == newest_set,
             _photo.label.in_(pool.classes),
-            ~answered_tasks.exists(),
-            ~labelled.exists(),
-            ~claimed.exists(),
+            ~answered,
+            ~labeled,
+            ~claimed,
         )
     )
 
 
-_LOAD_PHOTO = text(
-    """
-    select coalesce(object.object_key, photo.object_key) as object_key,
-        coalesce(object.etag, '') as etag,
-        scored.model_hash, scored.policy_version, scored.reasons, scored.violation_score,
-        scored.run_id
-    from moderation.archived_photo photo
-    left join lateral (
-        select object_key, etag from moderation.image
-        where content_sha256 = photo.content_sha256
-        order by uploaded_at desc, object_key, etag limit 1
-    ) object on true
-    left join lateral (
-        select model_hash, policy_version, reasons, violation_score, run_id
-        from moderation.verdict where content_sha256 = photo.content_sha256
-        order by judged_at desc limit 1
-    ) scored on true
-    where photo.content_sha256 = :content_sha256
-    """
-)
-
-
 def _load_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:
-    row = connection.execute(_LOAD_PHOTO, {"content_sha256": content_sha256}).one()
-    latest = None
-    if row.model_hash is not None:
-        latest = ShownVerdict(
-            row.model_hash, row.policy_version, tuple(row.reasons), row.violation_score, row.run_id
-        )
-    return GoldenPhoto(row.object_key, row.etag, content_sha256, latest)
+    object_key, etag = latest_objects(connection, [content_sha256])[content_sha256]
+    verdicts = select(*columns_of(verdict, ShownVerdict)).where(
+        verdict.c.content_sha256 == content_sha256
+    )
+    latest = verdicts.order_by(verdict.c.judged_at.desc()).limit(1)
+    shown = load_row(connection, latest, ShownVerdict)
+    return GoldenPhoto(object_key, etag, content_sha256, shown)
 
 
 def add_golden_task(
@@ -180,22 +158,17 @@ def add_golden_task(
     opened_at: datetime,
 ) -> ClaimedTask:
     """A golden task of a photo, claimed by its reviewer, that looks as `appearance` says."""
-    until = func.statement_timestamp() + timedelta(seconds=lease_seconds)
     row = insert(review_task).values(
         object_key=photo.object_key,
         etag=photo.etag,
         content_sha256=photo.content_sha256,
-        model_hash=appearance.model_hash,
-        policy_version=appearance.policy_version,
-        reasons=list(appearance.reasons),
-        violation_score=appearance.violation_score,
-        run_id=appearance.run_id,
+        **asdict(appearance),
         kind=GOLDEN,
         state="claimed",
         claimed_by=reviewer,
-        claimed_until=until,
+        claimed_until=func.statement_timestamp() + timedelta(seconds=lease_seconds),
         opened_at=opened_at,
         priority=priority,
     )
-    task = connection.execute(row.returning(*CLAIMED_COLUMNS)).mappings().one()
-    return ClaimedTask(**{**task, "reasons": tuple(task["reasons"])})
+    (task,) = load_rows(connection, row.returning(*CLAIMED_COLUMNS), ClaimedTask)
+    return task

@@ -4,32 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
+from ml.storage.photo_archive import latest_objects
 from ml.storage.retrain_runs import RetrainRun
+from ml.storage.review_tasks import add_tasks
 from ml.storage.rows import columns_of, insert_new, load_rows
 from ml.storage.schema import human_label, label_issue
-
-# The object is the latest one with these bytes; an imported photo has none.
-_OPEN_SECOND_REVIEW = text(
-    """
-    insert into moderation.review_task (
-        object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        priority, run_id, kind
-    )
-    select coalesce(object.object_key, photo.object_key), coalesce(object.etag, ''),
-        photo.content_sha256, :model_hash, :policy_version, array['label_issue:' || :likely_label],
-        :violation_score, :violation_score, :run_id, 'second_review'
-    from moderation.archived_photo photo
-    left join lateral (
-        select object_key, etag from moderation.image
-        where content_sha256 = photo.content_sha256
-        order by uploaded_at desc, object_key, etag limit 1
-    ) object on true
-    where photo.content_sha256 = :content_sha256
-    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
-    """
-)
 
 
 @dataclass(frozen=True)
@@ -80,19 +61,25 @@ def open_second_reviews(
 
     The run must have a champion: the issues come from its features.
     """
+    hashes = [issue.content_sha256 for issue in issues]
+    objects = latest_objects(connection, hashes)
     rows = [
         {
+            "object_key": objects[issue.content_sha256][0],
+            "etag": objects[issue.content_sha256][1],
             "content_sha256": issue.content_sha256,
-            "likely_label": issue.likely_label,
             "model_hash": run.champion_hash,
             "policy_version": run.policy.version,
+            "reasons": [f"label_issue:{issue.likely_label}"],
             "violation_score": violation_scores[issue.content_sha256],
+            "priority": violation_scores[issue.content_sha256],
             "run_id": run.run_id,
+            "kind": "second_review",
         }
         for issue in issues
+        if issue.content_sha256 in objects
     ]
-    if rows:
-        connection.execute(_OPEN_SECOND_REVIEW, rows)
+    add_tasks(connection, rows)
 
 
 def double_reviewed(connection: Connection, as_of: datetime) -> set[str]:

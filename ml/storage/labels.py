@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.concurrency import batched
+from ml.storage.rows import load_rows
 from ml.storage.schema import human_label
 
 ROUTES = ("uncertain", "violation", "spot_check", "second_review", "import")
@@ -158,5 +159,4 @@ def resolve_labels(connection: Connection, *, as_of: datetime) -> list[ResolvedL
     latest one given with it. Route and sampling rate are those of the content's first label: how it
     was first routed to review.
     """
-    rows = connection.execute(_RESOLVED, {"as_of": as_of}).mappings()
-    return [ResolvedLabel(**row) for row in rows]
+    return load_rows(connection, _RESOLVED, ResolvedLabel, as_of=as_of)

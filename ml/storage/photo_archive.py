@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, exists, func, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, any_, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from ml.core.errors import ObjectChanged, ObjectNotFound
 from ml.storage.object_store import ObjectStore
 from ml.storage.rows import columns_of, load_rows
-from ml.storage.schema import archived_photo, blocklist_photo, human_label, image
+from ml.storage.schema import TEXTS, archived_photo, blocklist_photo, human_label, image
 
 _archived = archived_photo.c
 
@@ -79,6 +79,27 @@ def find_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, lis
     for content, key, etag in connection.execute(query):
         objects.setdefault(content, []).append((key, etag))
     return objects
+
+
+def latest_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Content hash -> the latest object (key, ETag) with the bytes of an archived photo.
+
+    A photo that was imported may have none: the key is then the archive's, and the ETag empty.
+    """
+    query = (
+        select(
+            _archived.content_sha256,
+            func.coalesce(image.c.object_key, _archived.object_key),
+            func.coalesce(image.c.etag, ""),
+        )
+        .outerjoin(image, image.c.content_sha256 == _archived.content_sha256)
+        .where(_is_any(_archived.content_sha256, hashes))
+        .ext(distinct_on(_archived.content_sha256))
+        .order_by(
+            _archived.content_sha256, image.c.uploaded_at.desc(), image.c.object_key, image.c.etag
+        )
+    )
+    return {content: (key, etag) for content, key, etag in connection.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -158,7 +179,7 @@ def expired(connection: Connection, hashes: Sequence[str]) -> set[str]:
 
 def _is_any(column: ColumnElement[str], hashes: Sequence[str]) -> ColumnElement[bool]:
     # One array, since a statement may have no more than 65,535 parameters.
-    return column == any_(literal(list(hashes), ARRAY(Text)))
+    return column == any_(literal(list(hashes), TEXTS))
 
 
 def add_to_blocklist(

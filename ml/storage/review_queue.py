@@ -12,14 +12,13 @@ costs what the commerce table costs: without an index on its product column, a s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Executable,
     Interval,
     Select,
     Subquery,
@@ -33,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import review_task
 from ml.storage.task_filters import NO_FILTERS, Filters
 
@@ -76,7 +76,7 @@ class QueueCounts:
     oldest_age: timedelta | None
 
 
-CLAIMED_COLUMNS = tuple(_task[field.name] for field in fields(ClaimedTask))
+CLAIMED_COLUMNS = columns_of(review_task, ClaimedTask)
 
 
 def claim_waiting_tasks(
@@ -90,21 +90,10 @@ def claim_waiting_tasks(
     filters: Filters,
     order: Order,
 ) -> list[ClaimedTask]:
-    """Claim up to `count` waiting tasks, in the order asked for.
+    """Claim up to `count` waiting tasks: those the reviewer skipped before, or only the others.
 
     Tasks that exclude the reviewer and golden tasks are never among them, nor are those that
-    another transaction is claiming now.
-
-    Args:
-        connection: open, in a transaction.
-        reviewer: who claims.
-        skipped: only tasks that the reviewer skipped before, or (False) only the others.
-        count: how many at most.
-        lease_seconds: how long the claim holds.
-        commerce: the commerce table of photos.
-        filters: which tasks.
-        order: "priority": second reviews after all others, then by priority; "oldest": by the
-            time of opening.
+    another transaction is claiming now. The order "priority" has second reviews after all others.
     """
     skipped_by_them = literal(reviewer) == func.any(_task.skipped_by)
     excluded = literal(reviewer) == func.any(_task.excluded_reviewers)
@@ -121,7 +110,7 @@ def claim_waiting_tasks(
         .values(_lease(reviewer, lease_seconds))
         .returning(*CLAIMED_COLUMNS)
     )
-    tasks = _claimed_tasks(connection, claim)
+    tasks = load_rows(connection, claim, ClaimedTask)
     return sorted(tasks, key=_priority_key if order == "priority" else _age_key)
 
 
@@ -135,8 +124,7 @@ def reclaim_task(
     """
     available = _OPEN | _EXPIRED | (_CLAIMED & (_task.claimed_by == reviewer))
     claim = update(review_task).where(_task.task_id == task_id, available)
-    claim = claim.values(_lease(reviewer, lease_seconds))
-    return connection.execute(claim.returning(_task.task_id)).first() is not None
+    return connection.execute(claim.values(_lease(reviewer, lease_seconds))).rowcount > 0
 
 
 def assign_task(
@@ -150,7 +138,7 @@ def assign_task(
 def list_claimed(connection: Connection, *, reviewer: str) -> list[ClaimedTask]:
     """The tasks that the reviewer holds, leases expired or not, by priority."""
     query = select(*CLAIMED_COLUMNS).where(_CLAIMED, _task.claimed_by == reviewer)
-    return sorted(_claimed_tasks(connection, query), key=_priority_key)
+    return sorted(load_rows(connection, query, ClaimedTask), key=_priority_key)
 
 
 def lock_claims(
@@ -163,8 +151,8 @@ def lock_claims(
     query = select(_task.task_id, _task.kind).where(_CLAIMED, _task.claimed_by == reviewer)
     if task_ids is not None:
         query = query.where(_task.task_id.in_(task_ids))
-    rows = connection.execute(query.order_by(_task.task_id).with_for_update())
-    return {row.task_id: row.kind for row in rows}
+    locked = connection.execute(query.order_by(_task.task_id).with_for_update())
+    return dict(locked.tuples().all())
 
 
 def extend_leases(connection: Connection, task_ids: Sequence[int], *, lease_seconds: float) -> None:
@@ -214,11 +202,6 @@ def _ordered(query: Select[Any], source: Table | Subquery, order: Order) -> Sele
     # As the index `review_task_priority` is written: a literal there, so a literal here.
     second_review = columns.kind == literal_column("'second_review'")
     return query.order_by(second_review, columns.priority.desc(), columns.task_id)
-
-
-def _claimed_tasks(connection: Connection, statement: Executable) -> list[ClaimedTask]:
-    rows = connection.execute(statement).mappings()
-    return [ClaimedTask(**{**row, "reasons": tuple(row["reasons"])}) for row in rows]
 
 
 def _priority_key(task: ClaimedTask) -> tuple[bool, float, int]:

@@ -18,6 +18,7 @@ from ml.storage.schema.learning import (
 from ml.storage.schema.photos import (
     TEXTS,
     audit_image,
+    audit_result,
     audit_run,
     audit_shard,
     image,
@@ -50,6 +51,7 @@ __all__ = [
     "appeal",
     "archived_photo",
     "audit_image",
+    "audit_result",
     "audit_run",
     "audit_shard",
     "blocklist_photo",

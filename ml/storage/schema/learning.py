@@ -9,7 +9,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ml.storage.schema.photos import key, metadata, time
+from ml.storage.schema.photos import key, metadata, time, view
 
 human_label = Table(
     "human_label",
@@ -44,13 +43,7 @@ human_label = Table(
     ),
 )
 
-# A view: the labels that nobody undid. In a MetaData of its own: migrations compare the other one
-# with the database, table by table.
-active_label = Table(
-    "active_label",
-    MetaData(schema="moderation"),
-    *(Column(column.name, column.type) for column in human_label.columns),
-)
+active_label = view("active_label", human_label.columns)  # the labels that nobody undid
 
 archived_photo = Table(
     "archived_photo",  # bytes of labeled photos, in the model bucket under labelled/<sha256>

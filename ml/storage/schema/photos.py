@@ -3,6 +3,9 @@
 The constraints and defaults of the columns are in `migrations/sql/0001_moderation.sql` alone.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -34,6 +37,12 @@ def key(name: str = "object_key", *, primary_key: bool = False) -> Column[str]:
 def time(name: str, *, filled: bool = True) -> Column[object]:
     """A point in time; `filled` False: null until it comes."""
     return Column(name, DateTime(timezone=True), nullable=not filled)
+
+
+def view(name: str, columns: Iterable[Column[Any]]) -> Table:
+    """A view with columns of these names and types."""
+    # In a MetaData of its own: migrations compare the other one with the database.
+    return Table(name, MetaData(schema="moderation"), *(Column(c.name, c.type) for c in columns))
 
 
 image = Table(
@@ -118,6 +127,18 @@ audit_image = Table(
     Column("reused_label", BigInteger, ForeignKey("moderation.human_label.label_id")),
     Column("reused_decision", Text),  # pass or block
     Index("audit_image_key", "object_key"),
+)
+
+# The outcome of each image of a run, with the verdict of the run's model and policy on it.
+audit_result = view(
+    "audit_result",
+    (
+        *audit_image.c["run_id", "object_key", "etag", "outcome", "reused_label"],
+        *image.c["uploaded_at", "content_sha256"],
+        *verdict.c["model_hash", "policy_version", "decision", "reasons", "scores"],
+        *verdict.c["violation_score", "judged_at"],
+        Column("machine_decision", Text),  # without regard to a reused decision
+    ),
 )
 
 audit_shard = Table(
