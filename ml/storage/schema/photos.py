@@ -1,6 +1,6 @@
 """Photos, the nightly runs that cover them, and what these found; with what all tables share.
 
-The constraints and defaults of the columns are in `migrations/sql/0001_moderation.sql` alone.
+Constraints and defaults of the columns are in `migrations/sql/0001_moderation.sql` alone.
 """
 
 from collections.abc import Iterable
@@ -23,20 +23,42 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(schema="moderation")
+TIME = DateTime(timezone=True)
 TEXTS = ARRAY(Text, as_tuple=True)
+
+_Type = type[TypeEngine[Any]] | TypeEngine[Any]
+
+
+def required(of_type: _Type, *names: str) -> list[Column[Any]]:
+    """Columns that are never null."""
+    return [Column(name, of_type, nullable=False) for name in names]
+
+
+def optional(of_type: _Type, *names: str) -> list[Column[Any]]:
+    """Columns that may be null."""
+    return [Column(name, of_type) for name in names]
+
+
+def primary(of_type: _Type, *names: str) -> list[Column[Any]]:
+    """Columns of the primary key, without a generated one."""
+    return [Column(name, of_type, primary_key=True) for name in names]
+
+
+def reference(
+    of_type: _Type, name: str, target: str, *, primary_key: bool = False, nullable: bool = False
+) -> Column[Any]:
+    """A column that refers to `table.column` of this schema."""
+    column = ForeignKey(f"moderation.{target}")
+    return Column(name, of_type, column, primary_key=primary_key, nullable=nullable)
 
 
 def key(name: str = "object_key", *, primary_key: bool = False) -> Column[str]:
     """A photo's key in its bucket."""
     # S3 lists keys in byte order; the database must cut shards in the same order.
     return Column(name, Text(collation="C"), nullable=False, primary_key=primary_key)
-
-
-def time(name: str, *, filled: bool = True) -> Column[object]:
-    """A point in time; `filled` False: null until it comes."""
-    return Column(name, DateTime(timezone=True), nullable=not filled)
 
 
 def view(name: str, columns: Iterable[Column[Any]]) -> Table:
@@ -49,83 +71,68 @@ image = Table(
     "image",
     metadata,
     key(primary_key=True),
-    Column("etag", Text, primary_key=True),  # "" for a commerce row whose object was never seen
-    Column("size_bytes", BigInteger, nullable=False),
-    time("uploaded_at"),
-    Column("content_sha256", Text),
-    Column("pdq", Text),
-    Column("pdq_quality", SmallInteger),
-    Column("width", Integer),
-    Column("height", Integer),
-    Column("state", Text, nullable=False),  # listed, judged or quarantined
-    Column("written_status", Text),  # what we last wrote to the commerce row, and when:
-    time("written_at", filled=False),  # distinguishes our own writes from others'
+    *primary(Text, "etag"),  # "" for a commerce row whose object was never seen
+    *required(BigInteger, "size_bytes"),
+    *required(TIME, "uploaded_at"),
+    *required(Text, "state"),  # listed, judged or quarantined
+    *optional(Text, "content_sha256", "pdq"),
+    *optional(SmallInteger, "pdq_quality"),
+    *optional(Integer, "width", "height"),
+    # What we last wrote to the commerce row, and when: distinguishes our writes from others'.
+    *optional(Text, "written_status"),
+    *optional(TIME, "written_at"),
     Index("image_content", "content_sha256"),
 )
 
 verdict = Table(
     "verdict",
     metadata,
-    Column("content_sha256", Text, primary_key=True),
-    Column("model_hash", Text, ForeignKey("moderation.model_version.model_hash"), primary_key=True),
-    Column("policy_version", Text, primary_key=True),
-    Column("decision", Text, nullable=False),  # pass, review or block
-    Column("reasons", TEXTS, nullable=False),
-    Column("scores", JSONB, nullable=False),
-    Column("violation_score", Float, nullable=False),
-    Column("pass_confidence", Float, nullable=False),
-    Column("screens", JSONB, nullable=False),
-    Column("runtime_versions", JSONB, nullable=False),
-    Column("run_id", Text, nullable=False),
-    time("judged_at"),
+    *primary(Text, "content_sha256", "policy_version"),
+    reference(Text, "model_hash", "model_version.model_hash", primary_key=True),
+    *required(Text, "decision", "run_id"),  # decision: pass, review or block
+    *required(TEXTS, "reasons"),
+    *required(Float, "violation_score", "pass_confidence"),
+    *required(JSONB, "scores", "screens", "runtime_versions"),
+    *required(TIME, "judged_at"),
 )
 
 quarantine = Table(
     "quarantine",
     metadata,
     key(primary_key=True),
-    Column("etag", Text, primary_key=True),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    time("quarantined_at"),
-    Column("released_by", Text),  # the later run that could score it
+    *primary(Text, "etag"),
+    *required(Text, "reason", "detail", "run_id"),
+    *required(TIME, "quarantined_at"),
+    *optional(Text, "released_by"),  # the later run that could score it
 )
 
 audit_run = Table(
     "audit_run",
     metadata,
-    Column("run_id", Text, primary_key=True),
-    time("window_start"),
-    time("window_end"),
-    Column("model_hash", Text, ForeignKey("moderation.model_version.model_hash"), nullable=False),
-    Column("policy_version", Text, nullable=False),
-    Column("policy", JSONB, nullable=False),
-    Column("device", Text, nullable=False),
-    Column("state", Text, nullable=False),  # running, reconciled or failed
-    Column("listed", BigInteger),  # null until `discover` has committed
-    Column("judged", BigInteger),
-    Column("quarantined", BigInteger),
-    Column("already_judged", BigInteger),
-    Column("report", JSONB),
-    time("started_at"),
-    time("reconciled_at", filled=False),
-    Column("shadow_hash", Text, ForeignKey("moderation.model_version.model_hash")),
-    # From then on retention may have deleted its rows: the stored report holds.
-    time("expired_at", filled=False),
+    *primary(Text, "run_id"),
+    *required(TIME, "window_start", "window_end", "started_at"),
+    reference(Text, "model_hash", "model_version.model_hash"),
+    reference(Text, "shadow_hash", "model_version.model_hash", nullable=True),
+    *required(Text, "policy_version", "device", "state"),  # state: running, reconciled or failed
+    *required(JSONB, "policy"),
+    # `listed` is null until `discover` has committed, the others until `reconcile` has.
+    *optional(BigInteger, "listed", "judged", "quarantined", "already_judged"),
+    *optional(TIME, "reconciled_at"),
+    *optional(JSONB, "report"),
+    *optional(TIME, "expired_at"),  # retention may have deleted its rows: the report holds
 )
 
 audit_image = Table(
     "audit_image",
     metadata,
-    Column("run_id", ForeignKey(audit_run.c.run_id), primary_key=True),
+    reference(Text, "run_id", "audit_run.run_id", primary_key=True),
     key(primary_key=True),
-    Column("etag", Text, nullable=False),
-    Column("outcome", Text),  # judged, quarantined or already_judged; null: not scored yet
-    Column("fetch_failures", SmallInteger, nullable=False),
+    *required(Text, "etag"),
+    *optional(Text, "outcome"),  # judged, quarantined or already_judged; null: not scored yet
+    *required(SmallInteger, "fetch_failures"),
     # The human decision on the same content that takes the place of the verdict, and its effect.
-    Column("reused_label", BigInteger, ForeignKey("moderation.human_label.label_id")),
-    Column("reused_decision", Text),  # pass or block
+    reference(BigInteger, "reused_label", "human_label.label_id", nullable=True),
+    *optional(Text, "reused_decision"),  # pass or block
     Index("audit_image_key", "object_key"),
 )
 
@@ -144,52 +151,48 @@ audit_result = view(
 audit_shard = Table(
     "audit_shard",
     metadata,
-    Column("run_id", ForeignKey(audit_run.c.run_id), primary_key=True),
-    Column("shard_index", Integer, primary_key=True),
+    reference(Text, "run_id", "audit_run.run_id", primary_key=True),
+    *primary(Integer, "shard_index"),
     key("first_key"),
     key("last_key"),
-    Column("images", Integer, nullable=False),
-    # Summed over the attempts of the shard's task: stage -> seconds.
-    Column("seconds", JSONB, nullable=False),
+    *required(Integer, "images"),
+    *required(JSONB, "seconds"),  # by stage, summed over the attempts of the shard's task
 )
 
 shadow = Table(
     "shadow",  # the candidate that the next nightly run scores with, too, without effect
     metadata,
-    Column("singleton", Boolean, primary_key=True),
-    Column("model_hash", Text, ForeignKey("moderation.model_version.model_hash"), nullable=False),
-    time("requested_at"),
+    *primary(Boolean, "singleton"),
+    reference(Text, "model_hash", "model_version.model_hash"),
+    *required(TIME, "requested_at"),
 )
 
 shadow_verdict = Table(
     "shadow_verdict",  # of the run's shadow_hash; never applied
     metadata,
-    Column("run_id", ForeignKey(audit_run.c.run_id), primary_key=True),
-    Column("content_sha256", Text, primary_key=True),
-    Column("decision", Text, nullable=False),  # pass, review or block
-    Column("scores", JSONB, nullable=False),
-    Column("violation_score", Float, nullable=False),
+    reference(Text, "run_id", "audit_run.run_id", primary_key=True),
+    *primary(Text, "content_sha256"),
+    *required(Text, "decision"),  # pass, review or block
+    *required(JSONB, "scores"),
+    *required(Float, "violation_score"),
 )
 
 sampling_key = Table(
     "sampling_key",  # of the hash that draws the spot checks; made by the migration, never changed
     metadata,
-    Column("singleton", Boolean, primary_key=True),
-    Column("key", LargeBinary, nullable=False),
+    *primary(Boolean, "singleton"),
+    *required(LargeBinary, "key"),
 )
 
 leak_estimate = Table(
     "leak_estimate",  # results of the spot checks
     metadata,
-    Column("month", Date, primary_key=True),  # its first day
-    Column("decision", Text, primary_key=True),  # pass or block: of the photos that were drawn
-    Column("class", Text, primary_key=True),  # of the wrong ones among them; "": any
-    Column("sampled", Integer, nullable=False),
-    Column("reviewed", Integer, nullable=False),
-    Column("violations", Integer, nullable=False),
-    Column("rate", Float),  # violations / reviewed; null: none reviewed yet
-    Column("low", Float, nullable=False),  # exact interval of the rate, two-sided
-    Column("high", Float, nullable=False),
-    Column("confidence", Float, nullable=False),
-    time("computed_at"),
+    *primary(Date, "month"),  # its first day
+    # The decision (pass or block) of the photos that were drawn, and the class of the wrong ones
+    # among them; "": any.
+    *primary(Text, "decision", "class"),
+    *required(Integer, "sampled", "reviewed", "violations"),
+    *optional(Float, "rate"),  # violations / reviewed; null: none reviewed yet
+    *required(Float, "low", "high", "confidence"),  # exact interval of the rate, two-sided
+    *required(TIME, "computed_at"),
 )

@@ -4,7 +4,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Float,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -15,7 +14,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ml.storage.schema.photos import TEXTS, key, metadata, time
+from ml.storage.schema.photos import (
+    TEXTS,
+    TIME,
+    key,
+    metadata,
+    optional,
+    primary,
+    reference,
+    required,
+)
 
 _IS_OPEN = text("state = 'open'")
 
@@ -24,26 +32,19 @@ review_task = Table(
     metadata,
     Column("task_id", BigInteger, Identity(always=True), primary_key=True),
     key(),
-    Column("etag", Text, nullable=False),
-    Column("content_sha256", Text, nullable=False),
-    Column("model_hash", Text, nullable=False),
-    Column("policy_version", Text, nullable=False),
-    Column("reasons", TEXTS, nullable=False),
-    Column("violation_score", Float, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("state", Text, nullable=False),  # open, claimed or decided
-    time("created_at"),
-    Column("kind", Text, nullable=False),  # verdict, second_review, blind or golden
-    Column("claimed_by", Text),  # the lease's holder and end
-    time("claimed_until", filled=False),
-    Column("skipped_by", TEXTS, nullable=False),
-    time("opened_at"),  # `created_at` until the task is reopened
-    # The violation score, or a drawn number that looks like one.
-    Column("priority", Float, nullable=False),
+    *required(Text, "etag", "content_sha256", "model_hash", "policy_version", "run_id"),
+    *required(TEXTS, "reasons"),
+    *required(Float, "violation_score"),
+    *required(Text, "state"),  # open, claimed or decided
+    *required(Text, "kind"),  # verdict, second_review, blind or golden
     # spot_check or second_review; null: a violation or an uncertain photo, as the reasons say.
-    Column("route", Text),
-    Column("sampling_rate", Float, nullable=False),  # share of its route
-    Column("excluded_reviewers", TEXTS, nullable=False),  # never offered to these
+    *optional(Text, "route"),
+    *required(Float, "sampling_rate"),  # share of its route's photos that are reviewed
+    *required(TIME, "created_at", "opened_at"),  # they are equal until the task is reopened
+    *optional(Text, "claimed_by"),  # the lease's holder and end
+    *optional(TIME, "claimed_until"),
+    *required(TEXTS, "skipped_by", "excluded_reviewers"),  # it is never offered to the latter
+    *required(Float, "priority"),  # the violation score, or a drawn number that looks like one
     Index(
         "review_task_priority",
         text("(kind = 'second_review'::text)"),
@@ -75,54 +76,48 @@ review_task = Table(
 decision_undo = Table(
     "decision_undo",  # labels that their reviewer undid; human_label itself is append-only
     metadata,
-    Column("label_id", BigInteger, ForeignKey("moderation.human_label.label_id"), primary_key=True),
-    Column("undone_by", Text, nullable=False),
-    time("undone_at"),
+    reference(BigInteger, "label_id", "human_label.label_id", primary_key=True),
+    *required(Text, "undone_by"),
+    *required(TIME, "undone_at"),
 )
 
 appeal = Table(
     "appeal",
     metadata,
     Column("appeal_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("task_id", ForeignKey(review_task.c.task_id), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("appealed_by", Text, nullable=False),
+    reference(BigInteger, "task_id", "review_task.task_id"),
+    *required(Text, "reason", "appealed_by"),
     # The task's last label at the time of the appeal; 0: none.
-    Column("superseded_label_id", BigInteger, nullable=False),
-    time("appealed_at"),
+    *required(BigInteger, "superseded_label_id"),
+    *required(TIME, "appealed_at"),
     Index("appeal_task", "task_id"),
 )
 
 golden_answer = Table(
     "golden_answer",  # answers to hidden golden tasks measure reviewers; they are no labels
     metadata,
-    Column("task_id", ForeignKey(review_task.c.task_id), primary_key=True),
-    Column("content_sha256", Text, nullable=False),
-    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), nullable=False),
-    Column("truth", Text, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("reviewer", Text, nullable=False),
-    time("answered_at"),
+    reference(BigInteger, "task_id", "review_task.task_id", primary_key=True),
+    reference(Text, "golden_hash", "golden_set.golden_hash"),
+    *required(Text, "content_sha256", "truth", "label", "reviewer"),
+    *required(TIME, "answered_at"),
     Index("golden_answer_reviewer", "reviewer", "answered_at"),
 )
 
 reviewer_preference = Table(
     "reviewer_preference",
     metadata,
-    Column("reviewer", Text, primary_key=True),
-    Column("settings", JSONB, nullable=False),
-    time("changed_at"),
+    *primary(Text, "reviewer"),
+    *required(JSONB, "settings"),
+    *required(TIME, "changed_at"),
 )
 
 activity = Table(
     "activity",  # who did what to what, when
     metadata,
     Column("activity_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("detail", JSONB, nullable=False),
-    time("occurred_at"),
+    *required(Text, "actor", "action", "target"),
+    *required(JSONB, "detail"),
+    *required(TIME, "occurred_at"),
     Index("activity_target", "target", "activity_id"),
     Index("activity_actor", "actor", "activity_id"),
     Index("activity_time", "occurred_at"),
@@ -132,14 +127,12 @@ alert = Table(
     "alert",  # what was wrong, from when to when, and what was delivered
     metadata,
     Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("dedup_key", Text, nullable=False),
-    Column("details", JSONB, nullable=False),
-    time("raised_at"),
-    time("resolved_at", filled=False),
-    time("notified_at", filled=False),  # that it was raised
-    time("resolution_notified_at", filled=False),  # that it is resolved
-    Column("last_error", Text),  # of the last delivery, where that failed
+    *required(Text, "kind", "dedup_key"),
+    *required(JSONB, "details"),
+    *required(TIME, "raised_at"),
+    # The last two: when the receiver was notified that it was raised, and resolved.
+    *optional(TIME, "resolved_at", "notified_at", "resolution_notified_at"),
+    *optional(Text, "last_error"),  # of the last delivery, where that failed
     Index(
         "alert_open", "kind", "dedup_key", unique=True, postgresql_where=text("resolved_at is null")
     ),
@@ -157,25 +150,21 @@ alert = Table(
 api_key = Table(
     "api_key",  # who may call /predict; the secret itself is nowhere
     metadata,
-    Column("key_id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("secret_sha256", LargeBinary, nullable=False),
-    Column("rights", TEXTS, nullable=False),  # predict, metrics
-    Column("requests_per_minute", Integer),  # null: what the settings say
-    Column("in_flight", Integer),  # as above
-    time("created_at"),
-    time("revoked_at", filled=False),
+    *primary(Text, "key_id"),
+    *required(Text, "name"),
+    *required(LargeBinary, "secret_sha256"),
+    *required(TEXTS, "rights"),  # predict, metrics
+    *optional(Integer, "requests_per_minute", "in_flight"),  # null: what the settings say
+    *required(TIME, "created_at"),
+    *optional(TIME, "revoked_at"),
     Index("api_key_name", "name", unique=True, postgresql_where=text("revoked_at is null")),
 )
 
 purge = Table(
     "purge",  # what a run of `purge_expired` deleted of each kind
     metadata,
-    Column("run_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    time("cutoff"),
-    Column("days", Integer, nullable=False),  # the policy's, before the cutoff
-    Column("deleted", BigInteger, nullable=False),  # rows or files
-    Column("bytes", BigInteger, nullable=False),
-    time("started_at"),
+    *primary(Text, "run_id", "kind"),
+    *required(TIME, "cutoff", "started_at"),
+    *required(Integer, "days"),  # the policy's, before the cutoff
+    *required(BigInteger, "deleted", "bytes"),  # rows or files, and their bytes
 )
