@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from ml.storage.review_tasks import ReviewedVerdict
 from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import review_task
 from ml.storage.task_filters import NO_FILTERS, Filters
@@ -49,19 +50,11 @@ _GOLDEN = _task.kind == literal_column("'golden'")  # never offered to anyone bu
 
 
 @dataclass(frozen=True)
-class ClaimedTask:
-    """A task that is one reviewer's until `claimed_until`, with the verdict on its photo."""
+class ClaimedTask(ReviewedVerdict):
+    """A task that is one reviewer's until `claimed_until`."""
 
     task_id: int
-    object_key: str
-    etag: str
-    content_sha256: str
-    model_hash: str
-    policy_version: str
-    reasons: tuple[str, ...]
-    violation_score: float
     priority: float
-    run_id: str
     kind: str
     opened_at: datetime
     claimed_until: datetime

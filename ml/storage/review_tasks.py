@@ -1,7 +1,7 @@
 """`moderation.review_task`: the tasks' rows, and the tasks that a nightly run opens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
@@ -30,10 +30,6 @@ VERDICT, BLIND, GOLDEN = "verdict", "blind", "golden"  # kinds; `second_review` 
 
 _task = review_task.c
 _result = audit_result.c
-_OF_VERDICT = (
-    "object_key", "etag", "content_sha256", "model_hash", "policy_version", "reasons",
-    "violation_score", "run_id",
-)  # fmt: skip
 _UNLESS_PRESENT: dict[str, Any] = {
     "index_elements": ["object_key", "etag", "kind"],
     "index_where": text("kind <> 'golden'"),
@@ -42,10 +38,9 @@ _NO_LEASE: dict[str, Any] = {"claimed_by": None, "claimed_until": None}
 
 
 @dataclass(frozen=True)
-class ReviewTask:
-    """One review task; `route` None: the reasons name it."""
+class ReviewedVerdict:
+    """A task's object and the verdict on it."""
 
-    task_id: int
     object_key: str
     etag: str
     content_sha256: str
@@ -54,6 +49,16 @@ class ReviewTask:
     reasons: tuple[str, ...]
     violation_score: float
     run_id: str
+
+
+_OF_VERDICT = tuple(field.name for field in fields(ReviewedVerdict))
+
+
+@dataclass(frozen=True)
+class ReviewTask(ReviewedVerdict):
+    """One review task; `route` None: the reasons name it."""
+
+    task_id: int
     state: str
     kind: str
     claimed_by: str | None

@@ -18,12 +18,12 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
 from ml.storage.object_store import ListedObject
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
+from ml.storage.rows import insert_new
 from ml.storage.schema import audit_image, image
 
 # Reasons that may no longer apply later: a later run retries these, within the lookback days.
@@ -117,7 +117,7 @@ class Discovery:
 
     def quarantine_without_row(self) -> None:
         """Quarantine objects without a commerce row: nothing could be written back for them."""
-        # Our keys sort by bytes; compared so, the shop's index on its keys would not be used.
+        # Our keys sort by bytes; compared so, the commerce table's index would not be used.
         key = collate(audit_image.c.object_key, "default")
         has_row = exists().where(self._commerce.c.object_key == key)
         undecided = and_(audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None))
@@ -127,11 +127,8 @@ class Discovery:
             .values(outcome="quarantined")
             .returning(audit_image.c.object_key, audit_image.c.etag)
         )
-        reason = QuarantineReason.NO_COMMERCE_ROW
-        rows = [
-            QuarantineRow(key, etag, reason, "no commerce row names this object")
-            for key, etag in objects
-        ]
+        reason, detail = QuarantineReason.NO_COMMERCE_ROW, "no commerce row names this object"
+        rows = [QuarantineRow(key, etag, reason, detail) for key, etag in objects]
         put_in_quarantine(self._connection, self._run.run_id, rows)
 
     def quarantine_absent(self, pending: str) -> None:
@@ -139,18 +136,16 @@ class Discovery:
         absent = self._connection.execute(self._select_absent(pending)).all()
         if not absent:
             return
-        self._connection.execute(
-            upsert(image).on_conflict_do_nothing(),
-            [{"object_key": k, "etag": "", "size_bytes": 0, "uploaded_at": t} for k, t in absent],
-        )
+        objects = [
+            {"object_key": k, "etag": "", "size_bytes": 0, "uploaded_at": t} for k, t in absent
+        ]
+        insert_new(self._connection, image, objects)
         run_id = self._run.run_id
-        self._connection.execute(
-            insert(audit_image),
-            [
-                {"run_id": run_id, "object_key": k, "etag": "", "outcome": "quarantined"}
-                for k, _ in absent
-            ],
-        )
+        images = [
+            {"run_id": run_id, "object_key": k, "etag": "", "outcome": "quarantined"}
+            for k, _ in absent
+        ]
+        self._connection.execute(insert(audit_image), images)
         self.listed += len(absent)
         reason = QuarantineReason.OBJECT_ABSENT
         rows = [QuarantineRow(k, "", reason, "the bucket holds no such object") for k, _ in absent]
