@@ -4,19 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Float,
-    Select,
-    cast,
-    exists,
-    func,
-    literal_column,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from ml.core.errors import StorageError
@@ -32,7 +20,7 @@ _task = review_task.c
 _result = audit_result.c
 _UNLESS_PRESENT: dict[str, Any] = {
     "index_elements": ["object_key", "etag", "kind"],
-    "index_where": text("kind <> 'golden'"),
+    "index_where": sa.text("kind <> 'golden'"),
 }
 _NO_LEASE: dict[str, Any] = {"claimed_by": None, "claimed_until": None}
 
@@ -75,7 +63,7 @@ class TaskChanges(TypedDict, total=False):
     excluded_reviewers: list[str]
 
 
-def lock_task(connection: Connection, task_id: int) -> ReviewTask:
+def lock_task(connection: sa.Connection, task_id: int) -> ReviewTask:
     """Load a task and lock its row until the transaction ends.
 
     Raises:
@@ -88,56 +76,58 @@ def lock_task(connection: Connection, task_id: int) -> ReviewTask:
 
 
 def lock_task_of_object(
-    connection: Connection, object_key: str, etag: str, *, kind: str
+    connection: sa.Connection, object_key: str, etag: str, *, kind: str
 ) -> ReviewTask | None:
     """The object's task of a kind (any but golden), locked; None where there is none."""
     return _lock(connection, _task.object_key == object_key, _task.etag == etag, _task.kind == kind)
 
 
-def _lock(connection: Connection, *conditions: ColumnElement[bool]) -> ReviewTask | None:
-    query = select(*columns_of(review_task, ReviewTask)).where(*conditions)
+def _lock(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> ReviewTask | None:
+    query = sa.select(*columns_of(review_task, ReviewTask)).where(*conditions)
     return load_row(connection, query.with_for_update(), ReviewTask)
 
 
-def load_task_content(connection: Connection, task_id: int) -> str | None:
+def load_task_content(connection: sa.Connection, task_id: int) -> str | None:
     """The content hash of a task's photo; None where there is no such task."""
-    query = select(_task.content_sha256).where(_task.task_id == task_id)
+    query = sa.select(_task.content_sha256).where(_task.task_id == task_id)
     content: str | None = connection.execute(query).scalar()
     return content
 
 
-def update_task(connection: Connection, task_id: int, **changes: Unpack[TaskChanges]) -> None:
+def update_task(connection: sa.Connection, task_id: int, **changes: Unpack[TaskChanges]) -> None:
     """Change a task and leave its state as it is."""
     _update_tasks(connection, [task_id], {**changes})
 
 
 def close_tasks(
-    connection: Connection, task_ids: Sequence[int], **changes: Unpack[TaskChanges]
+    connection: sa.Connection, task_ids: Sequence[int], **changes: Unpack[TaskChanges]
 ) -> None:
     """Set tasks to `decided` and end their leases."""
     _update_tasks(connection, task_ids, _NO_LEASE | {"state": "decided", **changes})
 
 
 def reopen_tasks(
-    connection: Connection,
+    connection: sa.Connection,
     task_ids: Sequence[int],
     *,
     restart_wait: bool = False,
     **changes: Unpack[TaskChanges],
 ) -> None:
     """Set tasks to `open` and end their leases; `restart_wait`: they wait from now on."""
-    opened_at = {"opened_at": func.clock_timestamp()} if restart_wait else {}
+    opened_at = {"opened_at": sa.func.clock_timestamp()} if restart_wait else {}
     _update_tasks(connection, task_ids, _NO_LEASE | {"state": "open", **opened_at, **changes})
 
 
-def _update_tasks(connection: Connection, task_ids: Sequence[int], values: dict[str, Any]) -> None:
+def _update_tasks(
+    connection: sa.Connection, task_ids: Sequence[int], values: dict[str, Any]
+) -> None:
     if task_ids:
-        statement = update(review_task).where(_task.task_id.in_(task_ids))
+        statement = sa.update(review_task).where(_task.task_id.in_(task_ids))
         connection.execute(statement.values(values))
 
 
 def add_blind_task(
-    connection: Connection, task: ReviewTask, *, priority: float, excluded_reviewers: list[str]
+    connection: sa.Connection, task: ReviewTask, *, priority: float, excluded_reviewers: list[str]
 ) -> None:
     """Open a blind second review of a task's object."""
     row = {name: getattr(task, name) for name in _OF_VERDICT} | {
@@ -145,12 +135,12 @@ def add_blind_task(
         "route": "second_review",
         "priority": priority,
         "excluded_reviewers": excluded_reviewers,
-        "opened_at": func.clock_timestamp(),
+        "opened_at": sa.func.clock_timestamp(),
     }
     connection.execute(insert(review_task).values(row))
 
 
-def add_tasks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+def add_tasks(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     """Open a task for each row; returns how many are new.
 
     An object that has a task of the kind, open or decided, gets no second one.
@@ -161,35 +151,37 @@ def add_tasks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     return connection.execute(new, rows).rowcount
 
 
-def add_selected_tasks(connection: Connection, query: Select[Any]) -> int:
+def add_selected_tasks(connection: sa.Connection, query: sa.Select[Any]) -> int:
     """`add_tasks` for the rows of a query, whose columns are named as those of the table."""
     new = insert(review_task).from_select(query.selected_columns.keys(), query)
     return connection.execute(new.on_conflict_do_nothing(**_UNLESS_PRESENT)).rowcount
 
 
-def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
+def open_tasks(connection: sa.Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each image of the range whose verdict is `review`; returns how many are new.
 
     The priority is the sum of the violation classes' scores, weighted by `Policy.priority_weights`.
     """
-    weights = cast(run.policy.priority_weights, JSONB)
-    weight = func.jsonb_each_text(weights).table_valued("key", "value").c
-    score = cast(_result.scores.op("->>")(weight.key), Float) * cast(weight.value, Float)
-    weighted_score = select(func.sum(score)).scalar_subquery()
-    priority = func.coalesce(weighted_score, _result.violation_score).label("priority")
-    to_review = select(*_result[_OF_VERDICT], priority).where(
+    weights = sa.cast(run.policy.priority_weights, JSONB)
+    weight = sa.func.jsonb_each_text(weights).table_valued("key", "value").c
+    score = sa.cast(_result.scores.op("->>")(weight.key), sa.Float) * sa.cast(
+        weight.value, sa.Float
+    )
+    weighted_score = sa.select(sa.func.sum(score)).scalar_subquery()
+    priority = sa.func.coalesce(weighted_score, _result.violation_score).label("priority")
+    to_review = sa.select(*_result[_OF_VERDICT], priority).where(
         _in_range(run, keys), _result.decision == "review"
     )
     return add_selected_tasks(connection, to_review)
 
 
-def load_sampling_key(connection: Connection) -> bytes:
+def load_sampling_key(connection: sa.Connection) -> bytes:
     """The key of all deterministic draws: created by the migration, never changed."""
-    key: bytes = connection.execute(select(sampling_key.c.key)).scalar_one()
+    key: bytes = connection.execute(sa.select(sampling_key.c.key)).scalar_one()
     return key
 
 
-def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
+def open_audit_tasks(connection: sa.Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each settled image of the range that the spot check draws; idempotent.
 
     The image keeps the status of its verdict until a reviewer decides otherwise. Returns how many
@@ -215,18 +207,18 @@ def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> i
     return add_tasks(connection, tasks)
 
 
-def _settled(run: AuditRun, keys: KeyRange, decisions: Sequence[str]) -> Select[Any]:
+def _settled(run: AuditRun, keys: KeyRange, decisions: Sequence[str]) -> sa.Select[Any]:
     """Images of the range with one of the decisions, one of each content.
 
     A content is spot-checked once, however many keys it has, and not where a reviewer's decision on
     it was reused.
     """
-    checked = exists().where(
+    checked = sa.exists().where(
         _task.content_sha256 == _result.content_sha256,
-        _task.route == literal_column("'spot_check'"),  # a literal, for the partial index
+        _task.route == sa.literal_column("'spot_check'"),  # a literal, for the partial index
     )
     return (
-        select(*_result[_OF_VERDICT], _result.decision)
+        sa.select(*_result[_OF_VERDICT], _result.decision)
         .where(
             _in_range(run, keys),
             _result.decision.in_(decisions),
@@ -238,6 +230,6 @@ def _settled(run: AuditRun, keys: KeyRange, decisions: Sequence[str]) -> Select[
     )
 
 
-def _in_range(run: AuditRun, keys: KeyRange) -> ColumnElement[bool]:
+def _in_range(run: AuditRun, keys: KeyRange) -> sa.ColumnElement[bool]:
     in_range = (_result.object_key > keys.after) & (_result.object_key <= keys.until)
     return (_result.run_id == run.run_id) & in_range

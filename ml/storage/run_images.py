@@ -2,22 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    and_,
-    collate,
-    column,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    table,
-    text,
-    update,
-)
+import sqlalchemy as sa
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
@@ -36,14 +21,14 @@ RETRYABLE = (
 )
 
 # Objects uploaded after the window: they belong to the next run, but are not absent.
-_LATER = table("later_object", column("object_key"))
-_CREATE_LATER = text("create temporary table later_object (object_key text) on commit drop")
+_LATER = sa.table("later_object", sa.column("object_key"))
+_CREATE_LATER = sa.text("create temporary table later_object (object_key text) on commit drop")
 
-_ADD_LATER = text("insert into later_object select unnest(cast(:keys as text[]))")
+_ADD_LATER = sa.text("insert into later_object select unnest(cast(:keys as text[]))")
 
 # One statement a page. The joins read the state before this statement, without the rows that it
 # inserts into the ledger: an object that is new to us has no row `i`.
-_ADD_PAGE = text(
+_ADD_PAGE = sa.text(
     """
     with page as (
         select * from unnest(
@@ -83,7 +68,7 @@ class Discovery:
     """
 
     def __init__(
-        self, connection: Connection, run: AuditRun, *, commerce: Table, lookback: timedelta
+        self, connection: sa.Connection, run: AuditRun, *, commerce: sa.Table, lookback: timedelta
     ) -> None:
         self.listed = 0
         self._connection = connection
@@ -118,11 +103,13 @@ class Discovery:
     def quarantine_without_row(self) -> None:
         """Quarantine objects without a commerce row: nothing could be written back for them."""
         # Our keys sort by bytes; compared so, the commerce table's index would not be used.
-        key = collate(audit_image.c.object_key, "default")
-        has_row = exists().where(self._commerce.c.object_key == key)
-        undecided = and_(audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None))
+        key = sa.collate(audit_image.c.object_key, "default")
+        has_row = sa.exists().where(self._commerce.c.object_key == key)
+        undecided = sa.and_(
+            audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None)
+        )
         objects = self._connection.execute(
-            update(audit_image)
+            sa.update(audit_image)
             .where(undecided, ~has_row)
             .values(outcome="quarantined")
             .returning(audit_image.c.object_key, audit_image.c.etag)
@@ -145,25 +132,25 @@ class Discovery:
             {"run_id": run_id, "object_key": k, "etag": "", "outcome": "quarantined"}
             for k, _ in absent
         ]
-        self._connection.execute(insert(audit_image), images)
+        self._connection.execute(sa.insert(audit_image), images)
         self.listed += len(absent)
         reason = QuarantineReason.OBJECT_ABSENT
         rows = [QuarantineRow(k, "", reason, "the bucket holds no such object") for k, _ in absent]
         put_in_quarantine(self._connection, run_id, rows)
 
-    def _select_absent(self, pending: str) -> Select[str, datetime]:
+    def _select_absent(self, pending: str) -> sa.Select[str, datetime]:
         c = self._commerce.c
-        in_run = exists().where(
+        in_run = sa.exists().where(
             audit_image.c.run_id == self._run.run_id, audit_image.c.object_key == c.object_key
         )
-        settled = exists().where(
+        settled = sa.exists().where(
             image.c.object_key == c.object_key, image.c.etag != "", image.c.state != "listed"
         )
-        later = exists().where(_LATER.c.object_key == c.object_key)
+        later = sa.exists().where(_LATER.c.object_key == c.object_key)
         return (
-            select(c.object_key, func.min(c.uploaded_at))
+            sa.select(c.object_key, sa.func.min(c.uploaded_at))
             .where(
-                or_(c.moderation_status == pending, c.moderation_status.is_(None)),
+                sa.or_(c.moderation_status == pending, c.moderation_status.is_(None)),
                 c.uploaded_at >= self._earliest,
                 c.uploaded_at < self._run.window.end,
                 ~in_run,

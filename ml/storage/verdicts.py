@@ -85,17 +85,13 @@ def _upsert_stricter() -> Insert:
 def _row(source: VerdictSource, decided: DecidedVerdict) -> dict[str, object]:
     photo = decided.photo
     return {
+        **asdict(source),
         "content_sha256": photo.content.sha256,
-        "model_hash": source.model_hash,
-        "policy_version": source.policy_version,
         "decision": decided.verdict.decision.value,
         "reasons": list(decided.verdict.reasons),
         "scores": photo.scores,
         "violation_score": decided.verdict.violation_score,
-        "pass_confidence": source.pass_confidence,
         "screens": {name: result.to_json() for name, result in photo.screens.items()},
-        "runtime_versions": source.runtime_versions,
-        "run_id": source.run_id,
     }
 
 

@@ -13,24 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    DateTime,
-    FromClause,
-    Select,
-    Table,
-    Text,
-    Update,
-    and_,
-    collate,
-    exists,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from ml.core.settings import CommerceNames
@@ -46,7 +29,7 @@ class KeyRange:
     until: str
 
 
-_RANGES = text(
+_RANGES = sa.text(
     """
     select object_key from (
         select object_key, row_number() over (order by object_key) as position,
@@ -59,7 +42,7 @@ _RANGES = text(
 )
 
 # The status that the commerce row of each settled image should show.
-_OUTCOMES = text(
+_OUTCOMES = sa.text(
     """
     select object_key, etag, uploaded_at, judged_at as decided_at,
         case decision
@@ -74,7 +57,7 @@ _OUTCOMES = text(
 
 # The latest active reviewer decision on each object. Its commerce row may be pending again: the
 # same bytes deleted and uploaded once more are the same object.
-_REVIEWER_DECISIONS = text(
+_REVIEWER_DECISIONS = sa.text(
     """
     select distinct on (ai.object_key) ai.object_key, ai.etag, ai.uploaded_at, l.decided_at,
         case r.policy -> 'classes' -> l.label ->> 'violation'
@@ -92,11 +75,11 @@ _REVIEWER_DECISIONS = text(
 )
 
 _STATUS_COLUMNS: dict[str, type[TypeEngine[Any]] | TypeEngine[Any]] = {
-    "object_key": Text,
-    "etag": Text,
-    "uploaded_at": DateTime(timezone=True),
-    "decided_at": DateTime(timezone=True),
-    "status": Text,
+    "object_key": sa.Text,
+    "etag": sa.Text,
+    "uploaded_at": sa.DateTime(timezone=True),
+    "decided_at": sa.DateTime(timezone=True),
+    "status": sa.Text,
 }
 
 
@@ -117,12 +100,12 @@ class WriteBack:
         self._outcomes = _OUTCOMES.columns(**_STATUS_COLUMNS).subquery("outcome")
         self._decisions = _REVIEWER_DECISIONS.columns(**_STATUS_COLUMNS).subquery("decision")
 
-    def ranges(self, connection: Connection, *, size: int) -> list[KeyRange]:
+    def ranges(self, connection: sa.Connection, *, size: int) -> list[KeyRange]:
         """Cut the run's keys into ranges of `size` images, for one transaction each."""
         last_keys = connection.execute(_RANGES, {"run_id": self._run_id, "size": size}).scalars()
         return [KeyRange(after, until) for after, until in pairwise(["", *last_keys])]
 
-    def write(self, connection: Connection, keys: KeyRange) -> int:
+    def write(self, connection: sa.Connection, keys: KeyRange) -> int:
         """Write one range; returns how many commerce rows changed. Idempotent."""
         execute = partial(self._execute, connection, keys)
         changed: int = execute(self._set_status(self._outcomes, self._awaits_outcome())).rowcount
@@ -130,7 +113,7 @@ class WriteBack:
         execute(self._remember_written())
         return changed
 
-    def unwritten(self, connection: Connection) -> int:
+    def unwritten(self, connection: sa.Connection) -> int:
         """Commerce rows of the whole run that do not show its outcome although they should."""
         execute = partial(self._execute, connection, KeyRange("", ""))
         outcomes = execute(self._count(self._outcomes, self._awaits_outcome())).scalar_one()
@@ -138,20 +121,20 @@ class WriteBack:
         return int(outcomes) + int(decisions)
 
     def _execute(
-        self, connection: Connection, keys: KeyRange, statement: Update | Select[Any]
+        self, connection: sa.Connection, keys: KeyRange, statement: sa.Update | sa.Select[Any]
     ) -> Any:  # noqa: ANN401 - a cursor's result, with `rowcount`
         values = {**self._values, "after": keys.after, "until": keys.until}
         return connection.execute(statement, values)
 
-    def _awaits_outcome(self) -> ColumnElement[bool]:
+    def _awaits_outcome(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row should show an outcome, does not, and is ours to write."""
         outcome, commerce = self._outcomes.c, self._commerce.c
-        return and_(
+        return sa.and_(
             _same_object(self._commerce, self._outcomes),
             commerce.moderation_status.is_distinct_from(outcome.status),
             ~_newer_object(self._outcomes),
             ~_decided_by_reviewer(self._outcomes),
-            or_(
+            sa.or_(
                 commerce.moderation_status.is_(None),
                 commerce.moderation_status == self._pending,
                 commerce.moderated_at <= outcome.uploaded_at,
@@ -159,34 +142,34 @@ class WriteBack:
             ),
         )
 
-    def _awaits_decision(self) -> ColumnElement[bool]:
+    def _awaits_decision(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row is pending although a reviewer has decided on its object."""
         status = self._commerce.c.moderation_status
-        return and_(
+        return sa.and_(
             _same_object(self._commerce, self._decisions),
             ~_newer_object(self._decisions),
-            func.coalesce(status, self._pending) == self._pending,
+            sa.func.coalesce(status, self._pending) == self._pending,
         )
 
-    def _set_status(self, source: FromClause, condition: ColumnElement[bool]) -> Update:
+    def _set_status(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Update:
         shown = {"moderation_status": source.c.status, "moderated_at": source.c.decided_at}
-        return update(self._commerce).where(condition).values(shown)
+        return sa.update(self._commerce).where(condition).values(shown)
 
-    def _count(self, source: FromClause, condition: ColumnElement[bool]) -> Select[Any]:
-        return select(func.count()).select_from(self._commerce.join(source, condition))
+    def _count(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(sa.func.count()).select_from(self._commerce.join(source, condition))
 
-    def _remember_written(self) -> Update:
+    def _remember_written(self) -> sa.Update:
         """Note in the ledger what we wrote: it distinguishes our writes from others'."""
         outcome, commerce = self._outcomes.c, self._commerce.c
         return (
-            update(image)
+            sa.update(image)
             .where(
                 image.c.object_key == outcome.object_key,
                 image.c.etag == outcome.etag,
                 _same_object(self._commerce, self._outcomes),
                 commerce.moderation_status == outcome.status,
                 commerce.moderated_at.is_not_distinct_from(outcome.decided_at),
-                or_(
+                sa.or_(
                     image.c.written_status.is_distinct_from(outcome.status),
                     image.c.written_at.is_distinct_from(outcome.decided_at),
                 ),
@@ -195,25 +178,25 @@ class WriteBack:
         )
 
 
-def _same_object(commerce: Table, source: FromClause) -> ColumnElement[bool]:
+def _same_object(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
     # Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
     # used: each range would read the whole table.
-    return commerce.c.object_key == collate(source.c.object_key, "default")
+    return commerce.c.object_key == sa.collate(source.c.object_key, "default")
 
 
-def _newer_object(source: FromClause) -> ColumnElement[bool]:
+def _newer_object(source: sa.FromClause) -> sa.ColumnElement[bool]:
     """Whether a newer object under the same key is known."""
     newer = image.alias("newer")
-    return exists().where(
+    return sa.exists().where(
         newer.c.object_key == source.c.object_key,
         newer.c.etag.not_in([source.c.etag, ""]),
         newer.c.uploaded_at > source.c.uploaded_at,
     )
 
 
-def _decided_by_reviewer(source: FromClause) -> ColumnElement[bool]:
+def _decided_by_reviewer(source: sa.FromClause) -> sa.ColumnElement[bool]:
     task, label = review_task.c, human_label.c
-    return exists().where(
+    return sa.exists().where(
         label.content_sha256 == task.content_sha256,
         label.task_id == task.task_id,
         task.object_key == source.c.object_key,
@@ -222,10 +205,10 @@ def _decided_by_reviewer(source: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _written_by_us(commerce: Table, source: FromClause) -> ColumnElement[bool]:
+def _written_by_us(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
     """Whether the commerce row shows what we last wrote to it."""
     written = image.alias("written")
-    return exists().where(
+    return sa.exists().where(
         written.c.object_key == source.c.object_key,
         written.c.written_status == commerce.c.moderation_status,
         written.c.written_at.is_not_distinct_from(commerce.c.moderated_at),
