@@ -22,7 +22,7 @@ from ml.storage.decisions import (
     load_latest_decision,
     load_reviewer_label,
 )
-from ml.storage.golden_answers import (
+from ml.storage.golden_tasks import (
     GoldenAnswer,
     delete_answer,
     find_golden_task_answered_since,

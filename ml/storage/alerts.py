@@ -27,7 +27,6 @@ class StoredAlert:
     raised_at: datetime
     resolved_at: datetime | None
     notified_at: datetime | None
-    last_error: str | None
 
     @property
     def message_id(self) -> str:
@@ -88,5 +87,5 @@ def _set(connection: Connection, stored: StoredAlert, **values: object) -> None:
 
 def _stored(row: RowMapping) -> StoredAlert:
     alert = Alert(AlertKind(row["kind"]), row["dedup_key"], row["details"])
-    names = ("alert_id", "raised_at", "resolved_at", "notified_at", "last_error")
+    names = ("alert_id", "raised_at", "resolved_at", "notified_at")
     return StoredAlert(alert=alert, **{name: row[name] for name in names})

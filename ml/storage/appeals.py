@@ -67,5 +67,4 @@ def add_appeal(connection: Connection, appealed: Appeal) -> None:
 def load_superseded_label_id(connection: Connection, task_id: int) -> int:
     """The last label that the task's appeals supersede: only later ones answer them; 0: none."""
     query = select(func.coalesce(func.max(appeal.c.superseded_label_id), 0))
-    label_id: int = connection.execute(query.where(appeal.c.task_id == task_id)).scalar_one()
-    return label_id
+    return int(connection.execute(query.where(appeal.c.task_id == task_id)).scalar_one())

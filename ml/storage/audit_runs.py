@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
@@ -14,29 +13,6 @@ from ml.storage.rows import insert_new
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
 MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
-
-
-class VerdictContext(Protocol):
-    """What makes a verdict: a nightly run, or the online service.
-
-    Reviewer decisions count if they were made before `started_at`; None counts all of them.
-    """
-
-    @property
-    def run_id(self) -> str:
-        """The run that is stored with the verdict."""
-
-    @property
-    def model_hash(self) -> str:
-        """The model version."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy."""
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When it started."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 import psycopg.errors
 import stamina
 import structlog
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -76,6 +76,14 @@ def migrate(engine: Engine, target: str = MODERATION) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, target)
+
+
+def run_migration_file(name: str) -> None:
+    """Execute the statements of a file of `migrations/sql`; for a migration's `upgrade`."""
+    statements = (ROOT / "migrations" / "sql" / name).read_text(encoding="utf-8")
+    # One statement at a time: a driver may refuse several at once.
+    for statement in statements.split(";\n\n"):
+        op.execute(statement)
 
 
 def check_migrated(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from ml.storage.review_tasks import ReviewTask
-from ml.storage.rows import columns_of, load_row
+from ml.storage.rows import columns_of, load_row, load_value
 from ml.storage.schema import active_label, decision_undo, human_label, review_task
 
 _label = human_label.c
@@ -72,8 +72,7 @@ def _load_latest(
 def load_last_label_id(connection: Connection, task: ReviewTask) -> int:
     """The `label_id` of the task's last decision, undone or not; 0 where there is none."""
     query = select(func.coalesce(func.max(_label.label_id), 0)).where(*_of_task(task))
-    label_id: int = connection.execute(query).scalar_one()
-    return label_id
+    return int(connection.execute(query).scalar_one())
 
 
 def has_decision(
@@ -140,8 +139,7 @@ def _find_task(connection: Connection, reviewer: str, condition: ColumnElement[b
     query = select(_active.task_id).where(
         _active.reviewer == reviewer, _active.task_id.is_not(None), condition
     )
-    task_id: int | None = connection.execute(query.limit(1)).scalar()
-    return task_id
+    return load_value(connection, query.limit(1), int)
 
 
 def add_undo(connection: Connection, label_id: int, *, undone_by: str) -> None:

@@ -64,7 +64,7 @@ def count_spot_checks(
 
 
 def list_leaked_photos(
-    connection: Connection, *, since: datetime, violations: Iterable[str], limit: int = MAX_PHOTOS
+    connection: Connection, *, since: datetime, violations: Iterable[str]
 ) -> list[str]:
     """Object keys of passed photos that spot checks found to be violations, the latest first.
 
@@ -78,7 +78,7 @@ def list_leaked_photos(
             _spot_check.label.in_(sorted(violations)),
         )
         .order_by(_spot_check.decided_at.desc(), _spot_check.object_key)
-        .limit(limit)
+        .limit(MAX_PHOTOS)
     )
     return list(connection.execute(query).scalars())
 

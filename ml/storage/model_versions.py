@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ml.storage.rows import columns_of, insert_new, load_row, load_rows
+from ml.storage.rows import columns_of, insert_new, load_row, load_rows, load_value
 from ml.storage.schema import champion, model_version, promotion
 
 PromotionKind = Literal["promote", "rollback"]
@@ -76,15 +76,13 @@ def load_version(connection: Connection, model_hash: str) -> ModelVersion | None
 def load_card(connection: Connection, model_hash: str) -> dict[str, Any] | None:
     """The JSON of a version's card; None if it is not registered."""
     query = select(_version.card).where(_version.model_hash == model_hash)
-    card: dict[str, Any] | None = connection.execute(query).scalar()
-    return card
+    return load_value(connection, query, dict)
 
 
 def load_evaluation(connection: Connection, model_hash: str | None) -> dict[str, Any] | None:
     """The report of `ml.learning.retrain.evaluate`; None if the version was not evaluated."""
     query = select(_version.evaluation).where(_version.model_hash == model_hash)
-    report: dict[str, Any] | None = connection.execute(query).scalar()
-    return report
+    return load_value(connection, query, dict)
 
 
 def find_versions(connection: Connection, hash_prefix: str) -> list[str]:
@@ -135,8 +133,7 @@ def lock_champion(connection: Connection) -> None:
 
 def load_champion(connection: Connection) -> str | None:
     """The model hash of the champion; None before the first promotion."""
-    model_hash: str | None = connection.execute(select(champion.c.model_hash)).scalar()
-    return model_hash
+    return load_value(connection, select(champion.c.model_hash), str)
 
 
 def load_champion_card(connection: Connection) -> dict[str, Any]:
@@ -181,8 +178,7 @@ def add_promotion(
 def latest_promotion_id(connection: Connection) -> int:
     """The id of the newest promotion; 0 if there is none."""
     query = select(func.coalesce(func.max(promotion.c.promotion_id), 0))
-    promotion_id: int = connection.execute(query).scalar_one()
-    return promotion_id
+    return int(connection.execute(query).scalar_one())
 
 
 def has_promotion(connection: Connection, *, after_id: int, **new: Unpack[NewPromotion]) -> bool:
@@ -210,8 +206,7 @@ def champion_at(connection: Connection, moment: datetime) -> str | None:
         .order_by(promotion.c.promotion_id.desc())
         .limit(1)
     )
-    model_hash: str | None = connection.execute(query).scalar()
-    return model_hash
+    return load_value(connection, query, str)
 
 
 def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:

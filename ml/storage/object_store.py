@@ -31,9 +31,8 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 _retried = stamina.retry(on=StorageUnavailable, attempts=5, timeout=45.0)
 
+_ERROR_OF_STATUS = {404: ObjectNotFound, 409: ObjectChanged, 412: ObjectChanged}
 _FORBIDDEN = {401, 403}
-_ABSENT = {404}
-_CHANGED = {409, 412}
 _FIRST_SERVER_ERROR = 500
 _KEYS_A_REQUEST = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests", "429", "408"}
@@ -226,10 +225,8 @@ def _client_error(error: ClientError, place: str) -> StorageError:
     message = f"{place}: {code} (HTTP {status})"
     if status in _FORBIDDEN:
         return StorageForbidden(f"{message}; check the access key and its rights")
-    if status in _ABSENT:
-        return ObjectNotFound(message)
-    if status in _CHANGED:
-        return ObjectChanged(message)
+    if status in _ERROR_OF_STATUS:
+        return _ERROR_OF_STATUS[status](message)
     if status >= _FIRST_SERVER_ERROR or code in _TRANSIENT_CODES:
         return StorageUnavailable(message)
     return StorageError(message)

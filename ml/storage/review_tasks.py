@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from ml.core.errors import StorageError
 from ml.policy.spot_check import draw_sample, priority_among_reviews
 from ml.storage.audit_runs import AuditRun
-from ml.storage.rows import columns_of, load_row
+from ml.storage.rows import columns_of, load_row, load_value
 from ml.storage.schema import audit_result, review_task, sampling_key
 from ml.storage.write_back import KeyRange
 
@@ -90,8 +90,7 @@ def _lock(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Rev
 def load_task_content(connection: sa.Connection, task_id: int) -> str | None:
     """The content hash of a task's photo; None where there is no such task."""
     query = sa.select(_task.content_sha256).where(_task.task_id == task_id)
-    content: str | None = connection.execute(query).scalar()
-    return content
+    return load_value(connection, query, str)
 
 
 def update_task(connection: sa.Connection, task_id: int, **changes: Unpack[TaskChanges]) -> None:

@@ -30,6 +30,17 @@ def load_row(
     return None if row is None else row_type(**row)
 
 
+def load_value(
+    connection: Connection,
+    query: Executable,
+    of_type: type[T],  # noqa: ARG001 - for the type checker
+    **values: object,
+) -> T | None:
+    """The first value of the first row; None where there is no row."""
+    value: T | None = connection.execute(query, values).scalar()
+    return value
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, except those that exist. Idempotent."""
     if rows:

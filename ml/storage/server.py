@@ -77,8 +77,7 @@ def session_identity(connection: Connection) -> tuple[str, str, str]:
 
 def server_major(connection: Connection) -> int:
     """The server's major version, such as 18."""
-    number: int = connection.execute(_VERSION).scalar_one()
-    return number // 10_000
+    return int(connection.execute(_VERSION).scalar_one()) // 10_000
 
 
 def schema_exists(connection: Connection, schema: str) -> bool:
@@ -88,8 +87,7 @@ def schema_exists(connection: Connection, schema: str) -> bool:
 
 def count_relations(connection: Connection, schema: str) -> int:
     """How many tables, views, indexes and sequences a schema has; 0 where there is no schema."""
-    count: int = connection.execute(_COUNT_RELATIONS, {"schema": schema}).scalar_one()
-    return count
+    return int(connection.execute(_COUNT_RELATIONS, {"schema": schema}).scalar_one())
 
 
 @dataclass(frozen=True)
@@ -112,14 +110,12 @@ class WritableTable:
 
 def is_superuser(connection: Connection) -> bool:
     """Whether our user is a superuser of the database."""
-    superuser: bool = connection.execute(_SUPERUSER).scalar_one()
-    return superuser
+    return bool(connection.execute(_SUPERUSER).scalar_one())
 
 
 def has_schema_usage(connection: Connection) -> bool:
     """Whether our user has USAGE on the schema `moderation`."""
-    usage: bool = connection.execute(_SCHEMA_USAGE).scalar_one()
-    return usage
+    return bool(connection.execute(_SCHEMA_USAGE).scalar_one())
 
 
 def column_privileges(

@@ -7,14 +7,13 @@ from sqlalchemy import Connection, delete, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.policy.verdict import Verdict
-from ml.storage.rows import insert_new
+from ml.storage.rows import insert_new, load_value
 from ml.storage.schema import audit_run, shadow, shadow_verdict
 
 
 def requested(connection: Connection) -> str | None:
     """The version that the next nightly run scores with as its shadow; None without one."""
-    model_hash: str | None = connection.execute(select(shadow.c.model_hash)).scalar()
-    return model_hash
+    return load_value(connection, select(shadow.c.model_hash), str)
 
 
 def request(connection: Connection, model_hash: str) -> None:
@@ -74,8 +73,7 @@ def first_run_of(connection: Connection, model_hash: str) -> str | None:
     )
     # The earliest of them, so that the answer does not change later.
     first = query.order_by(run.reconciled_at, run.run_id).limit(1)
-    run_id: str | None = connection.execute(first).scalar()
-    return run_id
+    return load_value(connection, first, str)
 
 
 _COMPARED = text(

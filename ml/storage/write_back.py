@@ -1,20 +1,18 @@
-"""Write verdicts to the shop's `moderation_status`, never over a human decision.
+"""Write verdicts to the commerce database's `moderation_status`, never over a human decision.
 
 A commerce row is written if its status is pending or null, if we wrote what it shows, or if its
 decision is older than the object (a re-upload); all else is a decision of a reviewer or of the
-shop, and stays. If it is pending again and its bytes have a
-reviewer's decision, it gets that decision. An image that could not be scored goes back to pending:
-the verdict on earlier bytes under its key does not apply to it. Nothing is written for an object
-once a newer one under its key is known, so a step of an older run may be repeated.
+commerce database's owner, and stays. If it is pending again and its bytes have a reviewer's
+decision, it gets that decision. An image that could not be scored goes back to pending: the verdict
+on earlier bytes under its key does not apply to it. Nothing is written for an object once a newer
+one under its key is known, so a step of an older run may be repeated.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeEngine
 
 from ml.core.settings import CommerceNames
 from ml.storage.commerce import review_image
@@ -74,12 +72,9 @@ _REVIEWER_DECISIONS = sa.text(
     """
 )
 
-_STATUS_COLUMNS: dict[str, type[TypeEngine[Any]] | TypeEngine[Any]] = {
-    "object_key": sa.Text,
-    "etag": sa.Text,
-    "uploaded_at": sa.DateTime(timezone=True),
-    "decided_at": sa.DateTime(timezone=True),
-    "status": sa.Text,
+_STATUS_COLUMNS: dict[str, Any] = {
+    **dict.fromkeys(("object_key", "etag", "status"), sa.Text),
+    **dict.fromkeys(("uploaded_at", "decided_at"), sa.DateTime(timezone=True)),
 }
 
 
@@ -90,15 +85,17 @@ class WriteBack:
         self._run_id = run_id
         self._commerce = review_image(names)
         self._pending = names.status_pending
-        self._values = {
-            "run_id": run_id,
-            "status_pending": names.status_pending,
+        statuses = {
             "status_pass": names.status_pass,
             "status_review": names.status_review,
             "status_block": names.status_block,
         }
-        self._outcomes = _OUTCOMES.columns(**_STATUS_COLUMNS).subquery("outcome")
-        self._decisions = _REVIEWER_DECISIONS.columns(**_STATUS_COLUMNS).subquery("decision")
+        outcomes = _OUTCOMES.bindparams(
+            run_id=run_id, status_pending=names.status_pending, **statuses
+        )
+        decisions = _REVIEWER_DECISIONS.bindparams(run_id=run_id, **statuses)
+        self._outcomes = outcomes.columns(**_STATUS_COLUMNS).subquery("outcome")
+        self._decisions = decisions.columns(**_STATUS_COLUMNS).subquery("decision")
 
     def ranges(self, connection: sa.Connection, *, size: int) -> list[KeyRange]:
         """Cut the run's keys into ranges of `size` images, for one transaction each."""
@@ -107,24 +104,20 @@ class WriteBack:
 
     def write(self, connection: sa.Connection, keys: KeyRange) -> int:
         """Write one range; returns how many commerce rows changed. Idempotent."""
-        execute = partial(self._execute, connection, keys)
-        changed: int = execute(self._set_status(self._outcomes, self._awaits_outcome())).rowcount
-        changed += execute(self._set_status(self._decisions, self._awaits_decision())).rowcount
-        execute(self._remember_written())
+        values = asdict(keys)
+        set_outcomes = self._set_status(self._outcomes, self._awaits_outcome())
+        set_decisions = self._set_status(self._decisions, self._awaits_decision())
+        changed = connection.execute(set_outcomes, values).rowcount
+        changed += connection.execute(set_decisions, values).rowcount
+        connection.execute(self._remember_written(), values)
         return changed
 
     def unwritten(self, connection: sa.Connection) -> int:
         """Commerce rows of the whole run that do not show its outcome although they should."""
-        execute = partial(self._execute, connection, KeyRange("", ""))
-        outcomes = execute(self._count(self._outcomes, self._awaits_outcome())).scalar_one()
-        decisions = execute(self._count(self._decisions, self._awaits_decision())).scalar_one()
-        return int(outcomes) + int(decisions)
-
-    def _execute(
-        self, connection: sa.Connection, keys: KeyRange, statement: sa.Update | sa.Select[Any]
-    ) -> Any:  # noqa: ANN401 - a cursor's result, with `rowcount`
-        values = {**self._values, "after": keys.after, "until": keys.until}
-        return connection.execute(statement, values)
+        outcomes = self._count(self._outcomes, self._awaits_outcome())
+        decisions = self._count(self._decisions, self._awaits_decision())
+        run = asdict(KeyRange("", ""))
+        return sum(connection.execute(query, run).scalar_one() for query in (outcomes, decisions))
 
     def _awaits_outcome(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row should show an outcome, does not, and is ours to write."""
@@ -179,8 +172,8 @@ class WriteBack:
 
 
 def _same_object(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
-    # Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
-    # used: each range would read the whole table.
+    # Our keys sort by bytes (collation "C"). Compared so, the commerce table's index on its keys
+    # would not be used: each range would read the whole table.
     return commerce.c.object_key == sa.collate(source.c.object_key, "default")
 
 

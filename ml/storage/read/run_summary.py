@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Tuple, func, or_, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, func, or_, select, text, tuple_
 
 from ml.core.types import AlertKind
 from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import alert, audit_image, audit_run
 
 _run = audit_run.c
+_RANK = tuple_(_run.window_end, _run.started_at)
 _NEWEST_FIRST = (_run.window_end.desc(), _run.started_at.desc(), _run.run_id)
 
 
@@ -21,10 +22,6 @@ class RunRank:
 
     window_end: datetime
     started_at: datetime
-
-    def to_sql(self) -> Tuple:
-        """The row value to compare with (window_end, started_at)."""
-        return tuple_(self.window_end, self.started_at)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def list_reports(connection: Connection, until: RunRank, *, limit: int) -> list[
     """The last `limit` runs up to and with `until`, the latest first."""
     query = (
         select(*columns_of(audit_run, StoredReport))
-        .where(tuple_(_run.window_end, _run.started_at) <= until.to_sql())
+        .where(tuple_(until.window_end, until.started_at) >= _RANK)
         .order_by(*_NEWEST_FIRST)
         .limit(limit)
     )
@@ -140,7 +137,7 @@ def list_earlier_runs(
             _run.policy_version == policy_version,
             _run.state == "reconciled",
             _run.judged > 0,
-            tuple_(_run.window_end, _run.started_at) < before.to_sql(),
+            tuple_(before.window_end, before.started_at) > _RANK,
         )
         .order_by(_run.window_end, _run.started_at, _run.run_id)
         .limit(limit)
