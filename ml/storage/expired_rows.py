@@ -36,19 +36,15 @@ class ExpiredRows:
 
     def count(self, connection: sa.Connection) -> Count:
         """How many there are, and their size."""
-        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(self._size), 0))
-        rows = query.select_from(self.table).where(self.condition)
-        items, size = connection.execute(rows).one()
-        return Count(items, int(size))
+        size = self._size.label("bytes")
+        rows = sa.select(size).select_from(self.table).where(self.condition).subquery()
+        return _sum(connection, rows)
 
     def delete(self, connection: sa.Connection, *, limit: int | None = None) -> Count:
         """Delete them, at most `limit`; returns how many were deleted, and their size."""
         condition = self.condition if limit is None else self._among_first(limit)
         statement = sa.delete(self.table).where(condition).returning(self._size.label("bytes"))
-        deleted = statement.cte("deleted")
-        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(deleted.c.bytes), 0))
-        items, size = connection.execute(query.select_from(deleted)).one()
-        return Count(items, int(size))
+        return _sum(connection, statement.cte("deleted"))
 
     @property
     def _size(self) -> sa.ColumnElement[int]:
@@ -59,6 +55,12 @@ class ExpiredRows:
         first = sa.select(*key).where(self.condition).limit(limit)
         # Not correlated: the inner query reads the table again.
         return sa.tuple_(*key).in_(first.correlate(None))
+
+
+def _sum(connection: sa.Connection, rows: sa.FromClause) -> Count:
+    size = sa.func.coalesce(sa.func.sum(rows.c.bytes), 0)
+    items, total = connection.execute(sa.select(sa.func.count(), size).select_from(rows)).one()
+    return Count(items, int(total))
 
 
 def mark_runs_expired(connection: sa.Connection, *, cutoff: datetime, since: datetime) -> None:

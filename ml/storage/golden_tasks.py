@@ -115,7 +115,7 @@ def load_golden_photo(
         .offset(place)
         .limit(1)
     )
-    content: str | None = connection.execute(query).scalar()
+    content = load_value(connection, query, str)
     return None if content is None else _load_photo(connection, content)
 
 

@@ -4,7 +4,7 @@ Tables `moderation.model_version`, `champion` and `promotion`. The files of a ve
 model bucket (`ml.models.registry`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypedDict, Unpack
@@ -86,40 +86,15 @@ def load_evaluation(connection: Connection, model_hash: str | None) -> dict[str,
 
 
 def find_versions(connection: Connection, hash_prefix: str) -> list[str]:
-    """Hashes of the versions that begin with a prefix, sorted."""
+    """Hashes of the versions that begin with a prefix ("": of all), sorted."""
     query = select(_version.model_hash).where(_version.model_hash.startswith(hash_prefix))
     return list(connection.execute(query.order_by(_version.model_hash)).scalars())
 
 
-def set_snapshot(connection: Connection, model_hash: str, snapshot_hash: str) -> None:
-    """Record the label snapshot that a version was trained on."""
+def set_values(connection: Connection, model_hash: str | None, **values: object) -> None:
+    """Set columns of a version's row."""
     row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(row.values(snapshot_hash=snapshot_hash))
-
-
-def write_evaluation(
-    connection: Connection,
-    model_hash: str | None,
-    report: Mapping[str, Any],
-    *,
-    compared_with: str | None,
-) -> None:
-    """Write a version's evaluation and clear the release checks of an earlier evaluation."""
-    row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(
-        row.values(evaluation=report, compared_with=compared_with, gates=None, gate_decision=None)
-    )
-
-
-def write_gates(
-    connection: Connection,
-    model_hash: str | None,
-    gates: Sequence[Mapping[str, Any]],
-    decision: str,
-) -> None:
-    """Write the result of a version's gates."""
-    row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(row.values(gates=gates, gate_decision=decision))
+    connection.execute(row.values(**values))
 
 
 def lock_champion(connection: Connection) -> None:
@@ -148,11 +123,6 @@ def is_registered(connection: Connection, model_hash: str) -> bool:
     """Whether a version is registered."""
     query = select(_version.model_hash).where(_version.model_hash == model_hash)
     return connection.execute(query).first() is not None
-
-
-def list_model_hashes(connection: Connection) -> list[str]:
-    """The hashes of all registered versions."""
-    return list(connection.execute(select(_version.model_hash)).scalars())
 
 
 def set_champion(connection: Connection, model_hash: str) -> None:
@@ -217,5 +187,4 @@ def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:
         .order_by(promotion.c.promotion_id.desc())
         .limit(1)
     )
-    row = connection.execute(query).first()
-    return None if row is None else (row.model_hash, row.promoted_at)
+    return connection.execute(query).tuples().first()

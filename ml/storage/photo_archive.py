@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, any_, exists, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, any_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from ml.core.errors import ObjectChanged, ObjectNotFound
@@ -155,12 +156,15 @@ def list_archived(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def deleted(connection: Connection, hashes: Sequence[str]) -> list[str]:
-    """Those of the contents whose archived bytes were deleted."""
-    query = select(_archived.content_sha256).where(
+def _select_deleted(hashes: Sequence[str]) -> Select[Any]:
+    return select(_archived.content_sha256).where(
         _is_any(_archived.content_sha256, hashes), _archived.deleted_at.is_not(None)
     )
-    return list(connection.execute(query).scalars())
+
+
+def deleted(connection: Connection, hashes: Sequence[str]) -> list[str]:
+    """Those of the contents whose archived bytes were deleted."""
+    return list(connection.execute(_select_deleted(hashes)).scalars())
 
 
 def expired(connection: Connection, hashes: Sequence[str]) -> set[str]:
@@ -169,12 +173,7 @@ def expired(connection: Connection, hashes: Sequence[str]) -> set[str]:
         human_label.c.content_sha256 == _archived.content_sha256,
         human_label.c.decided_at >= _archived.deleted_at,
     )
-    query = select(_archived.content_sha256).where(
-        _is_any(_archived.content_sha256, hashes),
-        _archived.deleted_at.is_not(None),
-        ~labeled_since,
-    )
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_select_deleted(hashes).where(~labeled_since)).scalars())
 
 
 def _is_any(column: ColumnElement[str], hashes: Sequence[str]) -> ColumnElement[bool]:
@@ -189,8 +188,7 @@ def add_to_blocklist(
     row = insert(blocklist_photo).values(
         content_sha256=content_sha256, added_by=added_by, reason=reason
     )
-    added = row.on_conflict_do_nothing().returning(blocklist_photo.c.content_sha256)
-    return connection.execute(added).first() is not None
+    return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
 
 
 def list_blocklist(connection: Connection) -> list[str]:

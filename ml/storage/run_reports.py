@@ -29,18 +29,18 @@ def count_outcomes(connection: Connection, run_id: str) -> OutcomeCounts:
     same_object = and_(
         quarantine.c.object_key == _result.object_key, quarantine.c.etag == _result.etag
     )
-    counted = (
-        and_(_result.outcome == "judged", is_decided),
-        and_(_result.outcome == "quarantined", quarantine.c.object_key.is_not(None)),
-        and_(_result.outcome == "already_judged", is_decided),
-        _result.outcome.is_(None),
-    )
+    counted = {
+        "judged": and_(_result.outcome == "judged", is_decided),
+        "quarantined": and_(_result.outcome == "quarantined", quarantine.c.object_key.is_not(None)),
+        "already_judged": and_(_result.outcome == "already_judged", is_decided),
+        "undecided": _result.outcome.is_(None),
+    }
     query = (
-        select(*(func.count().filter(condition) for condition in counted))
+        select(*(func.count().filter(counted[name]).label(name) for name in counted))
         .select_from(audit_result.outerjoin(quarantine, same_object))
         .where(_result.run_id == run_id)
     )
-    return OutcomeCounts(*connection.execute(query).one())
+    return OutcomeCounts(**connection.execute(query).mappings().one())
 
 
 def count_decisions(connection: Connection, run_id: str) -> dict[str, int]:

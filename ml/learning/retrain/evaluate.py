@@ -65,11 +65,12 @@ def evaluate_candidate(
     files.put_pictures(pictures)
     files.put_page(render(report, pictures, gated=None))
     files.put_report(report)
+    # The gates of an earlier evaluation no longer hold.
+    values = {"evaluation": report, "compared_with": run.champion_hash}
+    values |= {"gates": None, "gate_decision": None}
     in_transaction(
         connections.engine,
-        lambda c: model_versions.write_evaluation(
-            c, run.candidate_hash, report, compared_with=run.champion_hash
-        ),
+        lambda c: model_versions.set_values(c, run.candidate_hash, **values),
     )
     log.info("candidate evaluated", run_id=run_id, report=files.key("report.html"))
     return report

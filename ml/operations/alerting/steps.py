@@ -66,5 +66,5 @@ def run_failed(dedup_key: str, **details: str) -> None:
             error=type(error).__name__,
         )
         if webhook is not None:
-            unstored = StoredAlert(0, alert, datetime.now(UTC), None, None, None)
+            unstored = StoredAlert(0, alert, datetime.now(UTC), None, None)
             webhook.send(f"{alert.key}-open", payload(unstored))
