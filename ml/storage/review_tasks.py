@@ -146,7 +146,8 @@ def add_tasks(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> i
     """
     if not rows:
         return 0
-    new = insert(review_task).on_conflict_do_nothing(**_UNLESS_PRESENT)
+    # Inline: a returned `task_id` would take the place of the row count.
+    new = insert(review_task).inline().on_conflict_do_nothing(**_UNLESS_PRESENT)
     return connection.execute(new, rows).rowcount
 
 
