@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from ml.storage.purge import Count
 from ml.storage.schema import (
@@ -34,13 +35,13 @@ class ExpiredRows:
     table: sa.Table
     condition: sa.ColumnElement[bool]
 
-    def count(self, connection: sa.Connection) -> Count:
+    def count(self, connection: Connection) -> Count:
         """How many there are, and their size."""
         size = self._size.label("bytes")
         rows = sa.select(size).select_from(self.table).where(self.condition).subquery()
         return _sum(connection, rows)
 
-    def delete(self, connection: sa.Connection, *, limit: int | None = None) -> Count:
+    def delete(self, connection: Connection, *, limit: int | None = None) -> Count:
         """Delete them, at most `limit`; returns how many were deleted, and their size."""
         condition = self.condition if limit is None else self._among_first(limit)
         statement = sa.delete(self.table).where(condition).returning(self._size.label("bytes"))
@@ -57,13 +58,13 @@ class ExpiredRows:
         return sa.tuple_(*key).in_(first.correlate(None))
 
 
-def _sum(connection: sa.Connection, rows: sa.FromClause) -> Count:
+def _sum(connection: Connection, rows: sa.FromClause) -> Count:
     size = sa.func.coalesce(sa.func.sum(rows.c.bytes), 0)
     items, total = connection.execute(sa.select(sa.func.count(), size).select_from(rows)).one()
     return Count(items, int(total))
 
 
-def mark_runs_expired(connection: sa.Connection, *, cutoff: datetime, since: datetime) -> None:
+def mark_runs_expired(connection: Connection, *, cutoff: datetime, since: datetime) -> None:
     """Mark the reconciled runs older than `since`: their stored account holds from now on."""
     runs = sa.update(audit_run).where(audit_run.c.expired_at.is_(None), _is_old_run(since))
     connection.execute(runs.values(expired_at=cutoff))
@@ -140,7 +141,7 @@ def superseded_verdicts(since: datetime, *, after: str, until: str) -> ExpiredRo
     return ExpiredRows(verdict, unneeded)
 
 
-def last_content_of_page(connection: sa.Connection, after: str, limit: int) -> str | None:
+def last_content_of_page(connection: Connection, after: str, limit: int) -> str | None:
     """The last of the next `limit` content hashes with verdicts; None at the end."""
     content = verdict.c.content_sha256
     page = sa.select(content).where(content > after).order_by(content).limit(limit).subquery()

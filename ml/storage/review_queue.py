@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from ml.storage.review_tasks import ReviewedVerdict
 from ml.storage.rows import columns_of, load_rows
@@ -61,7 +62,7 @@ CLAIMED_COLUMNS = columns_of(review_task, ClaimedTask)
 
 
 def claim_waiting_tasks(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     reviewer: str,
     skipped: bool,
@@ -96,7 +97,7 @@ def claim_waiting_tasks(
 
 
 def reclaim_task(
-    connection: sa.Connection, *, reviewer: str, task_id: int, lease_seconds: float
+    connection: Connection, *, reviewer: str, task_id: int, lease_seconds: float
 ) -> bool:
     """Claim one task for the reviewer who had it, as after an undo; prolongs their own lease.
 
@@ -109,21 +110,21 @@ def reclaim_task(
 
 
 def assign_task(
-    connection: sa.Connection, task_id: int, *, reviewer: str, lease_seconds: float
+    connection: Connection, task_id: int, *, reviewer: str, lease_seconds: float
 ) -> None:
     """Give a locked task to a reviewer, whatever its state."""
     claim = sa.update(review_task).where(_task.task_id == task_id)
     connection.execute(claim.values(_lease(reviewer, lease_seconds)))
 
 
-def list_claimed(connection: sa.Connection, *, reviewer: str) -> list[ClaimedTask]:
+def list_claimed(connection: Connection, *, reviewer: str) -> list[ClaimedTask]:
     """The tasks that the reviewer holds, leases expired or not, by priority."""
     query = sa.select(*CLAIMED_COLUMNS).where(_CLAIMED, _task.claimed_by == reviewer)
     return sorted(load_rows(connection, query, ClaimedTask), key=_priority_key)
 
 
 def lock_claims(
-    connection: sa.Connection, *, reviewer: str, task_ids: Sequence[int] | None
+    connection: Connection, *, reviewer: str, task_ids: Sequence[int] | None
 ) -> dict[int, str]:
     """The kinds of the reviewer's claimed tasks by id, locked; `task_ids` None: of all.
 
@@ -136,16 +137,14 @@ def lock_claims(
     return dict(locked.tuples().all())
 
 
-def extend_leases(
-    connection: sa.Connection, task_ids: Sequence[int], *, lease_seconds: float
-) -> None:
+def extend_leases(connection: Connection, task_ids: Sequence[int], *, lease_seconds: float) -> None:
     """Let the leases of locked tasks end `lease_seconds` from now."""
     extended = sa.update(review_task).where(_task.task_id.in_(task_ids))
     connection.execute(extended.values(claimed_until=_NOW + _interval(lease_seconds)))
 
 
 def count_tasks(
-    connection: sa.Connection, *, commerce: sa.Table, filters: Filters = NO_FILTERS
+    connection: Connection, *, commerce: sa.Table, filters: Filters = NO_FILTERS
 ) -> QueueCounts:
     """How many tasks wait (those with an expired lease included), and for how long."""
     conditions = filters.where_clauses(commerce)

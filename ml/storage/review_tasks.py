@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from ml.core.errors import StorageError
@@ -63,7 +64,7 @@ class TaskChanges(TypedDict, total=False):
     excluded_reviewers: list[str]
 
 
-def lock_task(connection: sa.Connection, task_id: int) -> ReviewTask:
+def lock_task(connection: Connection, task_id: int) -> ReviewTask:
     """Load a task and lock its row until the transaction ends.
 
     Raises:
@@ -76,37 +77,37 @@ def lock_task(connection: sa.Connection, task_id: int) -> ReviewTask:
 
 
 def lock_task_of_object(
-    connection: sa.Connection, object_key: str, etag: str, *, kind: str
+    connection: Connection, object_key: str, etag: str, *, kind: str
 ) -> ReviewTask | None:
     """The object's task of a kind (any but golden), locked; None where there is none."""
     return _lock(connection, _task.object_key == object_key, _task.etag == etag, _task.kind == kind)
 
 
-def _lock(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> ReviewTask | None:
+def _lock(connection: Connection, *conditions: sa.ColumnElement[bool]) -> ReviewTask | None:
     query = sa.select(*columns_of(review_task, ReviewTask)).where(*conditions)
     return load_row(connection, query.with_for_update(), ReviewTask)
 
 
-def load_task_content(connection: sa.Connection, task_id: int) -> str | None:
+def load_task_content(connection: Connection, task_id: int) -> str | None:
     """The content hash of a task's photo; None where there is no such task."""
     query = sa.select(_task.content_sha256).where(_task.task_id == task_id)
     return load_value(connection, query, str)
 
 
-def update_task(connection: sa.Connection, task_id: int, **changes: Unpack[TaskChanges]) -> None:
+def update_task(connection: Connection, task_id: int, **changes: Unpack[TaskChanges]) -> None:
     """Change a task and leave its state as it is."""
     _update_tasks(connection, [task_id], {**changes})
 
 
 def close_tasks(
-    connection: sa.Connection, task_ids: Sequence[int], **changes: Unpack[TaskChanges]
+    connection: Connection, task_ids: Sequence[int], **changes: Unpack[TaskChanges]
 ) -> None:
     """Set tasks to `decided` and end their leases."""
     _update_tasks(connection, task_ids, _NO_LEASE | {"state": "decided", **changes})
 
 
 def reopen_tasks(
-    connection: sa.Connection,
+    connection: Connection,
     task_ids: Sequence[int],
     *,
     restart_wait: bool = False,
@@ -117,16 +118,14 @@ def reopen_tasks(
     _update_tasks(connection, task_ids, _NO_LEASE | {"state": "open", **opened_at, **changes})
 
 
-def _update_tasks(
-    connection: sa.Connection, task_ids: Sequence[int], values: dict[str, Any]
-) -> None:
+def _update_tasks(connection: Connection, task_ids: Sequence[int], values: dict[str, Any]) -> None:
     if task_ids:
         statement = sa.update(review_task).where(_task.task_id.in_(task_ids))
         connection.execute(statement.values(values))
 
 
 def add_blind_task(
-    connection: sa.Connection, task: ReviewTask, *, priority: float, excluded_reviewers: list[str]
+    connection: Connection, task: ReviewTask, *, priority: float, excluded_reviewers: list[str]
 ) -> None:
     """Open a blind second review of a task's object."""
     row = {name: getattr(task, name) for name in _OF_VERDICT} | {
@@ -139,7 +138,7 @@ def add_blind_task(
     connection.execute(insert(review_task).values(row))
 
 
-def add_tasks(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+def add_tasks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     """Open a task for each row; returns how many are new.
 
     An object that has a task of the kind, open or decided, gets no second one.
@@ -151,13 +150,13 @@ def add_tasks(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> i
     return connection.execute(new, rows).rowcount
 
 
-def add_selected_tasks(connection: sa.Connection, query: sa.Select[Any]) -> int:
+def add_selected_tasks(connection: Connection, query: sa.Select[Any]) -> int:
     """`add_tasks` for the rows of a query, whose columns are named as those of the table."""
     new = insert(review_task).from_select(query.selected_columns.keys(), query)
     return connection.execute(new.on_conflict_do_nothing(**_UNLESS_PRESENT)).rowcount
 
 
-def open_tasks(connection: sa.Connection, run: AuditRun, keys: KeyRange) -> int:
+def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each image of the range whose verdict is `review`; returns how many are new.
 
     The priority is the sum of the violation classes' scores, weighted by `Policy.priority_weights`.
@@ -175,13 +174,13 @@ def open_tasks(connection: sa.Connection, run: AuditRun, keys: KeyRange) -> int:
     return add_selected_tasks(connection, to_review)
 
 
-def load_sampling_key(connection: sa.Connection) -> bytes:
+def load_sampling_key(connection: Connection) -> bytes:
     """The key of all deterministic draws: created by the migration, never changed."""
     key: bytes = connection.execute(sa.select(sampling_key.c.key)).scalar_one()
     return key
 
 
-def open_audit_tasks(connection: sa.Connection, run: AuditRun, keys: KeyRange) -> int:
+def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each settled image of the range that the spot check draws; idempotent.
 
     The image keeps the status of its verdict until a reviewer decides otherwise. Returns how many
