@@ -109,13 +109,7 @@ def expired_shadow_verdicts(since: datetime) -> ExpiredRows:
 
 
 def superseded_verdicts(since: datetime, *, after: str, until: str) -> ExpiredRows:
-    """Superseded verdicts older than `since` that nothing needs, of a range of contents.
-
-    Args:
-        since: younger verdicts stay.
-        after: content hash before the range.
-        until: last content hash of the range.
-    """
+    """Superseded verdicts older than `since` that nothing needs, on contents of (after, until]."""
     v = verdict.c
     superseded = sa.exists().where(
         _later_verdict.c.content_sha256 == v.content_sha256,

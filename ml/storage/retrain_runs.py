@@ -78,11 +78,12 @@ def finish(connection: Connection, run_id: str, state: str, reason: str) -> None
 
 def write_epochs(connection: Connection, run_id: str, epochs: Sequence[EpochResult]) -> None:
     """Write the training curves. Idempotent."""
-    rows = []
-    for epoch in epochs:
-        values = asdict(epoch)
-        del values["epochs"]
-        rows.append({"run_id": run_id, "epoch": values.pop("number"), **values})
+    columns = training_epoch.c
+    rows = [
+        {name: value for name, value in asdict(epoch).items() if name in columns}
+        | {"run_id": run_id, "epoch": epoch.number}
+        for epoch in epochs
+    ]
     insert_new(connection, training_epoch, rows)
 
 
