@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
-_retried = stamina.retry(on=StorageUnavailable, attempts=5, timeout=45.0)
+RETRY_ATTEMPTS = 5
+_retried = stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=45.0)
 
 _ERROR_OF_STATUS = {404: ObjectNotFound, 409: ObjectChanged, 412: ObjectChanged}
 _FORBIDDEN = {401, 403}
