@@ -9,7 +9,7 @@ from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import Shard
 from ml.core.window import Window
 from ml.policy.schema import Policy
-from ml.storage.rows import insert_new
+from ml.storage.rows import insert_new, load_dict
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
 MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
@@ -156,4 +156,4 @@ def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
         where run_id = :run_id group by stage order by stage
         """
     )
-    return dict(connection.execute(query, {"run_id": run_id}).tuples().all())
+    return load_dict(connection, query, run_id=run_id)

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from ml.core.settings import CommerceNames
+from ml.storage.rows import load_dict
 from ml.storage.schema import image
 
 
@@ -44,7 +45,7 @@ def load_written_status(
         image.c.etag == etag,
         image.c.written_status.is_not(None),
     )
-    return connection.execute(query).tuples().first()
+    return connection.execute(query).first()
 
 
 def set_status(
@@ -98,4 +99,4 @@ def load_review_ids(connection: Connection, commerce: Table, keys: Sequence[str]
         .where(columns.object_key.in_(keys), columns.review_id.is_not(None))
         .order_by(columns.uploaded_at.desc(), cast(columns.image_id, Text).desc())
     )
-    return dict(connection.execute(query).tuples().all())
+    return load_dict(connection, query)

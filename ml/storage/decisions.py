@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, se
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from ml.storage.review_tasks import VERDICT, ReviewTask, add_selected_tasks
-from ml.storage.rows import columns_of, load_row, load_value
+from ml.storage.rows import columns_of, load_dict, load_row, load_value
 from ml.storage.schema import (
     active_label,
     appeal,
@@ -120,7 +120,7 @@ def load_votes(connection: Connection, content_sha256: str) -> dict[str, str]:
         .ext(distinct_on(_active.reviewer))
         .order_by(_active.reviewer, _active.decided_at.desc(), _active.label_id.desc())
     )
-    return dict(connection.execute(query).tuples().all())
+    return load_dict(connection, query)
 
 
 def load_reviewer_label(

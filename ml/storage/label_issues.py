@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from ml.storage.photo_archive import latest_objects
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.review_tasks import add_tasks
-from ml.storage.rows import columns_of, insert_new, load_rows
+from ml.storage.rows import columns_of, insert_new, load_dict, load_rows
 from ml.storage.schema import human_label, label_issue
 
 
@@ -40,7 +40,7 @@ def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, 
         .where(label_issue.c.snapshot_hash == snapshot_hash)
         .group_by(label_issue.c.label)
     )
-    return dict(connection.execute(query).tuples().all())
+    return load_dict(connection, query)
 
 
 def write_label_issues(

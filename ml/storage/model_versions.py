@@ -187,4 +187,4 @@ def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:
         .order_by(promotion.c.promotion_id.desc())
         .limit(1)
     )
-    return connection.execute(query).tuples().first()
+    return connection.execute(query).first()

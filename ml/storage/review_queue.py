@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ml.storage.review_tasks import ReviewedVerdict
-from ml.storage.rows import columns_of, load_rows
+from ml.storage.rows import columns_of, load_dict, load_rows
 from ml.storage.schema import review_task
 from ml.storage.task_filters import NO_FILTERS, Filters
 
@@ -133,8 +133,7 @@ def lock_claims(
     query = sa.select(_task.task_id, _task.kind).where(_CLAIMED, _task.claimed_by == reviewer)
     if task_ids is not None:
         query = query.where(_task.task_id.in_(task_ids))
-    locked = connection.execute(query.order_by(_task.task_id).with_for_update())
-    return dict(locked.tuples().all())
+    return load_dict(connection, query.order_by(_task.task_id).with_for_update())
 
 
 def extend_leases(connection: Connection, task_ids: Sequence[int], *, lease_seconds: float) -> None:

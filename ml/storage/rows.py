@@ -41,6 +41,11 @@ def load_value(
     return value
 
 
+def load_dict(connection: Connection, query: Executable, **values: object) -> dict[Any, Any]:
+    """The first column of a query as keys, the second as values."""
+    return {key: value for key, value in connection.execute(query, values)}  # noqa: C416 - rows, not pairs, to mypy
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, except those that exist. Idempotent."""
     if rows:

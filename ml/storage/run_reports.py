@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
 
 from ml.core.types import PendingImage, ScreenResult, screen_result_from_json
+from ml.storage.rows import load_dict
 from ml.storage.schema import TEXTS, audit_image, audit_result, quarantine, review_task, verdict
 
 PAGE = 1000  # verdicts a query
@@ -85,7 +86,7 @@ def _count_by(
     connection: Connection, value: ColumnElement[str], query: Select[Any]
 ) -> dict[str, int]:
     counts = query.add_columns(value.label("value"), func.count()).group_by("value")
-    return dict(connection.execute(counts).tuples().all())
+    return load_dict(connection, counts)
 
 
 _SCREEN_STATES = text(

@@ -99,4 +99,4 @@ def compare_decisions(
     Compares one in `every` photos, by the hash of their keys.
     """
     values = {"run_id": run_id, "samples": samples, "every": every}
-    return list(connection.execute(_COMPARED, values).tuples())
+    return list(connection.execute(_COMPARED, values))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from ml.core.errors import StorageError
 from ml.core.manifest import GoldenSet, Manifest
 from ml.storage.object_store import ObjectStore
-from ml.storage.rows import columns_of, insert_new, load_rows
+from ml.storage.rows import columns_of, insert_new, load_dict, load_rows
 from ml.storage.schema import golden_photo, golden_set, label_snapshot
 
 
@@ -37,8 +37,7 @@ def golden_names(connection: Connection, start: str) -> dict[str, str]:
     """Name -> hash of the golden sets whose names begin with `start`."""
     columns = golden_set.c
     query = select(columns.name, columns.golden_hash)
-    rows = connection.execute(query.where(columns.name.startswith(start, autoescape=True)))
-    return {row.name: row.golden_hash for row in rows}
+    return load_dict(connection, query.where(columns.name.startswith(start, autoescape=True)))
 
 
 def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet) -> None:

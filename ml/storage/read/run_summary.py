@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, or_, select, text, tuple_
 
 from ml.core.types import AlertKind
-from ml.storage.rows import columns_of, load_rows
+from ml.storage.rows import columns_of, load_dict, load_rows
 from ml.storage.schema import alert, audit_image, audit_run
 
 _run = audit_run.c
@@ -51,7 +51,7 @@ def count_by_outcome(connection: Connection, run_id: str) -> dict[str | None, in
     """Photos of a run by outcome; None counts those that have none yet."""
     outcome = audit_image.c.outcome
     query = select(outcome, func.count()).where(audit_image.c.run_id == run_id).group_by(outcome)
-    return dict(connection.execute(query).tuples().all())
+    return load_dict(connection, query)
 
 
 def list_reports(connection: Connection, until: RunRank, *, limit: int) -> list[StoredReport]:
