@@ -188,7 +188,8 @@ def add_to_blocklist(
     row = insert(blocklist_photo).values(
         content_sha256=content_sha256, added_by=added_by, reason=reason
     )
-    return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
+    added = row.on_conflict_do_nothing().returning(blocklist_photo.c.content_sha256)
+    return connection.execute(added).first() is not None
 
 
 def list_blocklist(connection: Connection) -> list[str]:

@@ -23,6 +23,7 @@ _UNLESS_PRESENT: dict[str, Any] = {
     "index_elements": ["object_key", "etag", "kind"],
     "index_where": sa.text("kind <> 'golden'"),
 }
+_COUNTED: dict[str, Any] = {"preserve_rowcount": True}  # SQLAlchemy counts no inserted rows else
 _NO_LEASE: dict[str, Any] = {"claimed_by": None, "claimed_until": None}
 
 
@@ -145,15 +146,15 @@ def add_tasks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     """
     if not rows:
         return 0
-    # Inline: a returned `task_id` would take the place of the row count.
-    new = insert(review_task).inline().on_conflict_do_nothing(**_UNLESS_PRESENT)
-    return connection.execute(new, rows).rowcount
+    new = insert(review_task).on_conflict_do_nothing(**_UNLESS_PRESENT)
+    return connection.execute(new, rows, execution_options=_COUNTED).rowcount
 
 
 def add_selected_tasks(connection: Connection, query: sa.Select[Any]) -> int:
     """`add_tasks` for the rows of a query, whose columns are named as those of the table."""
     new = insert(review_task).from_select(query.selected_columns.keys(), query)
-    return connection.execute(new.on_conflict_do_nothing(**_UNLESS_PRESENT)).rowcount
+    new = new.on_conflict_do_nothing(**_UNLESS_PRESENT)
+    return connection.execute(new, execution_options=_COUNTED).rowcount
 
 
 def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
