@@ -128,17 +128,17 @@ def _select_photos(pool: GoldenPool) -> Select[Any]:
         .scalar_subquery()
     )
     since = func.now() - literal(pool.repeat_after, Interval)
-    answered = exists().where(
+    was_answered = exists().where(
         _answer.content_sha256 == _photo.content_sha256,
         _answer.reviewer == pool.reviewer,
         _answer.answered_at > since,
     )
-    labeled = exists().where(
+    was_labeled = exists().where(
         human_label.c.content_sha256 == _photo.content_sha256,
         human_label.c.reviewer == pool.reviewer,
         human_label.c.decided_at > since,
     )
-    claimed = exists().where(
+    is_claimed = exists().where(
         review_task.c.content_sha256 == _photo.content_sha256,
         review_task.c.claimed_by == pool.reviewer,
     )
@@ -149,9 +149,9 @@ def _select_photos(pool: GoldenPool) -> Select[Any]:
         .where(
             _photo.golden_hash == newest_set,
             _photo.label.in_(pool.classes),
-            ~answered,
-            ~labeled,
-            ~claimed,
+            ~was_answered,
+            ~was_labeled,
+            ~is_claimed,
         )
     )
 
