@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from ml.storage.task_context import task_context as opened
+from ml.storage.connections import task_context as opened
 
 __all__ = ["console", "opened"]
 

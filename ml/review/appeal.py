@@ -7,8 +7,14 @@ from sqlalchemy import Connection
 
 from ml.core.errors import StorageError
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import Appeal, add_appeal, find_or_open_task, has_appeal
-from ml.storage.decisions import load_deciders, load_last_label_id
+from ml.storage.decisions import (
+    Appeal,
+    add_appeal,
+    find_or_open_task,
+    has_appeal,
+    load_deciders,
+    load_last_label_id,
+)
 from ml.storage.review_tasks import ReviewTask, lock_task, reopen_tasks, update_task
 
 APPEAL = "appeal"  # the reason that an appeal adds to its task

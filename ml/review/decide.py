@@ -14,7 +14,8 @@ from ml.review.golden_tasks import answer_golden_task
 from ml.review.lease import require_lease
 from ml.storage.activity_log import record, task_target
 from ml.storage.commerce import set_status
-from ml.storage.decisions import has_decision, load_clock, load_latest_decision
+from ml.storage.database import current_time
+from ml.storage.decisions import has_decision, load_latest_decision
 from ml.storage.labels import NewLabel, add_labels
 from ml.storage.review_tasks import GOLDEN, ReviewTask, close_tasks, lock_task
 
@@ -71,7 +72,7 @@ def decide_task(
     if lease_holder is not None:
         require_lease(task, lease_holder)
     # The clock and not the transaction's start: who waited for the lock decided later.
-    at = decision.decided_at or load_clock(connection)
+    at = decision.decided_at or current_time(connection)
     status = status_of_label(decision.label, policy=policy, names=names)
     add_labels(connection, [_new_label(task, decision, at)])
     close_tasks(connection, [task.task_id])

@@ -21,8 +21,13 @@ from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
 from ml.policy.spot_check import SampleDraw, priority_among_reviews
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import Appeal, add_appeal
-from ml.storage.decisions import load_last_label_id, load_latest_decision, load_votes
+from ml.storage.decisions import (
+    Appeal,
+    add_appeal,
+    load_last_label_id,
+    load_latest_decision,
+    load_votes,
+)
 from ml.storage.review_tasks import (
     BLIND,
     VERDICT,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ml.policy.schema import Policy
 from ml.review.similar_decisions import SimilarDecision, SimilarDecisions
 from ml.review.task_view import WITHHELD, scores_hidden
-from ml.storage.read.task_explanation import (
+from ml.storage.read.task_view import (
     HistoryEntry,
     TaskVerdict,
     load_decision_history,

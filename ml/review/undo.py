@@ -13,7 +13,6 @@ from ml.policy.schema import Policy
 from ml.review.commerce_status import restore_status
 from ml.review.second_review import close_follow_ups
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import load_superseded_label_id
 from ml.storage.decisions import (
     ReviewerLabel,
     add_undo,
@@ -21,8 +20,9 @@ from ml.storage.decisions import (
     find_task_decided_since,
     load_latest_decision,
     load_reviewer_label,
+    load_superseded_label_id,
 )
-from ml.storage.golden_answers import (
+from ml.storage.golden_tasks import (
     GoldenAnswer,
     delete_answer,
     find_golden_task_answered_since,

@@ -7,7 +7,7 @@ from ml.core.settings import Settings
 from ml.learning.labels.import_csv import FILE_KEY
 from ml.learning.labels.photo_archiver import PhotoArchiver, archive_missing
 from ml.learning.labels.photo_sources import from_file
-from ml.storage import blocklist, photo_archive
+from ml.storage import photo_archive
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.vision.images.decode import decode_limits
@@ -37,7 +37,9 @@ def add_to_blocklist(
         )
     return in_transaction(
         connections.engine,
-        lambda c: blocklist.add_to_blocklist(c, content_sha256, added_by=added_by, reason=reason),
+        lambda c: photo_archive.add_to_blocklist(
+            c, content_sha256, added_by=added_by, reason=reason
+        ),
     )
 
 

@@ -131,6 +131,6 @@ def _write_rows(
     model_hash: str,
     history: Sequence[EpochResult],
 ) -> None:
-    model_versions.set_snapshot(connection, model_hash, snapshot_hash)
+    model_versions.set_values(connection, model_hash, snapshot_hash=snapshot_hash)
     retrain_runs.write_epochs(connection, run_id, history)
     retrain_runs.set_values(connection, run_id, candidate_hash=model_hash)

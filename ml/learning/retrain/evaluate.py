@@ -30,7 +30,6 @@ from ml.models.load_check import load_check
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.policy.verdict import Decision
 from ml.storage import model_versions, photo_archive, retrain_runs
-from ml.storage.blocklist import list_blocklist
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.label_issues import count_label_issues
@@ -66,11 +65,12 @@ def evaluate_candidate(
     files.put_pictures(pictures)
     files.put_page(render(report, pictures, gated=None))
     files.put_report(report)
+    # The gates of an earlier evaluation no longer hold.
+    values = {"evaluation": report, "compared_with": run.champion_hash}
+    values |= {"gates": None, "gate_decision": None}
     in_transaction(
         connections.engine,
-        lambda c: model_versions.write_evaluation(
-            c, run.candidate_hash, report, compared_with=run.champion_hash
-        ),
+        lambda c: model_versions.set_values(c, run.candidate_hash, **values),
     )
     log.info("candidate evaluated", run_id=run_id, report=files.key("report.html"))
     return report
@@ -129,7 +129,7 @@ def _load_inputs(
         snapshot_hash=snapshot_hash,
         manifest=manifest,
         golden_set=get_golden(connections.models, manifest.golden_hash),
-        blocklist=in_transaction(connections.engine, list_blocklist),
+        blocklist=in_transaction(connections.engine, photo_archive.list_blocklist),
         predictors=predictors,
     )
 

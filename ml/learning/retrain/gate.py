@@ -60,7 +60,8 @@ def _load(connection: Connection, run_id: str) -> tuple[RetrainRun, dict[str, An
 
 
 def _write(connection: Connection, run: RetrainRun, gated: dict[str, Any]) -> None:
-    model_versions.write_gates(connection, run.candidate_hash, gated["gates"], gated["decision"])
+    gates, decision = gated["gates"], gated["decision"]
+    model_versions.set_values(connection, run.candidate_hash, gates=gates, gate_decision=decision)
     if gated["decision"] == "hold":
         retrain_runs.finish(connection, run.run_id, "held", "; ".join(_failed(gated)))
 

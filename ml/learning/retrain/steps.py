@@ -14,11 +14,10 @@ from ml.core.settings import Settings
 from ml.core.window import parse_time
 from ml.learning.report.run_note import approval_brief, closing_note
 from ml.storage import audit_runs, retrain_runs
-from ml.storage.connections import Connections
+from ml.storage.connections import Connections, task_context
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.retrain_runs import RetrainRun
-from ml.storage.task_context import task_context
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
 from ml.policy.spot_check import CONFIDENCE, SpotCheckCounts, count_contradictions, estimate_rate
-from ml.storage.leak_estimates import write_estimates
-from ml.storage.read.leak_rate import count_spot_checks
+from ml.storage.leak_estimates import count_spot_checks, write_estimates
 
 
 def update_leak_estimates(connection: Connection, *, policy: Policy, timezone: str) -> None:

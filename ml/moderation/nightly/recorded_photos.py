@@ -14,7 +14,7 @@ from ml.core.types import PendingImage
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import local_copies
-from ml.storage.recorded_verdicts import PAGE, RecordedVerdict, load_recorded_verdicts
+from ml.storage.run_reports import PAGE, RecordedVerdict, load_recorded_verdicts
 from ml.vision.images.fingerprint import content_hash
 
 

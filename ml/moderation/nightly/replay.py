@@ -30,7 +30,7 @@ from ml.storage import audit_runs
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.recorded_verdicts import RecordedVerdict
+from ml.storage.run_reports import RecordedVerdict
 from ml.vision.images.decode import decode_limits
 
 log = structlog.get_logger()

@@ -90,7 +90,11 @@ def _load_screens(
     rules = run.policy.screens
     if not rules.verdict_settings:
         return None
-    decided = decided_photos(connections.engine, run) if rules.duplicates.enabled else ()
+    decided = (
+        decided_photos(connections.engine, run.policy, before=run.started_at)
+        if rules.duplicates.enabled
+        else ()
+    )
     return ScreenRunner(
         rules,
         DuplicateIndex(decided),

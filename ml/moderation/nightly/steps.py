@@ -10,7 +10,7 @@ from typing import Any
 
 from ml.core.types import Shard
 from ml.core.window import resolve_window
-from ml.storage.task_context import task_context
+from ml.storage.connections import task_context
 
 
 def preflight(

@@ -24,7 +24,7 @@ RUN_ID = "predict"  # run id of the service's verdicts
 
 @dataclass(frozen=True)
 class ServingContext:
-    """Model and policy of the service's verdicts; see `ml.storage.audit_runs.VerdictContext`."""
+    """Model and policy of the service's verdicts."""
 
     model_hash: str
     policy: Policy
@@ -72,7 +72,7 @@ def load_model(
     predictor.scores([_blank(predictor.card.preprocessing.crop)])
     context = ServingContext(model_hash, policy)
     duplicate_index = RefreshingDuplicateIndex()
-    duplicate_index.read(connections.engine, context)
+    duplicate_index.read(connections.engine, policy)
     preparation = Preprocessor(
         DecodePlan(decode_limits(settings), policy.screens.picture_side),
         predictor.card.preprocessing,

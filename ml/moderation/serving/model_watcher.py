@@ -179,7 +179,7 @@ class ModelWatcher:
         try:
             await run_in(
                 self._pools.follow,
-                lambda: version.duplicate_index.read(engine, version.context),
+                lambda: version.duplicate_index.read(engine, version.context.policy),
             )
         except ModerationError as error:
             log.warning("the duplicate index was not refreshed", error=str(error))

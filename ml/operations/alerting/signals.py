@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Table
 from ml.operations.alerting.rules import LastPromotion, Signals
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.policy.schema import Policy
-from ml.storage.read.alert_signals import (
-    latest_promotion,
+from ml.storage.model_versions import latest_promotion
+from ml.storage.read.run_summary import (
     latest_reported_end,
     list_unbalanced_runs,
     list_verdict_counts,

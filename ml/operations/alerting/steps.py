@@ -17,9 +17,8 @@ from ml.operations.alerting.webhook import Webhook
 from ml.policy.schema import load_policy
 from ml.storage import alerts
 from ml.storage.alerts import StoredAlert
-from ml.storage.connections import open_connections
+from ml.storage.connections import open_connections, task_context
 from ml.storage.database import DATABASE_ERRORS, in_transaction
-from ml.storage.task_context import task_context
 
 log = structlog.get_logger()
 
@@ -67,5 +66,5 @@ def run_failed(dedup_key: str, **details: str) -> None:
             error=type(error).__name__,
         )
         if webhook is not None:
-            unstored = StoredAlert(0, alert, datetime.now(UTC), None, None, None)
+            unstored = StoredAlert(0, alert, datetime.now(UTC), None, None)
             webhook.send(f"{alert.key}-open", payload(unstored))

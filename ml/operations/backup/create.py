@@ -18,10 +18,10 @@ from ml.operations.backup.bucket_copy import copy_out
 from ml.operations.backup.manifest import BackupManifest
 from ml.operations.backup.pg_dump import dump_schema
 from ml.storage.connections import Connections
-from ml.storage.database import check_migrated, in_transaction
-from ml.storage.model_versions import list_model_hashes, load_champion
+from ml.storage.database import check_migrated, in_transaction, schema_revisions
+from ml.storage.model_versions import find_versions, load_champion
 from ml.storage.photo_archive import list_archived
-from ml.storage.server import schema_revision, server_major
+from ml.storage.server import server_major
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ def _make_empty(folder: Path) -> None:
 def _referenced_keys(connection: Connection) -> set[str]:
     """Object keys that rows name."""
     photos = {f"labelled/{content}" for content in list_archived(connection)}
-    versions = list_model_hashes(connection)
+    versions = find_versions(connection, "")
     return photos | {f"models/{v}/{file}" for v in versions for file in (CARD, WEIGHTS)}
 
 
@@ -92,7 +92,7 @@ def _manifest(
     return BackupManifest(
         taken_at=datetime.now(UTC),
         server_major=server_major(connection),
-        revision=schema_revision(connection),
+        revision=max(schema_revisions(connection)),
         champion=load_champion(connection),
         dump_sha256=dump_sha256,
         objects=objects,

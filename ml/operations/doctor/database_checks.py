@@ -4,7 +4,7 @@ from ml.core.errors import StorageForbidden, StorageUnavailable
 from ml.core.settings import CommerceNames
 from ml.operations.doctor.result import Deployment, Finding, failed, ok, skipped
 from ml.storage.database import check_migrated, in_transaction, newest
-from ml.storage.privileges import (
+from ml.storage.server import (
     ColumnPrivileges,
     WritableTable,
     column_privileges,
@@ -12,8 +12,8 @@ from ml.storage.privileges import (
     is_superuser,
     list_foreign_tables,
     missing_privileges,
+    session_identity,
 )
-from ml.storage.server import session_identity
 
 MAX_TABLES = 5  # named in the message
 

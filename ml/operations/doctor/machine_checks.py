@@ -12,9 +12,8 @@ import httpx
 
 from ml.core.errors import ObjectNotFound, StorageError, StorageForbidden
 from ml.operations.doctor.result import Deployment, Finding, failed, ok
-from ml.storage.database import in_transaction
+from ml.storage.database import current_time, in_transaction
 from ml.storage.object_store import ObjectStore
-from ml.storage.server import server_time
 
 
 def check_photo_bucket(deployment: Deployment) -> Finding:
@@ -76,7 +75,7 @@ NTP_REMEDY = "let NTP (chrony, systemd-timesyncd) run on both machines"
 def check_database_clock(deployment: Deployment) -> Finding:
     """Compare with the clock of the database."""
     engine = deployment.connections.engine
-    return _compare_clock("the database", lambda: in_transaction(engine, server_time))
+    return _compare_clock("the database", lambda: in_transaction(engine, current_time))
 
 
 def check_bucket_clock(deployment: Deployment) -> Finding:

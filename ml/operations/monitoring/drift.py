@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.operations.monitoring.run_summary import NightlyRun
-from ml.storage.read.scores import list_earlier_runs, sample_scores
+from ml.storage.read.run_summary import list_earlier_runs, sample_scores
 
 Floats = npt.NDArray[np.float64]
 Sign = Literal["too_few", "none", "moderate", "strong"]

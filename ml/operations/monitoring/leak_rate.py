@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
-from ml.storage.read.leak_rate import count_spot_checks
+from ml.storage.leak_estimates import count_spot_checks
 
 
 @dataclass(frozen=True)

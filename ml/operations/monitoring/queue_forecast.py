@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from ml.operations.monitoring.trend import RunTotals
-from ml.storage.read.queue_throughput import count_latest_decisions
+from ml.storage.read.reviewer_stats import count_latest_decisions
 
 SPAN = timedelta(hours=24)
 MAX_AGE = timedelta(days=7)  # an older last decision says nothing about the throughput of today

@@ -19,16 +19,16 @@ from ml.operations.retention.plan import Plan
 from ml.operations.retention.purge import Purged, Purging
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.expired_photos import (
+from ml.storage.object_store import ListedObject
+from ml.storage.photo_archive import deleted
+from ml.storage.photo_cache import evict_deleted
+from ml.storage.purge import (
+    Count,
     list_expired_photos,
     list_golden_sets_without_rows,
     mark_photos_deleted,
     running_snapshot,
 )
-from ml.storage.object_store import ListedObject
-from ml.storage.photo_archive import deleted
-from ml.storage.photo_cache import evict_deleted
-from ml.storage.purge import Count
 from ml.storage.snapshots import get_golden, get_manifest
 
 KIND = "archived_photos"

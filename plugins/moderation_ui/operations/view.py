@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml.operations.monitoring.shadow_comparison import Shadowed
     from ml.operations.monitoring.trend import RunTotals
     from ml.storage.alerts import StoredAlert
-    from ml.storage.query_timeout import TimedResult
+    from ml.storage.database import TimedResult
     from ml.storage.read.run_photos import RunPhoto
     from ml.storage.review_queue import QueueCounts
 
@@ -94,7 +94,7 @@ def _gather(
     from ml.operations.monitoring.shadow_comparison import shadow_of
     from ml.operations.monitoring.trend import runs_until
     from ml.storage.alerts import open_alerts
-    from ml.storage.query_timeout import with_timeout
+    from ml.storage.database import with_timeout
 
     runs = runs_until(connection, nightly_run)
     return RunOverview(
@@ -136,7 +136,7 @@ def _cached(
 
 def _backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]") -> Backlog:
     from ml.operations.monitoring.queue_forecast import forecast, inflow, throughput
-    from ml.storage.query_timeout import with_timeout
+    from ml.storage.database import with_timeout
     from ml.storage.review_queue import count_tasks
 
     commerce = opened.connections.commerce
@@ -149,7 +149,7 @@ def _backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]
 
 def _leaks(connection: "Connection", opened: Resources) -> Leaks:
     from ml.operations.monitoring.leak_rate import monthly_leak_rates
-    from ml.storage.read.leak_rate import list_leaked_photos
+    from ml.storage.leak_estimates import list_leaked_photos
 
     since, policy = datetime.now(UTC) - _LEAK_SPAN, opened.policy
     timezone = opened.settings.timezone

@@ -4,7 +4,7 @@ import pytest
 
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.storage.database import in_transaction
-from ml.storage.read.leak_rate import list_leaked_photos
+from ml.storage.leak_estimates import list_leaked_photos
 from tests.support.audit_rows import Rows
 from tests.support.policies import policy
 
