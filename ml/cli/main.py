@@ -74,8 +74,8 @@ def train(
 ) -> None:
     """Train a model version on a folder of labeled photos and register it."""
     from ml.models import registry
+    from ml.models.features import FeatureCache
     from ml.models.predictor import resolve_device
-    from ml.models.training.feature_cache import FeatureCache
     from ml.models.training.preset import load_preset
     from ml.models.training.progress import listener
     from ml.models.training.train import train as run
@@ -85,11 +85,12 @@ def train(
             tempfile.TemporaryDirectory(dir=_scratch(settings)) as scratch,
             listener(console) as progress,
         ):
-            trained = run(
+            folder = out or Path(scratch)
+            run(
                 data,
                 preset=load_preset(preset),
                 policy=load_policy(settings.policy_file),
-                out=out or Path(scratch),
+                out=folder,
                 pretrained_weights=settings.pretrained_weights,
                 device=str(resolve_device(settings.device)),
                 seed=seed,
@@ -99,7 +100,7 @@ def train(
                 cache=FeatureCache(settings.data_dir / "features.safetensors"),
             )
             registered = registry.register(
-                trained.folder, engine=connections.engine, store=connections.models
+                folder, engine=connections.engine, store=connections.models
             )
         console.print(f"registered model version {registered}")
         if promote:

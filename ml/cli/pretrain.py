@@ -27,7 +27,7 @@ def distill_command(
     ] = None,
 ) -> None:
     """Distill a frozen teacher into a ResNet18; a killed run resumes when started again."""
-    from ml.models.distillation.distill import Sources, distill
+    from ml.models.distillation.distill import distill
     from ml.models.distillation.recipe import RECIPE, load_recipe
     from ml.models.predictor import resolve_device
     from ml.models.training.progress import listener
@@ -36,7 +36,8 @@ def distill_command(
     settings = load_settings()
     with listener(console) as progress:
         written = distill(
-            Sources(photos, licence or []),
+            photos,
+            licences=licence or [],
             recipe=load_recipe(recipe or RECIPE),
             out=out or settings.data_dir / "distillation",
             device=str(resolve_device(settings.device)),

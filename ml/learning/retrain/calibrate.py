@@ -20,9 +20,9 @@ from ml.core.types import EpochResult
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.card import ModelCard
 from ml.models.checkpoint import restore_network
-from ml.models.evaluation.calibration import apply_temperature
-from ml.models.evaluation.thresholds import solve_threshold
+from ml.models.evaluation.calibration import solve_threshold
 from ml.models.load_check import write_probe
+from ml.models.predictor import apply_temperature
 from ml.models.registry import register
 from ml.models.training import pipeline
 from ml.policy.schema import Policy
@@ -105,7 +105,7 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
         confidence=bound.confidence,
         default=policy.pass_confidence,
     )
-    return pipeline.evaluate_calibrated(
+    return pipeline.Evaluation(
         probabilities,
         labels,
         split="calibration",

@@ -25,7 +25,7 @@ from ml.learning.retrain.golden_scores import (
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo, score_photos
 from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS
-from ml.models.evaluation.report_plots import draw_report_plots
+from ml.models.evaluation.plots import draw_report_plots
 from ml.models.load_check import load_check
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.policy.verdict import Decision

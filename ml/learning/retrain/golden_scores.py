@@ -12,8 +12,8 @@ from ml.core.manifest import GoldenPhoto, GoldenSet
 from ml.learning.retrain.disagreements import Disagreement, find_disagreements
 from ml.learning.retrain.scoring import ScoredPhotos
 from ml.models.card import ModelCard
+from ml.models.evaluation.metrics import brightness_name, size_name
 from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
-from ml.models.evaluation.slices import brightness_name, size_name
 from ml.policy.schema import Policy
 
 Indices = npt.NDArray[np.int64]

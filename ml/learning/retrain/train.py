@@ -26,7 +26,7 @@ from ml.models.bundled_weights import read_bundled_card
 from ml.models.checkpoint import Checkpoint, file_sha256
 from ml.models.predictor import resolve_device
 from ml.models.registry import fetch
-from ml.models.training.checkpoint import CheckpointObject, Checkpoints
+from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
@@ -86,7 +86,7 @@ def train_candidate(
         return plan.key
     listener = progress or LogListener()
     checkpoints = Checkpoints(
-        CheckpointObject(connections.models, f"training/{plan.key}/epoch.safetensors")
+        checkpoint_object(connections.models, f"training/{plan.key}/epoch.safetensors")
     )
     network, origin = init_network(
         plan.preset,

@@ -14,8 +14,7 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, save_artifac
 from ml.models import registry
 from ml.models.card import PretrainedWeights, read_training_manifest
 from ml.models.checkpoint import load_checkpoint
-from ml.models.evaluation.calibration import fit_temperature
-from ml.models.evaluation.thresholds import SOLVED, TOO_FEW
+from ml.models.evaluation.calibration import SOLVED, TOO_FEW, fit_temperature
 from ml.models.load_check import check_probe
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs

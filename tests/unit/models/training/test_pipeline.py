@@ -5,8 +5,8 @@ import torch
 from ml.core.errors import TrainingError
 from ml.models.checkpoint import build_network
 from ml.models.training.dataset import Dataset
+from ml.models.training.pipeline import MAX_EPOCHS, limit_epochs
 from ml.models.training.progress import LogListener
-from ml.models.training.time_budget import MAX_EPOCHS, limit_epochs
 from ml.models.training.trainer import Splits, TrainJob, estimate_epoch_seconds, fit
 from tests.unit.models.training.pictures import tiny_preset
 

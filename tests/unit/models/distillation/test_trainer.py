@@ -2,18 +2,11 @@ import dataclasses
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from ml.models.distillation.losses import (
-    IMAGENET_CLASSES,
-    TEACHER_CHANNELS,
-    EmaWeights,
-    FeatureMaps,
-    distillation_loss,
-    mixup_cutmix,
-)
+from ml.models.distillation.networks import IMAGENET_CLASSES, TEACHER_CHANNELS, FeatureMaps
 from ml.models.distillation.recipe import LossWeights
+from ml.models.distillation.trainer import average_decay, distillation_loss, mixup_cutmix
 
 TERMS = ("stride_8", "stride_16", "stride_32", "pooled", "classes")
 
@@ -44,7 +37,7 @@ def test_distillation_loss_of_a_constant_prediction_is_one_at_any_scale(term: st
 
 
 @pytest.mark.parametrize("term", ["stride_8", "stride_16", "stride_32", "pooled"])
-def test_distillation_loss_of_standardised_features_is_zero(term: str) -> None:
+def test_distillation_loss_of_standardized_features_is_zero(term: str) -> None:
     teacher = _feature_maps(2)
     values = getattr(teacher, term)
     dims = [d for d in range(values.ndim) if d != 1]
@@ -120,38 +113,6 @@ def test_mixup_cutmix_does_not_change_its_input() -> None:
     assert torch.equal(given, _batch())
 
 
-def _network(value: float) -> nn.Module:
-    network = nn.BatchNorm1d(3)
-    with torch.no_grad():
-        for tensor in (network.weight, network.running_mean):
-            tensor.fill_(value)
-    return network
-
-
-def test_ema_weights_change_fast_first_and_slowly_later() -> None:
-    network = _network(0.0)
-    average = EmaWeights(network, 0.9, {})
-    nn.init.constant_(network.weight, 1.0)
-    average.after_batch(1)  # (1 + 1) / (10 + 1) stays
-    assert torch.allclose(average.state["weight"], torch.full((3,), 9 / 11))
-    average.after_batch(10_000)  # 0.9 stays
-    assert torch.allclose(average.state["weight"], torch.full((3,), 1 - 2 / 11 * 0.9))
-
-
-def test_ema_weights_average_batch_norm_statistics_and_copy_counters() -> None:
-    network = _network(0.0)
-    average = EmaWeights(network, 0.5, {})
-    network.running_mean.fill_(4.0)
-    network.num_batches_tracked.fill_(7)
-    average.after_batch(10_000)
-    assert torch.allclose(average.state["running_mean"], torch.full((3,), 2.0))
-    assert int(average.state["num_batches_tracked"]) == 7
-
-
-def test_ema_weights_continue_from_a_state_without_changing_the_network() -> None:
-    network = _network(1.0)
-    given = {name: torch.zeros_like(t) for name, t in network.state_dict().items()}
-    average = EmaWeights(network, 0.75, given)
-    average.after_batch(10_000)
-    assert torch.allclose(average.state["weight"], torch.full((3,), 0.25))
-    assert torch.equal(network.weight, torch.ones(3))
+def test_average_decay_is_low_first_and_the_maximum_later() -> None:
+    assert average_decay(0.9, 1) == 2 / 11
+    assert average_decay(0.9, 10_000) == 0.9
