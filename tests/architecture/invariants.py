@@ -61,9 +61,10 @@ INVARIANTS = (
         (
             Break(
                 "ml/moderation/nightly/score_shard.py",
-                "predictor = _load_predictor(run.model_hash, run.policy, settings, connections)",
-                "champion = in_transaction(connections.engine, registry.champion_hash)\n"
-                "    predictor = _load_predictor(champion, run.policy, settings, connections)",
+                "predictor = load_predictor(run.model_hash, run.policy, settings, connections)",
+                "from ml.models.registry import champion_hash\n"
+                "    champion = in_transaction(engine, champion_hash)\n"
+                "    predictor = load_predictor(champion, run.policy, settings, connections)",
             ),
         ),
     ),
