@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ml.cli.context import console, opened
+from ml.cli.context import console, opened, print_table
 from ml.core.errors import LabelImportError
 
 if TYPE_CHECKING:
@@ -50,10 +48,10 @@ def import_command(
     if not result.refused:
         report.unlink(missing_ok=True)  # of an earlier attempt
         return
-    _show(result.refused)
-    raise LabelImportError(
-        f"{rejected:,} lines were rejected, all others imported; {_written(report, result.refused)}"
-    )
+    shown_rows = ((error.line, error.reason) for error in result.refused[:_SHOWN])
+    print_table("line", "reason", rows=shown_rows, title="rejected")
+    place = _write_report(report, result.refused)
+    raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {place}")
 
 
 def _lines(file: Path) -> int | None:
@@ -65,20 +63,12 @@ def _lines(file: Path) -> int | None:
         return None
 
 
-def _show(rejected: "list[RowError]") -> None:
-    table = Table("line", "reason", title="rejected")
-    for error in rejected[:_SHOWN]:
-        table.add_row(str(error.line), escape(error.reason))
-    console.print(table)
-
-
-def _written(report: Path, rejected: "list[RowError]") -> str:
+def _write_report(report: Path, rejected: "list[RowError]") -> str:
     """Write all rejected lines next to the file; returns where they are."""
     try:
         with report.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["line", "reason"])
-            writer.writerows((error.line, error.reason) for error in rejected)
+            rows = ((error.line, error.reason) for error in rejected)
+            csv.writer(out).writerows([("line", "reason"), *rows])
     except OSError as error:
         return f"the list of them cannot be written to {report}: {error.strerror}"
     return f"see {report}"

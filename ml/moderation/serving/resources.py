@@ -1,4 +1,4 @@
-"""Thread pools of the service."""
+"""What the parts of one service share: settings, connections, thread pools and metrics."""
 
 import asyncio
 import contextvars
@@ -6,11 +6,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from ml.core.settings import Settings
+from ml.moderation.serving.metrics import Metrics, MetricsStageTimer
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
 
 T = TypeVar("T")
 
 _DATABASE_THREADS = 4  # the number of connections that the engine keeps
+_DATABASE_SECONDS = 5.0  # of retries within one request
 
 
 class Executors:
@@ -32,6 +38,24 @@ class Executors:
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in (self.database, self.follow):
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Resources:
+    """Shared parts of one service; create them in the serving process. The caller closes them."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self.settings = settings
+        self.connections = connections
+        self.pools = Executors(settings)
+        self.metrics = Metrics()
+        self.clock = MetricsStageTimer(self.metrics)
+
+    async def query(self, work: Callable[[Connection], T]) -> T:
+        """Run work in a transaction; a request waits for a few seconds of retries at most."""
+        engine = self.connections.engine
+        return await run_in(
+            self.pools.database, lambda: in_transaction(engine, work, seconds=_DATABASE_SECONDS)
+        )
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
