@@ -71,10 +71,7 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
         ),
         "reason": Param("", type="string", description="kept in the release history"),
         "run_ids": Param(
-            [],
-            type="array",
-            items={"type": "string"},
-            description="ids of nightly runs to repeat",
+            [], type="array", items={"type": "string"}, description="ids of nightly runs to repeat"
         ),
     },
     tags=["moderation"],

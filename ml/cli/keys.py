@@ -1,5 +1,6 @@
 """`python -m ml keys`: API keys of `/predict`."""
 
+from operator import attrgetter
 from typing import Annotated
 
 import typer
@@ -52,16 +53,7 @@ def revoke_command(name: _Name) -> None:
 def list_command() -> None:
     """List the keys, without their secrets."""
     columns = ("name", "id", "rights", "per minute", "concurrent", "created", "revoked")
-    rows = (
-        (
-            key.name,
-            key.key_id,
-            ", ".join(sorted(key.rights)),
-            key.requests_per_minute,
-            key.in_flight,
-            key.created_at,
-            key.revoked_at,
-        )
-        for key in query(api_keys.all_keys)
-    )
+    rest = attrgetter("requests_per_minute", "in_flight", "created_at", "revoked_at")
+    keys = query(api_keys.all_keys)
+    rows = ((key.name, key.key_id, ", ".join(sorted(key.rights)), *rest(key)) for key in keys)
     print_table(*columns, rows=rows)

@@ -15,9 +15,7 @@ from ml.cli.context import configure_logs, console, opened
 from ml.core.errors import ModerationError
 
 app = typer.Typer(
-    help="Moderation of review photos.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    help="Moderation of review photos.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(operations.app)
 app.add_typer(training.app)

@@ -30,9 +30,7 @@ def backup(
 
 
 @app.command()
-def restore(
-    source: Annotated[Path, typer.Option("--from", help="Folder of a backup.")],
-) -> None:
+def restore(source: Annotated[Path, typer.Option("--from", help="Folder of a backup.")]) -> None:
     """Restore a backup into a database without the schema; overwrites nothing."""
     from ml.operations.backup.restore import restore_backup
 
@@ -76,9 +74,7 @@ def serve(
 
 
 @app.command()
-def replay(
-    run_id: Annotated[str, typer.Option("--run", help="A reconciled nightly run.")],
-) -> None:
+def replay(run_id: Annotated[str, typer.Option("--run", help="A reconciled nightly run.")]) -> None:
     """Compute the verdicts of a past run again from its records; exit code 1 if any differs."""
     from ml.moderation.nightly.replay import replay as run
 

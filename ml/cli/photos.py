@@ -17,9 +17,7 @@ blocklist = typer.Typer(help="Photos that no promoted model may pass.", no_args_
 
 
 @app.command("explain")
-def explain_command(
-    key: Annotated[str, typer.Argument(help="Object key of the photo.")],
-) -> None:
+def explain_command(key: Annotated[str, typer.Argument(help="Object key of the photo.")]) -> None:
     """List the nightly runs and model versions that scored a photo, with their verdicts."""
     origins = query(lambda c: verdict_origin(c, key))
     if not origins:

@@ -26,10 +26,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of split, augmentation and head.")] = 0,
     minutes: Annotated[
         float | None,
-        typer.Option(
-            min=0.01,
-            help="Train as many epochs as fit into this time; linear_probe: none by default.",
-        ),
+        typer.Option(min=0.01, help="Train as many epochs as fit; linear_probe: none by default."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write weights, card and plots to this folder.")

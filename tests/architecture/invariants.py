@@ -61,10 +61,10 @@ INVARIANTS = (
         (
             Break(
                 "ml/moderation/nightly/score_shard.py",
-                "predictor = load_predictor(run.model_hash, run.policy, settings, connections)",
+                "predictor = loader.load(run.model_hash)",
                 "from ml.models.registry import champion_hash\n"
                 "    champion = in_transaction(engine, champion_hash)\n"
-                "    predictor = load_predictor(champion, run.policy, settings, connections)",
+                "    predictor = loader.load(champion)",
             ),
         ),
     ),

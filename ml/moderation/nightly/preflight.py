@@ -6,7 +6,7 @@ from ml.core.settings import Settings
 from ml.core.window import Window
 from ml.models import registry
 from ml.models.predictor import describe_device, resolve_device
-from ml.moderation.pipeline.model_loading import load_predictor, load_shadow
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.policy.schema import load_policy
 from ml.storage import audit_runs, shadow_verdicts
 from ml.storage.audit_runs import AuditRun
@@ -39,16 +39,17 @@ def preflight(
     connections.models.check()
     ScreenRunner(policy.screens, DuplicateIndex([]), workers=1)
     champion = in_transaction(engine, registry.champion_hash)
-    load_predictor(champion, policy, settings, connections, batch_size=1, smoke_test=True)
-    requested = in_transaction(engine, shadow_verdicts.requested)
-    shadow = load_shadow(requested, policy, settings, connections, batch_size=1, smoke_test=True)
+    loader = ModelLoader(policy, settings, connections, batch_size=1, smoke_test=True)
+    loader.load(champion)
+    shadow_hash = in_transaction(engine, shadow_verdicts.requested)
+    shadow = loader.load_shadow(shadow_hash)
     run = AuditRun(
         run_id,
         window,
         champion,
         policy,
         device=describe_device(resolve_device(settings.device)),
-        shadow_hash=requested if shadow else None,
+        shadow_hash=shadow_hash if shadow else None,
     )
     log.info(
         "preflight",

@@ -27,7 +27,7 @@ from ml.core.errors import (
 from ml.core.settings import Settings
 from ml.core.types import NotFetched, Outcome, PendingImage, Scored
 from ml.models.predictor import describe_device, resolve_device, runtime_fingerprint
-from ml.moderation.pipeline.model_loading import load_predictor
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.policy.verdict import decide
 from ml.storage import audit_runs
@@ -64,7 +64,7 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> "Rep
     recorded = RecordedPhotoSource(run_id, connections, settings.data_dir / "labelled")
     pipeline = Pipeline(
         store=recorded,
-        predictor=load_predictor(run.model_hash, run.policy, settings, connections),
+        predictor=ModelLoader(run.policy, settings, connections).load(run.model_hash),
         settings=settings,
         picture_side=run.policy.screens.picture_side,
     )

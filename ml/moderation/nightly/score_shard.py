@@ -14,7 +14,7 @@ from ml.core.errors import QuarantineReason, ShardIncomplete, StorageForbidden
 from ml.core.settings import Settings
 from ml.core.types import NotFetched, Outcome, Shard
 from ml.moderation.nightly.outcome_writer import OutcomeWriter, quarantine
-from ml.moderation.pipeline.model_loading import load_predictor, load_screens, load_shadow
+from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.storage import audit_runs
 from ml.storage.connections import Connections
@@ -45,8 +45,9 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     """
     engine, timer = connections.engine, StageTimer()
     run = in_transaction(engine, audit_runs.load, shard.run_id)
-    predictor = load_predictor(run.model_hash, run.policy, settings, connections)
-    shadow = load_shadow(run.shadow_hash, run.policy, settings, connections)
+    loader = ModelLoader(run.policy, settings, connections)
+    predictor = loader.load(run.model_hash)
+    shadow = loader.load_shadow(run.shadow_hash)
     decided = decided_photos(engine, run) if run.policy.screens.duplicates.enabled else ()
     pipeline = Pipeline(
         store=connections.photos,

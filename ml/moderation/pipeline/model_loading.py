@@ -1,5 +1,7 @@
 """Load a model version, and the screens of a policy, for the nightly run and `/predict`."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import structlog
 
@@ -16,50 +18,43 @@ from ml.vision.screens.runner import ScreenRunner
 log = structlog.get_logger()
 
 
-def load_predictor(
-    model_hash: str,
-    policy: Policy,
-    settings: Settings,
-    connections: Connections,
-    *,
-    batch_size: int | None = None,
-    smoke_test: bool = False,
-) -> Predictor:
-    """Load a version for a policy; a smoke test scores a blank photo on the device.
+@dataclass(frozen=True)
+class ModelLoader:
+    """Loads model versions for a policy; a smoke test scores a blank photo on the device."""
 
-    Raises:
-        ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
-        StorageError: the bucket failed.
-    """
-    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, policy)
-    device = resolve_device(settings.device)
-    predictor = Predictor(checkpoint, device=device, batch_size=batch_size or settings.batch_size)
-    if smoke_test:
-        crop = predictor.card.preprocessing.crop
-        predictor.scores([np.zeros((3, crop, crop), dtype=np.uint8)])
-    return predictor
+    policy: Policy
+    settings: Settings
+    connections: Connections
+    batch_size: int | None = None  # None: that of the settings
+    smoke_test: bool = False
 
+    def load(self, model_hash: str) -> Predictor:
+        """Load a version.
 
-def load_shadow(
-    model_hash: str | None,
-    policy: Policy,
-    settings: Settings,
-    connections: Connections,
-    *,
-    batch_size: int | None = None,
-    smoke_test: bool = False,
-) -> Predictor | None:
-    """Load a run's shadow; None if the run has none, or if it cannot be used."""
-    if model_hash is None:
-        return None
-    try:
-        return load_predictor(
-            model_hash, policy, settings, connections, batch_size=batch_size, smoke_test=smoke_test
-        )
-    except Exception as error:  # noqa: BLE001 - whatever a candidate does, the run continues
-        log.warning("no shadow: it cannot be used", model_hash=model_hash, error=str(error))
-        return None
+        Raises:
+            ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
+            StorageError: the bucket failed.
+        """
+        store, cache = self.connections.models, self.connections.model_cache
+        checkpoint = registry.fetch(model_hash, store=store, cache=cache)
+        check_classes(checkpoint.card, self.policy)
+        device = resolve_device(self.settings.device)
+        batch_size = self.batch_size or self.settings.batch_size
+        predictor = Predictor(checkpoint, device=device, batch_size=batch_size)
+        if self.smoke_test:
+            crop = predictor.card.preprocessing.crop
+            predictor.scores([np.zeros((3, crop, crop), dtype=np.uint8)])
+        return predictor
+
+    def load_shadow(self, model_hash: str | None) -> Predictor | None:
+        """Load a run's shadow; None if the run has none, or if it cannot be used."""
+        if model_hash is None:
+            return None
+        try:
+            return self.load(model_hash)
+        except Exception as error:  # noqa: BLE001 - whatever a candidate does, the run continues
+            log.warning("no shadow: it cannot be used", model_hash=model_hash, error=str(error))
+            return None
 
 
 def load_screens(

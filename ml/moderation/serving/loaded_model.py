@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.models.predictor import Predictor
-from ml.moderation.pipeline.model_loading import load_predictor, load_screens
+from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
 from ml.moderation.pipeline.preprocessing import Preprocessor
 from ml.moderation.serving.resources import Resources
 from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBudget
@@ -12,33 +12,24 @@ from ml.policy.schema import Policy
 from ml.vision.images.decode import decode_limits
 from ml.vision.images.preprocess import DecodePlan
 
-RUN_ID = "predict"  # run id of the service's verdicts
-
-
-@dataclass(frozen=True)
-class ServingContext:
-    """Model and policy of the service's verdicts; see `ml.storage.audit_runs.VerdictContext`."""
-
-    model_hash: str
-    policy: Policy
-    run_id: str = RUN_ID
-    started_at: datetime | None = None  # None: reviewers' decisions count up to now
-
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A champion and a policy, ready to score photos."""
+    """A champion and a policy, ready to score photos; the `VerdictContext` of the verdicts."""
 
-    context: ServingContext
+    model_hash: str
+    policy: Policy
     predictor: Predictor
     preprocessor: Preprocessor
     ocr_budget: SharedOcrBudget
     duplicate_index: RefreshingDuplicateIndex
+    run_id: str = "predict"
+    started_at: datetime | None = None  # None: reviewers' decisions count up to now
 
     @property
     def names(self) -> tuple[str, str]:
         """Model hash and policy version."""
-        return self.context.model_hash, self.context.policy.version
+        return self.model_hash, self.policy.version
 
 
 def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedModel:
@@ -50,17 +41,15 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     """
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
-    predictor = load_predictor(
-        model_hash, policy, settings, connections, batch_size=batch_size, smoke_test=True
-    )
-    context = ServingContext(model_hash, policy)
-    duplicate_index = RefreshingDuplicateIndex()
-    duplicate_index.read(connections.engine, context)
+    loader = ModelLoader(policy, settings, connections, batch_size=batch_size, smoke_test=True)
+    predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
     preprocessor = Preprocessor(
         DecodePlan(decode_limits(settings), policy.screens.picture_side),
         predictor.card.preprocessing,
         clock,
         load_screens(policy, duplicate_index, settings, clock),
     )
-    share = policy.screens.text.budget_share * settings.decode_threads
-    return LoadedModel(context, predictor, preprocessor, SharedOcrBudget(share), duplicate_index)
+    budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_threads)
+    loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
+    duplicate_index.read(connections.engine, loaded)
+    return loaded

@@ -104,7 +104,7 @@ class ModelWatcher:
                 raise
             self._resources.metrics.switches.labels("failed").inc()
             log.warning("the policy file is invalid; the old policy stays", error=str(error))
-            return self.current.version.context.policy
+            return self.current.version.policy
 
     def _start_loading(self) -> None:
         """Load the target, or refresh the duplicate index, in the background; one at a time."""
@@ -143,7 +143,7 @@ class ModelWatcher:
         try:
             await run_in(
                 self._resources.pools.follow,
-                lambda: version.duplicate_index.read(engine, version.context),
+                lambda: version.duplicate_index.read(engine, version),
             )
         except ModerationError as error:
             log.warning("the duplicate index was not refreshed", error=str(error))

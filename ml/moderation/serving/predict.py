@@ -40,28 +40,22 @@ _EXAMPLES: tuple[tuple[int, str, str, str], ...] = (
     (503, "Overloaded, not ready or a failed part", "queue_full", "128 photos are waiting"),
 )  # fmt: skip
 
+_FIELDS: dict[str, Any] = {
+    IMAGE: {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF; no animations.",
+    },
+    KEY: {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Keys of photos in the shop's bucket; URLs are rejected.",
+        "example": ["reviews/2026/11/26/photo.jpg"],
+    },
+}
 _BODY: dict[str, Any] = {
     "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    IMAGE: {
-                        "type": "array",
-                        "items": {"type": "string", "format": "binary"},
-                        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF; no animations.",
-                    },
-                    KEY: {
-                        "type": "array",
-                        "items": {"type": "string"},
-                        "description": "Keys of photos in the shop's bucket; URLs are rejected.",
-                        "example": ["reviews/2026/11/26/photo.jpg"],
-                    },
-                },
-            }
-        }
-    },
+    "content": {"multipart/form-data": {"schema": {"type": "object", "properties": _FIELDS}}},
 }
 
 
@@ -111,7 +105,7 @@ async def _predict_in_time(
     except TimeoutError as error:
         detail, wait = f"no answer within {seconds:g} s", service.load.retry_after
         raise RequestRejected(503, "too_slow", detail, retry_after=wait) from error
-    bind_contextvars(model=predictions.version.context.model_hash)
+    bind_contextvars(model=predictions.version.model_hash)
     names = [*(upload.name for upload in body.uploads), *body.keys]
     return predict_response(request_id, predictions.version, names, photos, recorded)
 

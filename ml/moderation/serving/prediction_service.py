@@ -130,11 +130,11 @@ class PredictionService:
             return self.version.predictor.scores([photo.pixels for photo in photos])
 
     async def _earlier(self, contents: set[str]) -> dict[str, EarlierDecision]:
-        context = self.version.context
-        if not contents or not context.policy.reuses_decisions:
+        version = self.version
+        if not contents or not version.policy.reuses_decisions:
             return {}
         return await self._resources.query(
-            lambda c: earlier_decisions(c, contents, before=context.started_at)
+            lambda c: earlier_decisions(c, contents, before=version.started_at)
         )
 
     def _decide(self, scored: Scored, earlier: dict[str, EarlierDecision]) -> Prediction:
@@ -142,7 +142,7 @@ class PredictionService:
         verdict = decide(
             scored.scores,
             pass_confidence=self.version.predictor.card.thresholds.pass_confidence,
-            policy=self.version.context.policy,
+            policy=self.version.policy,
             screens=scored.screens,
             human_label=known.label if known else None,
         )

@@ -1,13 +1,13 @@
 """What the parts of one service share: settings, connections, thread pools and metrics."""
 
 import asyncio
-import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from ml.core.concurrency import ContextThreadPoolExecutor
 from ml.core.settings import Settings
 from ml.moderation.serving.metrics import Metrics, MetricsStageTimer
 from ml.storage.connections import Connections
@@ -20,14 +20,17 @@ _DATABASE_SECONDS = 5.0  # of retries within one request
 
 
 class Executors:
-    """One pool per kind of work, so that a slow bucket or database does not block decoding."""
+    """One pool per kind of work, so that a slow bucket or database does not block decoding.
+
+    Log lines of their threads have the request's id.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.fetch = ThreadPoolExecutor(settings.fetch_threads, "fetch")
-        self.decode = ThreadPoolExecutor(settings.decode_threads, "decode")
-        self.forward = ThreadPoolExecutor(1, "forward")
-        self.database = ThreadPoolExecutor(_DATABASE_THREADS, "database")
-        self.follow = ThreadPoolExecutor(2, "follow")  # one thread polls, one loads
+        self.fetch = ContextThreadPoolExecutor(settings.fetch_threads, "fetch")
+        self.decode = ContextThreadPoolExecutor(settings.decode_threads, "decode")
+        self.forward = ThreadPoolExecutor(1, "forward")  # for photos of several requests
+        self.database = ContextThreadPoolExecutor(_DATABASE_THREADS, "database")
+        self.follow = ContextThreadPoolExecutor(2, "follow")  # one thread polls, one loads
 
     def close(self) -> None:
         """Cancel pending work, and wait for threads that may use a database connection.
@@ -59,9 +62,5 @@ class Resources:
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    """Run work in a pool and await it; if the caller is cancelled first, it does not start.
-
-    The work runs in a copy of the caller's context, so its log lines have the request's id.
-    """
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
+    """Run work in a pool and await it; if the caller is cancelled first, it does not start."""
+    return await asyncio.get_running_loop().run_in_executor(pool, work)

@@ -56,11 +56,10 @@ async def record_verdicts(
 
 
 def _source(version: LoadedModel) -> VerdictSource:
-    model_hash, policy_version = version.names
     return VerdictSource(
-        run_id=version.context.run_id,
-        model_hash=model_hash,
-        policy_version=policy_version,
+        run_id=version.run_id,
+        model_hash=version.model_hash,
+        policy_version=version.policy.version,
         pass_confidence=version.predictor.card.thresholds.pass_confidence,
         runtime_versions=runtime_fingerprint(version.predictor.batch_size),
     )
