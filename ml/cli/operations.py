@@ -66,8 +66,8 @@ def serve(
 
     with opened() as (settings, connections):
         load_policy(settings.policy_file)  # fail early on an invalid file
-        overrides = {"serve_host": host, "serve_port": port}
-        update = {name: value for name, value in overrides.items() if value is not None}
+        overrides = (("serve_host", host), ("serve_port", port))
+        update = {name: value for name, value in overrides if value is not None}
         configure_logs(sys.stdout)
         logging.basicConfig(level=logging.WARNING)
         make_server(settings.model_copy(update=update), connections).run()

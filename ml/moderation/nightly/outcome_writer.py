@@ -68,16 +68,13 @@ class OutcomeWriter:
             return []
         contents = {photo.content.sha256 for photo in scored}
         earlier = earlier_decisions(connection, contents, before=self._run.started_at)
-        decided = [
-            (photo, known, self._decide(photo, known.label))
-            for photo in scored
-            if (known := earlier.get(photo.content.sha256)) is not None
-        ]
-        return [
-            ReusedDecision(photo.image.object_key, known.label_id, verdict.decision)
-            for photo, known, verdict in decided
-            if verdict.reused
-        ]
+        reused = []
+        for photo in scored:
+            known = earlier.get(photo.content.sha256)
+            if known is not None and (verdict := self._decide(photo, known.label)).reused:
+                key = photo.image.object_key
+                reused.append(ReusedDecision(key, known.label_id, verdict.decision))
+        return reused
 
     def _shadow_verdicts(self, scored: list[Scored]) -> list[ShadowVerdict]:
         if self._shadow_confidence is None:

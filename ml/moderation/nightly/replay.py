@@ -98,11 +98,6 @@ class ReplayResult:
     examples: list[str] = field(default_factory=list)
 
     @property
-    def device_then(self) -> str:
-        """The device that the run recorded."""
-        return self.run.device
-
-    @property
     def runtime_differs(self) -> dict[str, tuple[str, str]]:
         """What scores depend on and has changed: name -> (then, now)."""
         pairs = {
@@ -118,8 +113,8 @@ class ReplayResult:
             f"decisions changed; {self.missing:,} missing, {self.unreadable:,} unreadable"
         )
         changed = [f"{name} {then} -> {now}" for name, (then, now) in self.runtime_differs.items()]
-        if self.device_then != self.device_now:
-            changed.append(f"device {self.device_then} -> {self.device_now}")
+        if self.run.device != self.device_now:
+            changed.append(f"device {self.run.device} -> {self.device_now}")
         return f"{text}; now different: {'; '.join(changed)}" if changed else text
 
     def add(self, record: RecordedVerdict, outcome: Outcome) -> None:

@@ -83,16 +83,14 @@ class Pipeline:
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
             scores = self._predictor.scores([p.pixels for p in photos]) if photos else []
+        shadow_scores: Sequence[Scores | None] = [None] * len(photos)
+        if self._shadow is not None:
+            shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])
         scored = (
             Scored(photo.image, photo.content, own, shadow, photo.screens)
-            for photo, own, shadow in zip(photos, scores, self._shadow_scores(photos), strict=True)
+            for photo, own, shadow in zip(photos, scores, shadow_scores, strict=True)
         )
         return [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
-
-    def _shadow_scores(self, photos: list[PreparedImage]) -> Sequence[Scores | None]:
-        if self._shadow is None:
-            return [None] * len(photos)
-        return self._shadow.scores([photo.shadow_pixels for photo in photos])
 
 
 def _group_batches(items: Iterator[Prepared], batch_size: int) -> Iterator[list[Prepared]]:

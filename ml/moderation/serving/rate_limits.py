@@ -108,25 +108,22 @@ class LoadLimiter:
         finally:
             self.bytes -= reserved
 
-    def check(self) -> None:
-        """Raise as `reserve_images` would for one photo, before a body is read in vain."""
-        self._reject_over(1)
+    def check(self, images: int = 1) -> None:
+        """Raise `RequestRejected` (503) if the queue has no room for so many photos."""
+        if self.images + images > self._max_images:
+            detail = f"{self.images} photos are waiting, at most {self._max_images} may"
+            raise self._overloaded("queue_full", detail)
 
     @contextmanager
     def reserve_images(self, images: int) -> Iterator[None]:
         """Count the photos of one request until the block ends; 503 if the queue is full."""
-        self._reject_over(images)
+        self.check(images)
         self.images += images
         try:
             yield
         finally:
             self.images -= images
             self._finished_at.extend([self._clock()] * images)
-
-    def _reject_over(self, images: int) -> None:
-        if self.images + images > self._max_images:
-            detail = f"{self.images} photos are waiting, at most {self._max_images} may"
-            raise self._overloaded("queue_full", detail)
 
     def _overloaded(self, reason: str, detail: str) -> RequestRejected:
         return RequestRejected(503, reason, detail, retry_after=self.retry_after)
