@@ -138,8 +138,7 @@ def promote() -> str:
     """Make the candidate the champion, in one transaction."""
     from moderation_airflow.runs import answer
 
-    context = get_current_context()
-    return _steps().promote(context["dag_run"].run_id, by=answer(context).by)
+    return _steps().promote(_run_id(), by=answer(get_current_context()).by)
 
 
 @task
@@ -147,12 +146,10 @@ def finalize() -> str:
     """Store how the run ended, and write it on the run as a note."""
     from moderation_airflow.runs import answer, write_note
 
-    context = get_current_context()
-    run = context["dag_run"]
-    approval = answer(context)
+    approval = answer(get_current_context())
     rejected_by = approval.by if approval.rejected else None
-    note = _steps().finalize_run(run.run_id, rejected_by=rejected_by)
-    write_note(run.dag_id, run.run_id, note)
+    note = _steps().finalize_run(_run_id(), rejected_by=rejected_by)
+    write_note("retrain_model", _run_id(), note)
     return note
 
 

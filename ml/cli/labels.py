@@ -1,17 +1,15 @@
 """`python -m ml labels`: import human labels."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml.cli.context import console, opened, print_table
 from ml.core.errors import LabelImportError
-
-if TYPE_CHECKING:
-    from ml.learning.labels.csv_rows import RowError
 
 _SHOWN = 20
 
@@ -31,7 +29,7 @@ def import_command(
         opened() as (settings, connections),
         Progress(*columns, TimeElapsedColumn(), console=console) as shown,
     ):
-        bar = shown.add_task("labels", total=_lines(file))
+        bar = shown.add_task("labels", total=_count_lines(file))
         result = import_labels(
             file,
             settings=settings,
@@ -48,13 +46,13 @@ def import_command(
     if not result.refused:
         report.unlink(missing_ok=True)  # of an earlier attempt
         return
-    shown_rows = ((error.line, error.reason) for error in result.refused[:_SHOWN])
-    print_table("line", "reason", rows=shown_rows, title="rejected")
-    place = _write_report(report, result.refused)
+    rows = [(error.line, error.reason) for error in result.refused]
+    print_table("line", "reason", rows=rows[:_SHOWN], title="rejected")
+    place = _write_report(report, rows)
     raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {place}")
 
 
-def _lines(file: Path) -> int | None:
+def _count_lines(file: Path) -> int | None:
     """Number of data lines, for the progress bar; the importer reports a wrong path."""
     try:
         with file.open("rb") as source:
@@ -63,11 +61,10 @@ def _lines(file: Path) -> int | None:
         return None
 
 
-def _write_report(report: Path, rejected: "list[RowError]") -> str:
+def _write_report(report: Path, rows: Iterable[tuple[int, str]]) -> str:
     """Write all rejected lines next to the file; returns where they are."""
     try:
         with report.open("w", encoding="utf-8", newline="") as out:
-            rows = ((error.line, error.reason) for error in rejected)
             csv.writer(out).writerows([("line", "reason"), *rows])
     except OSError as error:
         return f"the list of them cannot be written to {report}: {error.strerror}"

@@ -67,15 +67,8 @@ def rollback_command(
 def history_command() -> None:
     """List every promotion and rollback."""
     rows = (
-        (
-            row.promoted_at,
-            row.kind,
-            row.model_hash,
-            row.previous_hash and short_hash(row.previous_hash),
-            row.promoted_by,
-            row.reason,
-        )
-        for row in query(list_promotions)
+        (p.promoted_at, p.kind, p.model_hash, short_hash(p.previous_hash), p.promoted_by, p.reason)
+        for p in query(list_promotions)
     )
     print_table("time", "action", "version", "before", "by", "reason", rows=rows)
 

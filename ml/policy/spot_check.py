@@ -75,14 +75,9 @@ def estimate_rate(counts: SpotCheckCounts, *, confidence: float = CONFIDENCE) ->
     return Rate(counts.violations / counts.reviewed, low, high)
 
 
-def contradicts(decision: str, label: str, policy: Policy) -> bool:
-    """Whether a label contradicts the decision: a violation passed, or another photo blocked."""
-    return (label in policy.violations) == (decision == "pass")
-
-
 def contradicting_classes(decision: str, policy: Policy) -> list[str]:
-    """The classes whose labels contradict the decision, in the policy's order."""
-    return [name for name in policy.classes if contradicts(decision, name, policy)]
+    """The classes that contradict the decision: violations a pass, and all others a block."""
+    return [name for name in policy.classes if (name in policy.violations) == (decision == "pass")]
 
 
 def count_contradictions(

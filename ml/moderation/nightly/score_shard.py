@@ -100,7 +100,6 @@ class FetchFailures:
 
     def __init__(self) -> None:
         self._failed: list[NotFetched] = []
-        self._consecutive = 0
 
     def observe(self, groups: Iterable[list[Outcome]]) -> Iterator[list[Outcome]]:
         """Return the groups unchanged, and record what was not fetched.
@@ -108,19 +107,17 @@ class FetchFailures:
         Raises:
             StorageError: the last MAX_CONSECUTIVE_FAILURES images all failed; the bucket's error.
         """
+        consecutive = 0
         for group in groups:
             for outcome in group:
-                self._observe(outcome)
+                if not isinstance(outcome, NotFetched):
+                    consecutive = 0
+                    continue
+                self._failed.append(outcome)
+                consecutive += 1
+                if consecutive >= MAX_CONSECUTIVE_FAILURES:
+                    raise outcome.error
             yield group
-
-    def _observe(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, NotFetched):
-            self._consecutive = 0
-            return
-        self._failed.append(outcome)
-        self._consecutive += 1
-        if self._consecutive >= MAX_CONSECUTIVE_FAILURES:
-            raise outcome.error
 
     def finalize(self, connection: Connection, run_id: str) -> tuple[int, int]:
         """Quarantine the forbidden images and those that failed too often.

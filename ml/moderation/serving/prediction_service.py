@@ -113,11 +113,11 @@ class PredictionService:
         self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
     ) -> PreparedImage | RejectedImage:
         pools = self._resources.pools
-        fetched: Fetched | RejectedImage | NotFetched
-        if isinstance(photo, PendingImage):
-            fetched = await run_in(pools.fetch, lambda: self._fetcher.fetch(photo))
-        else:
-            fetched = photo
+        fetched = (
+            await run_in(pools.fetch, partial(self._fetcher.fetch, photo))
+            if isinstance(photo, PendingImage)
+            else photo
+        )
         if isinstance(fetched, NotFetched):
             return _not_fetched(fetched.image.object_key, fetched.error)
         if isinstance(fetched, RejectedImage):
