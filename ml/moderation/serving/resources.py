@@ -44,7 +44,7 @@ class Executors:
 
 
 class Resources:
-    """Shared parts of one service; create them in the serving process. The caller closes them."""
+    """Shared parts of one service; create them in the serving process."""
 
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self.settings = settings
