@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pendulum
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
@@ -77,6 +78,17 @@ RETRY_POLICY = ExceptionRetryPolicy(
         )
     ]
 )
+
+
+def dag_defaults(settings: Settings, notifier: WebhookNotifier) -> dict[str, Any]:
+    """Arguments that all DAGs share."""
+    return {
+        "start_date": pendulum.datetime(2026, 1, 1, tz=settings.timezone),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": task_defaults(retry_seconds=settings.retry_seconds, notifier=notifier),
+        "on_failure_callback": notifier,
+    }
 
 
 def task_defaults(*, retry_seconds: int, notifier: WebhookNotifier) -> dict[str, Any]:

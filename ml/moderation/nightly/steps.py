@@ -1,7 +1,7 @@
 """The steps of a nightly run as a workflow calls them: settings from the environment, plain types.
 
-Every log line of a step names its run, and in `score_shard` its shard. A step imports its module
-when it runs: a workflow starts a process for each, and most need no torch, which takes seconds.
+A step imports its module when it runs: a workflow starts a process for each, and most need no
+torch, which takes seconds.
 """
 
 from dataclasses import asdict

@@ -1,6 +1,6 @@
 """A golden set in the room's database, and claims that bring its photos."""
 
-from ml.policy.review import Reviewing
+from ml.policy.operations import Reviewing
 from ml.policy.schema import Policy
 from ml.review.golden_tasks import insert_golden_tasks
 from ml.storage.review_queue import ClaimedTask

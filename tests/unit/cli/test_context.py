@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from ml.core.logging import configure_logs
+from ml.cli.context import configure_logs
 
 
 class Terminal(io.StringIO):

@@ -1,4 +1,4 @@
-"""Photos that come late, change, vanish or lack their row: accounted for, and judged in the end."""
+"""Photos that arrive late, change, vanish or lack their row are accounted for, and later scored."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,24 +28,24 @@ def _reason(shop: Shop, key: str) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_photo_uploaded_before_the_window_and_never_seen_is_judged(shop: Shop) -> None:
+def test_unseen_photo_from_before_the_window_is_scored(shop: Shop) -> None:
     key = shop.upload("late.jpg", photo(seed=1))
     report = run_nightly(shop, window=_next_night(shop))
     assert (report["listed"], report["judged"]) == (1, 1)
     assert shop.status(key) == "pass"
 
 
-def test_a_photo_older_than_the_look_back_is_not_listed(shop: Shop) -> None:
+def test_photo_older_than_the_lookback_is_not_listed(shop: Shop) -> None:
     shop.upload("ancient.jpg", photo(seed=1))
     far = datetime.now(UTC) + timedelta(days=shop.settings.lookback_days, hours=2)
     report = run_nightly(shop, window=Window(far, far + timedelta(days=1)))
     assert report["listed"] == 0
 
 
-def test_a_photo_uploaded_after_the_window_waits_for_the_next(shop: Shop) -> None:
+def test_photo_uploaded_after_the_window_is_left_to_the_next_run(shop: Shop) -> None:
     key = shop.upload("tomorrow.jpg", photo(seed=1))
     past = Window(shop.window.start - timedelta(days=1), shop.window.start)
-    # The row was written a little before the object: still no reason to call it absent.
+    # The row was written shortly before the object: the object is not reported as absent.
     shop.execute(
         "update commerce.review_image set uploaded_at = :t", t=past.end - timedelta(minutes=1)
     )
@@ -54,14 +54,14 @@ def test_a_photo_uploaded_after_the_window_waits_for_the_next(shop: Shop) -> Non
     assert shop.status(key) == "pass"
 
 
-def test_a_settled_photo_is_not_listed_again_by_the_next_night(shop: Shop) -> None:
+def test_settled_photo_is_not_listed_by_the_next_run(shop: Shop) -> None:
     shop.upload("one.jpg", photo(seed=1))
     shop.upload("broken.jpg", b"no photo")
     run_nightly(shop)
     assert run_nightly(shop, "next", _next_night(shop))["listed"] == 0
 
 
-def test_a_reupload_is_judged_anew_and_replaces_our_own_verdict(shop: Shop) -> None:
+def test_reupload_is_scored_and_replaces_the_earlier_verdict(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
     run_nightly(shop)
     assert shop.status(key) == "pass"
@@ -72,10 +72,10 @@ def test_a_reupload_is_judged_anew_and_replaces_our_own_verdict(shop: Shop) -> N
     assert len(shop.rows("select 1 from moderation.image where object_key = :k", k=key)) == 2
 
 
-def test_an_older_nights_steps_run_again_leave_a_newer_photos_row_alone(shop: Shop) -> None:
+def test_repeated_steps_of_an_older_run_leave_newer_rows_unchanged(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
     run_nightly(shop, "older")
-    time.sleep(1.1)  # S3 tells times in whole seconds
+    time.sleep(1.1)  # S3 has times in whole seconds
     shop.connections.photos.put(key, photo(DARK, seed=2))
     run_nightly(shop, "newer")
     before = shop.rows("select moderation_status, moderated_at from commerce.review_image")
@@ -85,7 +85,7 @@ def test_an_older_nights_steps_run_again_leave_a_newer_photos_row_alone(shop: Sh
     finish_run(shop, "newer")
 
 
-def test_the_first_bytes_uploaded_once_more_are_the_newest_again(shop: Shop) -> None:
+def test_reupload_of_the_first_bytes_becomes_the_newest_version(shop: Shop) -> None:
     first = photo(BRIGHT, seed=1)
     key = shop.upload("photo.jpg", first)
     run_nightly(shop, "first")
@@ -99,7 +99,7 @@ def test_the_first_bytes_uploaded_once_more_are_the_newest_again(shop: Shop) -> 
         assert shop.status(key) == status
 
 
-def test_a_persons_word_on_older_bytes_is_not_repeated_on_a_newer_photo(shop: Shop) -> None:
+def test_decision_on_older_bytes_is_not_applied_to_a_reupload(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(DARK, seed=1))
     run_nightly(shop, "older")
     person_decides(shop, int(str(task_of(shop, key)[0])), "normal")
@@ -107,12 +107,12 @@ def test_a_persons_word_on_older_bytes_is_not_repeated_on_a_newer_photo(shop: Sh
     time.sleep(1.1)  # as above
     shop.connections.photos.put(key, photo(DARK, seed=2))
     shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
-    start_run(shop, "newer")  # listed, and not judged yet
+    start_run(shop, "newer")  # listed, and not scored yet
     write_back("older", settings=shop.settings, connections=shop.connections)
     assert shop.status(key) == "pending"
 
 
-def test_an_unreadable_reupload_takes_the_pass_back(shop: Shop) -> None:
+def test_unreadable_reupload_revokes_the_pass(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
     run_nightly(shop)
     shop.connections.photos.put(key, b"not a photo any more")
@@ -120,7 +120,7 @@ def test_an_unreadable_reupload_takes_the_pass_back(shop: Shop) -> None:
     assert shop.status(key) == "pending"
 
 
-def test_an_object_without_a_row_is_quarantined_until_its_row_comes(shop: Shop) -> None:
+def test_object_without_a_row_is_quarantined_until_its_row_exists(shop: Shop) -> None:
     key = shop.upload("orphan.jpg", photo(seed=1), row=False)
     report = run_nightly(shop)
     assert report["quarantine_reasons"] == {"no_commerce_row": 1}
@@ -130,7 +130,7 @@ def test_an_object_without_a_row_is_quarantined_until_its_row_comes(shop: Shop) 
     assert shop.status(key) == "pass"
 
 
-def test_a_row_without_an_object_is_quarantined_until_its_object_comes(shop: Shop) -> None:
+def test_row_without_an_object_is_quarantined_until_its_object_exists(shop: Shop) -> None:
     key = f"{shop.settings.photo_prefix}absent.jpg"
     shop.add_row(key)
     report = run_nightly(shop)
@@ -141,7 +141,7 @@ def test_a_row_without_an_object_is_quarantined_until_its_object_comes(shop: Sho
     assert _reason(shop, key) == [("object_absent", "next")]
 
 
-def test_an_object_gone_between_list_and_read_is_quarantined(shop: Shop) -> None:
+def test_object_deleted_between_listing_and_fetch_is_quarantined(shop: Shop) -> None:
     keys = [shop.upload(f"{i}.jpg", photo(seed=i)) for i in range(3)]
     shards = start_run(shop)
     shop.connections.photos.delete(keys[1])
@@ -152,7 +152,7 @@ def test_an_object_gone_between_list_and_read_is_quarantined(shop: Shop) -> None
     assert [shop.status(k) for k in keys] == ["pass", "pending", "pass"]
 
 
-def test_an_object_replaced_between_list_and_read_is_left_to_the_next_night(shop: Shop) -> None:
+def test_object_replaced_between_listing_and_fetch_is_left_to_the_next_run(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
     shards = start_run(shop)
     shop.connections.photos.put(key, photo(DARK, seed=2))
@@ -164,7 +164,7 @@ def test_an_object_replaced_between_list_and_read_is_left_to_the_next_night(shop
     assert shop.status(key) == "review"
 
 
-def test_a_person_s_decision_is_never_overwritten(shop: Shop) -> None:
+def test_reviewer_decision_is_never_overwritten(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(DARK, seed=1))
     run_nightly(shop)
     shop.execute("update moderation.review_task set state = 'decided'")
@@ -175,7 +175,7 @@ def test_a_person_s_decision_is_never_overwritten(shop: Shop) -> None:
     assert shop.status(key) == "pass"
 
 
-def test_the_shop_s_own_decision_is_never_overwritten(shop: Shop) -> None:
+def test_decision_of_the_commerce_database_is_never_overwritten(shop: Shop) -> None:
     key = shop.upload("photo.jpg", photo(BRIGHT, seed=1))
     shop.execute(
         "update commerce.review_image set moderation_status = 'block', "
@@ -185,7 +185,7 @@ def test_the_shop_s_own_decision_is_never_overwritten(shop: Shop) -> None:
     assert shop.status(key) == "block"
 
 
-def test_discover_run_again_returns_the_same_shards(shop: Shop) -> None:
+def test_repeated_discover_returns_the_same_shards(shop: Shop) -> None:
     for i in range(7):
         shop.upload(f"{i}.jpg", photo(seed=i))
     settings = shop.settings.model_copy(update={"shard_size": 2})

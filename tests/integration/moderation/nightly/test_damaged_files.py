@@ -1,4 +1,4 @@
-"""Hundreds of broken, hostile and unusual files in one shard: each judged or quarantined."""
+"""Hundreds of broken, hostile and unusual files in one shard: each is scored or quarantined."""
 
 import resource
 from pathlib import Path
@@ -13,10 +13,10 @@ from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
 
-MOST_GROWTH_KIB = 1_500_000  # a 100-megapixel photo decodes to 300 MB; a leak would be far more
+MAX_GROWTH_KIB = 1_500_000  # a 100-megapixel photo decodes to 300 MB; a leak would be far more
 
 
-def test_every_kind_of_damage_gets_its_own_reason(shop: Shop) -> None:
+def test_each_kind_of_damage_has_its_own_reason(shop: Shop) -> None:
     expected: dict[str, int] = {}
     for number, kind in enumerate(BROKEN_KINDS):
         broken = render_broken(1, number, kind)
@@ -28,7 +28,9 @@ def test_every_kind_of_damage_gets_its_own_reason(shop: Shop) -> None:
     assert report["judged"] == 1
 
 
-def test_the_odd_files_crash_no_shard_and_fill_no_memory(shop: Shop, real_data: Path) -> None:
+def test_damaged_files_neither_crash_the_shard_nor_exhaust_memory(
+    shop: Shop, real_data: Path
+) -> None:
     files = sorted(p for p in (real_data / "odd").iterdir() if p.is_file())
     assert files
     for number, path in enumerate(files):
@@ -39,4 +41,4 @@ def test_the_odd_files_crash_no_shard_and_fill_no_memory(shop: Shop, real_data: 
     assert report["listed"] == len(files) == report["judged"] + report["quarantined"]
     assert report["judged"] > 0
     assert set(report["quarantine_reasons"]) <= {reason.value for reason in QuarantineReason}
-    assert grown < MOST_GROWTH_KIB
+    assert grown < MAX_GROWTH_KIB

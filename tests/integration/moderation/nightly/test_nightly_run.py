@@ -1,4 +1,4 @@
-"""A whole night on real PostgreSQL and SeaweedFS, the steps called as the DAG calls them."""
+"""A whole nightly run on real PostgreSQL and SeaweedFS; the steps are called as in the DAG."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def _catalogue(shop: Shop) -> None:
     shop.upload("not-a-photo.jpg", b"hello" * 50)
 
 
-def test_every_photo_has_its_outcome_and_the_shop_sees_it(shop: Shop) -> None:
+def test_every_photo_has_an_outcome_in_the_commerce_database(shop: Shop) -> None:
     _catalogue(shop)
     report = run_nightly(shop)
     assert (report["listed"], report["judged"], report["quarantined"]) == (29, 26, 3)
@@ -35,7 +35,7 @@ def test_every_photo_has_its_outcome_and_the_shop_sees_it(shop: Shop) -> None:
     assert shop.rows("select state from moderation.audit_run") == [("reconciled",)]
 
 
-def test_the_same_night_twice_equals_once(shop: Shop) -> None:
+def test_repeated_run_equals_a_single_run(shop: Shop) -> None:
     _catalogue(shop)
     run_nightly(shop)
     before = dump_results(shop)

@@ -1,4 +1,4 @@
-"""A bucket that fails or dawdles, a database that restarts: wait, retry, or say why."""
+"""A failing or slow bucket and a restarting database: retries, then an error with the cause."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
 PHOTOS = 40
-TRIES_THAT_FAIL = 2  # fewer than the store makes
+TRIES_THAT_FAIL = 2  # fewer than the attempts of the store
 
 
 def _fill(shop: Shop) -> None:
@@ -52,13 +52,13 @@ def _judge_through(shop: Shop, fault: Fault) -> dict[str, int]:
         return score_shard(shard, settings=shop.settings, connections=connections)
 
 
-def test_a_bucket_that_answers_500_now_and_then_loses_nothing(shop: Shop) -> None:
+def test_intermittent_bucket_errors_lose_no_photo(shop: Shop) -> None:
     _fill(shop)
     tries: Counter[str] = Counter()
 
     def fault(_: str, path: str) -> int | str | None:
         tries[path] += 1
-        # By the photo, not in turn: by chance one photo could take every fault.
+        # By photo and not in turn: one photo could get every fault by chance.
         kind = (500, 503, "cut")[sum(path.encode()) % 3]
         return kind if tries[path] <= TRIES_THAT_FAIL else None
 
@@ -67,7 +67,7 @@ def test_a_bucket_that_answers_500_now_and_then_loses_nothing(shop: Shop) -> Non
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_one_photo_that_never_comes_is_retried_and_then_put_aside(shop: Shop) -> None:
+def test_photo_that_is_never_fetched_is_retried_then_quarantined(shop: Shop) -> None:
     _fill(shop)
 
     def fault(_: str, path: str) -> int | None:
@@ -81,7 +81,7 @@ def test_one_photo_that_never_comes_is_retried_and_then_put_aside(shop: Shop) ->
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_bucket_that_is_down_stops_the_shard_and_blames_no_photo(shop: Shop) -> None:
+def test_unreachable_bucket_stops_the_shard_and_quarantines_no_photo(shop: Shop) -> None:
     _fill(shop)
     with pytest.raises(StorageUnavailable):
         _judge_through(shop, lambda *_: 503)
@@ -89,26 +89,26 @@ def test_a_bucket_that_is_down_stops_the_shard_and_blames_no_photo(shop: Shop) -
     assert shop.rows("select max(fetch_failures) from moderation.audit_image") == [(0,)]
 
 
-def test_lost_rights_stop_the_shard_and_are_not_called_absent(shop: Shop) -> None:
+def test_revoked_permissions_stop_the_shard_and_are_not_reported_as_absent(shop: Shop) -> None:
     _fill(shop)
     with pytest.raises(StorageForbidden, match="check the access key"):
         _judge_through(shop, lambda *_: 403)
 
 
-def test_one_forbidden_photo_is_quarantined_as_forbidden(shop: Shop) -> None:
+def test_single_forbidden_photo_is_quarantined_as_forbidden(shop: Shop) -> None:
     _fill(shop)
     _judge_through(shop, lambda _, path: 403 if "007.jpg" in path else None)
     assert finish_run(shop)["quarantine_reasons"] == {"forbidden": 1}
 
 
-def test_a_slow_bucket_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_bucket_response_is_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     _fill(shop)
     monkeypatch.setattr("ml.storage.object_store.READ_TIMEOUT_SECONDS", 1)
     slow = iter(["hang", None, "hang"])
     assert _judge_through(shop, lambda *_: next(slow, None))["judged"] == PHOTOS
 
 
-def test_the_database_restarts_in_the_middle_of_a_shard(shop: Shop, servers_folder: Path) -> None:
+def test_shard_survives_a_database_restart(shop: Shop, servers_folder: Path) -> None:
     _fill(shop)
     done = threading.Event()
     server = EmbeddedPostgres(servers_folder / "postgres")

@@ -1,4 +1,4 @@
-"""A night with a shadow: the champion's verdicts are the same, and the shadow's have no effect."""
+"""A nightly run with a shadow: champion verdicts are unchanged, shadow verdicts have no effect."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _SHADOWED = "select content_sha256, decision, scores from moderation.shadow_verd
 @pytest.fixture
 def uploaded(shop: Shop) -> Shop:
     for i in range(PHOTOS):
-        # Large enough that a decode at a reduced scale is one.
+        # Large enough to be decoded at a reduced scale.
         shop.upload(f"{i:02}.jpg", photo((BRIGHT, DARK, MIDDLE)[i % 3], seed=i, size=(320, 240)))
     shop.upload("broken.jpg", b"no photo")
     return shop
@@ -38,13 +38,13 @@ def _request(shop: Shop, version: str) -> None:
 
 
 def _forget_the_night(shop: Shop) -> None:
-    # Not `truncate`: people's labels refer to tasks, and are append-only.
+    # Not `truncate`: labels refer to tasks, and are append-only.
     for table in _NIGHT:
         shop.execute(f"delete from moderation.{table}")  # noqa: S608 - names from the line above
     shop.execute("update commerce.review_image set moderation_status='pending', moderated_at=null")
 
 
-def test_the_champion_judges_the_same_with_and_without_a_shadow(
+def test_champion_verdicts_are_equal_with_and_without_a_shadow(
     uploaded: Shop, tmp_path: Path
 ) -> None:
     run_nightly(uploaded)
@@ -63,7 +63,7 @@ def test_the_champion_judges_the_same_with_and_without_a_shadow(
 
 
 @pytest.mark.parametrize("resize", [40, 120])
-def test_the_shadow_decides_what_it_would_decide_as_champion(
+def test_shadow_verdicts_equal_those_it_has_as_champion(
     uploaded: Shop, tmp_path: Path, resize: int
 ) -> None:
     add_version(uploaded, tmp_path / "version")
@@ -85,7 +85,7 @@ def test_the_shadow_decides_what_it_would_decide_as_champion(
     assert shadowed == own
 
 
-def test_a_night_keeps_the_shadow_it_began_with(uploaded: Shop, tmp_path: Path) -> None:
+def test_run_keeps_the_shadow_it_started_with(uploaded: Shop, tmp_path: Path) -> None:
     first = add_version(uploaded, tmp_path / "first")
     _request(uploaded, first)
     shards = start_run(uploaded)
@@ -98,18 +98,18 @@ def test_a_night_keeps_the_shadow_it_began_with(uploaded: Shop, tmp_path: Path) 
     assert len(uploaded.rows(_SHADOWED)) == PHOTOS
 
 
-def test_a_shadow_judged_again_after_a_kill_is_judged_once(uploaded: Shop, tmp_path: Path) -> None:
+def test_shadow_verdicts_are_written_once_after_a_kill(uploaded: Shop, tmp_path: Path) -> None:
     _request(uploaded, add_version(uploaded, tmp_path / "first"))
     for _ in range(2):
         for shard in start_run(uploaded):
             score_shard(shard, settings=uploaded.settings, connections=uploaded.connections)
-        # As if the outcomes had been lost with the kill.
+        # As if the kill had lost the outcomes.
         uploaded.execute("update moderation.audit_image set outcome = null where etag != ''")
     assert len(uploaded.rows(_SHADOWED)) == PHOTOS
 
 
 @pytest.mark.parametrize("what", ["other classes", "no bytes"])
-def test_a_shadow_that_cannot_judge_is_left_out_and_said_so(
+def test_unusable_shadow_is_left_out_and_logged(
     what: str, uploaded: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     other = ("normal", "weapon")
@@ -127,7 +127,7 @@ def test_a_shadow_that_cannot_judge_is_left_out_and_said_so(
 
 
 @pytest.mark.parametrize("what", ["no bytes", "no numbers"])
-def test_a_shadow_that_fails_during_the_night_does_it_no_harm(
+def test_shadow_that_fails_during_a_run_does_not_affect_it(
     what: str, uploaded: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     if what == "no bytes":

@@ -1,4 +1,4 @@
-"""A night with screens: what fires or fails waits for a person, and the verdict says why."""
+"""A nightly run with screens: photos on which one fires or fails go to review with the reason."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def verdict(shop: Shop, key: str) -> tuple[object, ...]:
     return row
 
 
-def test_a_code_waits_for_a_person_with_its_payload_and_place(shop: Shop, tmp_path: Path) -> None:
+def test_photo_with_a_code_goes_to_review_with_payload_and_box(shop: Shop, tmp_path: Path) -> None:
     screened = with_policy(shop, tmp_path, codes={"allowed": [r"https://shop\.example/.*"]})
     lure = screened.upload("lure.jpg", with_code("https://elsewhere.example/x"))
     ours = screened.upload("ours.jpg", with_code("https://shop.example/x"))
@@ -43,7 +43,7 @@ def test_a_code_waits_for_a_person_with_its_payload_and_place(shop: Shop, tmp_pa
     assert report["seconds"]["screen_codes"] >= 0
 
 
-def test_a_screen_that_fails_lets_nothing_pass_and_the_shard_goes_on(
+def test_failed_screen_passes_no_photo_and_the_shard_continues(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screened = with_policy(shop, tmp_path, codes={}, sharpness={"threshold": 0})
@@ -61,7 +61,7 @@ def test_a_screen_that_fails_lets_nothing_pass_and_the_shard_goes_on(
     assert report["verdicts"]["pass"] == 0
 
 
-def test_the_policy_may_let_it_pass(
+def test_policy_may_pass_photos_on_which_a_screen_failed(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screened = with_policy(shop, tmp_path, codes={"allow_when_failed": True})
@@ -72,7 +72,7 @@ def test_the_policy_may_let_it_pass(
 
 
 @pytest.mark.parametrize(("may_pass", "status"), [(True, "pass"), (False, "review")])
-def test_what_the_budget_did_not_reach_follows_the_policy(
+def test_photo_skipped_by_the_ocr_budget_follows_the_policy(
     shop: Shop, tmp_path: Path, *, may_pass: bool, status: str
 ) -> None:
     keys = {"budget_share": 0.0, "min_text_likelihood": 0.0, "allow_when_skipped": may_pass}
@@ -83,7 +83,7 @@ def test_what_the_budget_did_not_reach_follows_the_policy(
     assert report["screens"] == {"text": {"not_run": 1}}
 
 
-def test_evidence_sends_nobody(shop: Shop, tmp_path: Path) -> None:
+def test_screen_with_action_evidence_sends_no_photo_to_review(shop: Shop, tmp_path: Path) -> None:
     screened = with_policy(shop, tmp_path, sharpness={"threshold": 1e5, "action": "evidence"})
     key = screened.upload("bright.jpg", photo(BRIGHT))
     run_nightly(screened)
@@ -93,9 +93,7 @@ def test_evidence_sends_nobody(shop: Shop, tmp_path: Path) -> None:
     assert screens["sharpness"]["reason"] == "blurred"
 
 
-def test_a_screened_night_replays_to_the_last_bit_and_twice_is_once(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_run_with_screens_is_idempotent_and_replays_exactly(shop: Shop, tmp_path: Path) -> None:
     screened = with_policy(shop, tmp_path, codes={}, sharpness={}, duplicates={})
     for n in range(6):
         screened.upload(f"{n}.jpg", photo((BRIGHT, DARK)[n % 2], seed=n, size=(900, 1700)))
