@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from ml.storage.database import in_transaction
-from ml.storage.task_context import task_context as opened
+from ml.storage.connections import task_context as opened
 
 __all__ = ["configure_logs", "console", "opened", "print_table", "query"]
 
