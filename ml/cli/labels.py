@@ -42,18 +42,17 @@ def import_command(
             progress=lambda lines: shown.advance(bar, lines),
         )
         shown.update(bar, total=result.lines)
-    rejected = len(result.refused)
+    rejected = len(result.rejected)
     console.print(
         f"{result.imported:,} imported, {result.known:,} already known, {rejected:,} rejected"
     )
     report = file.with_name(f"{file.name}.rejected.csv")
-    if not result.refused:
+    if not result.rejected:
         report.unlink(missing_ok=True)  # of an earlier attempt
         return
-    _show(result.refused)
-    raise LabelImportError(
-        f"{rejected:,} lines were rejected, all others imported; {_written(report, result.refused)}"
-    )
+    _show(result.rejected)
+    where = _written(report, result.rejected)
+    raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {where}")
 
 
 def _lines(file: Path) -> int | None:

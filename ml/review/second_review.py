@@ -1,7 +1,7 @@
 """Blind second reviews: a second reviewer decides some photos without seeing the first decision.
 
-- Sampling: a share of the photos (policy `reviewing.second_review_share`), drawn by a keyed hash of
-  the content. Selection is deterministic; a reviewer's behavior cannot influence it.
+- A keyed hash of the content draws a share of the photos (policy `reviewing.second_review_share`):
+  a reviewer's behavior cannot influence it.
 - The second review is a task of kind `blind` for the same object, never the first reviewer's,
   queued among the others at a drawn priority. Its decision is a label like any other, of route
   `second_review`. Photos that two reviewers have decided already need none.
@@ -46,9 +46,9 @@ def open_follow_ups(connection: Connection, task_id: int, *, policy: Policy) -> 
     votes = load_votes(connection, task.content_sha256)
     if len(votes) == 1 and task.kind == VERDICT:
         key = load_sampling_key(connection)
-        if _is_sampled(key, task, policy):
-            (first_reviewer,) = votes
-            _open_second_review(connection, key, task, first_reviewer, policy)
+        drawn = keyed_uniform(key, "second review", task.content_sha256)
+        if drawn < policy.reviewing.second_review_share:
+            _open_second_review(connection, key, task, list(votes), policy)
     elif len(votes) == 2 and len(set(votes.values())) == 2:  # noqa: PLR2004 - a tie of two
         _open_third_review(connection, task, reviewers=sorted(votes))
 
@@ -66,16 +66,10 @@ def close_follow_ups(connection: Connection, task: ReviewTask) -> None:
             close_tasks(connection, [first.task_id], reasons=reasons, excluded_reviewers=[])
 
 
-def _is_sampled(key: bytes, task: ReviewTask, policy: Policy) -> bool:
-    drawn = keyed_uniform(key, "second review", task.content_sha256)
-    return drawn < policy.reviewing.second_review_share
-
-
 def _open_second_review(
-    connection: Connection, key: bytes, task: ReviewTask, first_reviewer: str, policy: Policy
+    connection: Connection, key: bytes, task: ReviewTask, excluded: list[str], policy: Policy
 ) -> None:
     """Open the blind task, or reopen the one that an undo has closed."""
-    excluded = [first_reviewer]
     second = _lock_sibling(connection, task, BLIND)
     if second is None:
         priority = _random_priority(key, task, policy)

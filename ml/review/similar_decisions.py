@@ -21,9 +21,8 @@ from ml.storage.read.similar_decisions import (
     load_active_labels,
     load_labelled_hashes,
 )
-from ml.vision.images.fingerprint import HASH_BITS, MIN_QUALITY, NEAR_DUPLICATE_DISTANCE
+from ml.vision.images.fingerprint import MIN_QUALITY, NEAR_DUPLICATE_DISTANCE, hash_words
 
-_WORDS = HASH_BITS // 64
 _CANDIDATES = 50  # nearest photos whose labels are looked up: some labels may be undone
 # A label may be committed after a later one, or before its photo's hash: all are read again.
 _RELOAD_SECONDS = 3600.0
@@ -49,11 +48,7 @@ class _Index:
 
 
 class SimilarDecisions:
-    """The newest decided photos by PDQ hash; thread-safe.
-
-    Args:
-        newest: maximum number of decided photos kept.
-    """
+    """The `newest` decided photos by PDQ hash; thread-safe."""
 
     def __init__(self, newest: int = 100_000) -> None:
         self._newest = newest
@@ -64,17 +59,13 @@ class SimilarDecisions:
     def find_similar(
         self, connection: Connection, pdq: str, *, exclude: str | None = None, limit: int = 6
     ) -> list[SimilarDecision]:
-        """Decided photos at most 31 bits away, the nearest first.
+        """Decided photos at most 31 bits away, the nearest first, without the content `exclude`.
 
-        Args:
-            connection: open.
-            pdq: hash of the photo under review, 64 hexadecimal digits, of quality over 49.
-            exclude: a content to leave out.
-            limit: maximum number of photos.
+        `pdq` is the hash of the photo under review, 64 hexadecimal digits, of quality over 49.
         """
         with self._lock:
             index = self._index = self._refreshed(connection)
-        bits = np.bitwise_count(index.hashes ^ _as_words([pdq])).sum(axis=1)
+        bits = np.bitwise_count(index.hashes ^ hash_words([pdq])).sum(axis=1)
         places = np.flatnonzero(bits <= NEAR_DUPLICATE_DISTANCE)
         nearest = places[np.argsort(bits[places], kind="stable")].tolist()
         distances = {index.contents[place]: int(bits[place]) for place in nearest}
@@ -100,7 +91,7 @@ def _extended(index: _Index, labels: Sequence[LabelledHash], newest: int) -> _In
         and (label.pdq_quality or 0) > MIN_QUALITY
         and label.content_sha256 not in indexed
     }
-    hashes = np.concatenate([index.hashes, _as_words(list(added.values()))])
+    hashes = np.concatenate([index.hashes, hash_words(list(added.values()))])
     contents = (*index.contents, *added)
     return _Index(labels[-1].label_id, contents[-newest:], hashes[-newest:])
 
@@ -109,18 +100,10 @@ def _active_decisions(connection: Connection, distances: dict[str, int]) -> list
     if not distances:
         return []
     decisions = [
-        SimilarDecision(
-            one.content_sha256, one.label, one.decided_at, distances[one.content_sha256]
-        )
-        for one in load_active_labels(connection, distances)
+        SimilarDecision(**vars(label), distance=distances[label.content_sha256])
+        for label in load_active_labels(connection, distances)
     ]
     return sorted(decisions, key=lambda decision: (decision.distance, decision.content_sha256))
 
 
-def _as_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Hashes as an array (n, 4) of 64-bit words."""
-    raw = bytes.fromhex("".join(hashes))
-    return np.frombuffer(raw, dtype=np.uint64).reshape(len(hashes), _WORDS)
-
-
-_EMPTY = _Index(0, (), _as_words([]))
+_EMPTY = _Index(0, (), hash_words([]))

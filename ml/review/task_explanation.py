@@ -36,8 +36,8 @@ class TaskExplanation:
 
     `scores` (class -> 0..1), `decision` and `pass_confidence` are the verdict's, empty or None
     where the photo has none. `labels` are the classes that have an activation map. Where scores are
-    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, and this very
-    photo is not among the similar ones.
+    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, and the photo
+    itself is not among the similar ones.
     """
 
     reasons: tuple[str, ...]
@@ -77,9 +77,8 @@ def explain_task(
 
 def screen_results(stored: object) -> list[ShownScreenResult]:
     """The stored screens by name, in any form: rows outlive the code that wrote them."""
-    if not isinstance(stored, Mapping):
-        return []
-    return [_screen_result(str(name), result) for name, result in sorted(stored.items())]
+    items = sorted(stored.items()) if isinstance(stored, Mapping) else []
+    return [_screen_result(str(name), result) for name, result in items]
 
 
 def _screen_result(name: str, result: object) -> ShownScreenResult:

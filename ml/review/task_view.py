@@ -4,7 +4,7 @@ Blinding: some tasks hide the model's scores and the earlier labels.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, Table
@@ -41,9 +41,8 @@ def scores_hidden(
     Blinded tasks do, and a share of ordinary ones (policy `reviewing.hide_scores_share`), so that
     hiding reveals nothing.
     """
-    if is_blinded(kind, route):
-        return True
-    return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
+    share = policy.reviewing.hide_scores_share
+    return is_blinded(kind, route) or keyed_uniform(key, "withheld", content_sha256) < share
 
 
 @dataclass(frozen=True)
@@ -108,20 +107,7 @@ def _view(task: TaskPhoto, row: CommercePhoto, key: bytes, policy: Policy) -> Ta
     hidden = scores_hidden(
         key, task.content_sha256, kind=task.kind, route=task.route, policy=policy
     )
-    return TaskView(
-        task_id=task.task_id,
-        content_sha256=task.content_sha256,
-        object_key=task.object_key,
-        reasons=(WITHHELD,) if hidden else task.reasons,
-        likely=likely,
-        category=None if hidden else likely,
-        violation_score=None if hidden else task.violation_score,
-        model_hash=task.model_hash,
-        product_id=row.product_id,
-        review_id=row.review_id,
-        uploaded_at=row.uploaded_at,
-        opened_at=task.opened_at,
-        claimed_until=task.claimed_until,
-        width=task.width,
-        height=task.height,
-    )
+    shown = {**vars(task), **vars(row), "likely": likely, "category": likely}
+    if hidden:
+        shown |= {"reasons": (WITHHELD,), "category": None, "violation_score": None}
+    return TaskView(**{field.name: shown[field.name] for field in fields(TaskView)})

@@ -5,8 +5,7 @@ from pathlib import Path
 from ml.core.errors import LabelImportError
 from ml.core.settings import Settings
 from ml.learning.labels.import_csv import FILE_KEY
-from ml.learning.labels.photo_archiver import PhotoArchiver, archive_missing
-from ml.learning.labels.photo_sources import from_file
+from ml.learning.labels.photo_archiver import PhotoArchiver, archive_missing, read_file
 from ml.storage import blocklist, photo_archive
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -27,12 +26,11 @@ def add_to_blocklist(
     Raises:
         LabelImportError: its bytes are neither archived nor in the photo bucket.
     """
-    missing = archive_missing(
-        [content_sha256], limits=decode_limits(settings), connections=connections
-    )
+    limits = decode_limits(settings)
+    missing = archive_missing([content_sha256], limits=limits, connections=connections)
     if missing:
         raise LabelImportError(
-            f"the photo {content_sha256} is not kept, and cannot be from the shop's bucket "
+            f"the photo {content_sha256} is not archived, and the photo bucket does not give it "
             f"({missing[content_sha256]}): give its file with --path"
         )
     return in_transaction(
@@ -51,13 +49,13 @@ def archive_file(
         LabelImportError: it is not the photo `wanted`.
     """
     limits = decode_limits(settings)
-    data = from_file(path, max_bytes=limits.max_bytes)
+    data = read_file(path, max_bytes=limits.max_bytes)
     content_sha256 = content_hash(data)
     if wanted not in (None, content_sha256):
         raise LabelImportError(f"{path} is another photo than {wanted}: {content_sha256}")
     stored = in_transaction(connections.engine, lambda c: photo_archive.load(c, [content_sha256]))
     if not stored:
         archiver = PhotoArchiver(connections.models, limits, decoders=1)
-        row = archiver.archive(data, object_key=f"{FILE_KEY}{path.name}", review_id=None)
+        row = archiver.archive(data, object_key=f"{FILE_KEY}{path.name}")
         in_transaction(connections.engine, lambda c: photo_archive.upsert(c, [row]))
     return content_sha256

@@ -77,27 +77,25 @@ def _failed_gates(version: ModelVersion) -> str:
     return "; ".join(f"{g['name']} ({g['reason']})" for g in gates if not g["passed"])
 
 
-def reject_candidate(
-    run_id: str, *, by: str, reason: str, settings: Settings, connections: Connections
-) -> None:
+def reject_candidate(run_id: str, *, by: str, reason: str, connections: Connections) -> None:
     """End the run without a promotion; the version stays registered. Idempotent.
 
     Raises:
         ModelError: the candidate was promoted before.
     """
-    del settings  # every step takes the same arguments
-    in_transaction(connections.engine, lambda c: _reject(c, run_id, by, reason))
+
+    def reject(connection: Connection) -> None:
+        run = retrain_runs.load(connection, run_id, lock=True)
+        if run.state == "promoted":
+            raise ModelError(f"run {run_id} was promoted: roll back instead (`rollback_model`)")
+        if run.state == "running":
+            detail = {"run_id": run_id, "reason": reason}
+            target = model_target(run.candidate_hash or "")
+            record(connection, actor=by, action="reject", target=target, **detail)
+        retrain_runs.finish(connection, run_id, "rejected", reason)
+
+    in_transaction(connections.engine, reject)
     log.info("candidate rejected", run_id=run_id, by=by, reason=reason)
-
-
-def _reject(connection: Connection, run_id: str, by: str, reason: str) -> None:
-    run = retrain_runs.load(connection, run_id, lock=True)
-    if run.state == "promoted":
-        raise ModelError(f"run {run_id} was promoted: roll back instead (`rollback_model`)")
-    if run.state == "running":
-        target = model_target(run.candidate_hash or "")
-        record(connection, actor=by, action="reject", target=target, run_id=run_id, reason=reason)
-    retrain_runs.finish(connection, run_id, "rejected", reason)
 
 
 def promote_manually(
@@ -109,32 +107,16 @@ def promote_manually(
     settings: Settings,
     connections: Connections,
 ) -> None:
-    """Promote a version that failed no gate. Idempotent.
+    """Promote a version that failed no gate, if the champion is still `expected`. Idempotent.
 
     It is loaded and checked first. A version that was never gated (no retraining run trained it)
     may be promoted: that is the purpose of this function.
-
-    Args:
-        model_hash: the version.
-        by: the actor, for the history.
-        reason: for the history.
-        expected: the champion that the user saw; None: there was none.
-        settings: name the policy in force.
-        connections: open ones.
 
     Raises:
         ModelError: no such version, it failed gates (named), or it cannot be loaded.
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first.
     """
-    _require_passed_gates(model_hash, connections)
-    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, load_policy(settings.policy_file))
-    registry.promote(model_hash, engine=connections.engine, by=by, reason=reason, expected=expected)
-    log.info("promoted by hand", model_hash=model_hash, by=by)
-
-
-def _require_passed_gates(model_hash: str, connections: Connections) -> None:
     version = in_transaction(
         connections.engine, lambda c: model_versions.load_version(c, model_hash)
     )
@@ -142,3 +124,7 @@ def _require_passed_gates(model_hash: str, connections: Connections) -> None:
         raise ModelError(f"no registered model version {model_hash}")
     if version.gate_decision == "hold":
         raise ModelError(f"the gates hold {model_hash[:12]}: {_failed_gates(version)}")
+    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
+    check_classes(checkpoint.card, load_policy(settings.policy_file))
+    registry.promote(model_hash, engine=connections.engine, by=by, reason=reason, expected=expected)
+    log.info("promoted manually", model_hash=model_hash, by=by)

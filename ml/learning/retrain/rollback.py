@@ -38,16 +38,9 @@ def rollback(
 ) -> str:
     """Make an earlier champion the champion again; returns its hash.
 
-    The version is loaded and checked first. Idempotent with a hash; each "previous" goes back one
-    version more.
-
-    Args:
-        to: "previous", a model hash, or the start of one (8 digits or more).
-        by: the actor, for the history.
-        reason: for the history.
-        settings: name the policy in force.
-        connections: open ones.
-        expected: the champion that the caller saw; `...` accepts any.
+    `to` is "previous", a model hash, or the start of one (8 digits or more); `expected` the
+    champion that the caller saw, `...` accepts any. The version is loaded and checked first.
+    Idempotent with a hash; each "previous" goes back one version more.
 
     Raises:
         ModelError: no such version, it was never champion, or it cannot be loaded.
@@ -77,8 +70,8 @@ def _champion_and_target(
     champion = champion_hash(connection)
     if to == PREVIOUS and expected not in (..., champion):
         raise PromotionConflict(
-            f'"previous" was asked of {str(expected)[:12]}, but the champion is {champion[:12]} '
-            "by now"
+            f'"previous" was requested for {str(expected)[:12]}, but the champion is '
+            f"{champion[:12]} now"
         )
     return champion, _resolve(connection, to)
 
@@ -102,11 +95,7 @@ def _resolve(connection: Connection, to: str) -> str:
 
 
 def _previous_champion(history: Iterable[Promotion]) -> str:
-    """The version below the champion on the stack of promotions.
-
-    Raises:
-        ModelError: there is none.
-    """
+    """The version below the champion on the stack of promotions."""
     stack: list[str] = []
     for promotion in history:
         if promotion.kind == "rollback" and promotion.model_hash in stack:
@@ -120,14 +109,10 @@ def _previous_champion(history: Iterable[Promotion]) -> str:
 
 
 def _find_version(connection: Connection, start: str) -> str:
-    """The one version whose hash begins with `start`.
-
-    Raises:
-        ModelError: there is none, or several.
-    """
+    """The one version whose hash begins with `start`."""
     if not _HASH_START.fullmatch(start):
         raise ModelError(
-            f"{start!r} names no version: say {PREVIOUS!r} or the first 8 to 64 digits of a hash "
+            f"{start!r} names no version: give {PREVIOUS!r} or the first 8 to 64 digits of a hash "
             "(`python -m ml models list` shows them)"
         )
     versions = find_versions(connection, start)
@@ -135,5 +120,7 @@ def _find_version(connection: Connection, start: str) -> str:
         raise ModelError(f"no registered model version begins with {start}")
     if len(versions) > 1:
         names = ", ".join(versions)
-        raise ModelError(f"{len(versions)} versions begin with {start}: {names}; say more")
+        raise ModelError(
+            f"{len(versions)} versions begin with {start}: {names}; give more digits of the hash"
+        )
     return versions[0]

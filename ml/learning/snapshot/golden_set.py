@@ -35,14 +35,10 @@ def choose_golden(
     share: float,
     seed: int,
 ) -> GoldenSelection:
-    """Choose by the rules of this module.
+    """Choose by the rules of this module; `photos` are all usable ones, always in the same order.
 
-    Args:
-        photos: all usable ones, in an order that is the same in every run.
-        before: content hashes of the golden set so far.
-        trained_on: content hashes that a version was trained on.
-        share: of the new photos.
-        seed: selects the new groups.
+    `before` are the content hashes of the golden set so far, `trained_on` those of photos that a
+    version was trained on; `share` is that of the new photos, and `seed` selects the new groups.
     """
     chosen = GoldenSelection()
     unseen: list[UnassignedPhoto] = []
@@ -61,17 +57,13 @@ def choose_golden(
 
 
 def next_version(
-    previous: GoldenSet | None,
-    photos: Sequence[UnassignedPhoto],
-    *,
-    parent_hash: str | None,
-    name: str,
+    previous: GoldenSet | None, photos: Sequence[UnassignedPhoto], *, name: str
 ) -> GoldenSet:
     """The golden set of these photos under a name, with their present labels."""
     added_in = {p.content_sha256: p.added_in for p in previous.photos} if previous else {}
     return GoldenSet(
         name=name,
-        parent_hash=parent_hash,
+        parent_hash=previous.golden_hash if previous else None,
         photos=tuple(
             GoldenPhoto(
                 content_sha256=photo.content_sha256,
@@ -91,10 +83,7 @@ def next_free_name(
 ) -> GoldenSet:
     """The version named `start`, `start-2`, ...: the first name that no other set has.
 
-    Args:
-        start: the preferred name.
-        existing: name -> hash of the existing sets.
-        version: creates the set for a name.
+    `existing` maps the names of existing sets to hashes; `version` creates the set for a name.
     """
     names = (start if n == 1 else f"{start}-{n}" for n in count(1))
     candidates = (version(name) for name in names)

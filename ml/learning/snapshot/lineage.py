@@ -1,4 +1,4 @@
-"""Which split each photo had in earlier snapshots and model versions."""
+"""The split that each photo had in earlier snapshots and model versions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,8 @@ from ml.models.card import read_training_manifest
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import load_card
-from ml.storage.object_store import ObjectStore
 from ml.storage.retrain_runs import RetrainRun
-from ml.storage.snapshots import SnapshotRow, earlier_snapshots, get_golden, get_manifest
+from ml.storage.snapshots import earlier_snapshots, get_golden, get_manifest
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,10 @@ def load_prior_usage(run: RetrainRun, connections: Connections) -> PriorUsage:
     for version in versions:
         parts |= dict.fromkeys(read_training_manifest(store, version), Split.TRAIN)
     for row in earlier:
-        _add_parts(parts, store, row)
+        for photo in get_manifest(store, row.snapshot_hash).photos:
+            if photo.part is not Split.GOLDEN:
+                known = parts.get(photo.content_sha256, photo.part)
+                parts[photo.content_sha256] = strictest_split((known, photo.part))
     if not earlier:
         return PriorUsage(None, None, frozenset(), parts)
     previous = get_manifest(store, earlier[0].snapshot_hash)
@@ -59,13 +61,6 @@ def load_prior_usage(run: RetrainRun, connections: Connections) -> PriorUsage:
         labels=frozenset((p.content_sha256, p.label) for p in previous.photos),
         parts=parts,
     )
-
-
-def _add_parts(parts: dict[str, Split], store: ObjectStore, row: SnapshotRow) -> None:
-    for photo in get_manifest(store, row.snapshot_hash).photos:
-        if photo.part is not Split.GOLDEN:
-            known = parts.get(photo.content_sha256, photo.part)
-            parts[photo.content_sha256] = strictest_split((known, photo.part))
 
 
 def lineage(connection: Connection, model_hash: str | None) -> list[str]:

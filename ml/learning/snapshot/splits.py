@@ -51,7 +51,7 @@ def group_photos(rows: Sequence[ArchivedPhoto]) -> list[int]:
 
 @dataclass(frozen=True)
 class WeightedSample:
-    """A photo that is used, and its relative sampling weight in training."""
+    """A photo of the snapshot with its relative sampling weight in training."""
 
     photo: LabelledPhoto
     weight: float
@@ -62,8 +62,8 @@ def select_samples(
 ) -> tuple[WeightedSample, ...]:
     """The photos of a snapshot to use: all but golden ones, and label issues by the policy.
 
-    A photo is sampled by its weight, so that the network sees photos in the shop's proportions and
-    not in those of the review queue. `down_weight` affects training only; `exclude` affects
+    A photo is sampled by its weight, so that the network sees photos in the proportions of the
+    uploads and not of the review queue. `down_weight` affects training only; `exclude` affects
     training and validation.
     """
     samples = []
@@ -108,11 +108,8 @@ def assign_splits(
 ) -> dict[str, Split]:
     """The split of each photo by content hash, by the rules of this module.
 
-    Args:
-        photos: all that are neither golden nor excluded.
-        earlier: earlier splits by content hash; see `strictest_split`.
-        policy: the shares.
-        seed: selects among equivalent splits.
+    `photos` are all that are neither golden nor excluded; `earlier` has the strictest earlier split
+    by content hash; `seed` selects among equivalent splits.
     """
     held_out = policy.validation_share + policy.calibration_share
     shares = {
@@ -146,13 +143,8 @@ def stratified_group_split(
     small classes come as close to the shares as whole groups allow, and their first photo goes to
     the largest share.
 
-    Args:
-        photos: in an order that is the same in every run.
-        shares: split -> share of the photos, each over 0.
-        seed: selects among groups of one kind.
-
-    Returns:
-        Content hash -> split.
+    The order of `photos` is the same in every run; each share is over 0; `seed` selects among
+    groups of one kind. Returns the split by content hash.
     """
     totals = Counter(photo.label for photo in photos)
     dealt: Counter[tuple[P, str]] = Counter()

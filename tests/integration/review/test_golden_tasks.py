@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ml.core.errors import LeaseLost, StorageError
-from ml.review.lease import release_tasks
-from ml.review.queue import skip_task
+from ml.review.queue import release_tasks, skip_task
 from ml.storage.activity_log import history, task_target
 from ml.storage.review_queue import count_tasks, list_claimed
 from tests.integration.review.golden import claim_golden, freeze, judged, mixed

@@ -103,7 +103,7 @@ def test_work_is_by_the_shops_days_and_without_the_pauses(room: Room) -> None:
 
 
 def test_nothing_at_all_is_nothing(room: Room) -> None:
-    assert _people(room) == ReviewerReport((), (), ())
+    assert _people(room) == ReviewerReport([], [], [])
 
 
 def test_the_record_is_latest_first_by_person_and_page(room: Room) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.review.lease import release_tasks
+from ml.review.queue import release_tasks
 from ml.review.second_review import open_follow_ups
 from tests.integration.review.golden import with_shares
 from tests.integration.review.queue_fixture import Room

@@ -53,7 +53,7 @@ def _csv(folder: Path, *lines: str, header: str = "object_key,label") -> Path:
 
 
 def _reasons(result: ImportResult) -> dict[int, str]:
-    return {refusal.line: refusal.reason.split(":")[0] for refusal in result.refused}
+    return {refusal.line: refusal.reason.split(":")[0] for refusal in result.rejected}
 
 
 def _kept(shop: Shop, data: bytes) -> bool:
@@ -163,7 +163,7 @@ def test_each_bad_line_is_refused_with_its_reason_and_the_good_one_taken(
         14: "unreachable",
         15: "object_absent",
     }
-    assert "in line 2" in next(r.reason for r in result.refused if r.line == 7)
+    assert "in line 2" in next(r.reason for r in result.rejected if r.line == 7)
     assert len(shop.rows(LABELS)) == len(shop.rows(PHOTOS)) == 1
 
 

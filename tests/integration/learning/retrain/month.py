@@ -72,4 +72,4 @@ def run_month(
     key = train_candidate(run_id, **parts)
     calibrate(run_id, key, **parts)
     report = evaluate_candidate(run_id, **parts)
-    return manifest, report, gate_candidate(run_id, **parts)
+    return manifest, report, gate_candidate(run_id, connections=shop.connections)

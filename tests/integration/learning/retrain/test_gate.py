@@ -21,8 +21,7 @@ def month(shop: Shop, tmp_path: Path) -> RetrainingRun:
 
 
 def gate(month: RetrainingRun) -> dict[str, Any]:
-    shop = month.shop
-    return gate_candidate(month.run_id, settings=shop.settings, connections=shop.connections)
+    return gate_candidate(month.run_id, connections=month.shop.connections)
 
 
 def written(month: RetrainingRun, candidate: str) -> list[tuple[object, ...]]:

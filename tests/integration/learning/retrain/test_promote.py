@@ -34,9 +34,7 @@ def _promote(shop: Shop, run_id: str = "month") -> str:
 
 
 def _reject(shop: Shop, run_id: str = "month") -> None:
-    reject_candidate(
-        run_id, by="bob", reason="not now", settings=shop.settings, connections=shop.connections
-    )
+    reject_candidate(run_id, by="bob", reason="not now", connections=shop.connections)
 
 
 def _champion(shop: Shop) -> str:

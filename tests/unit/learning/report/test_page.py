@@ -1,5 +1,6 @@
 """The page: whatever the report holds, it can be read and runs nothing."""
 
+import io
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -7,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from ml.learning.report.page import Pictures, render
+from ml.learning.report.page import Pictures, render, thumbnail
 from ml.learning.report.tables import measures
 from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
+from ml.vision.images.decode import DecodeLimits
 from tests.support.policies import policy
 
+SECRET = b"call 555-0100"
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 POLICY = policy(violate=None, weapon=None)
 PNG = b"\x89PNG\r\n"
@@ -169,3 +173,21 @@ def test_the_interval_of_missed_violations_contains_the_difference() -> None:
     [missed] = [row for row in rows if row["name"].startswith("Missed")]
     assert (missed["candidate"], missed["champion"], missed["difference"]) == (0.0, 0.5, -0.5)
     assert -0.75 < missed["test"]["low"] < -0.5 < missed["test"]["high"] < -0.25
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (160, 80)), (6, (80, 160))], ids=["upright", "on its side"]
+)
+def test_thumbnail_has_pixels_without_metadata(orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", (800, 400), "red").save(out, "JPEG", exif=exif, comment=SECRET)
+    assert out.getvalue().count(SECRET) == 2
+    small = thumbnail(out.getvalue(), DecodeLimits())
+    assert SECRET not in small
+    with Image.open(io.BytesIO(small)) as picture:
+        assert picture.size == size
+        assert not picture.getexif()
+        assert "comment" not in picture.info

@@ -46,9 +46,9 @@ def test_beside_a_golden_photo_one_is_golden_or_left_out() -> None:
 
 def test_a_relabelled_photo_keeps_its_place_with_the_new_label() -> None:
     photos = [unplaced(1), unplaced(0)]
-    first = next_version(None, photos, parent_hash=None, name="golden-2026-10")
+    first = next_version(None, photos, name="golden-2026-10")
     relabelled = [replace(photos[0], label="violate"), photos[1], unplaced(2)]
-    second = next_version(first, relabelled, parent_hash=first.golden_hash, name="golden-2026-11")
+    second = next_version(first, relabelled, name="golden-2026-11")
     assert [(p.label, p.added_in) for p in first.photos] == [("normal", "golden-2026-10")] * 2
     assert [(p.label, p.added_in) for p in second.photos] == [
         ("normal", "golden-2026-10"),
@@ -59,7 +59,7 @@ def test_a_relabelled_photo_keeps_its_place_with_the_new_label() -> None:
 
 
 def version(name: str) -> GoldenSet:
-    return next_version(None, [unplaced(0)], parent_hash=None, name=name)
+    return next_version(None, [unplaced(0)], name=name)
 
 
 def test_a_taken_name_is_numbered_unless_it_is_the_same_set() -> None:
