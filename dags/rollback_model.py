@@ -58,7 +58,7 @@ CHAMPION = Asset("moderation_champion")
     doc_md=DOC,
 )
 def rollback_model() -> None:
-    """Wire `ml.learning.retrain.rollback` and the nightly runs to repeat."""
+    """Wire `ml.learning.retrain.promote` and the nightly runs to repeat."""
 
     @task
     def resolve() -> str:

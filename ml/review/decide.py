@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Table
 from ml.core.errors import StorageError
 from ml.core.settings import CommerceNames
 from ml.policy.schema import Policy
-from ml.review.appeal import APPEAL
 from ml.review.golden_tasks import answer_golden_task
 from ml.review.queue import require_lease
+from ml.review.second_review import APPEAL
 from ml.storage.activity_log import record, task_target
 from ml.storage.commerce import set_status
 from ml.storage.decisions import has_decision, load_clock, load_latest_decision

@@ -1,6 +1,7 @@
 """The review queue: claims and their leases, skipped tasks, and tasks whose photo is missing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Table
 
@@ -44,20 +45,17 @@ def claim_tasks(
     that the reviewer skipped are offered only when no others are left. A claim whose response was
     lost shows in `ml.storage.review_queue.list_claimed`.
     """
-    for skipped in (False, True):
-        tasks = claim_waiting_tasks(
-            connection,
-            reviewer=reviewer,
-            skipped=skipped,
-            count=count,
-            lease_seconds=lease_seconds,
-            commerce=commerce,
-            filters=filters,
-            order=order,
-        )
-        if tasks:
-            return tasks
-    return []
+    claim = partial(
+        claim_waiting_tasks,
+        connection,
+        reviewer=reviewer,
+        count=count,
+        lease_seconds=lease_seconds,
+        commerce=commerce,
+        filters=filters,
+        order=order,
+    )
+    return claim(skipped=False) or claim(skipped=True)
 
 
 def require_lease(task: ReviewTask, holder: str) -> None:

@@ -9,7 +9,6 @@ Measured with 100,000 labels on two busy cores: 0.6 s to read all hashes, once p
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from threading import Lock
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.storage.read.similar_decisions import (
+    ContentLabel,
     LabelledHash,
     load_active_labels,
     load_labelled_hashes,
@@ -29,12 +29,9 @@ _RELOAD_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class SimilarDecision:
-    """A decided photo, its latest active label, and the number of differing bits (0 to 31)."""
+class SimilarDecision(ContentLabel):
+    """The latest active label of a decided photo, and the number of differing bits (0 to 31)."""
 
-    content_sha256: str
-    label: str
-    decided_at: datetime
     distance: int
 
 

@@ -11,7 +11,6 @@ from ml.review.similar_decisions import SimilarDecision, SimilarDecisions
 from ml.review.task_view import WITHHELD, scores_hidden
 from ml.storage.read.task_explanation import (
     HistoryEntry,
-    TaskVerdict,
     load_decision_history,
     load_task_verdict,
 )
@@ -61,6 +60,9 @@ def explain_task(
         return None
     key, content = load_sampling_key(connection), task.content_sha256
     hidden = scores_hidden(key, content, kind=task.kind, route=task.route, policy=policy)
+    near = []
+    if task.pdq is not None and (task.pdq_quality or 0) > MIN_QUALITY:
+        near = decided.find_similar(connection, task.pdq, exclude=content if hidden else None)
     return TaskExplanation(
         reasons=(WITHHELD,) if hidden else task.reasons,
         scores={} if hidden else dict(task.scores or {}),
@@ -70,7 +72,7 @@ def explain_task(
         policy_version=task.policy_version,
         screens=screen_results(task.screens),
         labels=[] if hidden else list(task.classes or ()),
-        near=_find_similar(connection, task, decided, exclude=content if hidden else None),
+        near=near,
         history=[] if hidden else load_decision_history(connection, content),
     )
 
@@ -92,11 +94,3 @@ def _screen_result(name: str, result: object) -> ShownScreenResult:
         reason=None if reason is None else str(reason),
         evidence=result.get("evidence"),
     )
-
-
-def _find_similar(
-    connection: Connection, task: TaskVerdict, decided: SimilarDecisions, *, exclude: str | None
-) -> list[SimilarDecision]:
-    if task.pdq is None or (task.pdq_quality or 0) <= MIN_QUALITY:
-        return []
-    return decided.find_similar(connection, task.pdq, exclude=exclude)

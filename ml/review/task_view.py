@@ -23,14 +23,7 @@ from ml.storage.task_filters import CLASS_REASONS
 WITHHELD = "withheld"  # the only reason that is shown where scores are hidden
 # Reasons that reveal a spot check or hidden task; the queue cannot be filtered by them.
 REVEALING_REASONS = frozenset({"blind", "confident_normal", "golden", "spot_check"})
-_BLINDED_KINDS = frozenset({BLIND, GOLDEN})
-_BLINDED_ROUTES = frozenset({"spot_check"})
 _NO_COMMERCE_ROW = CommercePhoto(None, None, None)
-
-
-def is_blinded(kind: str, route: str | None) -> bool:
-    """Whether scores and earlier labels are hidden from the reviewer."""
-    return kind in _BLINDED_KINDS or route in _BLINDED_ROUTES
 
 
 def scores_hidden(
@@ -38,11 +31,12 @@ def scores_hidden(
 ) -> bool:
     """Whether a task hides scores and earlier labels; deterministic.
 
-    Blinded tasks do, and a share of ordinary ones (policy `reviewing.hide_scores_share`), so that
-    hiding reveals nothing.
+    Second reviews, golden tasks and spot checks do, and a share of ordinary tasks (policy
+    `reviewing.hide_scores_share`), so that hiding reveals nothing.
     """
-    share = policy.reviewing.hide_scores_share
-    return is_blinded(kind, route) or keyed_uniform(key, "withheld", content_sha256) < share
+    if kind in (BLIND, GOLDEN) or route == "spot_check":
+        return True
+    return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
 
 
 @dataclass(frozen=True)
@@ -88,18 +82,13 @@ def load_task_views(
 def category_of(
     reasons: Iterable[str], scores: Mapping[str, float] | None, policy: Policy
 ) -> str | None:
-    """The class that a reason names, else the likeliest violation, if there are scores."""
+    """The class that a reason names, else the violation with the highest score; None without."""
     for reason in reasons:
         word, _, name = reason.partition(":")
         if word in CLASS_REASONS and name:
             return name
-    return likeliest_violation(scores or {}, policy)
-
-
-def likeliest_violation(scores: Mapping[str, float], policy: Policy) -> str | None:
-    """The violation class with the highest score; None without scores."""
-    scored = sorted(policy.violations & scores.keys())
-    return max(scored, key=scores.__getitem__, default=None)
+    scores = scores or {}
+    return max(sorted(policy.violations & scores.keys()), key=scores.__getitem__, default=None)
 
 
 def _view(task: TaskPhoto, row: CommercePhoto, key: bytes, policy: Policy) -> TaskView:

@@ -25,7 +25,6 @@ from ml.storage.decisions import (
     load_reviewer_label,
 )
 from ml.storage.golden_answers import (
-    GoldenAnswer,
     delete_answer,
     find_golden_task_answered_since,
     load_answer,
@@ -81,9 +80,16 @@ def _undo_answer(
     within: timedelta,
     lease_seconds: float,
 ) -> None:
-    answer = _undoable_answer(connection, task, reviewer, within)
-    if answer is None:
-        return
+    answer = load_answer(connection, task.task_id)
+    if answer is None and task.claimed_by == reviewer:
+        return  # it was undone before
+    if answer is None or answer.reviewer != reviewer:
+        raise _not_decided(task, reviewer)
+    since = answer.answered_at
+    later = find_task_decided_since(
+        connection, reviewer, since=since
+    ) or find_golden_task_answered_since(connection, reviewer, since=since)
+    _require_undoable(task, reviewer, later_task_id=later, age=answer.age, within=within)
     delete_answer(connection, task.task_id)
     assign_task(connection, task.task_id, reviewer=reviewer, lease_seconds=lease_seconds)
     target = task_target(task.task_id)
@@ -105,23 +111,6 @@ def _undoable_label(
     ) or find_golden_task_answered_since(connection, reviewer, since=label.decided_at)
     _require_undoable(task, reviewer, later_task_id=later, age=label.age, within=within)
     return label
-
-
-def _undoable_answer(
-    connection: Connection, task: ReviewTask, reviewer: str, within: timedelta
-) -> GoldenAnswer | None:
-    """The reviewer's golden answer, if it may be undone; None where it was undone before."""
-    answer = load_answer(connection, task.task_id)
-    if answer is None and task.claimed_by == reviewer:
-        return None
-    if answer is None or answer.reviewer != reviewer:
-        raise _not_decided(task, reviewer)
-    since = answer.answered_at
-    later = find_task_decided_since(
-        connection, reviewer, since=since
-    ) or find_golden_task_answered_since(connection, reviewer, since=since)
-    _require_undoable(task, reviewer, later_task_id=later, age=answer.age, within=within)
-    return answer
 
 
 def _not_decided(task: ReviewTask, reviewer: str) -> StorageError:

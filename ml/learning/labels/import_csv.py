@@ -5,7 +5,7 @@ are written in one transaction each. Idempotent: interrupted and repeated, it en
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.learning.labels.csv_rows import CsvRow, RowError, read_rows
-from ml.learning.labels.photo_archiver import PhotoArchiver, read_file, read_object
+from ml.learning.labels.photo_archiver import FILE_KEY, PhotoArchiver, read_file, read_object
 from ml.policy.schema import Policy
 from ml.storage import photo_archive
 from ml.storage.commerce import load_review_ids
@@ -32,7 +32,6 @@ from ml.vision.images.fingerprint import content_hash
 log = structlog.get_logger()
 
 LINES_PER_COMMIT = 200
-FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
 
 # The size of the engine's connection pool, less the connection that writes.
 _MAX_QUERIES = 3
@@ -84,14 +83,13 @@ def import_labels(
     now = in_transaction(connections.engine, current_time)
     rows = read_rows(file, classes=policy.classes, now=now)
     photos = _PhotoLoader(file.parent, settings, connections)
-    contradictions = _ContradictionCheck()
     result = ImportResult()
     ahead = 2 * settings.fetch_threads
     with (
         ThreadPoolExecutor(settings.fetch_threads, "import") as pool,
         closing(bounded_map(pool, photos.load, rows, ahead=ahead)) as loaded,
     ):
-        for batch in batched(map(contradictions.check, loaded), LINES_PER_COMMIT):
+        for batch in batched(_reject_contradictions(loaded), LINES_PER_COMMIT):
             _commit_batch(batch, result, connections)
             progress(len(batch))
     log.info("labels", imported=result.imported, known=result.known, rejected=len(result.rejected))
@@ -149,26 +147,23 @@ def _read_in_folder(folder: Path, relative: str, *, max_bytes: int) -> bytes:
     return read_file(path, max_bytes=max_bytes)
 
 
-class _ContradictionCheck:
-    """Rejects a row by which a reviewer gives a photo a second, different label in one file.
+def _reject_contradictions(
+    items: Iterable[_ArchivedRow | RowError],
+) -> Iterator[_ArchivedRow | RowError]:
+    """Reject a row by which a reviewer gives a photo a second, different label in one file.
 
     A change of mind belongs into a later file. The first row stays: it may be committed already.
     """
-
-    def __init__(self) -> None:
-        self._labels: dict[tuple[str, str], tuple[str, int]] = {}
-
-    def check(self, item: _ArchivedRow | RowError) -> _ArchivedRow | RowError:
-        if isinstance(item, RowError):
-            return item
-        row = item.row
-        label, number = self._labels.setdefault(item.pair, (row.label, row.number))
-        if label == row.label:
-            return item
-        return RowError(
-            row.number,
-            f"contradiction: {row.reviewer!r} calls the same photo {label} in line {number}",
-        )
+    labels: dict[tuple[str, str], tuple[str, int]] = {}
+    for item in items:
+        if isinstance(item, _ArchivedRow):
+            row = item.row
+            label, number = labels.setdefault(item.pair, (row.label, row.number))
+            if label != row.label:
+                reason = f"{row.reviewer!r} calls the same photo {label} in line {number}"
+                yield RowError(row.number, f"contradiction: {reason}")
+                continue
+        yield item
 
 
 def _commit_batch(

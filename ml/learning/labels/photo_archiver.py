@@ -1,4 +1,4 @@
-"""Read the photos that have labels and archive them: bytes into the model bucket, then the row.
+"""Archive photos with labels and of the blocklist: bytes into the model bucket, then the row.
 
 A row therefore guarantees that the bytes exist. Bytes without a row do no harm: the next attempt
 writes the same bytes under the same key.
@@ -17,25 +17,28 @@ from sqlalchemy import Connection, Table
 from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import (
     ImageRejected,
+    LabelImportError,
     ObjectChanged,
     ObjectNotFound,
     QuarantineReason,
     StorageError,
     StorageForbidden,
 )
-from ml.storage import photo_archive, photo_cache
+from ml.core.settings import Settings
+from ml.storage import blocklist, photo_archive, photo_cache
 from ml.storage.commerce import load_review_ids
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.photo_archive import ArchivedPhoto
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import DecodeLimits, decode, decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 
 log = structlog.get_logger()
 
 NEVER_SEEN = "never_seen"  # a label for a content that no nightly run has seen
 EXPIRED = "expired"  # archived once; deleted by the policy's retention, and not archived again
+FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
 PHOTOS_PER_COMMIT = 200
 
 # The PDQ hash has 64 x 64 cells: this size is more than enough for it.
@@ -106,8 +109,18 @@ def _archive_batch(
     objects = in_transaction(connections.engine, lambda c: photo_archive.find_objects(c, hashes))
 
     def archive_one(content_sha256: str) -> ArchivedPhoto | str:
-        candidates = objects.get(content_sha256, [])
-        return _archive_one(content_sha256, candidates, archiver, connections.photos)
+        """The row, or why no object gives the photo: the reason of the latest one."""
+        reasons = []
+        for key, etag in objects.get(content_sha256, []):
+            max_bytes = archiver.limits.max_bytes
+            try:
+                data = read_object(connections.photos, key, etag=etag, max_bytes=max_bytes)
+                if content_hash(data) == content_sha256:
+                    return archiver.archive(data, object_key=key)
+                reasons.append(QuarantineReason.OBJECT_CHANGED.value)
+            except ImageRejected as error:
+                reasons.append(error.reason.value)
+        return reasons[0] if reasons else NEVER_SEEN
 
     with ThreadPoolExecutor(_FETCHERS, "archive") as pool:
         archived = bounded_map(pool, archive_one, hashes, ahead=2 * _FETCHERS)
@@ -121,25 +134,6 @@ def _write_rows(connection: Connection, commerce: Table, rows: list[ArchivedPhot
     reviews = load_review_ids(connection, commerce, [row.object_key for row in rows])
     with_reviews = [replace(row, review_id=reviews.get(row.object_key)) for row in rows]
     photo_archive.upsert(connection, with_reviews)
-
-
-def _archive_one(
-    content_sha256: str,
-    objects: list[tuple[str, str]],
-    archiver: PhotoArchiver,
-    photos: ObjectStore,
-) -> ArchivedPhoto | str:
-    """The row, or why no object (key, ETag) gives the photo: the reason of the latest one."""
-    reasons = []
-    for key, etag in objects:
-        try:
-            data = read_object(photos, key, etag=etag, max_bytes=archiver.limits.max_bytes)
-            if content_hash(data) == content_sha256:
-                return archiver.archive(data, object_key=key)
-            reasons.append(QuarantineReason.OBJECT_CHANGED.value)
-        except ImageRejected as error:
-            reasons.append(error.reason.value)
-    return reasons[0] if reasons else NEVER_SEEN
 
 
 _REASONS: dict[type[StorageError], QuarantineReason] = {
@@ -180,3 +174,51 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
     except OSError as error:
         detail = f"{path.name}: {error.strerror}"
         raise ImageRejected(QuarantineReason.UNREACHABLE, detail) from error
+
+
+def add_to_blocklist(
+    content_sha256: str,
+    *,
+    reason: str,
+    added_by: str,
+    settings: Settings,
+    connections: Connections,
+) -> bool:
+    """Add a photo; returns whether it is new on the list. Its bytes are archived if they are not.
+
+    Raises:
+        LabelImportError: its bytes are neither archived nor in the photo bucket.
+    """
+    limits = decode_limits(settings)
+    missing = archive_missing([content_sha256], limits=limits, connections=connections)
+    if missing:
+        raise LabelImportError(
+            f"the photo {content_sha256} is not archived, and the photo bucket does not give it "
+            f"({missing[content_sha256]}): give its file with --path"
+        )
+    return in_transaction(
+        connections.engine,
+        lambda c: blocklist.add_to_blocklist(c, content_sha256, added_by=added_by, reason=reason),
+    )
+
+
+def archive_file(
+    path: Path, *, wanted: str | None, settings: Settings, connections: Connections
+) -> str:
+    """Archive the photo of a file; returns its content hash.
+
+    Raises:
+        ImageRejected: the file is missing or is no photo.
+        LabelImportError: it is not the photo `wanted`.
+    """
+    limits = decode_limits(settings)
+    data = read_file(path, max_bytes=limits.max_bytes)
+    content_sha256 = content_hash(data)
+    if wanted not in (None, content_sha256):
+        raise LabelImportError(f"{path} is another photo than {wanted}: {content_sha256}")
+    stored = in_transaction(connections.engine, lambda c: photo_archive.load(c, [content_sha256]))
+    if not stored:
+        archiver = PhotoArchiver(connections.models, limits, decoders=1)
+        row = archiver.archive(data, object_key=f"{FILE_KEY}{path.name}")
+        in_transaction(connections.engine, lambda c: photo_archive.upsert(c, [row]))
+    return content_sha256

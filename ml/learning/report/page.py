@@ -21,7 +21,6 @@ from ml.vision.images.decode import DecodeLimits, decode
 
 _THUMBNAIL_PIXELS = 160
 _JPEG_QUALITY = 80
-_HTML = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,21 @@ class ReportFiles:
         """The object key of a file."""
         return f"evaluations/{self.candidate}/{self.golden_hash}/{name}"
 
-    def put_report(self, report: dict[str, Any]) -> None:
-        """Write `report.json`."""
+    def put(self, report: dict[str, Any], pictures: Pictures) -> None:
+        """Write plots, thumbnails, `report.html` and `report.json`, in this order."""
+        for name, data in pictures.plots.items():
+            self.store.put(self._plot(name), data, content_type="image/png")
+        for name, data in pictures.thumbnails.items():
+            self.store.put(self._thumbnail(name), data, content_type="image/jpeg")
+        self.put_page(render(report, pictures, gated=None))
         text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False)
         self.store.put(self.key("report.json"), text.encode(), content_type="application/json")
 
     def put_page(self, page: str) -> None:
         """Write `report.html`."""
-        self.store.put(self.key("report.html"), page.encode(), content_type=_HTML)
-
-    def put_pictures(self, pictures: Pictures) -> None:
-        """Write plots and thumbnails."""
-        for name, data in pictures.plots.items():
-            self.store.put(self._plot(name), data, content_type="image/png")
-        for name, data in pictures.thumbnails.items():
-            self.store.put(self._thumbnail(name), data, content_type="image/jpeg")
+        self.store.put(
+            self.key("report.html"), page.encode(), content_type="text/html; charset=utf-8"
+        )
 
     def get_pictures(self, plots: Sequence[str], thumbnails: Sequence[str]) -> Pictures:
         """Read the named plots and thumbnails; raises ObjectNotFound if one is missing."""

@@ -87,9 +87,9 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
             "the snapshot has no calibration photos to solve the threshold on; label more photos, "
             "or raise retraining.calibration_share in the policy file, and retrain again"
         )
-    labels = artifact.calibration_labels.astype(np.int64)
+    labels = artifact.calibration_labels
     calibration = pipeline.calibrate(
-        artifact.validation_logits.astype(np.float64), artifact.validation_labels.astype(np.int64)
+        artifact.validation_logits.astype(np.float64), artifact.validation_labels
     )
     probabilities = apply_temperature(
         artifact.calibration_logits.astype(np.float64), calibration.temperature
@@ -99,7 +99,7 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
     thresholds = solve_threshold(
         probabilities[:, violations].sum(axis=1),
         np.isin(labels, violations),
-        artifact.calibration_weights.astype(np.float64),
+        artifact.calibration_weights,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,

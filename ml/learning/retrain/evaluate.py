@@ -13,7 +13,7 @@ import structlog
 from ml.core.errors import ModelError, RunNotStarted
 from ml.core.manifest import GoldenSet, Manifest
 from ml.core.settings import Settings
-from ml.learning.report.page import Pictures, ReportFiles, render, thumbnail
+from ml.learning.report.page import Pictures, ReportFiles, thumbnail
 from ml.learning.report.tables import snapshot_section
 from ml.learning.retrain.golden_scores import (
     GoldenScores,
@@ -69,9 +69,7 @@ def evaluate_candidate(
     inputs = _load_inputs(run, run.candidate_hash, run.snapshot_hash, settings, connections)
     report, pictures = _evaluate(inputs)
     files = ReportFiles(connections.models, report["candidate"], report["golden"]["hash"])
-    files.put_pictures(pictures)
-    files.put_page(render(report, pictures, gated=None))
-    files.put_report(report)
+    files.put(report, pictures)
     in_transaction(
         connections.engine,
         lambda c: model_versions.write_evaluation(

@@ -1,14 +1,11 @@
 """Golden photos: never trained on; used for evaluation from this run onwards.
 
-- The set of the previous snapshot stays complete. A relabelled photo stays golden, with its new
-  label in the new version of the set; the old version does not change. A photo leaves only if its
-  label is no longer a class of the policy: no model could predict it.
+- The set of the previous snapshot stays complete; a relabeled photo has its new label in the new
+  version of the set. A photo leaves only if its label is no longer a class of the policy.
 - The set grows by the policy's share of the new photos that no version was trained on, by class x
   category, in whole groups.
 - A photo in a group with a golden one becomes golden, too, unless a version was trained on the
   group: then it is excluded (`beside_golden`).
-- "Trained on": training photos of the champion and of its warm-start ancestors, and photos in
-  train, validation or calibration of any earlier snapshot.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,8 +34,9 @@ def choose_golden(
 ) -> GoldenSelection:
     """Choose by the rules of this module; `photos` are all usable ones, always in the same order.
 
-    `before` are the content hashes of the golden set so far, `trained_on` those of photos that a
-    version was trained on; `share` is that of the new photos, and `seed` selects the new groups.
+    `before` are the content hashes of the golden set so far, `trained_on` those of the training
+    photos of the champion and its warm-start ancestors, and of all photos in train, validation or
+    calibration of an earlier snapshot; `share` is that of the new photos, `seed` selects them.
     """
     chosen = GoldenSelection()
     unseen: list[UnassignedPhoto] = []

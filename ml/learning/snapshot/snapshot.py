@@ -1,13 +1,8 @@
 """First step of a retraining run: an immutable, named snapshot of the labels as of a moment.
 
-- Labels are those that `ml.storage.labels` resolves as of the moment; photos whose bytes cannot be
-  archived and labels that are no class of the policy are excluded, with the reason.
-- A photo is `new` if the previous snapshot does not hold it with this label; with fewer new photos
-  than `min_new_labels` the run is skipped.
-- Near duplicates and photos of one review stay in one split (`splits`); `golden_set` selects the
-  photos that are only used for evaluation.
-- The same labels, photos, versions, policy and seed give the same bytes. A run keeps the snapshot
-  that it has; interrupted before that, it creates the same one again.
+Photos whose bytes cannot be archived and labels that are no class of the policy are excluded, with
+the reason. The same labels, photos, versions, policy and seed give the same bytes: a run that was
+interrupted before it had its snapshot creates the same one again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -59,7 +59,7 @@ def appeal(
     body: AppealBody, opened: Annotated[Resources, Depends(resources)], user: UserName
 ) -> Json:
     """Let the photo be looked at again; its status in the shop stays until then."""
-    from ml.review.appeal import appeal_photo
+    from ml.review.second_review import appeal_photo
 
     key, reason = body.object_key, body.reason
     return {"task_id": opened.transaction(lambda c: appeal_photo(c, key, reason=reason, by=user))}

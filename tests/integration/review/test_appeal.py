@@ -1,7 +1,7 @@
 import pytest
 
 from ml.core.errors import StorageError
-from ml.review.appeal import appeal_photo, appeal_task
+from ml.review.second_review import appeal_photo, appeal_task
 from ml.storage.activity_log import history, task_target
 from tests.integration.review.queue_fixture import NIGHT, Room
 from tests.support.nightly_run import run_nightly

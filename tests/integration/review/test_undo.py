@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.core.errors import StorageError
-from ml.review.appeal import appeal_task
+from ml.review.second_review import appeal_task
 from ml.storage.activity_log import history, task_target
 from ml.storage.labels import resolve_labels
 from tests.integration.review.queue_fixture import NIGHT, Room

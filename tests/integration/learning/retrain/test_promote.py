@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import ModelError, PolicyError, PromotionConflict, RunNotStarted
-from ml.learning.retrain.promote import promote_candidate, reject_candidate
-from ml.learning.retrain.rollback import rollback
+from ml.learning.retrain.promote import promote_candidate, reject_candidate, rollback
 from ml.models import registry
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError, PromotionConflict
-from ml.learning.retrain import rollback as module
-from ml.learning.retrain.rollback import resolve, rollback
+from ml.learning.retrain import promote as module
+from ml.learning.retrain.promote import resolve, rollback
 from ml.models import registry
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import list_promotions
