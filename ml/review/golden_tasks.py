@@ -1,16 +1,10 @@
 """Golden tasks: photos with a known label, mixed into a reviewer's queue like ordinary tasks.
 
-Nothing distinguishes them on the page. They are rows of `review_task` of kind `golden`, one each
-time that a reviewer is asked:
-
-- A golden task belongs to one reviewer. Nobody else can claim it, counts leave it out, and where it
-  is released, skipped or abandoned it is closed without an answer.
-- It follows one of the claimed tasks in the queue and takes that neighbor's priority and waiting
-  time. Its reasons are those of the photo's own verdict where they share one with the neighbor's,
-  else the neighbor's: in a claim filtered by reason nothing stands out.
-- Classes are drawn with equal probability, then a photo of the class: rare classes count, too.
-- The answer is a row of `golden_answer` only: no label, no status in the commerce database. An
-  answer that is undone is deleted there; the activity log keeps both.
+Nothing distinguishes them on the page: a golden task follows one of the claimed tasks and takes
+that neighbor's priority and waiting time, and its reasons unless the photo's own verdict shares one
+with them. It is a row of `review_task` of kind `golden`, one each time that a reviewer is asked;
+nobody else can claim it, and it is closed without an answer where it is released or skipped. The
+answer is a row of `golden_answer` only, deleted if it is undone; the activity log keeps both.
 """
 
 from dataclasses import fields, replace
@@ -81,6 +75,7 @@ def _draw_photo(
 ) -> GoldenPhoto | None:
     """A golden photo that the reviewer has not seen within 90 days; None: there is none left.
 
+    Classes are drawn with equal probability, then a photo of the class: rare classes count, too.
     Photos with a verdict come first: with the model's own reasons they look most like others.
     """
     lock_reviewer(connection, reviewer)

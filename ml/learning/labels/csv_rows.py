@@ -10,18 +10,9 @@ from pathlib import Path
 from ml.core.errors import LabelImportError
 from ml.storage.labels import ROUTES
 
-COLUMNS = (
-    "object_key",
-    "path",
-    "label",
-    "category",
-    "reviewer",
-    "decided_at",
-    "review_id",
-    "route",
-    "sampling_rate",
-)
 _PLACES = ("object_key", "path")
+_OPTIONAL = ("category", "reviewer", "decided_at", "review_id", "route", "sampling_rate")
+COLUMNS = (*_PLACES, "label", *_OPTIONAL)
 _MAX_TEXT = 1024  # characters of a value; also the longest key that S3 allows
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_APART = timedelta(hours=1)
@@ -102,21 +93,15 @@ class _Parser:
             number=number,
             object_key=key,
             path=path,
-            label=self._class(fields["label"]),
+            label=_known("unknown_class", fields["label"], self.classes),
             category=fields.get("category") or None,
             reviewer=fields.get("reviewer") or "import",
             decided_at=self._time(fields.get("decided_at", "")),
             dated=bool(fields.get("decided_at")),
             review_id=fields.get("review_id") or None,
-            route=_route(fields.get("route") or "import"),
+            route=_known("bad_route", fields.get("route") or "import", ROUTES),
             sampling_rate=_rate(fields.get("sampling_rate") or "1"),
         )
-
-    def _class(self, label: str) -> str:
-        if label not in self.classes:
-            known = ", ".join(self.classes)
-            raise LabelImportError(f"unknown_class: {label!r}; the policy has {known}")
-        return label
 
     def _time(self, text: str) -> datetime:
         try:
@@ -175,10 +160,10 @@ def _check_text(values: Sequence[str]) -> None:
             )
 
 
-def _route(route: str) -> str:
-    if route not in ROUTES:
-        raise LabelImportError(f"bad_route: {route!r}; known are {', '.join(ROUTES)}")
-    return route
+def _known(problem: str, value: str, known: Collection[str]) -> str:
+    if value not in known:
+        raise LabelImportError(f"{problem}: {value!r}; known are {', '.join(known)}")
+    return value
 
 
 def _rate(text: str) -> float:

@@ -19,7 +19,6 @@ from ml.learning.retrain.golden_scores import (
     GoldenScores,
     model_scores,
     select_golden_scores,
-    split_by_class,
 )
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo, score_photos
 from ml.models.card import ModelCard
@@ -145,17 +144,20 @@ def _load_inputs(
 def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
     policy, golden_set, connections = inputs.run.policy, inputs.golden_set, inputs.connections
-    known, unknown = split_by_class(golden_set, inputs.classes)
+    unknown = {
+        photo.content_sha256: f"unknown_class:{photo.label}"
+        for photo in golden_set.photos
+        if photo.label not in inputs.classes
+    }
+    known = [p.content_sha256 for p in golden_set.photos if p.content_sha256 not in unknown]
     scored = score_photos(
-        list(dict.fromkeys([photo.content_sha256 for photo in known] + inputs.blocklist)),
+        list(dict.fromkeys(known + inputs.blocklist)),
         inputs.predictors,
         classes=inputs.classes,
         settings=inputs.settings,
         connections=connections,
     )
-    golden = select_golden_scores(
-        golden_set, known, scored, cards=inputs.cards, classes=inputs.classes
-    )
+    golden = select_golden_scores(golden_set, scored, cards=inputs.cards, classes=inputs.classes)
     disagreements = golden.find_disagreements(policy)
     shown = disagreements[:MAX_DISAGREEMENTS]
     hashes = [photo["content_sha256"] for photo in shown]

@@ -1,7 +1,4 @@
-"""Sixth step of a retraining run: the gates decide whether the candidate may be promoted.
-
-A candidate that may be can then score the photos of a nightly run as its shadow, without effect.
-"""
+"""Sixth step of a retraining run: decide by the gates whether the candidate may be promoted."""
 
 from typing import Any
 
@@ -11,24 +8,20 @@ from sqlalchemy import Connection
 from ml.core.errors import ModelError, RunNotStarted
 from ml.learning.report.page import ReportFiles, render
 from ml.models.evaluation.gates import gate
-from ml.storage import audit_runs, model_versions, retrain_runs, shadow_verdicts
+from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
-SAMPLES = 20  # object keys per change of a shadow run, for an approver to look at
-
 
 def gate_candidate(run_id: str, *, connections: Connections) -> dict[str, Any]:
     """Apply the gates of the run's policy to the stored report. Idempotent.
 
     Writes `model_version.gates` and `gate_decision`, and renders the report's page again with the
-    gates. On `hold` the run ends as `held`, with the failed gates named.
-
-    Returns:
-        `decision` ("promote" or "hold") and `gates`: name, passed, reason.
+    gates. On `hold` the run ends as `held`, with the failed gates named. Returns `decision`
+    ("promote" or "hold") and `gates`: name, passed, reason.
 
     Raises:
         RunNotStarted: the candidate is not evaluated yet.
@@ -64,70 +57,3 @@ def _load(connection: Connection, run_id: str) -> tuple[RetrainRun, dict[str, An
             f"{run.champion_hash}: run `evaluate` again"
         )
     return run, report
-
-
-def request_shadow(run_id: str, *, connections: Connections) -> None:
-    """Make the run's candidate the shadow of the nightly runs that start from now on. Idempotent.
-
-    It stays so until `withdraw_shadow`.
-
-    Raises:
-        ModelError: the run has no candidate, or has ended.
-    """
-
-    def request(connection: Connection) -> None:
-        run = retrain_runs.load(connection, run_id)
-        if run.candidate_hash is None or run.state != "running":
-            raise ModelError(f"run {run_id} has no candidate to wait for: it is {run.state}")
-        shadow_verdicts.request(connection, run.candidate_hash)
-        log.info("shadow requested", run_id=run_id, model_hash=run.candidate_hash)
-
-    in_transaction(connections.engine, request)
-
-
-def withdraw_shadow(run_id: str, *, connections: Connections) -> None:
-    """End the shadow of the run's candidate; a nightly run in progress keeps it."""
-
-    def withdraw(connection: Connection) -> None:
-        candidate = retrain_runs.load(connection, run_id).candidate_hash
-        if candidate is not None:
-            shadow_verdicts.withdraw(connection, candidate)
-
-    in_transaction(connections.engine, withdraw)
-
-
-def shadow_run(run_id: str, *, connections: Connections) -> str | None:
-    """The first reconciled nightly run with the run's candidate as its shadow; None so far."""
-
-    def find(connection: Connection) -> str | None:
-        candidate = retrain_runs.load(connection, run_id).candidate_hash
-        return None if candidate is None else shadow_verdicts.first_run_of(connection, candidate)
-
-    return in_transaction(connections.engine, find)
-
-
-def shadow_difference(audit_run_id: str, *, connections: Connections) -> dict[str, Any] | None:
-    """What the shadow of a nightly run would have decided differently; None without a shadow.
-
-    Returns:
-        `photos` that both scored, `same` decisions, `changes` as {"pass->review": photos, ...} and
-        `samples` as {"pass->review": up to 20 object keys, ...}, the most frequent change first.
-
-    Raises:
-        RunNotStarted: there is no such nightly run.
-    """
-    return in_transaction(connections.engine, lambda c: _difference(c, audit_run_id))
-
-
-def _difference(connection: Connection, audit_run_id: str) -> dict[str, Any] | None:
-    if audit_runs.load(connection, audit_run_id).shadow_hash is None:
-        return None
-    pairs = shadow_verdicts.compare_decisions(connection, audit_run_id, samples=SAMPLES)
-    changed = [(f"{was}->{now}", count, keys) for was, now, count, keys in pairs if was != now]
-    photos = sum(count for _, _, count, _ in pairs)
-    return {
-        "photos": photos,
-        "same": photos - sum(count for _, count, _ in changed),
-        "changes": {change: count for change, count, _ in changed},
-        "samples": {change: keys for change, _, keys in changed},
-    }

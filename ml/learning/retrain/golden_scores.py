@@ -84,19 +84,6 @@ class GoldenScores:
         return differing.drop(columns=["rank", "gap"]).to_dict("records")
 
 
-def split_by_class(
-    golden_set: GoldenSet, classes: Sequence[str]
-) -> tuple[list[GoldenPhoto], dict[str, str]]:
-    """Golden photos whose label is a class; the others by content hash, with the reason."""
-    known = [photo for photo in golden_set.photos if photo.label in classes]
-    unknown = {
-        photo.content_sha256: f"unknown_class:{photo.label}"
-        for photo in golden_set.photos
-        if photo.label not in classes
-    }
-    return known, unknown
-
-
 def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelScores:
     """The scores of one of the versions on all scored photos, with its own threshold."""
     return ModelScores(scored.probabilities[version], card.thresholds.pass_confidence)
@@ -104,21 +91,23 @@ def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelSc
 
 def select_golden_scores(
     golden_set: GoldenSet,
-    photos: Sequence[GoldenPhoto],
     scored: ScoredPhotos,
     *,
     cards: Sequence[ModelCard],
     classes: Sequence[str],
 ) -> GoldenScores:
-    """The scores of the golden photos, in their order, without the rejected ones.
+    """The scores of the golden photos of these classes, in their order, without the rejected ones.
 
-    `photos` are those of the set whose label is a class, `cards` the candidate's, then the
-    champion's; `classes` are in the order of the scores' columns.
+    `cards` are the candidate's, then the champion's; `classes` are in the order of the columns.
 
     Raises:
         TrainingError: none of the photos could be scored.
     """
-    usable = [photo for photo in photos if photo.content_sha256 not in scored.rejected]
+    usable = [
+        photo
+        for photo in golden_set.photos
+        if photo.label in classes and photo.content_sha256 not in scored.rejected
+    ]
     if not usable:
         raise TrainingError(
             f"no photo of golden set {golden_set.name} can be scored: label more photos, "

@@ -90,7 +90,9 @@ def check_labels(run_id: str, *, settings: Settings, connections: Connections) -
         return []
     likely = _out_of_fold(searched, folds, run.seed)
     issues = _find_issues(searched, likely)
-    scores = _violation_scores(searched, likely, run)
+    violations = likely[:, [name in run.policy.violations for name in searched.classes]].sum(axis=1)
+    contents = [photo.content_sha256 for photo in searched.photos]
+    scores = dict(zip(contents, violations.tolist(), strict=True))
     written = in_transaction(engine, lambda c: _write(c, run, snapshot_hash, issues, scores))
     log.info("labels checked", photos=len(searched.photos), issues=len(written))
     return written
@@ -179,9 +181,3 @@ def _find_issues(searched: _Searched, likely: Floats) -> list[LabelIssue]:
         )
         for i in np.flatnonzero(wrong & (best != labels)).tolist()
     ]
-
-
-def _violation_scores(searched: _Searched, likely: Floats, run: RetrainRun) -> dict[str, float]:
-    columns = [c in run.policy.violations for c in searched.classes]
-    scores = likely[:, columns].sum(axis=1).tolist()
-    return {p.content_sha256: s for p, s in zip(searched.photos, scores, strict=True)}

@@ -149,20 +149,25 @@ def rollback(
     """Make an earlier champion the champion again; returns its hash.
 
     `to` is "previous", a model hash, or the start of one (8 digits or more); `expected` the
-    champion that the caller saw, `...` accepts any. The version is loaded and checked first.
-
-    "previous" treats the history as a stack: a promotion pushes its version, a rollback pops all
-    above the version it returns to. With a hash the call is idempotent; each "previous" goes back
-    one version more.
+    champion that the caller saw, `...` accepts any. The version is loaded and checked first. With a
+    hash the call is idempotent; each "previous" goes back one version more.
 
     Raises:
         ModelError: no such version, it was never champion, or it cannot be loaded.
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first, or after "previous" was resolved.
     """
-    champion, target = in_transaction(
-        connections.engine, lambda c: _champion_and_target(c, to, expected)
-    )
+
+    def find_target(connection: Connection) -> tuple[str, str]:
+        champion = champion_hash(connection)
+        if to == PREVIOUS and expected not in (..., champion):
+            raise PromotionConflict(
+                f'"previous" was requested for {str(expected)[:12]}, but the champion is '
+                f"{champion[:12]} now"
+            )
+        return champion, _resolve(connection, to)
+
+    champion, target = in_transaction(connections.engine, find_target)
     checkpoint = registry.fetch(target, store=connections.models, cache=connections.model_cache)
     check_classes(checkpoint.card, load_policy(settings.policy_file))
     registry.promote(
@@ -175,18 +180,6 @@ def rollback(
     )
     log.info("rolled back", model_hash=target, was=champion)
     return target
-
-
-def _champion_and_target(
-    connection: Connection, to: str, expected: str | EllipsisType
-) -> tuple[str, str]:
-    champion = champion_hash(connection)
-    if to == PREVIOUS and expected not in (..., champion):
-        raise PromotionConflict(
-            f'"previous" was requested for {str(expected)[:12]}, but the champion is '
-            f"{champion[:12]} now"
-        )
-    return champion, _resolve(connection, to)
 
 
 def resolve(to: str, *, connections: Connections) -> str:
@@ -208,7 +201,7 @@ def _resolve(connection: Connection, to: str) -> str:
 
 
 def _previous_champion(history: Iterable[Promotion]) -> str:
-    """The version below the champion on the stack of promotions."""
+    """A promotion pushes its version on a stack, a rollback pops all above the one it returns to."""
     stack: list[str] = []
     for promotion in history:
         if promotion.kind == "rollback" and promotion.model_hash in stack:

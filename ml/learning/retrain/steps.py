@@ -116,7 +116,7 @@ def gate(run_id: str) -> bool:
 
 def shadow(run_id: str) -> bool:
     """Whether the policy needs no shadow run, or one is finished; requests one otherwise."""
-    from ml.learning.retrain.gate import request_shadow, shadow_run
+    from ml.learning.retrain.shadow import request_shadow, shadow_run
 
     with _step_context(run_id=run_id) as (_, connections):
         if not _load_run(run_id, connections).policy.retraining.shadow_run:
@@ -128,7 +128,7 @@ def shadow(run_id: str) -> bool:
 def approval_summary(run_id: str) -> str:
     """Markdown for the approver."""
     from ml.learning.report.run_note import approval_brief
-    from ml.learning.retrain.gate import shadow_difference, shadow_run
+    from ml.learning.retrain.shadow import shadow_difference, shadow_run
 
     with _step_context(run_id=run_id) as (_, connections):
         difference = None
@@ -158,7 +158,7 @@ def promote(run_id: str, *, by: str) -> str:
 def finalize_run(run_id: str, *, rejected_by: str | None) -> str:
     """Record a rejection, withdraw the candidate as shadow; returns the note on the run."""
     from ml.learning.report.run_note import closing_note
-    from ml.learning.retrain.gate import withdraw_shadow
+    from ml.learning.retrain.shadow import withdraw_shadow
 
     with _step_context(run_id=run_id) as (_, connections):
         if rejected_by is not None:

@@ -17,11 +17,11 @@ import numpy as np
 import structlog
 import torch
 
-from ml.core.errors import ModelHashMismatch, TrainingError
+from ml.core.errors import ModelHashMismatch
 from ml.core.manifest import Split
 from ml.core.settings import Settings
 from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact, save_artifact
-from ml.learning.snapshot.splits import WeightedSample, select_samples
+from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
 from ml.models.bundled_weights import read_bundled_card
 from ml.models.checkpoint import file_sha256
 from ml.models.predictor import resolve_device
@@ -184,12 +184,7 @@ def _open_dataset(
 
 
 def _match_samples(plan: _Plan, dataset: Dataset) -> list[WeightedSample]:
-    """The sample of each photo of the dataset, which has those that could be decoded.
-
-    Raises:
-        ModelHashMismatch: a local copy has other bytes than the photo.
-        TrainingError: a split is empty, or a class is missing from training.
-    """
+    """The sample of each photo of the dataset, which has those that could be decoded."""
     by_content = {sample.photo.content_sha256: sample for sample in plan.samples}
     for photo in dataset.photos:
         if photo.content_hash not in by_content:
@@ -197,20 +192,11 @@ def _match_samples(plan: _Plan, dataset: Dataset) -> list[WeightedSample]:
                 f"{photo.file.path} hashes to {photo.content_hash}: delete this damaged copy"
             )
     samples = [by_content[content] for content in dataset.content_hashes]
-    _check_complete(plan.classes, samples)
-    return samples
-
-
-def _check_complete(classes: Sequence[str], samples: Sequence[WeightedSample]) -> None:
     remedy = "label more photos, or set retraining.label_issues to `keep` in the policy file"
-    filled = {sample.photo.part for sample in samples}
-    empty = [part for part in Split if part is not Split.GOLDEN and part not in filled]
-    if empty:
-        raise TrainingError(f"no usable photo is left for {', '.join(empty)}: {remedy}")
-    known = {sample.photo.label for sample in samples if sample.photo.part is Split.TRAIN}
-    absent = sorted(set(classes) - known)
-    if absent:
-        raise TrainingError(f"no usable photo of {', '.join(absent)} is left to train on: {remedy}")
+    found = [(sample.photo.label, sample.photo.part) for sample in samples]
+    required = [part for part in Split if part is not Split.GOLDEN]
+    check_splits(found, plan.classes, remedy=remedy, required=required)
+    return samples
 
 
 def _indices(samples: Sequence[WeightedSample], part: Split) -> Ints:

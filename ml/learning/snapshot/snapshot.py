@@ -18,11 +18,12 @@ from ml.core.settings import Settings
 from ml.learning.labels.photo_archiver import archive_missing
 from ml.learning.snapshot.golden_set import (
     GoldenSelection,
+    PriorUsage,
     choose_golden,
+    load_prior_usage,
     next_free_name,
     next_version,
 )
-from ml.learning.snapshot.lineage import PriorUsage, load_prior_usage
 from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, check_splits, group_photos
 from ml.policy.schema import load_policy
 from ml.storage import model_versions, photo_archive, retrain_runs, snapshots
@@ -156,7 +157,12 @@ def _parts(
     rest = [photo for photo in photos if photo.content_sha256 not in chosen.golden]
     parts = assign_splits(rest, prior.parts, policy=run.policy.retraining, seed=run.seed)
     parts |= dict.fromkeys(chosen.golden, Split.GOLDEN)
-    check_splits(photos, parts, run.policy.classes)
+    remedy = (
+        "label more photos that are new to the champion and do not look like those it was trained "
+        "on, or take a class without photos out of the policy"
+    )
+    found = [(photo.label, parts[photo.content_sha256]) for photo in photos]
+    check_splits(found, run.policy.classes, remedy=remedy)
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Splits photos into train, validation and calibration: whole groups, by class x category.
+"""Split photos into train, validation and calibration: whole groups, by class x category.
 
 A photo stays in the split it once had, because a warm start continues from earlier versions:
 
@@ -139,12 +139,10 @@ def stratified_group_split(
     """Assign whole groups so that each class, and each category of it, keeps the shares.
 
     The largest groups go first; single photos then balance them, category by category. Each goes to
-    the split where the quota of its classes is filled least: Webster's divisor method, so that
-    small classes come as close to the shares as whole groups allow, and their first photo goes to
-    the largest share.
-
-    The order of `photos` is the same in every run; each share is over 0; `seed` selects among
-    groups of one kind. Returns the split by content hash.
+    the split where the quota of its classes is filled least: Webster's divisor method, which sends
+    the first photo of a small class to the largest share. The order of `photos` is the same in
+    every run; each share is over 0; `seed` selects among groups of one kind. Returns the split by
+    content hash.
     """
     totals = Counter(photo.label for photo in photos)
     dealt: Counter[tuple[P, str]] = Counter()
@@ -174,22 +172,21 @@ def by_group(photos: Iterable[UnassignedPhoto]) -> list[list[UnassignedPhoto]]:
 
 
 def check_splits(
-    photos: Iterable[UnassignedPhoto], parts: Mapping[str, Split], classes: Iterable[str]
+    photos: Iterable[tuple[str, Split]],
+    classes: Iterable[str],
+    *,
+    remedy: str,
+    required: Iterable[Split] = Split,
 ) -> None:
-    """Raise TrainingError if a split has no photos, or `train` none of a class of the policy."""
-    trained = {photo.label for photo in photos if parts[photo.content_sha256] is Split.TRAIN}
-    missing = sorted(set(classes) - trained)
+    """Raise TrainingError if no (label, split) is of a required split, or of a class in `train`."""
+    found = set(photos)
+    filled = {part for _, part in found}
+    empty = [part for part in required if part not in filled]
+    if empty:
+        raise TrainingError(f"no photo is left for {', '.join(empty)}: {remedy}")
+    missing = sorted(set(classes) - {label for label, part in found if part is Split.TRAIN})
     if missing:
-        raise TrainingError(
-            f"no labelled photo of {', '.join(missing)} is left to train on: label more of them, "
-            "or take the class out of the policy"
-        )
-    for part in Split:
-        if part not in parts.values():
-            raise TrainingError(
-                f"no labelled photo is left for `{part.value}`: label more photos that are new to "
-                "the champion and do not look like those it was trained on"
-            )
+        raise TrainingError(f"no photo of {', '.join(missing)} is left to train on: {remedy}")
 
 
 def _shuffled(groups: list[list[UnassignedPhoto]], seed: int) -> list[list[UnassignedPhoto]]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ml.policy.schema import Policy
-    from ml.review.similar_decisions import SimilarDecisions
-    from ml.review.task_explanation import TaskExplanation
+    from ml.review.task_explanation import SimilarDecisions, TaskExplanation
     from ml.review.task_view import TaskView
 
 
@@ -115,7 +114,7 @@ def why_route(
 @cache
 def _decided_photos() -> "SimilarDecisions":
     """The hashes of this process."""
-    from ml.review.similar_decisions import SimilarDecisions
+    from ml.review.task_explanation import SimilarDecisions
 
     return SimilarDecisions()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.review.similar_decisions import SimilarDecision, SimilarDecisions
+from ml.review.task_explanation import SimilarDecision, SimilarDecisions
 from ml.storage.database import in_transaction
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from tests.support.labelled_photos import DECIDED, archive_photo, label_photos

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import ModelError, RunNotStarted
-from ml.learning.retrain import gate
+from ml.learning.retrain import shadow
 from ml.learning.retrain.promote import reject_candidate
 from tests.support.nightly_run import run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, photo
@@ -34,19 +34,19 @@ def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> N
         shop.upload(f"dark-{i}.jpg", photo(DARK, seed=50 + i))
     shop.upload("broken.jpg", b"no photo")
     run_nightly(shop, "before")
-    assert gate.shadow_run("month", connections=shop.connections) is None
-    assert gate.shadow_difference("before", connections=shop.connections) is None
+    assert shadow.shadow_run("month", connections=shop.connections) is None
+    assert shadow.shadow_difference("before", connections=shop.connections) is None
     shop.execute("truncate moderation.verdict")  # as if the photos were new ones
 
-    gate.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("month", connections=shop.connections)
     start_run(shop, "night")
-    assert gate.shadow_run("month", connections=shop.connections) is None
+    assert shadow.shadow_run("month", connections=shop.connections) is None
     run_nightly(shop, "night")
-    assert gate.shadow_run("month", connections=shop.connections) == "night"
+    assert shadow.shadow_run("month", connections=shop.connections) == "night"
     assert shop.rows("select shadow_hash from moderation.audit_run where run_id = 'night'") == [
         (candidate,)
     ]
-    found = gate.shadow_difference("night", connections=shop.connections)
+    found = shadow.shadow_difference("night", connections=shop.connections)
     prefix = shop.settings.photo_prefix
     assert found == {
         "photos": 28,
@@ -58,23 +58,23 @@ def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> N
 
 def test_the_first_shadow_night_stays_the_answer(shop: Shop, candidate: str) -> None:
     assert candidate
-    gate.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("month", connections=shop.connections)
     run_nightly(shop, "empty")
-    assert gate.shadow_run("month", connections=shop.connections) is None  # it showed nothing
+    assert shadow.shadow_run("month", connections=shop.connections) is None  # it showed nothing
     for name in ("a", "b"):
         shop.upload(f"{name}.jpg", photo(BRIGHT, seed=ord(name)))
         run_nightly(shop, name)
-        assert gate.shadow_run("month", connections=shop.connections) == "a"
+        assert shadow.shadow_run("month", connections=shop.connections) == "a"
 
 
 def test_requested_again_is_no_change_and_withdrawn_is_gone(shop: Shop, candidate: str) -> None:
-    gate.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("month", connections=shop.connections)
     once = _requested(shop)
-    gate.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("month", connections=shop.connections)
     assert _requested(shop) == once
     assert once[0][0] == candidate
     for _ in range(2):
-        gate.withdraw_shadow("month", connections=shop.connections)
+        shadow.withdraw_shadow("month", connections=shop.connections)
         assert _requested(shop) == []
 
 
@@ -84,24 +84,24 @@ def test_a_later_request_takes_the_place_and_is_not_withdrawn_by_the_earlier_run
     assert candidate
     later = add_version_row(shop, "d")
     start_retraining_run(shop, "later", later)
-    gate.request_shadow("month", connections=shop.connections)
-    gate.request_shadow("later", connections=shop.connections)
-    gate.withdraw_shadow("month", connections=shop.connections)
+    shadow.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("later", connections=shop.connections)
+    shadow.withdraw_shadow("month", connections=shop.connections)
     assert [row[0] for row in _requested(shop)] == [later]
 
 
 def test_without_a_candidate_there_is_nothing_to_wait_for(shop: Shop) -> None:
     start_retraining_run(shop, "month", None)
     with pytest.raises(ModelError, match="no candidate"):
-        gate.request_shadow("month", connections=shop.connections)
-    gate.withdraw_shadow("month", connections=shop.connections)
-    assert gate.shadow_run("month", connections=shop.connections) is None
+        shadow.request_shadow("month", connections=shop.connections)
+    shadow.withdraw_shadow("month", connections=shop.connections)
+    assert shadow.shadow_run("month", connections=shop.connections) is None
 
 
 def test_an_ended_run_asks_for_no_shadow(shop: Shop) -> None:
     start_retraining_run(shop, "month", add_version_row(shop, "c"))
     reject_candidate("month", by="ann", reason="no", connections=shop.connections)
     with pytest.raises(ModelError, match="rejected"):
-        gate.request_shadow("month", connections=shop.connections)
+        shadow.request_shadow("month", connections=shop.connections)
     with pytest.raises(RunNotStarted):
-        gate.request_shadow("never", connections=shop.connections)
+        shadow.request_shadow("never", connections=shop.connections)

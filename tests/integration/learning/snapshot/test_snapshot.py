@@ -8,7 +8,7 @@ import pytest
 from ml.core.errors import NotEnoughLabels, TrainingError
 from ml.core.manifest import Manifest, Split
 from ml.learning.snapshot import snapshot as freezing
-from ml.learning.snapshot.lineage import lineage
+from ml.learning.snapshot.golden_set import lineage
 from ml.models import registry
 from ml.models.card import TRAINING_MANIFEST, PretrainedWeights, read_card
 from ml.models.checkpoint import CARD, save_card

@@ -95,18 +95,18 @@ def test_shares_that_leave_nothing_to_train_on_are_rejected() -> None:
 
 
 def test_error_names_a_class_without_training_photos() -> None:
-    photos = [unplaced(0), unplaced(1, "violate"), unplaced(2), unplaced(3)]
-    parts = dict(zip([p.content_sha256 for p in photos], Split, strict=True))
-    with pytest.raises(TrainingError, match="photo of violate is left to train on"):
-        check_splits(photos, parts, ["normal", "violate"])
-    check_splits(photos, parts, ["normal"])
+    photos = list(zip(("normal", "violate", "normal", "normal"), Split, strict=True))
+    with pytest.raises(TrainingError, match="photo of violate is left to train on: label more"):
+        check_splits(photos, ["normal", "violate"], remedy="label more")
+    check_splits(photos, ["normal"], remedy="label more")
 
 
 def test_error_names_an_empty_split() -> None:
-    photos = [unplaced(0), unplaced(1), unplaced(2)]
-    parts = dict(zip([p.content_sha256 for p in photos], list(Split)[:3], strict=True))
-    with pytest.raises(TrainingError, match="left for `golden`"):
-        check_splits(photos, parts, ["normal"])
+    photos = [("normal", part) for part in Split if part is not Split.GOLDEN]
+    with pytest.raises(TrainingError, match="left for golden: label more"):
+        check_splits(photos, ["normal"], remedy="label more")
+    required = [part for _, part in photos]
+    check_splits(photos, ["normal"], remedy="label more", required=required)
 
 
 def _hash(number: int) -> str:
