@@ -201,7 +201,7 @@ def _resolve(connection: Connection, to: str) -> str:
 
 
 def _previous_champion(history: Iterable[Promotion]) -> str:
-    """A promotion pushes its version on a stack, a rollback pops all above the one it returns to."""
+    """Promotions push versions on a stack; a rollback pops all above the one it returns to."""
     stack: list[str] = []
     for promotion in history:
         if promotion.kind == "rollback" and promotion.model_hash in stack:
