@@ -128,7 +128,7 @@ def _header(reader: Iterator[list[str]], file: Path) -> list[str]:
             f"known are {', '.join(COLUMNS)}, separated by commas"
         )
     if len(set(columns)) < len(columns):
-        raise LabelImportError(f"{file}: a column stands in the header twice")
+        raise LabelImportError(f"{file}: the header has a column twice")
     if "label" not in columns or not set(_PLACES) & set(columns):
         raise LabelImportError(f"{file}: the header needs label, and object_key or path")
     return columns

@@ -140,19 +140,19 @@ def approval_summary(run_id: str) -> str:
 def approval_mode(run_id: str) -> str:
     """The next task: `approve` or `promote`, as the policy of the run says."""
     with _step_context(run_id=run_id) as (_, connections):
-        by_person = _load_run(run_id, connections).policy.retraining.approval == "person"
-        return "approve" if by_person else "promote"
+        approval = _load_run(run_id, connections).policy.retraining.approval
+    return "approve" if approval == "person" else "promote"
 
 
 def promote(run_id: str, *, by: str) -> str:
     """See `ml.learning.retrain.promote`."""
     from ml.learning.retrain.promote import promote_candidate
 
+    reason = f"retrain_model {run_id}: every gate passed"
     with _step_context(run_id=run_id) as (settings, connections):
         return promote_candidate(
-            run_id, by=by, reason=f"retrain_model {run_id}: every gate held",
-            settings=settings, connections=connections,
-        )  # fmt: skip
+            run_id, by=by, reason=reason, settings=settings, connections=connections
+        )
 
 
 def finalize_run(run_id: str, *, rejected_by: str | None) -> str:

@@ -23,7 +23,7 @@ def test_two_reviewers_never_hold_one_task(room: Room) -> None:
     assert room.claimed("cy") == []
 
 
-def test_a_claim_brings_what_the_page_needs(room: Room) -> None:
+def test_claimed_task_has_the_fields_of_the_page(room: Room) -> None:
     task_id = room.task("a.jpg", score=0.7, reasons=("low_confidence",))
     (task,) = room.claim()
     assert (task.task_id, task.object_key, task.etag) == (task_id, "a.jpg", "e1")
@@ -32,20 +32,20 @@ def test_a_claim_brings_what_the_page_needs(room: Room) -> None:
     assert room.state(task_id) == ("claimed", "ann")
 
 
-def test_priority_is_the_models_verdicts_by_score_then_second_looks(room: Room) -> None:
+def test_priority_order_is_by_score_with_second_reviews_last(room: Room) -> None:
     again = room.task("a.jpg", score=0.99, kind="second_review")
     low, high, middle = (room.task(f"{s}.jpg", score=s) for s in (0.1, 0.9, 0.4))
     assert room.claimed(count=2) == [high, middle]
     assert room.claimed(count=5) == [low, again]
 
 
-def test_oldest_is_by_the_time_of_opening(room: Room) -> None:
+def test_oldest_order_is_by_opening_time(room: Room) -> None:
     late = room.task("a.jpg", opened_at=NIGHT + DAY)
     early = room.task("b.jpg", opened_at=NIGHT)
     assert room.claimed(order="oldest", count=2) == [early, late]
 
 
-def test_a_lease_that_ran_out_goes_to_the_next_in_its_order(room: Room) -> None:
+def test_task_with_an_expired_lease_is_claimed_in_order(room: Room) -> None:
     first, second = room.task("a.jpg", score=0.9), room.task("b.jpg", score=0.8)
     assert room.claimed("ann") == [first]
     assert room.claimed("bob") == [second]
@@ -80,7 +80,7 @@ def test_filters(room: Room, filters: Filters, wanted: list[str]) -> None:
     assert [task.object_key for task in tasks] == wanted
 
 
-def test_a_skipped_task_goes_to_others_and_comes_back_last(room: Room) -> None:
+def test_skipped_task_is_offered_last(room: Room) -> None:
     hard, easy = room.task("a.jpg", score=0.9), room.task("b.jpg", score=0.1)
     assert room.claimed("ann") == [hard]
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_a_skipped_task_goes_to_others_and_comes_back_last(room: Room) -> None:
     assert [(a.actor, a.action) for a in done] == [("ann", "skip")]
 
 
-def test_only_what_is_held_can_be_skipped(room: Room) -> None:
+def test_only_a_claimed_task_can_be_skipped(room: Room) -> None:
     task_id = room.task("a.jpg")
     with pytest.raises(LeaseLost, match="in the queue"):
         room.act(lambda c: skip_task(c, reviewer="ann", task_id=task_id))
@@ -105,7 +105,7 @@ def test_only_what_is_held_can_be_skipped(room: Room) -> None:
         room.act(lambda c: skip_task(c, reviewer="ann", task_id=999))
 
 
-def test_a_decision_ends_the_lease_and_is_on_record(room: Room) -> None:
+def test_decision_ends_the_lease_and_is_logged(room: Room) -> None:
     room.photo("a.jpg")
     task_id = room.task("a.jpg")
     room.claimed()
@@ -118,9 +118,7 @@ def test_a_decision_ends_the_lease_and_is_on_record(room: Room) -> None:
 
 
 @pytest.mark.parametrize("at", [None, datetime(2026, 11, 2, tzinfo=UTC)])
-def test_the_answer_that_was_lost_is_given_again_after_the_lease(
-    room: Room, at: datetime | None
-) -> None:
+def test_decision_repeated_after_the_lease_is_written_once(room: Room, at: datetime | None) -> None:
     task_id = room.task("a.jpg")
     room.claimed()
     for _ in range(2):
@@ -129,7 +127,7 @@ def test_the_answer_that_was_lost_is_given_again_after_the_lease(
     assert len(room.act(lambda c: history(c, task_target(task_id)))) == 1
 
 
-def test_a_lease_that_ran_out_is_good_while_nobody_took_the_task(room: Room) -> None:
+def test_expired_lease_is_valid_until_another_claim(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed()
     room.lapse(task_id)
@@ -137,7 +135,7 @@ def test_a_lease_that_ran_out_is_good_while_nobody_took_the_task(room: Room) -> 
     assert room.state(task_id)[0] == "decided"
 
 
-def test_a_lost_lease_decides_nothing(room: Room) -> None:
+def test_decision_without_the_lease_is_rejected(room: Room) -> None:
     room.photo("a.jpg")
     task_id = room.task("a.jpg")
     with pytest.raises(LeaseLost, match="not with ann"):
@@ -154,7 +152,7 @@ def test_a_lost_lease_decides_nothing(room: Room) -> None:
     assert room.execute("select reviewer from moderation.human_label") == [("bob",)]
 
 
-def test_what_was_given_back_is_no_longer_ones_own(room: Room) -> None:
+def test_released_task_cannot_be_decided(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed()
     room.act(lambda c: release_tasks(c, reviewer="ann"))
@@ -162,7 +160,7 @@ def test_what_was_given_back_is_no_longer_ones_own(room: Room) -> None:
         room.decide(task_id, "normal")
 
 
-def test_two_tasks_of_one_content_decided_at_one_moment_both_close(room: Room) -> None:
+def test_two_tasks_of_one_content_decided_at_once_both_close(room: Room) -> None:
     first, second = room.task("a.jpg"), room.task("a.jpg", kind="second_review")
     for task_id in (first, second):
         room.decide(task_id, "normal", lease=False, at=NIGHT)
@@ -170,18 +168,18 @@ def test_two_tasks_of_one_content_decided_at_one_moment_both_close(room: Room) -
 
 
 @pytest.mark.parametrize("table", ["activity", "appeal", "decision_undo"])
-def test_the_record_cannot_be_changed(room: Room, table: str) -> None:
+def test_history_cannot_be_deleted(room: Room, table: str) -> None:
     with pytest.raises(DBAPIError, match="its rows are history"):
         room.execute(f"delete from moderation.{table}")  # noqa: S608 - a name from above
 
 
-def test_a_claimed_task_has_a_holder_or_the_database_refuses(room: Room) -> None:
+def test_claimed_task_without_a_holder_is_rejected_by_the_database(room: Room) -> None:
     room.task("a.jpg")
     with pytest.raises(DBAPIError, match="review_task_lease"):
         room.execute("update moderation.review_task set state = 'claimed'")
 
 
-def test_a_renewed_lease_holds_and_a_lost_one_is_told(room: Room) -> None:
+def test_renewal_returns_only_the_leases_that_hold(room: Room) -> None:
     kept, lost = room.task("a.jpg", score=0.9), room.task("b.jpg", score=0.8)
     mine = room.claimed("ann", count=2)
     for task_id in mine:
@@ -193,7 +191,7 @@ def test_a_renewed_lease_holds_and_a_lost_one_is_told(room: Room) -> None:
     assert room.claimed("cy") == []
 
 
-def test_a_closed_browser_gives_back_what_it_held(room: Room) -> None:
+def test_release_reopens_only_own_tasks(room: Room) -> None:
     tasks = [room.task(f"{n}.jpg") for n in range(3)]
     others = room.claimed("bob")
     room.claimed("ann", count=2)

@@ -33,7 +33,7 @@ def _near(
     return in_transaction(engine, lambda c: decided.find_similar(c, pdq, **options))  # type: ignore[arg-type]
 
 
-def test_decided_photos_that_look_alike_the_nearest_first(shop: Shop) -> None:
+def test_similar_decided_photos_are_nearest_first(shop: Shop) -> None:
     decided = SimilarDecisions()
     assert _near(shop, decided, scene(1)) == []
     same, like, other = (
@@ -52,13 +52,13 @@ def test_decided_photos_that_look_alike_the_nearest_first(shop: Shop) -> None:
     assert [n.content_sha256 for n in _near(shop, decided, scene(2))] == [other]
 
 
-def test_photos_of_this_month_count_whose_bytes_are_not_kept_yet(shop: Shop) -> None:
+def test_photos_not_yet_archived_are_found(shop: Shop) -> None:
     stored_photo(shop, "a.jpg", scene(1))
     label_photos(shop, [content_hash(scene(1))], "violate")
     assert [n.label for n in _near(shop, SimilarDecisions(), scene(1))] == ["violate"]
 
 
-def test_what_was_taken_back_or_said_since_counts_at_once(shop: Shop) -> None:
+def test_undone_and_new_labels_count_at_once(shop: Shop) -> None:
     decided = SimilarDecisions()
     content = archive_photo(shop, scene(1))
     label_photos(shop, [content], "violate")
@@ -72,7 +72,7 @@ def test_what_was_taken_back_or_said_since_counts_at_once(shop: Shop) -> None:
     assert _near(shop, decided, scene(1)) == []
 
 
-def test_only_the_newest_are_kept(shop: Shop) -> None:
+def test_only_the_newest_photos_are_indexed(shop: Shop) -> None:
     decided = SimilarDecisions(newest=2)
     contents = [archive_photo(shop, scene(seed)) for seed in range(3)]
     label_photos(shop, contents[:1], "violate")

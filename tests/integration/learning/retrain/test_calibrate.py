@@ -105,7 +105,7 @@ def end_state(shop: Shop) -> list[list[tuple[object, ...]]]:
     ]
 
 
-def test_the_candidate_is_a_whole_version_of_the_run(
+def test_calibrate_registers_a_complete_version_as_candidate(
     shop: Shop, trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     begin(shop, trained)
@@ -128,7 +128,7 @@ def test_the_candidate_is_a_whole_version_of_the_run(
     assert not list(shop.settings.data_dir.glob("candidate-*"))
 
 
-def test_the_card_holds_what_was_fitted_and_solved(
+def test_card_has_temperature_threshold_and_metrics(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     card = write_version(trained, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
@@ -154,7 +154,7 @@ def test_the_card_holds_what_was_fitted_and_solved(
     assert evidence.review_rate == pytest.approx(weights[~passing].sum() / weights.sum())
 
 
-def test_a_retry_registers_nothing_new(shop: Shop, trained: TrainingArtifact) -> None:
+def test_retry_registers_the_same_version(shop: Shop, trained: TrainingArtifact) -> None:
     begin(shop, trained)
     first, before = run_step(shop), end_state(shop)
     # Killed after the registration: the rows of the run are not written yet.
@@ -165,7 +165,9 @@ def test_a_retry_registers_nothing_new(shop: Shop, trained: TrainingArtifact) ->
     assert end_state(shop) == before
 
 
-def test_too_few_labels_keep_the_policys_cut_off(trained: TrainingArtifact, tmp_path: Path) -> None:
+def test_too_few_labels_keep_the_policys_threshold(
+    trained: TrainingArtifact, tmp_path: Path
+) -> None:
     few = replace(
         trained,
         calibration_logits=trained.calibration_logits[:50],
@@ -177,7 +179,7 @@ def test_too_few_labels_keep_the_policys_cut_off(trained: TrainingArtifact, tmp_
     assert card.thresholds.source.startswith(TOO_FEW)
 
 
-def test_no_calibration_photos_is_said_with_the_remedy(
+def test_error_without_calibration_photos_has_a_remedy(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     none = replace(
@@ -191,7 +193,7 @@ def test_no_calibration_photos_is_said_with_the_remedy(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_without_a_snapshot_is_refused(shop: Shop, trained: TrainingArtifact) -> None:
+def test_run_without_a_snapshot_is_rejected(shop: Shop, trained: TrainingArtifact) -> None:
     begin(shop, trained, snapshot=False)
     with pytest.raises(RunNotStarted, match="snapshot_labels"):
         run_step(shop)

@@ -27,7 +27,7 @@ def candidate(shop: Shop, tmp_path: Path) -> str:
     return version
 
 
-def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> None:
+def test_shadow_run_shows_changed_verdicts(shop: Shop, candidate: str) -> None:
     for i in range(25):
         shop.upload(f"bright-{i:02}.jpg", photo(BRIGHT, seed=i))
     for i in range(3):
@@ -56,7 +56,7 @@ def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> N
     }
 
 
-def test_the_first_shadow_night_stays_the_answer(shop: Shop, candidate: str) -> None:
+def test_first_shadow_run_stays_the_result(shop: Shop, candidate: str) -> None:
     assert candidate
     shadow.request_shadow("month", connections=shop.connections)
     run_nightly(shop, "empty")
@@ -67,7 +67,7 @@ def test_the_first_shadow_night_stays_the_answer(shop: Shop, candidate: str) -> 
         assert shadow.shadow_run("month", connections=shop.connections) == "a"
 
 
-def test_requested_again_is_no_change_and_withdrawn_is_gone(shop: Shop, candidate: str) -> None:
+def test_request_and_withdrawal_of_a_shadow_are_idempotent(shop: Shop, candidate: str) -> None:
     shadow.request_shadow("month", connections=shop.connections)
     once = _requested(shop)
     shadow.request_shadow("month", connections=shop.connections)
@@ -78,7 +78,7 @@ def test_requested_again_is_no_change_and_withdrawn_is_gone(shop: Shop, candidat
         assert _requested(shop) == []
 
 
-def test_a_later_request_takes_the_place_and_is_not_withdrawn_by_the_earlier_run(
+def test_later_shadow_request_is_not_withdrawn_by_the_earlier_run(
     shop: Shop, candidate: str
 ) -> None:
     assert candidate
@@ -90,7 +90,7 @@ def test_a_later_request_takes_the_place_and_is_not_withdrawn_by_the_earlier_run
     assert [row[0] for row in _requested(shop)] == [later]
 
 
-def test_without_a_candidate_there_is_nothing_to_wait_for(shop: Shop) -> None:
+def test_shadow_request_without_a_candidate_raises(shop: Shop) -> None:
     start_retraining_run(shop, "month", None)
     with pytest.raises(ModelError, match="no candidate"):
         shadow.request_shadow("month", connections=shop.connections)
@@ -98,7 +98,7 @@ def test_without_a_candidate_there_is_nothing_to_wait_for(shop: Shop) -> None:
     assert shadow.shadow_run("month", connections=shop.connections) is None
 
 
-def test_an_ended_run_asks_for_no_shadow(shop: Shop) -> None:
+def test_shadow_request_of_an_ended_run_raises(shop: Shop) -> None:
     start_retraining_run(shop, "month", add_version_row(shop, "c"))
     reject_candidate("month", by="ann", reason="no", connections=shop.connections)
     with pytest.raises(ModelError, match="rejected"):

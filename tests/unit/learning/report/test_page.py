@@ -115,7 +115,7 @@ def test_user_text_is_html_escaped(champion: bool, gated: dict[str, Any] | None)
     assert re.search(r"url\(|@import", page) is None
 
 
-def test_the_verdict_is_in_both_languages() -> None:
+def test_verdict_is_in_both_languages() -> None:
     passed = [{"name": "servable", "passed": True, "reason": "fine"}]
     failed = [*passed, {"name": "blocklist", "passed": False, "reason": "1 would pass"}]
     report = make_report()
@@ -130,14 +130,14 @@ def test_the_verdict_is_in_both_languages() -> None:
     assert "在 4 张金标图片上，候选模型准确率 75.0%，现役模型 25.0%" in page
 
 
-def test_the_evidence_of_the_cut_off_is_a_sentence() -> None:
+def test_evidence_of_the_threshold_is_a_sentence() -> None:
     page = " ".join(render(make_report(), PICTURES, gated=None).split())
     assert "Of 512 held-out labels, 350.5 (weighted) pass, and 2.0 of those are" in page
     assert "with 95.0% confidence at most <b>2.1%</b> of what passes is a violation" in page
     assert "There is no evidence for its leak rate" in page  # the champion's
 
 
-def test_pictures_are_inline_and_absent_ones_are_left_out() -> None:
+def test_pictures_are_inline_and_missing_ones_are_omitted() -> None:
     page = render(make_report(), PICTURES, gated=None)
     assert page.count("data:image/png;base64,iVBORw0K") == 2
     assert page.count("data:image/jpeg;base64,/9g=") == 1
@@ -146,7 +146,7 @@ def test_pictures_are_inline_and_absent_ones_are_left_out() -> None:
     assert "no thumbnail" in page
 
 
-def test_rows_say_which_way_is_better() -> None:
+def test_rows_of_measures_have_direction_and_difference() -> None:
     rows = {row["name"]: row for row in measures(make_report()["sets"]["golden"])}
     accuracy, missed = rows["Accuracy · 准确率"], rows["Missed (of all violations) · 漏检率"]
     assert (accuracy["candidate"], accuracy["champion"], accuracy["difference"]) == (
@@ -163,7 +163,7 @@ def test_rows_say_which_way_is_better() -> None:
     assert rows["weapon: precision · 精确率"]["champion"] is None  # never said "weapon"
 
 
-def test_the_interval_of_missed_violations_contains_the_difference() -> None:
+def test_interval_of_missed_violations_contains_the_difference() -> None:
     """The test counts violations that did not pass, the row those that did."""
     photos = Photos(np.array([1] * 40), ["x"] * 40, {})
     none_shown = ModelScores(np.array([[0.0, 1.0]] * 40), 0.7)
