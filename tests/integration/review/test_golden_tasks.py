@@ -1,4 +1,4 @@
-"""Hidden golden items: like all others for the reviewer, and nobody else's at all."""
+"""Golden tasks: indistinguishable for their reviewer, invisible for all others."""
 
 from datetime import timedelta
 

@@ -67,7 +67,7 @@ def test_concurrent_claims_take_each_task_once(room: Room, crowd: Engine) -> Non
 
 
 def test_decision_during_another_claim_is_rejected(room: Room, crowd: Engine) -> None:
-    """The late reviewer waits for the claim's transaction and then learns what it did."""
+    """The second reviewer waits for the transaction of the claim, then gets its result."""
     task_id = room.task("a.jpg")
     room.claimed("ann")
     room.lapse(task_id)

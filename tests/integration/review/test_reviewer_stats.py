@@ -1,4 +1,4 @@
-"""What the labels, golden answers and acts of reviewers come to."""
+"""Reviewer statistics from labels, golden answers and the activity log."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Blind second reviews: drawn by the photo, for another person, settled by a third."""
+"""Blind second reviews: drawn by content, for another reviewer, decided by a third."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 def _decide(room: Room, task_id: int, label: str, reviewer: str, *, share: float = 0.5) -> None:
-    """Decide as the page does, with what follows; `share` 0.5 is the largest there is."""
+    """Decide as the page does and open follow-ups; `share` 0.5 is the maximum."""
     room.decide(task_id, label, reviewer, lease=False)
     policy = with_shares(room, second_review_share=share)
     for _ in range(2):
@@ -26,7 +26,7 @@ def _blind(room: Room) -> list[tuple[object, ...]]:
 
 
 def _drawn(room: Room, second: str | None = None) -> tuple[int, int]:
-    """A photo that is drawn, a violation by ann, `second` by bob; its task and the blind one."""
+    """A drawn photo that ann labels a violation and bob `second`; its task and the blind one."""
     for i in range(60):
         key = f"drawn{i}.jpg"
         room.photo(key)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def scene(seed: int, *, quality: int = 90) -> bytes:
-    """Large soft shapes of their own for each seed; another JPEG quality is a near duplicate."""
+    """Large soft shapes by seed; another JPEG quality is a near duplicate."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     out = io.BytesIO()

@@ -31,7 +31,7 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
 
 @pytest.fixture(scope="module")
 def trained(champion_folder: Path) -> TrainingArtifact:
-    """The test champion's network with made-up held-out logits, too sure of themselves."""
+    """The test champion's network with invented held-out logits, overconfident."""
     checkpoint = load_checkpoint(champion_folder)
     rng = np.random.default_rng(0)
     crop = checkpoint.card.preprocessing.crop
@@ -66,7 +66,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
 
 
 def begin(shop: Shop, trained: TrainingArtifact, *, snapshot: bool = True) -> None:
-    """What the steps before would have left."""
+    """Write what the earlier steps of the run write."""
     run = RetrainRun(
         run_id=RUN,
         as_of=datetime(2026, 10, 1, tzinfo=UTC),

@@ -1,4 +1,4 @@
-"""The candidate beside the champion, on real buckets and tables."""
+"""Candidate versus champion, on a real bucket and database."""
 
 import json
 import re

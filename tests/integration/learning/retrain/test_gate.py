@@ -1,4 +1,4 @@
-"""The gates' answer, written down once and for all."""
+"""The gates' decision, stored with the version and on the page."""
 
 from pathlib import Path
 from typing import Any

@@ -23,7 +23,7 @@ FLIPPED = 20
 def frozen(
     shop: Shop, folder: Path, *, of_each: int, flipped: int = 0
 ) -> tuple[Manifest, set[str]]:
-    """Freeze bright and dark photos; returns the hashes of those whose labels are wrong, too."""
+    """A snapshot of bright and dark photos; also returns the hashes of those with wrong labels."""
     bright = [archive_photo(shop, photo(BRIGHT, seed=s)) for s in range(of_each)]
     dark = [archive_photo(shop, photo(DARK, seed=1000 + s)) for s in range(of_each)]
     half = flipped // 2

@@ -1,4 +1,4 @@
-"""The loop as a whole: a good month is promoted, a poisoned one is held, and says by what."""
+"""A retraining run from labels to the decision: promoted, or held by named gates."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The end of a month: promoted only if every gate held against the champion of now."""
+"""Promotion and rejection: only with every gate passed against the present champion."""
 
 import threading
 from collections.abc import Callable
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 def _promote(shop: Shop, run_id: str = "month") -> str:
     return promote_candidate(
-        run_id, by="ann", reason="every gate held",
+        run_id, by="ann", reason="every gate passed",
         settings=shop.settings, connections=shop.connections,
     )  # fmt: skip
 
@@ -52,7 +52,7 @@ def _end(shop: Shop, run_id: str = "month") -> tuple[str, str]:
 
 @pytest.fixture
 def candidate(shop: Shop) -> str:
-    """A run `month` whose candidate every gate let through; promoting needs no bytes of it."""
+    """The candidate of the run `month`, which passed every gate; its weights are not needed."""
     version = add_version_row(shop, "c")
     start_retraining_run(shop, "month", version)
     set_gate_decision(shop, version)
@@ -61,8 +61,8 @@ def candidate(shop: Shop) -> str:
 
 def test_candidate_that_passed_every_gate_is_promoted(shop: Shop, candidate: str) -> None:
     assert _promote(shop) == candidate == _champion(shop)
-    assert _end(shop) == ("promoted", "every gate held")
-    assert _switches(shop)[1:] == [(candidate, "ann", "every gate held")]
+    assert _end(shop) == ("promoted", "every gate passed")
+    assert _switches(shop)[1:] == [(candidate, "ann", "every gate passed")]
 
 
 def test_promotion_is_idempotent_even_after_a_rollback(shop: Shop, candidate: str) -> None:
@@ -200,7 +200,7 @@ def test_promotion_is_logged_with_the_approver(shop: Shop, candidate: str) -> No
     before = len(_acts(shop))
     for _ in range(2):
         _promote(shop)
-    said = {"previous": shop.model_hash, "reason": "every gate held"}
+    said = {"previous": shop.model_hash, "reason": "every gate passed"}
     assert _acts(shop)[before:] == [("ann", "promote", f"model_version:{candidate}", said)]
 
 

@@ -1,4 +1,4 @@
-"""Back to an earlier champion: one switch, history kept, and the same verdicts as before."""
+"""Rollback to an earlier champion: one entry of the history, and the same verdicts as before."""
 
 from pathlib import Path
 

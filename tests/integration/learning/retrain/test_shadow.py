@@ -1,4 +1,4 @@
-"""The candidate in the shadow: asked for, found again, and what it would have changed."""
+"""The candidate as shadow: request, withdrawal, and the verdicts that it would have changed."""
 
 from pathlib import Path
 

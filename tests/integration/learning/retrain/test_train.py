@@ -36,21 +36,21 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 class Recorder:
-    """Keeps the epochs it is told of, and whether photos were read."""
+    """Records the epochs and whether photos were read."""
 
     def __init__(self) -> None:
         self.epochs: list[EpochResult] = []
         self.read = 0
 
     def on_decoded(self, done: int, _total: int) -> None:
-        """Keep how many."""
+        """Record the number of photos."""
         self.read = done
 
     def on_step(self, done: int, total: int, loss: float, accuracy: float) -> None:
-        """Not of interest here."""
+        """Ignored."""
 
     def on_epoch(self, result: EpochResult) -> None:
-        """Keep it."""
+        """Record the epoch."""
         self.epochs.append(result)
 
 
@@ -73,7 +73,7 @@ def _of(manifest: Manifest, part: Split) -> list[str]:
 
 
 def _logits(shop: Shop, trained: TrainingArtifact, content_sha256: str) -> torch.Tensor:
-    """By the plain network, from the kept bytes."""
+    """By the plain network, from the archived bytes."""
     network = build_network(len(trained.classes))
     network.load_state_dict(trained.state)
     network.eval()

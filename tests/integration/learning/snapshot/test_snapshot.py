@@ -28,7 +28,7 @@ LEARNT = (Split.TRAIN, Split.VALIDATION, Split.CALIBRATION)
 
 
 class Month:
-    """Freezes a shop's labels under a policy that asks for few."""
+    """Creates snapshots under a policy that requires few labels."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
@@ -42,13 +42,13 @@ class Month:
         )  # fmt: skip
 
     def photos(self, level: int, seeds: range, name: str, at: datetime = DECIDED) -> list[str]:
-        """Keep and label unlike photos."""
+        """Archive and label photos without near duplicates."""
         contents = [archive_photo(self.shop, photo(level, seed=seed)) for seed in seeds]
         label_photos(self.shop, contents, name, at=at)
         return contents
 
     def both(self, start: int, photos: int, at: datetime = DECIDED) -> list[str]:
-        """Half of them normal, half violating."""
+        """Half of them normal, half violations."""
         middle, end = start + photos // 2, start + photos
         return [
             *self.photos(BRIGHT, range(start, middle), "normal", at),
@@ -66,7 +66,7 @@ def month(shop: Shop, tmp_path: Path) -> Month:
 
 
 def rows(month: Month) -> list[tuple[object, ...]]:
-    """All that a frozen month leaves in the database, without the hour."""
+    """All rows of a snapshot, without times."""
     return [
         *month.shop.rows("select snapshot_hash, golden_hash, photos, new_photos, as_of "
                          "from moderation.label_snapshot order by 1"),
@@ -121,7 +121,7 @@ def test_retry_returns_the_snapshot_of_the_run(month: Month) -> None:
 
 
 class KilledError(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_photos_in_a_group_with_a_golden_one_are_not_trained_on(month: Month) ->
 
 
 def version_from(shop: Shop, folder: Path, parent: str, learnt: list[str], seed: int) -> str:
-    """A champion that grew from another and learnt from these photos."""
+    """A champion with another as ancestor, trained on these photos."""
     make_champion(folder, seed=seed)
     card = read_card((folder / CARD).read_text(encoding="utf-8"), source=folder)
     start = PretrainedWeights(kind="champion", detail=parent)

@@ -114,9 +114,7 @@ def test_invalid_value_rejects_its_line(tmp_path: Path, column: str, value: str,
         ("path,label", '"a"b.jpg,normal'),
     ],
 )
-def test_line_with_another_number_of_values_is_rejected(
-    tmp_path: Path, header: str, line: str
-) -> None:
+def test_malformed_line_is_rejected(tmp_path: Path, header: str, line: str) -> None:
     assert _reason(tmp_path, header, line).startswith("bad_line")
 
 

@@ -1,4 +1,4 @@
-"""The page: whatever the report holds, it can be read and runs nothing."""
+"""The report page: readable and inert for any content."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A person's promotion of a version that no monthly run promotes."""
+"""Manual promotion of a version that no retraining run promotes."""
 
 from pathlib import Path
 
