@@ -66,8 +66,7 @@ class ReviewerAccuracy:
 class Workload:
     """What one reviewer did: decisions (in all and by day), undone ones, and the speed.
 
-    `an_hour` is decisions per hour of work, gaps of over five minutes left out; None where no two
-    decisions follow each other.
+    `an_hour` is decisions per hour of work without breaks; None without two decisions in a row.
     """
 
     reviewer: str

@@ -82,10 +82,8 @@ def _open_second_review(
 
 def _random_priority(key: bytes, task: ReviewTask, policy: Policy) -> float:
     """A priority that does not reveal a second review: drawn like that of a spot check."""
-    place, guise = (
-        keyed_uniform(key, f"second review {purpose}", task.content_sha256)
-        for purpose in ("place", "guise")
-    )
+    place = keyed_uniform(key, "second review place", task.content_sha256)
+    guise = keyed_uniform(key, "second review guise", task.content_sha256)
     return priority_among_reviews(SampleDraw(selection=0.0, score=place, label=guise), policy)
 
 

@@ -155,9 +155,7 @@ def _check_text(values: Sequence[str]) -> None:
         if _UNREADABLE.search(value):
             raise LabelImportError("bad_text: not UTF-8, or a NUL character")
         if len(value) > _MAX_TEXT:
-            raise LabelImportError(
-                f"bad_text: a value of {len(value)} characters, {_MAX_TEXT} at most"
-            )
+            raise LabelImportError(f"bad_text: {len(value)} characters, at most {_MAX_TEXT}")
 
 
 def _known(problem: str, value: str, known: Collection[str]) -> str:

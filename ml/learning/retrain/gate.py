@@ -32,16 +32,16 @@ def gate_candidate(run_id: str, *, connections: Connections) -> dict[str, Any]:
     files = ReportFiles(connections.models, report["candidate"], report["golden"]["hash"])
     shown = [sample["content_sha256"] for sample in report["sample_differences"]]
     files.put_page(render(report, files.get_pictures(report["plots"], shown), gated=gated))
+    decision = gated["decision"]
     failed = [f"{g['name']}: {g['reason']}" for g in gated["gates"] if not g["passed"]]
 
     def write(connection: Connection) -> None:
-        decision = gated["decision"]
         model_versions.write_gates(connection, run.candidate_hash, gated["gates"], decision)
         if decision == "hold":
             retrain_runs.finish(connection, run_id, "held", "; ".join(failed))
 
     in_transaction(connections.engine, write)
-    log.info("candidate gated", run_id=run_id, decision=gated["decision"], failed=failed)
+    log.info("candidate gated", run_id=run_id, decision=decision, failed=failed)
     return gated
 
 

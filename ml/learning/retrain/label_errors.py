@@ -3,8 +3,8 @@
 Confident learning (Northcutt et al. 2021, arXiv:1911.00068): a logistic regression on the
 champion's features estimates the probability of each class of a photo, without having seen its
 group; cleanlab finds the labels that do not fit. Golden photos are not searched: the champion must
-not influence the set that evaluates it. Nor are photos that had a second review: if two reviewers
-agreed against the features, the photo is difficult and its label correct.
+not influence the set that evaluates it. Nor are photos that had a second review: a label that two
+reviewers gave is correct.
 """
 
 from dataclasses import dataclass

@@ -124,16 +124,15 @@ def promote_manually(
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first.
     """
-    version = in_transaction(
-        connections.engine, lambda c: model_versions.load_version(c, model_hash)
-    )
+    engine = connections.engine
+    version = in_transaction(engine, lambda c: model_versions.load_version(c, model_hash))
     if version is None:
         raise ModelError(f"no registered model version {model_hash}")
     if version.gate_decision == "hold":
         raise ModelError(f"the gates hold {model_hash[:12]}: {_failed_gates(version)}")
     checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
     check_classes(checkpoint.card, load_policy(settings.policy_file))
-    registry.promote(model_hash, engine=connections.engine, by=by, reason=reason, expected=expected)
+    registry.promote(model_hash, engine=engine, by=by, reason=reason, expected=expected)
     log.info("promoted manually", model_hash=model_hash, by=by)
 
 

@@ -1,8 +1,7 @@
 """Third step of a retraining run: train on a snapshot, to weights and held-out logits.
 
 A training is identified by its key, a hash of everything that determines the weights. An
-interrupted step continues after its last complete epoch; a finished one is found by its key and not
-repeated. The splits come from the manifest, so that near duplicates stay in one of them.
+interrupted step continues after its last complete epoch; a finished one is not repeated.
 """
 
 import hashlib
