@@ -23,7 +23,7 @@ from ml.storage.read.task_explanation import (
     load_task_verdict,
 )
 from ml.storage.review_tasks import load_sampling_key
-from ml.vision.images.fingerprint import MIN_QUALITY, NEAR_DUPLICATE_DISTANCE, hash_words
+from ml.vision.images.fingerprint import MIN_QUALITY, NEAR_DUPLICATE_DISTANCE, pdq_words
 
 _CANDIDATES = 50  # nearest photos whose labels are looked up: some labels may be undone
 # A label may be committed after a later one, or before its photo's hash: all are read again.
@@ -69,7 +69,7 @@ class SimilarDecisions:
         """
         with self._lock:
             index = self._index = self._refreshed(connection)
-        bits = np.bitwise_count(index.hashes ^ hash_words([pdq])).sum(axis=1)
+        bits = np.bitwise_count(index.hashes ^ pdq_words([pdq])).sum(axis=1)
         places = np.flatnonzero(bits <= NEAR_DUPLICATE_DISTANCE)
         nearest = places[np.argsort(bits[places], kind="stable")].tolist()
         distances = {index.contents[place]: int(bits[place]) for place in nearest}
@@ -91,7 +91,7 @@ class SimilarDecisions:
             and (label.pdq_quality or 0) > MIN_QUALITY
             and label.content_sha256 not in indexed
         }
-        hashes = np.concatenate([index.hashes, hash_words(list(added.values()))])
+        hashes = np.concatenate([index.hashes, pdq_words(list(added.values()))])
         contents = (*index.contents, *added)
         return _Index(labels[-1].label_id, contents[-newest:], hashes[-newest:])
 
@@ -106,7 +106,7 @@ def _active_decisions(connection: Connection, distances: dict[str, int]) -> list
     return sorted(decisions, key=lambda decision: (decision.distance, decision.content_sha256))
 
 
-_EMPTY = _Index(0, (), hash_words([]))
+_EMPTY = _Index(0, (), pdq_words([]))
 
 
 @dataclass(frozen=True)
