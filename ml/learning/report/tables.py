@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -92,10 +92,8 @@ def measures(part: Mapping[str, Any]) -> list[dict[str, Any]]:
         table[model] = figures.to_numpy(dtype=float, na_value=float("nan"))
     table["difference"] = table["candidate"] - table["champion"]
     table["p_value"] = [test and test["p_value"] for test in table["test"]]
-    records: list[dict[str, Any]] = (
-        table.astype(object).where(table.notna(), None).to_dict("records")
-    )
-    return records
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    return cast("list[dict[str, Any]]", records)
 
 
 def _figures(metrics: Mapping[str, Any] | None) -> "pd.Series[Any]":
@@ -109,7 +107,7 @@ def _figures(metrics: Mapping[str, Any] | None) -> "pd.Series[Any]":
 
 def _negate(test: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The test counts violations that did not pass; the row shows those that did."""
-    return test and {**test, "low": -test["high"], "high": -test["low"]}
+    return None if test is None else {**test, "low": -test["high"], "high": -test["low"]}
 
 
 def p_value_text(p_value: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +81,8 @@ class GoldenScores:
         differing = table[table["candidate"] != table["champion"]].sort_values(
             ["rank", "gap", "content_sha256"], ascending=[True, False, True]
         )
-        return differing.drop(columns=["rank", "gap"]).to_dict("records")
+        records = differing.drop(columns=["rank", "gap"]).to_dict("records")
+        return cast("list[dict[str, Any]]", records)
 
 
 def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelScores:

@@ -45,15 +45,12 @@ class TrainingArtifact(TrainedNetwork):
 
 _TENSORS = {"state", "probe_pixels", *_ARRAYS}
 _TYPES = get_type_hints(TrainingArtifact)
-_Facts = create_model(
-    "_Facts",
-    __base__=StrictModel,
-    **{
-        f.name: (_TYPES[f.name], ... if f.default is MISSING else f.default)
-        for f in fields(TrainingArtifact)
-        if f.name not in _TENSORS
-    },
-)
+_FACTS: dict[str, Any] = {
+    f.name: (_TYPES[f.name], ... if f.default is MISSING else f.default)
+    for f in fields(TrainingArtifact)
+    if f.name not in _TENSORS
+}
+_Facts = create_model("_Facts", __base__=StrictModel, **_FACTS)
 
 
 class _Result(StrictModel):
@@ -100,9 +97,9 @@ def load_artifact(store: ObjectStore, key: str) -> TrainingArtifact:
     result = _Result.model_validate_json(store.get(_name(key, "result.json")))
     state = load(_checked(store, _name(key, "weights.safetensors"), result.weights_sha256))
     tensors = load(_checked(store, _name(key, "logits.safetensors"), result.logits_sha256))
-    arrays = {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
-    facts = dict(_Facts.model_validate(result.facts))
-    return TrainingArtifact(state=state, probe_pixels=tensors["probe.pixels"], **arrays, **facts)
+    values: dict[str, Any] = dict(_Facts.model_validate(result.facts))
+    values |= {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
+    return TrainingArtifact(state=state, probe_pixels=tensors["probe.pixels"], **values)
 
 
 def _checked(store: ObjectStore, name: str, wanted: str) -> bytes:
