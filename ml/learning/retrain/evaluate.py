@@ -144,19 +144,7 @@ def _load_inputs(
 def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
     policy, golden_set, connections = inputs.run.policy, inputs.golden_set, inputs.connections
-    unknown = {
-        photo.content_sha256: f"unknown_class:{photo.label}"
-        for photo in golden_set.photos
-        if photo.label not in inputs.classes
-    }
-    known = [p.content_sha256 for p in golden_set.photos if p.content_sha256 not in unknown]
-    scored = score_photos(
-        list(dict.fromkeys(known + inputs.blocklist)),
-        inputs.predictors,
-        classes=inputs.classes,
-        settings=inputs.settings,
-        connections=connections,
-    )
+    scored, unknown = _score(inputs)
     golden = select_golden_scores(golden_set, scored, cards=inputs.cards, classes=inputs.classes)
     disagreements = golden.find_disagreements(policy)
     shown = disagreements[:MAX_DISAGREEMENTS]
@@ -191,6 +179,25 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
         "training": inputs.cards[0].model_dump(mode="json", include=_TRAINING_FACTS),
     }
     return report, pictures
+
+
+def _score(inputs: _Inputs) -> tuple[ScoredPhotos, dict[str, str]]:
+    """Scores of the golden set and the blocklist; golden photos of no class, with the reason."""
+    photos = inputs.golden_set.photos
+    unknown = {
+        photo.content_sha256: f"unknown_class:{photo.label}"
+        for photo in photos
+        if photo.label not in inputs.classes
+    }
+    known = [p.content_sha256 for p in photos if p.content_sha256 not in unknown]
+    scored = score_photos(
+        list(dict.fromkeys(known + inputs.blocklist)),
+        inputs.predictors,
+        classes=inputs.classes,
+        settings=inputs.settings,
+        connections=inputs.connections,
+    )
+    return scored, unknown
 
 
 def _draw_plots(inputs: _Inputs, golden: GoldenScores) -> dict[str, bytes]:
