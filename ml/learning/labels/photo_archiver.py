@@ -41,8 +41,7 @@ EXPIRED = "expired"  # archived once; deleted by the policy's retention, and not
 FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
 PHOTOS_PER_COMMIT = 200
 
-# The PDQ hash has 64 x 64 cells: this size is more than enough for it.
-_SHORT_SIDE = 256
+_SHORT_SIDE = 256  # more than enough for the 64 x 64 cells of the PDQ hash
 _FETCHERS = 16
 
 

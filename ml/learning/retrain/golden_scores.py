@@ -41,8 +41,7 @@ class GoldenScores:
 
     def compare(self, policy: Policy) -> dict[str, Any]:
         """The comparisons of the report: `golden`, and `newest` if there are such photos."""
-        everything = np.arange(len(self.hashes))
-        rows_of = {"golden": everything, "newest": self.newest}
+        rows_of = {"golden": np.arange(len(self.hashes)), "newest": self.newest}
         return {
             name: compare(
                 self.photos.subset(rows),
