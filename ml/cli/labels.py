@@ -38,15 +38,15 @@ def import_command(
             progress=lambda lines: shown.advance(bar, lines),
         )
         shown.update(bar, total=result.lines)
-    rejected = len(result.refused)
+    rejected = len(result.rejected)
     console.print(
         f"{result.imported:,} imported, {result.known:,} already known, {rejected:,} rejected"
     )
     report = file.with_name(f"{file.name}.rejected.csv")
-    if not result.refused:
+    if not result.rejected:
         report.unlink(missing_ok=True)  # of an earlier attempt
         return
-    rows = [(error.line, error.reason) for error in result.refused]
+    rows = [(error.line, error.reason) for error in result.rejected]
     print_table("line", "reason", rows=rows[:_SHOWN], title="rejected")
     place = _write_report(report, rows)
     raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {place}")

@@ -54,7 +54,7 @@ def rollback_command(
     reason: _Reason,
 ) -> None:
     """Make an earlier champion the champion again; a run in progress keeps its model."""
-    from ml.learning.retrain.rollback import rollback as run
+    from ml.learning.retrain.promote import rollback as run
 
     with opened() as (settings, connections):
         champion = run(

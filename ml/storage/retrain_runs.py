@@ -62,6 +62,16 @@ def load(connection: Connection, run_id: str, *, lock: bool = False) -> RetrainR
     return RetrainRun(**{**row, "policy": Policy.model_validate(row["policy"])})
 
 
+def load_with_snapshot(connection: Connection, run_id: str) -> tuple[RetrainRun, str]:
+    """The run and the hash of its snapshot; raises RunNotStarted where either is missing."""
+    run = load(connection, run_id)
+    if run.snapshot_hash is None:
+        raise RunNotStarted(
+            f"retraining run {run_id!r} has no snapshot: its `snapshot_labels` did not finish"
+        )
+    return run, run.snapshot_hash
+
+
 def set_values(connection: Connection, run_id: str, **values: object) -> None:
     """Set columns of a run's row."""
     connection.execute(update(retrain_run).where(retrain_run.c.run_id == run_id).values(**values))

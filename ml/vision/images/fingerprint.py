@@ -73,14 +73,14 @@ def near_duplicate_groups(
     groups = np.arange(len(hashes))
     usable = np.flatnonzero(np.asarray(qualities, dtype=np.int64) > MIN_QUALITY)
     if usable.size:
-        words = _to_words([hashes[i] for i in usable.tolist()])
+        words = pdq_words([hashes[i] for i in usable.tolist()])
         groups[usable] = usable[_first_of_component(words, distance)]
     numbers: list[int] = np.unique(groups, return_inverse=True)[1].tolist()
     return numbers
 
 
-def _to_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Hashes as an array (n, 4) of 64-bit words."""
+def pdq_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """PDQ hashes as an array (n, 4) of 64-bit words."""
     raw = bytes.fromhex("".join(hashes))
     return np.frombuffer(raw, dtype=np.uint64).reshape(len(hashes), _WORDS)
 

@@ -58,7 +58,7 @@ def promote(
 @api_router.post("/rollback")
 def rollback(body: RollbackBody, opened: Opened, user: UserName) -> dict[str, str]:
     """Make an earlier champion the champion again; says which one is."""
-    from ml.learning.retrain.rollback import rollback as roll_back
+    from ml.learning.retrain.promote import rollback as roll_back
 
     expected = ... if body.expected is None else body.expected
     champion = roll_back(body.to, by=user, reason=body.reason, expected=expected, **_parts(opened))

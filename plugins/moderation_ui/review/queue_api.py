@@ -113,7 +113,7 @@ def list_claimed(opened: Opened, user: UserName) -> Json:
 @router.post("/renew")
 def renew(body: TasksBody, opened: Opened, user: UserName) -> Json:
     """Prolong leases; what is missing from the answer is lost."""
-    from ml.review.lease import renew_leases
+    from ml.review.queue import renew_leases
 
     lease = opened.policy.reviewing.lease_seconds
     ids = body.task_ids
@@ -127,7 +127,7 @@ def renew(body: TasksBody, opened: Opened, user: UserName) -> Json:
 @router.post("/release")
 def release(body: ReleaseBody, opened: Opened, user: UserName) -> Json:
     """Give tasks back undecided."""
-    from ml.review.lease import release_tasks
+    from ml.review.queue import release_tasks
 
     ids = body.task_ids
     return {"released": opened.transaction(lambda c: release_tasks(c, reviewer=user, task_ids=ids))}
@@ -136,8 +136,7 @@ def release(body: ReleaseBody, opened: Opened, user: UserName) -> Json:
 @router.post("/skip")
 def skip(body: TaskBody, opened: Opened, user: UserName) -> Json:
     """Leave one task to others; a task whose photo is missing is closed, or it would never end."""
-    from ml.review.missing_photos import close_missing, photo_missing
-    from ml.review.queue import skip_task
+    from ml.review.queue import close_missing, photo_missing, skip_task
 
     max_bytes = opened.settings.max_image_bytes
     missing = photo_missing(opened.connections, body.task_id, max_bytes=max_bytes)

@@ -12,8 +12,7 @@ from moderation_ui.web.resources import Words, sentences
 
 if TYPE_CHECKING:
     from ml.policy.schema import Policy
-    from ml.review.agreement import PairAgreement, ReviewerAccuracy
-    from ml.review.reviewer_stats import Workload
+    from ml.review.reviewer_stats import PairAgreement, ReviewerAccuracy, Workload
 if TYPE_CHECKING:
     from ml.policy.schema import Policy
     from ml.storage.activity_log import Entry

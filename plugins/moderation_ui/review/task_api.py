@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ml.policy.schema import Policy
-    from ml.review.similar_decisions import SimilarDecisions
-    from ml.review.task_explanation import TaskExplanation
+    from ml.review.task_explanation import SimilarDecisions, TaskExplanation
     from ml.review.task_view import TaskView
 
 
@@ -59,7 +58,7 @@ def appeal(
     body: AppealBody, opened: Annotated[Resources, Depends(resources)], user: UserName
 ) -> Json:
     """Let the photo be looked at again; its status in the shop stays until then."""
-    from ml.review.appeal import appeal_photo
+    from ml.review.second_review import appeal_photo
 
     key, reason = body.object_key, body.reason
     return {"task_id": opened.transaction(lambda c: appeal_photo(c, key, reason=reason, by=user))}
@@ -115,7 +114,7 @@ def why_route(
 @cache
 def _decided_photos() -> "SimilarDecisions":
     """The hashes of this process."""
-    from ml.review.similar_decisions import SimilarDecisions
+    from ml.review.task_explanation import SimilarDecisions
 
     return SimilarDecisions()
 

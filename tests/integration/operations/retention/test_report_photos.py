@@ -26,7 +26,7 @@ def reported(own: Shop, tmp_path: Path) -> Shop:
     month.begin(golden, candidate=candidate, champion=champion)
     parts = {"settings": own.settings, "connections": own.connections}
     evaluate_candidate(month.run_id, **parts)
-    gate_candidate(month.run_id, **parts)
+    gate_candidate(month.run_id, connections=own.connections)
     return own
 
 

@@ -4,8 +4,12 @@ import pytest
 
 from ml.core.settings import ROOT
 from ml.policy.schema import load_policy
-from ml.review.agreement import ClassAccuracy, PairAgreement, ReviewerAccuracy
-from ml.review.reviewer_stats import Workload
+from ml.review.reviewer_stats import (
+    ClassAccuracy,
+    PairAgreement,
+    ReviewerAccuracy,
+    Workload,
+)
 from ml.storage.activity_log import Entry
 from moderation_ui.review.reviewers_view import (
     Cell,
@@ -48,8 +52,8 @@ def test_pairs_stand_both_ways_round_and_strangers_have_nothing() -> None:
 
 
 def test_golden_classes_are_in_the_policys_order_and_the_last_column_is_all() -> None:
-    ann = {"zebra": ClassAccuracy(2, 1, 1), "violate": ClassAccuracy(0, 0, 1),
-           "normal": ClassAccuracy(4, 3, 4)}  # fmt: skip
+    ann = {"zebra": ClassAccuracy(2, 1), "violate": ClassAccuracy(0, 0),
+           "normal": ClassAccuracy(4, 3)}  # fmt: skip
     matrix = golden_matrix([ReviewerAccuracy("ann", 6, 4, ann)], POLICY)
     assert matrix.columns == ("normal", "violate", "zebra")
     ((name, cells),) = matrix.rows

@@ -1,4 +1,4 @@
-"""A person's promotion of a version that no monthly run promotes."""
+"""Manual promotion of a version that no retraining run promotes."""
 
 from pathlib import Path
 
@@ -30,9 +30,7 @@ def _champion(shop: Shop) -> str:
     return in_transaction(shop.connections.engine, registry.champion_hash)
 
 
-def test_a_version_without_gates_or_let_through_becomes_champion(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_version_without_failed_gates_becomes_champion(shop: Shop, tmp_path: Path) -> None:
     second = add_version(shop, tmp_path / "second")
     third = add_version(shop, tmp_path / "third", seed=3)
     set_gate_decision(shop, third)
@@ -43,7 +41,7 @@ def test_a_version_without_gates_or_let_through_becomes_champion(
     assert shop.rows("select count(*) from moderation.promotion") == [(3,)]
 
 
-def test_a_held_version_is_refused_with_the_reason(shop: Shop, tmp_path: Path) -> None:
+def test_held_version_is_rejected_with_the_reason(shop: Shop, tmp_path: Path) -> None:
     second = add_version(shop, tmp_path / "second")
     set_gate_decision(shop, second, held_by="latency")
     with pytest.raises(ModelError, match=r"latency \(too low\)$"):
@@ -51,7 +49,7 @@ def test_a_held_version_is_refused_with_the_reason(shop: Shop, tmp_path: Path) -
     assert _champion(shop) == shop.model_hash
 
 
-def test_what_cannot_be_used_is_refused(shop: Shop, champion_folder: Path, tmp_path: Path) -> None:
+def test_unusable_version_is_rejected(shop: Shop, champion_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no registered"):
         _promote(shop, "f" * 64)
     with pytest.raises(ObjectNotFound):
@@ -63,7 +61,7 @@ def test_what_cannot_be_used_is_refused(shop: Shop, champion_folder: Path, tmp_p
     assert _champion(shop) == shop.model_hash
 
 
-def test_another_champion_than_was_seen_stops_it(shop: Shop, tmp_path: Path) -> None:
+def test_other_champion_than_expected_stops_the_promotion(shop: Shop, tmp_path: Path) -> None:
     second = add_version(shop, tmp_path / "second")
     with pytest.raises(PromotionConflict):
         _promote(shop, second, expected="e" * 64)
