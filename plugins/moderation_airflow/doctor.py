@@ -13,8 +13,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ml.core.settings import ROOT, load_settings
-from ml.operations.doctor.result import CheckStatus, Finding, failed, ok, skipped
-from ml.operations.doctor.runner import Check, CheckOutcome, run_checks
+from ml.operations.doctor.check import (
+    Check,
+    CheckOutcome,
+    CheckStatus,
+    Finding,
+    failed,
+    ok,
+    run_checks,
+    skipped,
+)
 from moderation_airflow.runs import CONNECTION_ID, connection, logged_in
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")

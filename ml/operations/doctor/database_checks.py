@@ -1,8 +1,7 @@
 """Checks of the database: connection, schema, privileges, commerce table."""
 
-from ml.core.errors import StorageForbidden, StorageUnavailable
 from ml.core.settings import CommerceNames
-from ml.operations.doctor.result import Deployment, Finding, failed, ok, skipped
+from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
 from ml.storage.database import check_migrated, in_transaction, newest
 from ml.storage.privileges import (
     ColumnPrivileges,
@@ -19,38 +18,19 @@ MAX_TABLES = 5  # named in the message
 
 
 def check_database(deployment: Deployment) -> Finding:
-    """Log in and ask who we are."""
-    try:
-        identity = in_transaction(deployment.connections.engine, session_identity)
-    except StorageForbidden as error:
-        return failed(
-            error,
-            remedy="fix user and password in MODERATION_DATABASE_URL, or let the user log in "
-            "(pg_hba.conf)",
-        )
-    except StorageUnavailable as error:
-        return failed(
-            error,
-            remedy="start PostgreSQL, or fix host, port and database name in "
-            "MODERATION_DATABASE_URL",
-        )
-    user, database, version = identity
+    """Log in, and read the names of user and database and the version."""
+    user, database, version = in_transaction(deployment.connections.engine, session_identity)
     return ok(f"user {user} in database {database}, PostgreSQL {version}")
 
 
 def check_migrations(deployment: Deployment) -> Finding:
     """Compare the database's revision with the newest one of the code."""
-    try:
-        in_transaction(deployment.connections.engine, check_migrated)
-    except StorageForbidden as error:
-        return failed(error, remedy="GRANT USAGE ON SCHEMA moderation, and SELECT on its tables")
-    except StorageUnavailable as error:
-        return failed(error, remedy="see the check `database`")
+    in_transaction(deployment.connections.engine, check_migrated)
     return ok(f"schema moderation at {newest()}")
 
 
 def check_own_schema(deployment: Deployment) -> Finding:
-    """Ask the database for our privileges on each table of `moderation`."""
+    """Compare our privileges on each table of `moderation` with the needed ones."""
     engine = deployment.connections.engine
     tables = in_transaction(engine, missing_privileges)
     missing = [f"{', '.join(names)} on {table}" for table, names in tables.items() if names]
@@ -78,7 +58,7 @@ def check_commerce_table(deployment: Deployment) -> Finding:
             remedy="fix MODERATION_COMMERCE__TABLE_SCHEMA and __TABLE, or the database of "
             "MODERATION_DATABASE_URL",
         )
-    absent = [name for name in read_columns(names) if name not in columns]
+    absent = [name for name in _read_columns(names) if name not in columns]
     if absent:
         return failed(
             f"{table} has no column {', '.join(absent)}",
@@ -87,27 +67,14 @@ def check_commerce_table(deployment: Deployment) -> Finding:
         )
     if grants := _missing_grants(names, columns):
         return failed(f"rights are missing on {table}", remedy="; ".join(grants))
-    return ok(f"{table}: reads {len(read_columns(names))} columns, writes 2")
-
-
-def read_columns(names: CommerceNames) -> tuple[str, ...]:
-    """The columns of the commerce table that we read, by its own names."""
-    return (
-        names.image_id, names.review_id, names.product_id, names.object_key, names.uploaded_at,
-        *written_columns(names),
-    )  # fmt: skip
-
-
-def written_columns(names: CommerceNames) -> tuple[str, str]:
-    """The two columns of the commerce table that we write, by its own names."""
-    return names.moderation_status, names.moderated_at
+    return ok(f"{table}: reads {len(_read_columns(names))} columns, writes 2")
 
 
 def _missing_grants(names: CommerceNames, columns: dict[str, ColumnPrivileges]) -> list[str]:
     """The missing grants, as SQL for the administrator of the commerce database."""
     table = _table_name(names)
-    unreadable = [name for name in read_columns(names) if not columns[name].readable]
-    unwritable = [name for name in written_columns(names) if not columns[name].writable]
+    unreadable = [name for name in _read_columns(names) if not columns[name].readable]
+    unwritable = [name for name in _written_columns(names) if not columns[name].writable]
     grants = []
     if not all(column.usable for column in columns.values()):
         grants.append(f"GRANT USAGE ON SCHEMA {names.table_schema} TO our user")
@@ -142,7 +109,7 @@ def check_least_privilege(deployment: Deployment) -> Finding:
 def _excess_privileges(tables: list[WritableTable], names: CommerceNames) -> list[str]:
     excess = []
     for table in tables:
-        needed = written_columns(names) if table.name == _table_name(names) else ()
+        needed = _written_columns(names) if table.name == _table_name(names) else ()
         columns = [name for name in table.columns if name not in needed]
         rights = [*table.privileges, *([f"columns {', '.join(columns)}"] if columns else [])]
         if rights:
@@ -152,3 +119,16 @@ def _excess_privileges(tables: list[WritableTable], names: CommerceNames) -> lis
 
 def _table_name(names: CommerceNames) -> str:
     return f"{names.table_schema}.{names.table}"
+
+
+def _read_columns(names: CommerceNames) -> tuple[str, ...]:
+    """The columns of the commerce table that we read, by its own names."""
+    return (
+        names.image_id, names.review_id, names.product_id, names.object_key, names.uploaded_at,
+        *_written_columns(names),
+    )  # fmt: skip
+
+
+def _written_columns(names: CommerceNames) -> tuple[str, str]:
+    """The two columns of the commerce table that we write, by its own names."""
+    return names.moderation_status, names.moderated_at

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from ml.core.settings import Settings
-from ml.operations.doctor.result import CheckStatus, Deployment, Finding
-from ml.operations.doctor.runner import library_checks, run_checks
+from ml.operations.doctor.check import CheckStatus, Deployment, Finding, run_checks
+from ml.operations.doctor.runner import library_checks
 from ml.storage.connections import open_connections
 from tests.support.servers import Shop
 

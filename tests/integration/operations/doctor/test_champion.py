@@ -1,7 +1,7 @@
 import pytest
 
 from ml.models import registry
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
 from tests.support.servers import Shop
 

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ml.cli.main import app
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 from ml.operations.doctor.runner import library_findings
 
 pytestmark = pytest.mark.integration

@@ -3,7 +3,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from ml.core.settings import Settings
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
 
 pytestmark = pytest.mark.integration

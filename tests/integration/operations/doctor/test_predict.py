@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from ml.operations.doctor.model_checks import check_predict
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 
 
 @contextmanager

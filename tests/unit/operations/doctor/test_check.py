@@ -1,15 +1,22 @@
 import stamina
 
 from ml.core.errors import StorageUnavailable
-from ml.operations.doctor.result import CheckStatus, Finding, failed, ok, skipped
-from ml.operations.doctor.runner import Check, run_checks
+from ml.operations.doctor.check import (
+    Check,
+    CheckStatus,
+    Finding,
+    failed,
+    ok,
+    run_checks,
+    skipped,
+)
 
 
 def _states(*checks: Check) -> dict[str, CheckStatus]:
     return {each.name: each.finding.state for each in run_checks(checks)}
 
 
-def test_what_rests_on_a_failure_is_not_asked() -> None:
+def test_checks_that_need_a_failed_check_are_skipped() -> None:
     def must_not() -> Finding:
         raise AssertionError
 
@@ -26,7 +33,7 @@ def test_what_rests_on_a_failure_is_not_asked() -> None:
     }
 
 
-def test_what_rests_on_something_not_asked_for_is_not_asked_either() -> None:
+def test_checks_that_need_a_skipped_check_are_skipped() -> None:
     states = _states(
         Check("broker", lambda: skipped("other executor")),
         Check("workers", lambda: ok("there"), needs=("broker",)),
@@ -34,15 +41,25 @@ def test_what_rests_on_something_not_asked_for_is_not_asked_either() -> None:
     assert states["workers"] is CheckStatus.SKIPPED
 
 
-def test_an_error_of_ours_is_a_failure_with_the_checks_remedy() -> None:
+def test_error_of_known_type_has_remedy_of_check() -> None:
     def broken() -> Finding:
-        raise StorageUnavailable("the database is gone")
+        raise StorageUnavailable("no connection")
 
-    (found,) = run_checks([Check("database", broken, remedy="start it")])
-    assert found.finding == failed("StorageUnavailable: the database is gone", remedy="start it")
+    remedies = {StorageUnavailable: "start it", Exception: "other"}
+    (outcome,) = run_checks([Check("database", broken, remedies=remedies)])
+    assert outcome.finding == failed("no connection", remedy="start it")
 
 
-def test_a_broken_check_does_not_hide_the_others() -> None:
+def test_error_without_remedy_of_check_states_its_type() -> None:
+    def broken() -> Finding:
+        raise StorageUnavailable("no connection")
+
+    (outcome,) = run_checks([Check("database", broken)])
+    assert outcome.finding.message == "StorageUnavailable: no connection"
+    assert outcome.finding.remedy
+
+
+def test_unexpected_error_does_not_stop_other_checks() -> None:
     def broken() -> Finding:
         raise KeyError("surprise")
 
@@ -51,7 +68,7 @@ def test_a_broken_check_does_not_hide_the_others() -> None:
     assert second.finding.state is CheckStatus.OK
 
 
-def test_a_check_tries_once_and_others_retry_again_afterwards() -> None:
+def test_check_runs_without_retries_and_retries_work_afterwards() -> None:
     tries: list[int] = []
 
     @stamina.retry(on=StorageUnavailable, attempts=3)

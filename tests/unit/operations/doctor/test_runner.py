@@ -2,28 +2,28 @@ import io
 
 from rich.console import Console
 
-from ml.operations.doctor.result import failed, ok, skipped
-from ml.operations.doctor.runner import CheckOutcome, show
+from ml.operations.doctor.check import CheckOutcome, failed, ok, skipped
+from ml.operations.doctor.runner import show
 
 
 def _shown(*findings: CheckOutcome) -> tuple[bool, str]:
     out = io.StringIO()
-    well = show(findings, Console(file=out, width=160))
-    return well, out.getvalue()
+    all_passed = show(findings, Console(file=out, width=160))
+    return all_passed, out.getvalue()
 
 
-def test_one_line_a_check_and_what_to_do() -> None:
-    well, text = _shown(
+def test_table_has_a_line_with_remedy_for_each_check() -> None:
+    all_passed, text = _shown(
         CheckOutcome("disk", ok("9 GiB free")),
         CheckOutcome("pool", failed("no pool [gpu]", remedy="set it")),
     )
-    assert not well
+    assert not all_passed
     assert "no pool [gpu]" in text
     assert "set it" in next(line for line in text.splitlines() if "pool" in line)
 
 
-def test_what_was_not_asked_is_no_failure() -> None:
-    well, _ = _shown(
+def test_skipped_check_is_no_failure() -> None:
+    all_passed, _ = _shown(
         CheckOutcome("disk", ok("fine")), CheckOutcome("workers", skipped("other executor"))
     )
-    assert well
+    assert all_passed
