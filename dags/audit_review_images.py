@@ -141,7 +141,7 @@ def audit_review_images() -> None:
         """Store the report of the run and write it on the run as a note."""
         from ml.moderation.nightly import steps
         from ml.moderation.nightly.run_note import markdown
-        from ml.operations.monitoring.run_gauges import send_run_gauges
+        from ml.operations.monitoring.run_summary import send_run_gauges
         from moderation_airflow.runs import write_note
 
         run = get_current_context()["dag_run"]

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Delivered:
-    """Messages that were accepted, and those that wait for the next attempt."""
+    """Numbers of messages that were accepted, and that wait for the next attempt."""
 
     delivered: int
     pending: int

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,16 +18,8 @@ TIMEOUT_SECONDS = 10.0
 RETRY_ATTEMPTS = 4
 RETRY_SECONDS = 30.0  # all attempts together; a longer outage is left to the next evaluation
 
-_TRANSIENT = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
+# Time-outs, too many requests, and server errors that may pass.
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 # httpx writes each request's whole address at level INFO; that of a webhook may hold a token.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -76,9 +67,8 @@ class Webhook:
         try:
             answer = client.post(self._url, content=body.encode(), headers=headers)
         except httpx.TransportError as error:
-            raise AlertUnreachable(
-                f"{self._host} does not answer: {type(error).__name__}"
-            ) from error
+            message = f"{self._host} does not answer: {type(error).__name__}"
+            raise AlertUnreachable(message) from error
         if answer.is_success:
             return
         message = f"{self._host} answered {answer.status_code}"

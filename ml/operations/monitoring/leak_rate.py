@@ -14,15 +14,10 @@ from ml.storage.read.leak_rate import count_spot_checks
 
 @dataclass(frozen=True)
 class MonthlyLeakRate:
-    """Estimate for the passed photos of one month, with its exact 95 % interval.
+    """Estimate for the passed photos of one month, such as 2026-11.
 
-    Attributes:
-        month: such as 2026-11.
-        reviewed: passed photos that reviewers looked at.
-        leaked: those of them that are violations.
-        rate: leaked / reviewed, 0..1.
-        low: lower end of the interval, 0..1.
-        high: upper end of the interval, 0..1.
+    `leaked` of the `reviewed` photos are violations; `rate` (0..1) is their share, and `low` and
+    `high` are the ends of its exact 95 % interval.
     """
 
     month: str

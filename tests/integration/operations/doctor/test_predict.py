@@ -3,8 +3,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ml.operations.doctor.model_checks import check_predict
 from ml.operations.doctor.check import CheckStatus
+from ml.operations.doctor.model_checks import check_predict
 
 
 @contextmanager

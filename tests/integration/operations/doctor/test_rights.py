@@ -3,8 +3,8 @@
 import pytest
 
 from ml.core.settings import CommerceNames
-from ml.operations.doctor.database_checks import check_least_privilege
 from ml.operations.doctor.check import CheckStatus, Deployment
+from ml.operations.doctor.database_checks import check_least_privilege
 from tests.integration.operations.doctor.conftest import Examine, failures
 from tests.support.servers import Shop
 
