@@ -67,7 +67,7 @@ RUN_BY = {
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
-        "tests/integration/operations/backup/test_restore.py"
-        "::test_the_folder_is_private_and_checkable_by_anyone"
+        "tests/integration/operations/backup/test_backup.py"
+        "::test_folder_is_private_and_its_checksums_hold"
     ),
 }
