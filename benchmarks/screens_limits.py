@@ -30,13 +30,13 @@ from devtools.sample_photos.render import render_photo
 from ml.core.budget import Budget
 from ml.core.types import DecidedPhoto, ScreenResult
 from ml.models.training.preset import load_preset
+from ml.policy.screens import TextScreen
 from ml.vision.screens.barcodes import SecondPass, read_codes
 from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
 from ml.vision.screens.sharpness import THRESHOLD, choose_threshold, screen_sharpness, sharpness
-from ml.vision.screens.text.gate import text_likelihood
+from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader
-from ml.vision.screens.text.scheduler import OcrScheduler
-from ml.vision.screens.text.screen import TextRules, screen_text
+from ml.vision.screens.text.screen import screen_text
 
 SEED = 20260301
 RENDERED = ("normal", "text", "ad", "qr")
@@ -209,7 +209,7 @@ def _add_code(ground: Image.Image, number: int, module: float, turn: float) -> I
 
 
 def _measure_text(photos: Photos) -> list[Row]:
-    rules, reader, ranking = TextRules(), TextReader(), OcrScheduler(Budget(float("inf")))
+    rules, reader, ranking = TextScreen(), TextReader(), OcrScheduler(Budget(float("inf")))
     everyday = {kind: some for kind, some in photos.items() if not kind.endswith(("sharp", "blur"))}
     _, ms = _time_calls(text_likelihood, _without_quality_set(photos))
     rows = [Row("text gate", "a photo", f"{ms:.1f} ms")]

@@ -10,7 +10,7 @@ import numpy as np
 import zxingcpp
 from PIL import Image
 
-from ml.core.types import Json, ScreenResult, negative, positive, screen_failed
+from ml.core.types import Json, ScreenResult, negative, positive
 from ml.vision.images.grayscale import Gray
 
 NAME = "codes"
@@ -62,21 +62,18 @@ def screen_codes(
 ) -> ScreenResult:
     r"""Fire `code` on a 2-D code, unless each payload fully matches an allowed expression.
 
-    A QR code that is detected but unreadable fires `code_unreadable`: it may not be an allowed one.
-    Barcodes of products (1-D) are evidence only.
-
-    Args:
-        image: RGB picture; its size, the caller's choice, limits how small a readable code is.
-        allowed: expressions of the shop's own URLs, such as `https://shop\.example/.*`.
-        second_pass: see `SecondPass`.
+    These match the shop's own URLs, such as `https://shop\.example/.*`. A QR code that is detected
+    but unreadable fires `code_unreadable`: it may not be an allowed one. Barcodes of products (1-D)
+    are evidence only. The size of the picture limits how small a readable code is.
     """
-    try:
-        codes = read_codes(image, second_pass)
-    except (ValueError, RuntimeError, cv2.error) as error:
-        return screen_failed(NAME, error)
+    codes = read_codes(image, second_pass)
     evidence: dict[str, Json] = {"codes": [_evidence(code) for code in codes]}
     matrix_codes = [code for code in codes if code.two_dimensional]
-    external = [c for c in matrix_codes if c.readable and not _is_allowed(c.payload, allowed)]
+    external = [
+        code
+        for code in matrix_codes
+        if code.readable and not any(pattern.fullmatch(code.payload) for pattern in allowed)
+    ]
     if external:
         return positive(NAME, "code", float(len(external)), evidence)
     if any(not code.readable for code in matrix_codes):
@@ -92,12 +89,11 @@ def read_codes(image: Image.Image, second_pass: SecondPass = SecondPass.ON_DETEC
     """
     gray = np.asarray(image.convert("L"))
     codes = _detect(gray, 1)
-    if second_pass is SecondPass.ALWAYS or (
-        second_pass is SecondPass.ON_DETECTION and _unreadable(codes)
-    ):
-        enlarged = _enlarge(gray)
-        if enlarged is not None:
-            codes = _merge(codes, _detect(enlarged, _SCALE))
+    again = second_pass is SecondPass.ON_DETECTION and bool(_unreadable(codes))
+    if (again or second_pass is SecondPass.ALWAYS) and gray.size * _SCALE**2 <= _MAX_PIXELS:
+        size = (gray.shape[1] * _SCALE, gray.shape[0] * _SCALE)
+        enlarged = cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        codes = _merge(codes, _detect(enlarged, _SCALE))
     readable = [code for code in codes if code.readable]
     return readable + [code for code in _unreadable(codes) if code.format in _QR_NAMES]
 
@@ -126,13 +122,6 @@ def _center(code: Code) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _enlarge(gray: Gray) -> Gray | None:
-    if gray.size * _SCALE**2 > _MAX_PIXELS:
-        return None
-    size = (gray.shape[1] * _SCALE, gray.shape[0] * _SCALE)
-    return cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-
-
 def _to_code(symbol: zxingcpp.Barcode, scale: int) -> Code:
     quad = symbol.position
     corners = (quad.top_left, quad.top_right, quad.bottom_right, quad.bottom_left)
@@ -148,10 +137,6 @@ def _to_code(symbol: zxingcpp.Barcode, scale: int) -> Code:
 def _merge(first: list[Code], second: list[Code]) -> list[Code]:
     known = {(code.format, code.payload) for code in first if code.readable}
     return first + [c for c in second if c.readable and (c.format, c.payload) not in known]
-
-
-def _is_allowed(payload: str, allowed: Sequence[re.Pattern[str]]) -> bool:
-    return any(pattern.fullmatch(payload) for pattern in allowed)
 
 
 def _evidence(code: Code) -> dict[str, Json]:

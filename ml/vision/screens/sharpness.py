@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ml.core.types import ScreenResult, negative, positive, screen_failed
+from ml.core.types import ScreenResult, negative, positive
 from ml.vision.images.grayscale import fix_short_side
 
 NAME = "sharpness"
@@ -27,13 +27,11 @@ THRESHOLD = 29.0
 
 @dataclass(frozen=True)
 class ThresholdChoice:
-    """A threshold with its error shares (0..1) on labelled values, and their counts."""
+    """A threshold with its error shares (0..1) on labelled values."""
 
     threshold: float
     sharp_fired: float
     blurred_missed: float
-    sharp: int
-    blurred: int
 
 
 def sharpness(image: Image.Image) -> float:
@@ -46,10 +44,7 @@ def sharpness(image: Image.Image) -> float:
 
 def screen_sharpness(image: Image.Image, threshold: float = THRESHOLD) -> ScreenResult:
     """Fire `blurred` if the sharpness is below the threshold."""
-    try:
-        value = sharpness(image)
-    except cv2.error as error:
-        return screen_failed(NAME, error)
+    value = sharpness(image)
     if value < threshold:
         return positive(NAME, "blurred", value, {"threshold": threshold})
     return negative(NAME, value, {"threshold": threshold})
@@ -58,19 +53,12 @@ def screen_sharpness(image: Image.Image, threshold: float = THRESHOLD) -> Screen
 def choose_threshold(
     values_sharp: Sequence[float], values_blurred: Sequence[float], max_fired: float = 0.02
 ) -> ThresholdChoice | None:
-    """The threshold that misses the fewest blurred photos at a bounded share of false alarms.
+    """The threshold that misses the fewest blurred photos; None if one of the sequences is empty.
 
-    Values below the threshold fire. A higher threshold misses fewer blurred photos and fires on
-    more sharp ones, so the highest allowed one is best. Of thresholds that separate the labelled
-    values equally, the middle of the gap is chosen.
-
-    Args:
-        values_sharp: `sharpness` of photos that are labelled sharp.
-        values_blurred: `sharpness` of photos that are labelled blurred.
-        max_fired: share of the sharp photos that may fire, 0..1.
-
-    Returns:
-        The choice with its figures; None if one of the sequences is empty.
+    It fires on at most a share `max_fired` of the sharp photos: those whose `sharpness` is below
+    it. A higher threshold misses fewer blurred photos and fires on more sharp ones, so the highest
+    allowed one is best. Of thresholds that separate the labelled values equally, the middle of the
+    gap is chosen.
     """
     if not values_sharp or not values_blurred:
         return None
@@ -83,6 +71,4 @@ def choose_threshold(
         threshold=threshold,
         sharp_fired=float((sharp < threshold).mean()),
         blurred_missed=float((blurred >= threshold).mean()),
-        sharp=len(sharp),
-        blurred=len(blurred),
     )

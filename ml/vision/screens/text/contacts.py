@@ -1,11 +1,10 @@
 """Find contact details in recognized text, including the obfuscations that sellers use."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from ml.vision.screens.text.normalization import digits_for_letters, normalize_text
 
 
 class ContactKind(StrEnum):
@@ -201,3 +200,46 @@ def _is_mobile(run: str) -> bool:
     national = re.sub(rf"^(?:\+|00)?86(?:{_GAP})?(?=1)", "", run)
     groups = tuple(len(group) for group in re.findall(r"\d+", national))
     return groups in _GROUPINGS and bool(_MOBILE.fullmatch(re.sub(r"\D", "", national)))
+
+
+# --- normalization
+
+_CHINESE_DIGITS = str.maketrans(
+    "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺", "001234567891234567891"
+)
+_BLACK_CIRCLES = {first + n: str(n + 1) for first in (0x2776, 0x278A) for n in range(9)}
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3]")
+_DASHES = re.compile(r"[\u2010-\u2015\u2212]")
+_SPACES = re.compile(r"\s+")
+_SPELT_DOT = re.compile(
+    r"\s*(?:[(\[{]\s*dot\s*[)\]}]|点|。)\s*(?=(?:com|cn|net|org)(?![a-z]))", re.IGNORECASE
+)
+_SPELT_AT = re.compile(r"\s*[(\[{]\s*at\s*[)\]}]\s*", re.IGNORECASE)
+
+# A letter that looks like a digit is replaced only between digits (or before the 3 to 9 that
+# follows the 1 of a Chinese mobile number), so that words and sizes (XL, 5l) stay unchanged.
+_ZERO = re.compile(
+    r"(?<=\d)[oO]+(?=[ .\-]?\d)|(?<=\d[ .\-])[oO]+(?=[lI|]?\d)|(?<=\d)[oO]{2,}(?![a-zA-Z])"
+)
+_ONE = re.compile(r"(?<=\d)[lI|](?=[ .\-]?\d)|(?<![a-zA-Z\d])[lI|](?=[3-9][\doO])")
+
+
+def normalize_text(text: str) -> str:
+    """One line of text without obfuscations that are unambiguous.
+
+    Applies NFKC (full-width letters, circled digits), removes invisible characters, unifies dashes
+    and spaces, and replaces Chinese numerals by digits and a bracketed "dot" or "at" by its sign.
+    """
+    text = unicodedata.normalize("NFKC", text.translate(_BLACK_CIRCLES))
+    text = _DASHES.sub("-", _INVISIBLE.sub("", text))
+    text = _SPACES.sub(" ", text.translate(_CHINESE_DIGITS)).strip()
+    return _SPELT_AT.sub("@", _SPELT_DOT.sub(".", text))
+
+
+def digits_for_letters(text: str) -> str:
+    """Replace letters between digits that look like digits; only for the search of numbers."""
+    previous = ""
+    while previous != text:
+        previous = text
+        text = _ZERO.sub(lambda match: "0" * len(match.group()), _ONE.sub("1", text))
+    return text
