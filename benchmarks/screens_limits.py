@@ -152,13 +152,13 @@ def _measure_sharpness(photos: Photos) -> list[Row]:
 
 def _cross_validate(sharp: list[float], blurred: list[float]) -> str:
     """Choose the threshold on every other photo and measure it on the rest."""
-    choice = choose_threshold(sharp[::2], blurred[::2])
-    if choice is None:
+    threshold = choose_threshold(sharp[::2], blurred[::2])
+    if threshold is None:
         return "no photos"
-    fired = [value < choice.threshold for value in sharp[1::2]]
-    missed = [value >= choice.threshold for value in blurred[1::2]]
+    fired = [value < threshold for value in sharp[1::2]]
+    missed = [value >= threshold for value in blurred[1::2]]
     shares = f"fired {_format_share(fired)}, missed {_format_share(missed)}"
-    return f"threshold {choice.threshold:.0f}; other half: {shares}"
+    return f"threshold {threshold:.0f}; other half: {shares}"
 
 
 def _measure_codes(photos: Photos) -> list[Row]:

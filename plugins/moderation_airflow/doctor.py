@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from ml.core.settings import ROOT, load_settings
 from ml.operations.doctor.check import (
     Check,
-    CheckOutcome,
     CheckStatus,
     Finding,
+    Outcome,
     failed,
     ok,
     run_checks,
@@ -190,14 +190,14 @@ def airflow_checks() -> list[Check]:
     ]
 
 
-def findings(*, predict_url: str | None = None) -> Iterator[CheckOutcome]:
+def findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
     from ml.operations.doctor.runner import library_findings
 
     library = library_findings(predict_url=predict_url)
-    first = next(library)
-    yield first
-    if first.finding.state is CheckStatus.OK:
+    name, finding = next(library)
+    yield name, finding
+    if finding.state is CheckStatus.OK:
         yield from chain(library, run_checks(airflow_checks()))
 
 

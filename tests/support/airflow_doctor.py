@@ -10,7 +10,7 @@ CHECK_SCRIPT = """
 import dataclasses, json
 from ml.operations.doctor.check import run_checks
 from moderation_airflow.doctor import airflow_checks
-print(json.dumps({e.name: dataclasses.asdict(e.finding) for e in run_checks(airflow_checks())}))
+print(json.dumps({name: dataclasses.asdict(found) for name, found in run_checks(airflow_checks())}))
 """
 
 

@@ -13,11 +13,10 @@ from ml.core.errors import SettingsError
 from ml.core.settings import Settings, load_settings
 from ml.core.statsd import Gauge, send_gauges
 from ml.core.types import Alert, AlertKind
-from ml.operations.alerting.deliver import deliver
+from ml.operations.alerting.deliver import Webhook, deliver
 from ml.operations.alerting.messages import payload
 from ml.operations.alerting.rules import BY_RULE, RunSchedule, apply_rules
 from ml.operations.alerting.signals import Signals, collect_signals
-from ml.operations.alerting.webhook import Webhook
 from ml.policy.schema import load_policy
 from ml.storage import alerts
 from ml.storage.connections import Connections, open_connections

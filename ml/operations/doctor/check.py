@@ -68,15 +68,10 @@ class Check:
     remedies: Remedies = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CheckOutcome:
-    """A check's name and its finding."""
-
-    name: str
-    finding: Finding
+Outcome = tuple[str, Finding]  # the name of a check and its finding
 
 
-def run_checks(checks: Sequence[Check]) -> Iterator[CheckOutcome]:
+def run_checks(checks: Sequence[Check]) -> Iterator[Outcome]:
     """Yield the finding of each check, in order, as soon as it is known."""
     not_passed: set[str] = set()
     for check in checks:
@@ -84,7 +79,7 @@ def run_checks(checks: Sequence[Check]) -> Iterator[CheckOutcome]:
         finding = skipped(f"needs {', '.join(missing)}") if missing else _run_check(check)
         if finding.state is not CheckStatus.OK:
             not_passed.add(check.name)
-        yield CheckOutcome(check.name, finding)
+        yield check.name, finding
 
 
 def _run_check(check: Check) -> Finding:

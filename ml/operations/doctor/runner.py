@@ -19,9 +19,9 @@ from ml.core.settings import load_settings
 from ml.operations.doctor import database_checks, machine_checks, model_checks
 from ml.operations.doctor.check import (
     Check,
-    CheckOutcome,
     CheckStatus,
     Deployment,
+    Outcome,
     Remedies,
     failed,
     ok,
@@ -81,26 +81,24 @@ _MIGRATIONS: Remedies = {
 }
 
 
-def library_findings(*, predict_url: str | None = None) -> Iterator[CheckOutcome]:
+def library_findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
     """The check `settings` and, if it passed, all others that need no Airflow."""
     try:
         settings = load_settings()
         connections = open_connections(settings)
     except ModerationError as error:
         remedy = "fix .env or the environment (docs/settings.md)"
-        yield _settings(failed(f"{type(error).__name__}: {error}", remedy=remedy))
+        yield "settings", failed(f"{type(error).__name__}: {error}", remedy=remedy)
         return
     except ValueError as error:  # what boto3 raises for a bad address
-        yield _settings(failed(error, remedy="fix MODERATION_S3_ENDPOINT_URL"))
+        yield "settings", failed(error, remedy="fix MODERATION_S3_ENDPOINT_URL")
         return
     with closing(connections):
         servers = "embedded" if settings.embedded else "of the settings"
-        yield _settings(ok(f"valid; database {servers}"))
+        yield "settings", ok(f"valid; database {servers}")
         deployment = Deployment(settings, connections)
         yield from run_checks(library_checks(deployment, predict_url=predict_url))
 
-
-_settings = partial(CheckOutcome, "settings")
 
 _MARKS = {
     CheckStatus.OK: "[green]ok[/green]",
@@ -109,15 +107,13 @@ _MARKS = {
 }
 
 
-def show(findings: Iterable[CheckOutcome], console: Console) -> bool:
+def show(findings: Iterable[Outcome], console: Console) -> bool:
     """Print the findings; returns whether none has failed."""
     table = Table("check", "", "found", "what to do", title="Doctor")
     all_passed = True
     with console.status("checking"):
-        for outcome in findings:
-            found = outcome.finding
+        for name, found in findings:
             all_passed = all_passed and found.state is not CheckStatus.FAILED
-            mark = _MARKS[found.state]
-            table.add_row(outcome.name, mark, escape(found.message), escape(found.remedy))
+            table.add_row(name, _MARKS[found.state], escape(found.message), escape(found.remedy))
     console.print(table)
     return all_passed

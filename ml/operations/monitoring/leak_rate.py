@@ -44,10 +44,6 @@ def monthly_leak_rates(
         month, estimate = counts.month[:7], estimate_rate(counts)
         is_leak_count = (counts.decision, counts.name) == ("pass", ANY_CLASS)
         if is_leak_count and estimate.rate is not None and month >= since.strftime("%Y-%m"):
-            months.append(
-                MonthlyLeakRate(
-                    month, counts.reviewed, counts.violations,
-                    estimate.rate, estimate.low, estimate.high,
-                )
-            )  # fmt: skip
+            figures = counts.reviewed, counts.violations, estimate.rate, estimate.low, estimate.high
+            months.append(MonthlyLeakRate(month, *figures))
     return months

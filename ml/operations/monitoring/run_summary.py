@@ -61,15 +61,9 @@ class NightlyRun:
         return RunRank(self.window.end, self.started_at)
 
 
-def latest_run(connection: Connection) -> NightlyRun | None:
-    """The run with the latest window; None before the first."""
-    row = latest_run_row(connection)
-    return None if row is None else _nightly_run(connection, row)
-
-
-def find_run(connection: Connection, run_id: str) -> NightlyRun | None:
-    """One run; None where its `preflight` never finished."""
-    row = find_run_row(connection, run_id)
+def find_run(connection: Connection, run_id: str | None = None) -> NightlyRun | None:
+    """A run, by default that with the latest window; None where no `preflight` has finished."""
+    row = latest_run_row(connection) if run_id is None else find_run_row(connection, run_id)
     return None if row is None else _nightly_run(connection, row)
 
 
@@ -96,19 +90,13 @@ def _nightly_run(connection: Connection, row: RowMapping) -> NightlyRun:
     if row["state"] != "reconciled":
         so_far = count_by_outcome(connection, row["run_id"])
     counts = {n: so_far.get(n, 0) if row[n] is None else row[n] for n in _OUTCOMES}
+    columns = {name: row[name] for name in NightlyRun.__dataclass_fields__ if name in row}
     return NightlyRun(
-        **{name: row[name] for name in _COLUMNS},
-        **counts,
+        **(columns | counts),
         window=Window(row["window_start"], row["window_end"]),
         ended_at=row["reconciled_at"],
         undecided=so_far.get(None, 0),
     )
-
-
-_COLUMNS = (
-    "run_id", "model_hash", "policy_version", "device", "state", "started_at", "shadow_hash",
-    "listed", "report",
-)  # fmt: skip
 
 
 def run_gauges(report: Mapping[str, Any]) -> list[Gauge]:

@@ -144,13 +144,13 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except UnidentifiedImageError as error:
         claimed = claimed_format(data)
         if claimed is None:
-            detail = "no known image signature"
-            raise ImageRejected(QuarantineReason.NOT_AN_IMAGE, detail) from error
-        if claimed not in ACCEPTED_FORMATS:
+            reason, detail = QuarantineReason.NOT_AN_IMAGE, "no known image signature"
+        elif claimed in ACCEPTED_FORMATS:
+            reason, detail = QuarantineReason.CORRUPT, f"the {claimed} header cannot be read"
+        else:
+            reason = QuarantineReason.UNSUPPORTED_FORMAT
             detail = f"{claimed}; accepted are {', '.join(ACCEPTED_FORMATS)}"
-            raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, detail) from error
-        detail = f"the {claimed} header cannot be read"
-        raise ImageRejected(QuarantineReason.CORRUPT, detail) from error
+        raise ImageRejected(reason, detail) from error
 
 
 def _read_header(data: bytes) -> ImageFile.ImageFile:

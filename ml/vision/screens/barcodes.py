@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import cv2
@@ -140,11 +140,6 @@ def _merge(first: list[Code], second: list[Code]) -> list[Code]:
 
 
 def _evidence(code: Code) -> dict[str, Json]:
-    return {
-        "format": code.format,
-        # PostgreSQL's JSON rejects NUL, which a payload may contain.
-        "payload": code.payload[:MAX_PAYLOAD].replace("\x00", "\ufffd"),
-        "box": [[x, y] for x, y in code.box],
-        "two_dimensional": code.two_dimensional,
-        "readable": code.readable,
-    }
+    # PostgreSQL's JSON rejects NUL, which a payload may contain.
+    payload = code.payload[:MAX_PAYLOAD].replace("\x00", "\ufffd")
+    return asdict(code) | {"payload": payload, "box": [[x, y] for x, y in code.box]}

@@ -46,11 +46,8 @@ class _Pictures:
 class ScreenRunner:
     """The enabled screens of a policy. Thread-safe.
 
-    Args:
-        rules: policy section `screens`.
-        decided: index of photos that reviewers decided on.
-        workers: number of calling threads; the OCR budget is a share of their time from now on.
-        timed: returns the context manager that times a screen, given its name.
+    The OCR budget is a share of the time of `workers` calling threads from now on. `timed` returns
+    the context manager that times a screen, given its name.
 
     Raises:
         SettingsError: the text screen is enabled and its models are missing.
@@ -76,11 +73,8 @@ class ScreenRunner:
     ) -> Outcomes:
         """The result of each enabled screen; a screen that raises is `unknown`.
 
-        Args:
-            image: RGB picture of any size; the screens see it at a long side of `long_side` pixels.
-            pdq: hash of `perceptual_hash`.
-            pdq_quality: 0..100.
-            admission: decides whether the photo is read; None: the budget of all calls decides.
+        The screens see the RGB picture at the long side of the policy. Without an `admission`, the
+        budget of all calls decides whether the photo is read.
         """
         rules, outcomes = self._rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)

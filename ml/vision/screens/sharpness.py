@@ -4,7 +4,6 @@ The measure is from Pech-Pacheco et al., "Diatom autofocusing in brightfield mic
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -25,15 +24,6 @@ SHORT_SIDE = 384
 THRESHOLD = 29.0
 
 
-@dataclass(frozen=True)
-class ThresholdChoice:
-    """A threshold with its error shares (0..1) on labelled values."""
-
-    threshold: float
-    sharp_fired: float
-    blurred_missed: float
-
-
 def sharpness(image: Image.Image) -> float:
     """Variance of the Laplacian (levels squared) of the picture at a short side of 384 pixels."""
     # In integers, which are exact here and take a quarter of the time of floats and numpy.
@@ -52,7 +42,7 @@ def screen_sharpness(image: Image.Image, threshold: float = THRESHOLD) -> Screen
 
 def choose_threshold(
     values_sharp: Sequence[float], values_blurred: Sequence[float], max_fired: float = 0.02
-) -> ThresholdChoice | None:
+) -> float | None:
     """The threshold that misses the fewest blurred photos; None if one of the sequences is empty.
 
     It fires on at most a share `max_fired` of the sharp photos: those whose `sharpness` is below
@@ -66,9 +56,4 @@ def choose_threshold(
     allowed = min(int(max_fired * len(sharp) + 1e-9), len(sharp) - 1)
     highest = float(sharp[allowed])  # at most `allowed` values are below it, fewer with ties
     below = np.concatenate([sharp[sharp < highest], blurred[blurred < highest]])
-    threshold = (highest + float(below.max())) / 2 if below.size else highest
-    return ThresholdChoice(
-        threshold=threshold,
-        sharp_fired=float((sharp < threshold).mean()),
-        blurred_missed=float((blurred >= threshold).mean()),
-    )
+    return (highest + float(below.max())) / 2 if below.size else highest

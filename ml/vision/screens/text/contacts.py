@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 
 
 class ContactKind(StrEnum):
@@ -36,12 +37,12 @@ def find_contacts(lines: Sequence[str]) -> list[Contact]:
     keyword ("Tel" / "555-0142"): two prices together could look like a number.
     """
     normalized = [normalize_text(line) for line in lines]
-    contacts: dict[Contact, None] = {}
-    for number, line in enumerate(normalized):
-        contacts.update(dict.fromkeys(_in_line(line)))
-        if number + 1 < len(normalized):
-            contacts.update(dict.fromkeys(_across_lines(line, normalized[number + 1])))
-    return list(contacts)
+    contacts: list[Contact] = []
+    for line, next_line in zip_longest(normalized, normalized[1:]):
+        contacts += _in_line(line)
+        if next_line is not None:
+            contacts += _across_lines(line, next_line)
+    return list(dict.fromkeys(contacts))
 
 
 def _across_lines(line: str, next_line: str) -> Iterator[Contact]:
@@ -75,44 +76,42 @@ _HANDLE = r"[a-z][a-z0-9_-]{4,19}(?![a-z0-9_-])"
 _ODD_HANDLE = r"(?=[a-z_-]*[\d_])" + _HANDLE
 
 _WECHAT_NAME = r"微信号?|薇信|威信|徽信|v信|微x|we ?chat|wei ?xin|vx|wx"
-_WECHAT = re.compile(
-    rf"(?<![a-z\d.])(?:{_WECHAT_NAME})(?:(?: ?(?:id|号))?{_COLON}(?:{_HANDLE}|{_NUMBER})"
-    rf"| ?(?:id|号|是)? ?{_ODD_HANDLE}| {_NUMBER})"
-    rf"|微信号?(?:{_HANDLE}|{_NUMBER})"
-    # short names need a verb such as "add": 加V abc123, +薇 138...
-    rf"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?(?:{_ODD_HANDLE}|{_NUMBER})"
-    rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
-    rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
-    rf"(?:(?:{_COLON}| ?)(?:{_ODD_HANDLE}|{_NUMBER}))?"
-    r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
-    _I,
-)
-_QQ = re.compile(
-    r"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{1,2}|加扣|q(?=:))"
-    rf"(?:群|号|号码)?(?:{_COLON}| ?)"
-    r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
-    _I,
-)
-_WHATSAPP = re.compile(
-    rf"what'?s ?app?(?:{_COLON}| ?){_NUMBER}|(?<![a-z\d])wa ?: ?{_NUMBER}|(?<![a-z\d])wa\.me/\S+",
-    _I,
-)
-_TELEGRAM = re.compile(
-    rf"(?<![a-z\d])(?:telegram|tele ?gram|电报|纸飞机)(?:{_COLON}| ?@?)(?:{_HANDLE}|{_NUMBER})"
-    rf"|(?<![a-z\d])tg ?[:@] ?@?(?:{_HANDLE}|{_NUMBER})|(?<![a-z\d.])t\.me/\S+",
-    _I,
-)
-_ACCOUNTS: tuple[tuple[ContactKind, re.Pattern[str]], ...] = (
-    (ContactKind.WECHAT, _WECHAT),
-    (ContactKind.QQ, _QQ),
-    (ContactKind.WHATSAPP, _WHATSAPP),
-    (ContactKind.TELEGRAM, _TELEGRAM),
-)
+_ACCOUNTS = {
+    ContactKind.WECHAT: re.compile(
+        rf"(?<![a-z\d.])(?:{_WECHAT_NAME})(?:(?: ?(?:id|号))?{_COLON}(?:{_HANDLE}|{_NUMBER})"
+        rf"| ?(?:id|号|是)? ?{_ODD_HANDLE}| {_NUMBER})"
+        rf"|微信号?(?:{_HANDLE}|{_NUMBER})"
+        # short names need a verb such as "add": 加V abc123, +薇 138...
+        r"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?"
+        rf"(?:{_ODD_HANDLE}|{_NUMBER})"
+        rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
+        rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
+        rf"(?:(?:{_COLON}| ?)(?:{_ODD_HANDLE}|{_NUMBER}))?"
+        r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
+        _I,
+    ),
+    ContactKind.QQ: re.compile(
+        r"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{1,2}|加扣|q(?=:))"
+        rf"(?:群|号|号码)?(?:{_COLON}| ?)"
+        r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
+        _I,
+    ),
+    ContactKind.WHATSAPP: re.compile(
+        rf"what'?s ?app?(?:{_COLON}| ?){_NUMBER}|(?<![a-z\d])wa ?: ?{_NUMBER}"
+        r"|(?<![a-z\d])wa\.me/\S+",
+        _I,
+    ),
+    ContactKind.TELEGRAM: re.compile(
+        rf"(?<![a-z\d])(?:telegram|tele ?gram|电报|纸飞机)(?:{_COLON}| ?@?)(?:{_HANDLE}|{_NUMBER})"
+        rf"|(?<![a-z\d])tg ?[:@] ?@?(?:{_HANDLE}|{_NUMBER})|(?<![a-z\d.])t\.me/\S+",
+        _I,
+    ),
+}
 
 
 def _accounts(line: str) -> Iterator[Contact]:
     numbers = digits_for_letters(line)
-    for kind, pattern in _ACCOUNTS:
+    for kind, pattern in _ACCOUNTS.items():
         # Replacing look-alikes can corrupt an account's letters: try the unchanged line first.
         match = pattern.search(line) or pattern.search(numbers)
         if match:

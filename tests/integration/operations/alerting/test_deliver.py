@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ml.core.types import Alert, AlertKind
-from ml.operations.alerting.deliver import Delivered, deliver
-from ml.operations.alerting.webhook import Webhook
+from ml.operations.alerting.deliver import Delivered, Webhook, deliver
 from ml.storage import alerts
 from ml.storage.database import connect, in_transaction
 from tests.support.webhook_receiver import SECRET, Receiver

@@ -56,7 +56,7 @@ def examined(settings: Settings) -> Iterator[Examine]:
             connections = open_connections(these)
             opened.callback(connections.close)
             checks = library_checks(Deployment(these, connections))
-            return {each.name: each.finding for each in run_checks(checks)}
+            return dict(run_checks(checks))
 
         yield run
 

@@ -34,6 +34,6 @@ def test_settings_that_cannot_be_used_are_the_only_finding(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"MODERATION_{name}", value)
-    (found,) = library_findings()
-    assert (found.name, found.finding.state) == ("settings", CheckStatus.FAILED)
-    assert "MODERATION_" in found.finding.message + found.finding.remedy
+    ((check, finding),) = library_findings()
+    assert (check, finding.state) == ("settings", CheckStatus.FAILED)
+    assert "MODERATION_" in finding.message + finding.remedy

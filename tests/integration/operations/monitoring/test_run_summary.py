@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ml.core.errors import ReconciliationError
 from ml.core.window import Window
-from ml.operations.monitoring.run_summary import NightlyRun, find_run, latest_run
+from ml.operations.monitoring.run_summary import NightlyRun, find_run
 from ml.operations.monitoring.trend import runs_until
 from ml.storage.database import in_transaction
 from tests.support.nightly_run import finish_run, run_nightly, start_run
@@ -37,7 +37,7 @@ def upload(shop: Shop) -> None:
 
 
 def test_before_the_first_night_there_is_none(shop: Shop) -> None:
-    assert ask(shop, latest_run) is None
+    assert ask(shop, find_run) is None
     assert ask(shop, lambda c: find_run(c, "nope")) is None
 
 
@@ -85,7 +85,7 @@ def test_a_backfill_does_not_hide_last_night(shop: Shop) -> None:
     run_nightly(shop, "last")
     earlier = Window(shop.window.start - timedelta(days=3), shop.window.end - timedelta(days=3))
     run_nightly(shop, "backfill", earlier)
-    found = ask(shop, latest_run)
+    found = ask(shop, find_run)
     assert found is not None
     assert found.run_id == "last"
     runs = ask(shop, lambda c: runs_until(c, found))

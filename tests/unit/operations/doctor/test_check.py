@@ -13,7 +13,7 @@ from ml.operations.doctor.check import (
 
 
 def _states(*checks: Check) -> dict[str, CheckStatus]:
-    return {each.name: each.finding.state for each in run_checks(checks)}
+    return {name: finding.state for name, finding in run_checks(checks)}
 
 
 def test_checks_that_need_a_failed_check_are_skipped() -> None:
@@ -46,26 +46,26 @@ def test_error_of_known_type_has_remedy_of_check() -> None:
         raise StorageUnavailable("no connection")
 
     remedies = {StorageUnavailable: "start it", Exception: "other"}
-    (outcome,) = run_checks([Check("database", broken, remedies=remedies)])
-    assert outcome.finding == failed("no connection", remedy="start it")
+    ((_, finding),) = run_checks([Check("database", broken, remedies=remedies)])
+    assert finding == failed("no connection", remedy="start it")
 
 
 def test_error_without_remedy_of_check_states_its_type() -> None:
     def broken() -> Finding:
         raise StorageUnavailable("no connection")
 
-    (outcome,) = run_checks([Check("database", broken)])
-    assert outcome.finding.message == "StorageUnavailable: no connection"
-    assert outcome.finding.remedy
+    ((_, finding),) = run_checks([Check("database", broken)])
+    assert finding.message == "StorageUnavailable: no connection"
+    assert finding.remedy
 
 
 def test_unexpected_error_does_not_stop_other_checks() -> None:
     def broken() -> Finding:
         raise KeyError("surprise")
 
-    first, second = run_checks([Check("a", broken), Check("b", lambda: ok("fine"))])
-    assert "unexpected KeyError" in first.finding.message
-    assert second.finding.state is CheckStatus.OK
+    (_, first), (_, second) = run_checks([Check("a", broken), Check("b", lambda: ok("fine"))])
+    assert "unexpected KeyError" in first.message
+    assert second.state is CheckStatus.OK
 
 
 def test_check_runs_without_retries_and_retries_work_afterwards() -> None:

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook as Signature
 
 from ml.core.errors import AlertRejected, AlertUnreachable
 from ml.core.settings import Settings
-from ml.operations.alerting.webhook import RETRY_ATTEMPTS, Webhook
+from ml.operations.alerting.deliver import RETRY_ATTEMPTS, Webhook
 from tests.support.webhook_receiver import SECRET, TOKEN, Receiver, run_receiver
 
 CONTENT: dict[str, Any] = {"type": "alert.open", "data": {"key": "queue_age:queue", "zh": "积压"}}
