@@ -37,12 +37,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class Webhook:
-    """A receiver's address and the secret shared with it.
-
-    Args:
-        url: http or https; redirects are not followed.
-        secret: `whsec_` and base64, as `ml.core.settings` has checked.
-    """
+    """A receiver's address, and the secret shared with it: `whsec_` and base64."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url = url

@@ -7,12 +7,7 @@ from sqlalchemy import Connection, Table
 
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.policy.schema import Policy
-from ml.storage.read.alert_signals import (
-    latest_promotion,
-    latest_reported_end,
-    list_unbalanced_runs,
-    list_verdict_counts,
-)
+from ml.storage.read import alert_signals as stored
 from ml.storage.review_queue import count_tasks
 
 # An older run that never balanced raises no new alert; one with an open alert keeps it.
@@ -55,11 +50,13 @@ def collect_signals(
     )
     return Signals(
         now=now,
-        done_until=latest_reported_end(connection),
-        unbalanced_runs=tuple(list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)),
-        verdicts=tuple(list_verdict_counts(connection, limit=_MAX_RUNS)),
+        done_until=stored.latest_reported_end(connection),
+        unbalanced_runs=tuple(
+            stored.list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)
+        ),
+        verdicts=tuple(stored.list_verdict_counts(connection, limit=_MAX_RUNS)),
         leak=leak_rates[-1] if leak_rates else None,
         waiting=queue.open_count + queue.claimed_count,
         oldest=queue.oldest_age,
-        promotion=latest_promotion(connection),
+        promotion=stored.latest_promotion(connection),
     )

@@ -2,19 +2,11 @@
 
 from ml.core.settings import CommerceNames
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
+from ml.storage import privileges
 from ml.storage.database import check_migrated, in_transaction, newest
-from ml.storage.privileges import (
-    ColumnPrivileges,
-    WritableTable,
-    column_privileges,
-    has_schema_usage,
-    is_superuser,
-    list_foreign_tables,
-    missing_privileges,
-)
 from ml.storage.server import session_identity
 
-MAX_TABLES = 5  # named in the message
+_MAX_TABLES = 5  # named in the message
 
 
 def check_database(deployment: Deployment) -> Finding:
@@ -32,9 +24,9 @@ def check_migrations(deployment: Deployment) -> Finding:
 def check_own_schema(deployment: Deployment) -> Finding:
     """Compare our privileges on each table of `moderation` with the needed ones."""
     engine = deployment.connections.engine
-    tables = in_transaction(engine, missing_privileges)
+    tables = in_transaction(engine, privileges.missing_privileges)
     missing = [f"{', '.join(names)} on {table}" for table, names in tables.items() if names]
-    if not in_transaction(engine, has_schema_usage):
+    if not in_transaction(engine, privileges.has_schema_usage):
         missing.insert(0, "USAGE on the schema")
     if missing:
         return failed(
@@ -50,7 +42,7 @@ def check_commerce_table(deployment: Deployment) -> Finding:
     names = deployment.settings.commerce
     table = _table_name(names)
     columns = in_transaction(
-        deployment.connections.engine, column_privileges, names.table_schema, names.table
+        deployment.connections.engine, privileges.column_privileges, names.table_schema, names.table
     )
     if not columns:
         return failed(
@@ -70,7 +62,9 @@ def check_commerce_table(deployment: Deployment) -> Finding:
     return ok(f"{table}: reads {len(_read_columns(names))} columns, writes 2")
 
 
-def _missing_grants(names: CommerceNames, columns: dict[str, ColumnPrivileges]) -> list[str]:
+def _missing_grants(
+    names: CommerceNames, columns: dict[str, privileges.ColumnPrivileges]
+) -> list[str]:
     """The missing grants, as SQL for the administrator of the commerce database."""
     table = _table_name(names)
     unreadable = [name for name in _read_columns(names) if not columns[name].readable]
@@ -90,23 +84,23 @@ def check_least_privilege(deployment: Deployment) -> Finding:
     if deployment.settings.embedded:
         return skipped("the embedded database is ours as a whole")
     engine, names = deployment.connections.engine, deployment.settings.commerce
-    if in_transaction(engine, is_superuser):
+    if in_transaction(engine, privileges.is_superuser):
         return failed(
             "our user is a superuser of the database",
             remedy="run the pipeline as a user of its own, which owns the schema moderation only "
             "(docs/data_contract.md)",
         )
-    excess = _excess_privileges(in_transaction(engine, list_foreign_tables), names)
+    excess = _excess_privileges(in_transaction(engine, privileges.list_foreign_tables), names)
     if excess:
-        more = f" and {len(excess) - MAX_TABLES} more" if len(excess) > MAX_TABLES else ""
+        more = f" and {len(excess) - _MAX_TABLES} more" if len(excess) > _MAX_TABLES else ""
         return failed(
-            f"our user may also write {'; '.join(excess[:MAX_TABLES])}{more}",
+            f"our user may also write {'; '.join(excess[:_MAX_TABLES])}{more}",
             remedy="REVOKE these rights, of the user and of PUBLIC",
         )
     return ok("writes its own schema and the two columns of the commerce table alone")
 
 
-def _excess_privileges(tables: list[WritableTable], names: CommerceNames) -> list[str]:
+def _excess_privileges(tables: list[privileges.WritableTable], names: CommerceNames) -> list[str]:
     excess = []
     for table in tables:
         needed = _written_columns(names) if table.name == _table_name(names) else ()

@@ -113,13 +113,11 @@ def _unreadable(codes: list[Code]) -> list[Code]:
         code
         for code in codes
         if not code.readable
-        and all(cv2.pointPolygonTest(box, _center(code), measureDist=False) < 0 for box in boxes)
+        and all(
+            cv2.pointPolygonTest(box, np.mean(code.box, axis=0).tolist(), measureDist=False) < 0
+            for box in boxes
+        )
     ]
-
-
-def _center(code: Code) -> tuple[float, float]:
-    x, y = np.asarray(code.box, dtype=np.float64).mean(axis=0)
-    return float(x), float(y)
 
 
 def _to_code(symbol: zxingcpp.Barcode, scale: int) -> Code:

@@ -166,15 +166,12 @@ def _phones(line: str) -> Iterator[str]:
     for match in _RUN.finditer(line):
         before = line[: match.start()]
         if _is_phone(match.group(), before, line[match.end() :]):
-            yield _normalize_number(match.group())
+            sign = "+" if match.group().startswith("+") else ""
+            yield sign + re.sub(r"\D", "", match.group())
     for pattern in (_LANDLINE, _BRACKETED):
         for match in pattern.finditer(line):
             if not _OTHER_NUMBER_KEYWORD.search(line[: match.start()]):
                 yield re.sub(r"\D", "", match.group())
-
-
-def _normalize_number(run: str) -> str:
-    return ("+" if run.startswith("+") else "") + re.sub(r"\D", "", run)
 
 
 def _is_phone(run: str, before: str, after: str) -> bool:

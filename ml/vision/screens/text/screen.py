@@ -52,12 +52,7 @@ def screen_text(
     budget: it takes milliseconds, and distinguishes a photo without text from one that was not read
     for lack of time. `value` is the share of the photo under text.
 
-    Args:
-        image: the picture, gray or RGB.
-        reader: the OCR engine.
-        admission: decides whether the photo is read, and measures the cost.
-        rules: the policy's section; None has its defaults.
-        color: returns the picture to read, of the same size; None reads `image`.
+    The image is gray or RGB; `color` returns the picture that is read instead, of the same size.
     """
     rules = rules or TextScreen()
     likelihood = text_likelihood(image)
