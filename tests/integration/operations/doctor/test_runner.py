@@ -1,4 +1,4 @@
-"""The command as an operator types it, and what it says where it cannot even begin."""
+"""The command, and its finding where settings cannot be used."""
 
 import pytest
 from typer.testing import CliRunner
@@ -11,14 +11,14 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_exit_code_tells_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_exits_1_on_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    fit = CliRunner().invoke(app, ["doctor"])
-    assert fit.exit_code == 0, fit.output
-    assert "champion's classes" in fit.output
-    ill = CliRunner().invoke(app, ["doctor", "--predict-url", "http://127.0.0.1:1"])
-    assert ill.exit_code == 1
-    assert "start the service" in ill.output
+    passed = CliRunner().invoke(app, ["doctor"])
+    assert passed.exit_code == 0, passed.output
+    assert "champion's classes" in passed.output
+    failed = CliRunner().invoke(app, ["doctor", "--predict-url", "http://127.0.0.1:1"])
+    assert failed.exit_code == 1
+    assert "start the service" in failed.output
 
 
 @pytest.mark.usefixtures("environment")
@@ -30,7 +30,7 @@ def test_the_exit_code_tells_of_failures(monkeypatch: pytest.MonkeyPatch) -> Non
         ("S3_ENDPOINT_URL", "nonsense"),
     ],
 )
-def test_settings_that_cannot_be_used_are_the_only_finding(
+def test_invalid_settings_are_the_only_finding(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"MODERATION_{name}", value)
