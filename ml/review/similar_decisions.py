@@ -21,9 +21,8 @@ from ml.storage.read.similar_decisions import (
     load_active_labels,
     load_labelled_hashes,
 )
-from ml.vision.images.fingerprint import HASH_BITS, MIN_QUALITY, NEAR_DUPLICATE_DISTANCE
+from ml.vision.images.fingerprint import MIN_QUALITY, NEAR_DUPLICATE_DISTANCE, pdq_words
 
-_WORDS = HASH_BITS // 64
 _CANDIDATES = 50  # nearest photos whose labels are looked up: some labels may be undone
 # A label may be committed after a later one, or before its photo's hash: all are read again.
 _RELOAD_SECONDS = 3600.0
@@ -74,7 +73,7 @@ class SimilarDecisions:
         """
         with self._lock:
             index = self._index = self._refreshed(connection)
-        bits = np.bitwise_count(index.hashes ^ _as_words([pdq])).sum(axis=1)
+        bits = np.bitwise_count(index.hashes ^ pdq_words([pdq])).sum(axis=1)
         places = np.flatnonzero(bits <= NEAR_DUPLICATE_DISTANCE)
         nearest = places[np.argsort(bits[places], kind="stable")].tolist()
         distances = {index.contents[place]: int(bits[place]) for place in nearest}
@@ -100,7 +99,7 @@ def _extended(index: _Index, labels: Sequence[LabelledHash], newest: int) -> _In
         and (label.pdq_quality or 0) > MIN_QUALITY
         and label.content_sha256 not in indexed
     }
-    hashes = np.concatenate([index.hashes, _as_words(list(added.values()))])
+    hashes = np.concatenate([index.hashes, pdq_words(list(added.values()))])
     contents = (*index.contents, *added)
     return _Index(labels[-1].label_id, contents[-newest:], hashes[-newest:])
 
@@ -117,10 +116,4 @@ def _active_decisions(connection: Connection, distances: dict[str, int]) -> list
     return sorted(decisions, key=lambda decision: (decision.distance, decision.content_sha256))
 
 
-def _as_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Hashes as an array (n, 4) of 64-bit words."""
-    raw = bytes.fromhex("".join(hashes))
-    return np.frombuffer(raw, dtype=np.uint64).reshape(len(hashes), _WORDS)
-
-
-_EMPTY = _Index(0, (), _as_words([]))
+_EMPTY = _Index(0, (), pdq_words([]))
