@@ -112,7 +112,7 @@ def reconcile() -> dict[str, int]:
 def report() -> dict[str, Any]:
     """Store the report of the run and write it on the run as a note."""
     from ml.moderation.nightly.run_note import markdown
-    from ml.operations.monitoring.run_gauges import send_run_gauges
+    from ml.operations.monitoring.run_summary import send_run_gauges
     from moderation_airflow.runs import write_note
 
     summary = _steps().report(_run_id())

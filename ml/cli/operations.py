@@ -19,7 +19,7 @@ def backup(
     ],
 ) -> None:
     """Copy the schema `moderation` and the model bucket into a folder."""
-    from ml.operations.backup.create import take_backup
+    from ml.operations.backup.backup import take_backup
 
     with opened() as (_, connections):
         manifest = take_backup(to, connections)
@@ -32,7 +32,7 @@ def backup(
 @app.command()
 def restore(source: Annotated[Path, typer.Option("--from", help="Folder of a backup.")]) -> None:
     """Restore a backup into a database without the schema; overwrites nothing."""
-    from ml.operations.backup.restore import restore_backup
+    from ml.operations.backup.backup import restore_backup
 
     with opened() as (_, connections):
         manifest = restore_backup(source, connections)

@@ -42,7 +42,7 @@ class Codes(_Screen):
 
 
 class TextScreen(_Screen):
-    """Text; `ml.vision.screens.text.screen.TextRules` explains the limits.
+    """Text; `ml.vision.screens.text.screen` explains the limits.
 
     `budget_share` is the share of the decode threads' time (threads times wall clock of a shard)
     that OCR may use, measured in CPU time. `overlays`: the kinds of advertising without a contact

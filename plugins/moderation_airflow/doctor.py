@@ -13,8 +13,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ml.core.settings import ROOT, load_settings
-from ml.operations.doctor.result import CheckStatus, Finding, failed, ok, skipped
-from ml.operations.doctor.runner import Check, CheckOutcome, run_checks
+from ml.operations.doctor.check import (
+    Check,
+    CheckStatus,
+    Finding,
+    Outcome,
+    failed,
+    ok,
+    run_checks,
+    skipped,
+)
 from moderation_airflow.runs import CONNECTION_ID, connection, logged_in
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
@@ -182,14 +190,14 @@ def airflow_checks() -> list[Check]:
     ]
 
 
-def findings(*, predict_url: str | None = None) -> Iterator[CheckOutcome]:
+def findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
     from ml.operations.doctor.runner import library_findings
 
     library = library_findings(predict_url=predict_url)
-    first = next(library)
-    yield first
-    if first.finding.state is CheckStatus.OK:
+    name, finding = next(library)
+    yield name, finding
+    if finding.state is CheckStatus.OK:
         yield from chain(library, run_checks(airflow_checks()))
 
 

@@ -26,7 +26,7 @@ RUN_BY = {
     "make check": _MAKE,
     "make demo": _MAKE,
     "make demo-retrain": _MAKE,
-    "make doctor": f"{_DOCTOR}/test_whole.py::test_a_deployment_without_an_airflow_here",
+    "make doctor": f"{_DOCTOR}/test_whole.py::test_make_doctor_checks_a_deployment_without_airflow",
     "make down": _MAKE,
     "make format": _MAKE,
     "make help": _MAKE,
@@ -42,7 +42,7 @@ RUN_BY = {
     ),
     "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_report_what_they_did",
     "python -m ml blocklist": f"{_BLOCKLIST}::test_add_by_hash_archives_a_scored_photo",
-    "python -m ml doctor": f"{_DOCTOR}/test_command.py::test_the_exit_code_tells_of_failures",
+    "python -m ml doctor": f"{_DOCTOR}/test_runner.py::test_doctor_exits_1_on_a_failed_check",
     "python -m ml keys": f"{_SERVE}::test_serve_and_keys",
     "python -m ml labels": f"{_LABELS}::test_import_takes_valid_lines_and_reports_the_others",
     "python -m ml migrate": f"{_CLI}::test_migrate_is_idempotent",
@@ -67,7 +67,7 @@ RUN_BY = {
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
-        "tests/integration/operations/backup/test_restore.py"
-        "::test_the_folder_is_private_and_checkable_by_anyone"
+        "tests/integration/operations/backup/test_backup.py"
+        "::test_folder_is_private_and_its_checksums_hold"
     ),
 }

@@ -16,7 +16,7 @@ from ml.moderation.pipeline.shadow import Shadow
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.preprocess import DecodePlan, Preprocessing, prepare
 from ml.vision.screens.runner import ScreenRunner
-from ml.vision.screens.text.scheduler import OcrAdmission
+from ml.vision.screens.text.gate import OcrAdmission
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ml.storage.audit_runs import VerdictContext
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.near_duplicates import DuplicateIndex, Match
-from ml.vision.screens.text.scheduler import EXPECTED_SECONDS
+from ml.vision.screens.text.gate import EXPECTED_SECONDS
 
 
 class RefreshingDuplicateIndex:

@@ -75,11 +75,9 @@ def overdue_since(opened: Resources, newest_end: datetime | None) -> datetime | 
 
 def find_nightly_run(opened: Resources, run_id: str | None) -> "NightlyRun | None":
     """The run asked for, else the newest."""
-    from ml.operations.monitoring import run_summary
+    from ml.operations.monitoring.run_summary import find_run
 
-    if run_id is None:
-        return opened.transaction(run_summary.latest_run)
-    return opened.transaction(run_summary.find_run, run_id)
+    return opened.transaction(find_run, run_id)
 
 
 def gather(opened: Resources, nightly_run: "NightlyRun", *, is_newest: bool) -> RunOverview:

@@ -64,7 +64,7 @@ def photo(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """A photo that fits a square of `side` pixels."""
-    from ml.vision.images.thumbnails import as_jpeg
+    from ml.vision.images.decode import as_jpeg
 
     def make() -> bytes:
         return as_jpeg(_reduced(opened, *_bytes_of(opened, sha), side))
@@ -80,7 +80,7 @@ def activation(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """The photo with the places that speak for a class laid over it."""
-    from ml.vision.images.thumbnails import as_jpeg
+    from ml.vision.images.decode import as_jpeg
 
     def make() -> bytes:
         data, size = _bytes_of(opened, sha)
@@ -122,8 +122,7 @@ def _bytes_of(opened: Resources, sha: str) -> tuple[bytes, tuple[int, int] | Non
 def _reduced(
     opened: Resources, data: bytes, size: tuple[int, int] | None, side: int
 ) -> "Image.Image":
-    from ml.vision.images.decode import decode_limits
-    from ml.vision.images.thumbnails import resize_for_display
+    from ml.vision.images.decode import decode_limits, resize_for_display
 
     return resize_for_display(data, side, limits=decode_limits(opened.settings), size=size)
 

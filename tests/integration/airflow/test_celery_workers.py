@@ -16,7 +16,7 @@ from devtools.local_stack.airflow import Airflow
 from devtools.local_stack.airflow_client import AirflowClient
 from devtools.local_stack.celery import COMPONENTS, Worker, Workers, celery_variables
 from devtools.local_stack.redis import Redis
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 from tests.support.airflow_doctor import run_airflow_checks
 from tests.support.airflow_runs import (
     AUDIT,

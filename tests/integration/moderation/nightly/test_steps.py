@@ -10,7 +10,7 @@ from structlog.testing import LogCapture
 
 from ml.core.errors import StorageForbidden
 from ml.moderation.nightly import steps
-from ml.operations.monitoring.run_gauges import send_run_gauges
+from ml.operations.monitoring.run_summary import send_run_gauges
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 from tests.support.statsd_listener import Listener, statsd_listener

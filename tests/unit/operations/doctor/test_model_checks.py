@@ -3,13 +3,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ml.operations.doctor.check import CheckStatus
 from ml.operations.doctor.model_checks import check_predict
-from ml.operations.doctor.result import CheckStatus
 
 
 @contextmanager
 def service(ready: int) -> Iterator[str]:
-    """A service that lives, and answers this status when asked whether it is ready."""
+    """A service that is alive, and answers `/readyz` with this status."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -30,23 +30,23 @@ def service(ready: int) -> Iterator[str]:
             thread.join()
 
 
-def test_alive_and_ready() -> None:
+def test_ready_service_passes() -> None:
     with service(200) as url:
         assert check_predict(url).state is CheckStatus.OK
 
 
-def test_alive_but_without_a_model() -> None:
+def test_service_that_is_not_ready_fails() -> None:
     with service(503) as url:
         finding = check_predict(url)
     assert finding.state is CheckStatus.FAILED
     assert "/readyz answers 503" in finding.message
 
 
-def test_nobody_there() -> None:
+def test_unreachable_service_fails() -> None:
     finding = check_predict("http://127.0.0.1:1")
     assert finding.state is CheckStatus.FAILED
     assert "start the service" in finding.remedy
 
 
-def test_not_asked_for() -> None:
+def test_service_without_url_is_skipped() -> None:
     assert check_predict(None).state is CheckStatus.SKIPPED

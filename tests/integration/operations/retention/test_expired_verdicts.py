@@ -1,4 +1,4 @@
-"""Which verdicts go, and that nothing that somebody needs does."""
+"""Superseded verdicts are purged; those that something needs are kept."""
 
 from pathlib import Path
 
@@ -9,12 +9,10 @@ from ml.models import registry
 from ml.moderation.nightly.reconcile import reconcile
 from ml.moderation.nightly.replay import replay
 from ml.moderation.nightly.report import report
-from ml.operations.retention import verdicts
-from ml.operations.retention.plan import Plan
-from ml.operations.retention.purge import Purged, Purging
-from ml.operations.retention.verdicts import purge_verdicts
+from ml.operations.retention import expired_rows
+from ml.operations.retention.purge import Plan, Purged, Purging
 from ml.vision.images.fingerprint import content_hash
-from tests.support.backdated_rows import backdate_run, purge_plan
+from tests.support.backdated_rows import backdate_run, purge, purge_plan
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, DARK, photo
@@ -30,14 +28,14 @@ NAMES = {"plain": PLAIN, "labelled": LABELLED, "golden": GOLDEN, "bad": BAD, "as
 
 @pytest.fixture
 def superseded(shop: Shop, tmp_path: Path) -> Shop:
-    """Six photos judged long ago by the first champion, five of them again by the next one."""
+    """Six photos scored long ago by the first champion, five of them later by the next one."""
     for name, data in NAMES.items():
         shop.upload(name, data)
     alone = shop.upload("alone", ALONE)
     run_nightly(shop, "first")
     backdate_run(shop, "first")
     shop.connections.photos.delete(alone)
-    # As strict as the first, so that a bright photo passes with both.
+    # Its threshold lets a bright photo pass with both.
     second = add_version(shop, tmp_path, pass_confidence=0.7)
     registry.promote(second, engine=shop.connections.engine, by="test", reason="test")
     run_nightly(shop, "second")
@@ -70,10 +68,10 @@ def _verdicts(shop: Shop) -> set[tuple[object, ...]]:
 
 
 def _purge(shop: Shop, planned: Plan | None = None) -> Purged:
-    return purge_verdicts(planned or purge_plan(verdict_days=400), shop.connections)
+    return purge(shop, "verdicts", planned or purge_plan(verdict_days=400))
 
 
-def test_only_the_superseded_verdict_that_nobody_needs_goes(superseded: Shop) -> None:
+def test_only_superseded_unneeded_verdict_is_deleted(superseded: Shop) -> None:
     before = _verdicts(superseded)
     purged = _purge(superseded)
     assert before - _verdicts(superseded) == {(content_hash(PLAIN), superseded.model_hash)}
@@ -81,14 +79,14 @@ def test_only_the_superseded_verdict_that_nobody_needs_goes(superseded: Shop) ->
     assert purged.bytes > 100
 
 
-def test_verdicts_of_predict_go_and_stay_as_those_of_a_night_do(superseded: Shop) -> None:
+def test_verdicts_of_predict_are_treated_like_those_of_nightly_runs(superseded: Shop) -> None:
     superseded.execute("update moderation.verdict set run_id = 'predict'")
     before = _verdicts(superseded)
     _purge(superseded)
     assert before - _verdicts(superseded) == {(content_hash(PLAIN), superseded.model_hash)}
 
 
-def test_again_deletes_nothing_more_and_reports_the_same(superseded: Shop) -> None:
+def test_repeated_purge_deletes_nothing_and_reports_the_same(superseded: Shop) -> None:
     planned = purge_plan(verdict_days=400)
     first, left = _purge(superseded, planned), _verdicts(superseded)
     assert _purge(superseded, planned) == first
@@ -96,53 +94,55 @@ def test_again_deletes_nothing_more_and_reports_the_same(superseded: Shop) -> No
     assert _purge(superseded, purge_plan(verdict_days=400, run_id="next")).items == 0
 
 
-def test_nothing_goes_where_the_policy_names_no_days(superseded: Shop) -> None:
+def test_verdicts_are_kept_without_days_in_policy(superseded: Shop) -> None:
     assert _purge(superseded, purge_plan()) == Purged("verdicts", None)
 
 
-def test_a_verdict_that_is_not_old_enough_stays(superseded: Shop) -> None:
+def test_verdict_within_retention_days_is_kept(superseded: Shop) -> None:
     assert _purge(superseded, purge_plan(verdict_days=600)).items == 0
 
 
-def test_versions_that_a_run_of_these_days_used_keep_all_their_verdicts(superseded: Shop) -> None:
+def test_verdicts_of_version_used_by_recent_run_are_kept(superseded: Shop) -> None:
     superseded.execute("update moderation.audit_run set started_at = now() where run_id = 'first'")
     assert _purge(superseded).items == 0
 
 
-def test_what_a_run_that_is_not_reconciled_counts_stays(superseded: Shop) -> None:
+def test_verdicts_of_unreconciled_run_are_kept(superseded: Shop) -> None:
     superseded.execute("update moderation.audit_run set state = 'failed' where run_id = 'first'")
     assert _purge(superseded).items == 0
 
 
-def test_the_champions_verdicts_stay(superseded: Shop) -> None:
+def test_verdicts_of_champion_are_kept(superseded: Shop) -> None:
     engine = superseded.connections.engine
     registry.promote(superseded.model_hash, engine=engine, by="test", reason="back")
     assert _purge(superseded).items == 0
 
 
-def test_the_account_and_report_of_a_purged_run_stay_as_they_were(superseded: Shop) -> None:
+def test_accounting_and_report_of_purged_run_are_unchanged(superseded: Shop) -> None:
     parts = {"settings": superseded.settings, "connections": superseded.connections}
-    account, told = reconcile("first", **parts), report("first", **parts)
+    account, stored = reconcile("first", **parts), report("first", **parts)
     _purge(superseded)
     assert reconcile("first", **parts) == account
-    assert report("first", **parts) == told
-    # Not because nothing is looked at any more: the newer run is still counted.
+    assert report("first", **parts) == stored
+    # The newer run is still counted.
     superseded.execute("delete from moderation.verdict where run_id = 'second'")
     with pytest.raises(ReconciliationError):
         reconcile("second", **parts)
 
 
-def test_a_run_within_the_days_replays_as_before(superseded: Shop) -> None:
+def test_recent_run_replays_after_purge(superseded: Shop) -> None:
     _purge(superseded)
     again = replay("second", settings=superseded.settings, connections=superseded.connections)
     assert (again.photos, again.equal) == (5, 5)
 
 
-def test_a_killed_purge_goes_on_and_reports_the_whole(
+def test_killed_purge_continues_and_reports_the_total(
     superseded: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    superseded.execute("delete from moderation.golden_photo")  # a second verdict that may go
-    monkeypatch.setattr(verdicts, "ROWS_PER_BATCH", 1)
+    superseded.execute(
+        "delete from moderation.golden_photo"
+    )  # a second verdict that may be deleted
+    monkeypatch.setattr(expired_rows, "ROWS_PER_BATCH", 1)
     whole, batches = Purging.batch, []
 
     def killed(self: Purging, work: object) -> object:

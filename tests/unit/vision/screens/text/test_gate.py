@@ -3,7 +3,7 @@
 import random
 
 from ml.core.budget import Budget
-from ml.vision.screens.text.scheduler import OcrScheduler
+from ml.vision.screens.text.gate import OcrScheduler
 from tests.support.manual_clock import ManualClock
 
 
