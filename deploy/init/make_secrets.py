@@ -13,12 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from secret_files import NAMES, find_weaknesses
+from check_secrets import NAMES, find_weaknesses
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = "postgres:5432"  # the services' names in docker-compose.yaml
 REDIS = "redis:6379"
-PHOTO_BUCKET, MODEL_BUCKET = "review-photos", "moderation"  # buckets, unless named in the settings
 
 
 def read_values(file: Path) -> dict[str, str]:
@@ -29,14 +28,14 @@ def read_values(file: Path) -> dict[str, str]:
 
 
 def generate_secrets(values: dict[str, str]) -> dict[str, str]:
-    """Return the content of each secret file; `values` are preset ones by upper-case name."""
+    """The content of each secret file; `values` are preset ones by upper-case name."""
     redis = _generate_password()
     s3 = {
         account: (_generate_strong(partial(secrets.token_hex, 10)), _generate_password())
         for account in ("admin", "moderation", "shop")
     }
-    photos = values.get("MODERATION_PHOTO_BUCKET") or PHOTO_BUCKET
-    models = values.get("MODERATION_MODEL_BUCKET") or MODEL_BUCKET
+    photos = values.get("MODERATION_PHOTO_BUCKET") or "review-photos"
+    models = values.get("MODERATION_MODEL_BUCKET") or "moderation"
     drawn = {
         "postgres_superuser_password": _generate_password(),
         "airflow_database_url": _postgres_url("postgresql+psycopg2", "airflow", "airflow"),
@@ -74,7 +73,7 @@ def _postgres_url(driver: str, user: str, database: str) -> str:
 def _s3_identities(
     accounts: dict[str, tuple[str, str]], photos: str, models: str
 ) -> dict[str, list[dict[str, object]]]:
-    """Return SeaweedFS's accounts with least privilege."""
+    """SeaweedFS's accounts with least privilege."""
     read, write = ("Read", "List"), ("Read", "List", "Write")
     rights = {
         "admin": ["Admin"],
@@ -94,7 +93,7 @@ def _s3_identities(
 
 
 def write_secrets(folder: Path, contents: dict[str, str]) -> list[str]:
-    """Write all files unless they exist; return the names of the written ones.
+    """Write all files unless they exist; returns the names of the written ones.
 
     Only the owner may enter the folder. Its files are world-readable: a container's user has
     another id, and only the files that its service lists are mounted.
@@ -102,17 +101,13 @@ def write_secrets(folder: Path, contents: dict[str, str]) -> list[str]:
     Raises:
         SystemExit: a value is too weak, or only some of the files exist: they belong together.
     """
-    existing = [name for name in NAMES if (folder / name).exists()]
-    if existing and len(existing) < len(NAMES):
-        missing = ", ".join(sorted(set(NAMES) - set(existing)))
-        sys.exit(f"{folder} has some secrets, but not {missing}: write these, or move all away.")
-    if existing:
+    missing = [name for name in NAMES if not (folder / name).exists()]
+    if not missing:
         return []
-    weak = [
-        f"- {n.upper()} {why}"
-        for n, content in contents.items()
-        for why in find_weaknesses(content)
-    ]
+    if len(missing) < len(NAMES):
+        names = ", ".join(sorted(missing))
+        sys.exit(f"{folder} has some secrets, but not {names}: write these, or move all away.")
+    weak = [f"- {n.upper()} {why}" for n, text in contents.items() for why in find_weaknesses(text)]
     if weak:
         sys.exit("\n".join(["fix in .env, or leave empty to generate it:", *weak]))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,10 +125,8 @@ def main() -> None:
     values = read_values(ROOT / ".env")
     folder = ROOT / (values.get("SECRETS_DIR") or "secrets")
     written = write_secrets(folder, generate_secrets(values))
-    print(
-        f"{folder}: "
-        + (f"{len(written)} secrets written" if written else "all exist, nothing changed")
-    )
+    done = f"{len(written)} secrets written" if written else "all exist, nothing changed"
+    print(f"{folder}: {done}")
 
 
 if __name__ == "__main__":

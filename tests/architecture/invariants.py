@@ -146,7 +146,9 @@ INVARIANTS = (
             "tests/integration/moderation/serving/test_auth.py",
         ),
         (
-            Break("plugins/moderation_ui/web/access.py", "if not may(user, right):", "if False:"),
+            Break(
+                "plugins/moderation_ui/web/access.py", "if not may(user, permission):", "if False:"
+            ),
             Break("ml/moderation/serving/auth.py", "if right not in key.rights:", "if False:"),
         ),
     ),

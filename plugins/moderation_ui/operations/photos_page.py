@@ -1,45 +1,40 @@
 """The photos behind the numbers of a nightly run, and the timeline of one photo."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import StringConstraints
 
+from moderation_ui.operations.overview import find_nightly_run
 from moderation_ui.operations.page import Links, empty_page
-from moderation_ui.operations.view import find_nightly_run
 from moderation_ui.web.access import UserName
-from moderation_ui.web.operations_labels import blurred, class_text, reason_text, short_name
-from moderation_ui.web.pages import render
-from moderation_ui.web.resources import Resources, Words, language_of, resources
+from moderation_ui.web.pages import base_path, render
+from moderation_ui.web.resources import NO_NUL, Identifier, Opened, RequestModel
+from moderation_ui.web.words import PageLabels
 
 if TYPE_CHECKING:
     from ml.operations.monitoring.run_summary import NightlyRun
     from ml.storage.read.run_photos import PhotoFilter
 
 router = APIRouter()
+Key = Annotated[str, StringConstraints(max_length=2048, pattern=NO_NUL)]
+ReasonCode = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold it
-Key = Annotated[str, Query(max_length=2048, pattern=_NO_NUL)]
 
-
-class PhotoQuery(BaseModel):
+class PhotoQuery(RequestModel):
     """Which photos of which run, and after which key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run: Annotated[str, Field(max_length=250, pattern=_NO_NUL)]
+    run: Identifier
     outcome: Literal["judged", "quarantined", "already_judged", "undecided"] | None = None
     decision: Literal["pass", "review", "block"] | None = None
-    reason: Annotated[str | None, Field(max_length=200, pattern=_NO_NUL)] = None
-    after: Annotated[str, Field(max_length=2048, pattern=_NO_NUL)] = ""
+    reason: ReasonCode | None = None
+    after: Key = ""
 
 
 @router.get("/operations/photos", response_class=HTMLResponse)
 def photos(
-    request: Request,
-    opened: Annotated[Resources, Depends(resources)],
-    query: Annotated[PhotoQuery, Query()],
+    request: Request, opened: Opened, labels: PageLabels, query: Annotated[PhotoQuery, Query()]
 ) -> HTMLResponse:
     """A page of a run's photos."""
     from ml.storage.read.run_photos import PhotoFilter, list_run_photos
@@ -57,54 +52,46 @@ def photos(
         photo_page=photo_page,
         total=_total(nightly_run, photo_filter),
         is_first=query.after == "",
-        any_blurred=any(blurred(each.reasons, opened.policy) for each in photo_page.photos),
-        **_shared(request, opened, query.run),
+        any_blurred=any(labels.is_blurred(each.reasons) for each in photo_page.photos),
+        to=Links(base_path(request), query.run),
+        labels=labels,
     )
 
 
 @router.get("/operations/photo", response_class=HTMLResponse)
 def photo(
     request: Request,
-    opened: Annotated[Resources, Depends(resources)],
+    opened: Opened,
+    labels: PageLabels,
     user: UserName,
-    key: Key,
+    key: Annotated[Key, Query()],
 ) -> HTMLResponse:
-    """Everything that happened under an object key."""
+    """All uploads, verdicts, decisions and tasks of an object key."""
     from ml.operations.monitoring.photo_timeline import photo_timeline
 
     commerce = opened.connections.commerce
     timeline = opened.transaction(lambda c: photo_timeline(c, key, viewer=user, commerce=commerce))
-    reasons = [reason for run in timeline.verdicts for reason in run.reasons]
     return render(
         request,
         "operations_photo.html.j2",
         timeline=timeline,
-        hide=blurred(reasons, opened.policy),
-        **_shared(request, opened, run_id=""),
+        hide=any(labels.is_blurred(run.reasons) for run in timeline.verdicts),
+        to=Links(base_path(request), run_id=""),
+        labels=labels,
     )
 
 
-def _shared(request: Request, opened: Resources, run_id: str) -> dict[str, Any]:
-    policy, words = opened.policy, Words(language_of(request))
-    return {
-        "to": Links(request.scope.get("root_path", ""), run_id),
-        "reason_text": lambda reason: reason_text(reason, words, policy),
-        "blurred": lambda reasons: blurred(reasons, policy),
-        "class_text": lambda name: class_text(name, words, policy),
-        "short_name": short_name,
-    }
-
-
 def _total(nightly_run: "NightlyRun", photo_filter: "PhotoFilter") -> int | None:
-    """How many photos fit, where the run's own numbers say so."""
+    """How many photos match, where the run's own numbers say so."""
     query = {k: v for k, v in vars(photo_filter).items() if v is not None and k != "run_id"}
+    report = nightly_run.report
     if not query:
         return nightly_run.listed
     if query.keys() == {"outcome"}:
         number: int = getattr(nightly_run, query["outcome"])
         return number
-    if query.keys() == {"decision"} and nightly_run.report:
-        return int(nightly_run.report["verdicts"][query["decision"]])
-    if query.get("outcome") == "quarantined" and "decision" not in query and nightly_run.report:
-        return int(nightly_run.report["quarantine_reasons"].get(query["reason"], 0))
+    if query.keys() == {"decision"} and report:
+        return int(report["verdicts"][query["decision"]])
+    if query.get("outcome") == "quarantined" and "decision" not in query and report:
+        return int(report["quarantine_reasons"].get(query["reason"], 0))
     return None

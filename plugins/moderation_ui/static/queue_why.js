@@ -86,7 +86,7 @@ function screens(why) {
 function nearPhoto(past) {
   const label = titleOf(past.label);
   const alt = words("queue.near_alt", { label, when: when(past.decided_at) });
-  const address = `${page.base}/photos/${encodeURIComponent(past.photo)}?side=320`;
+  const address = `${page.base}/photos/${past.content_sha256}?side=320`;
   const image = element("img", { src: address, alt, loading: "lazy" });
   const bad = classOf(past.label)?.violation ?? true;
   if (classOf(past.label)?.blur ?? true) image.dataset.blur = "true";

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from check_secrets import NAMES, find_weaknesses
 from make_secrets import _generate_strong, generate_secrets, read_values, write_secrets
-from secret_files import NAMES, find_weaknesses
 
 
 def test_generated_secrets_are_strong_and_unique() -> None:

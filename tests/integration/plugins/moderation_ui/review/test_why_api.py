@@ -74,7 +74,7 @@ def test_like_photos_and_the_past(pages: Pages) -> None:
         bob.post("/api/queue/decide", json={"decisions": [said]})
         bob.post("/api/queue/undo", json={"task_id": task_id})
     found = _why(pages, task_id)
-    near = {one["photo"]: one for one in found["near"]}
+    near = {one["content_sha256"]: one for one in found["near"]}
     assert near.keys() == {content_hash(PHOTO), content_hash(LIKE)}
     assert near[content_hash(PHOTO)]["distance"] == 0
     assert near[content_hash(LIKE)]["label"] == "violate"
@@ -101,7 +101,7 @@ def test_hidden_tasks_are_decided_unaware(pages: Pages, hidden: dict[str, Any]) 
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO, **judged)
     found = _why(pages, task_id)
     assert found["history"] == []
-    assert [one["photo"] for one in found["near"]] == [content_hash(LIKE)]
+    assert [one["content_sha256"] for one in found["near"]] == [content_hash(LIKE)]
     assert (found["decision"], found["reasons"]) == (None, ["withheld"])
     assert (found["scores"], found["labels"]) == ([], [])
 
