@@ -4,7 +4,6 @@ Every Airflow process loads plugins, but only one serves pages: the app is built
 request.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
 
-Message = MutableMapping[str, Any]
 PREFIX = "/moderation"
 
 
@@ -24,11 +23,7 @@ def _app() -> "FastAPI":
     return build_app()
 
 
-async def lazy_app(
-    scope: Message,
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
-) -> None:
+async def lazy_app(scope: "Scope", receive: "Receive", send: "Send") -> None:
     """Pass a request to the app (ASGI)."""
     await _app()(scope, receive, send)
 

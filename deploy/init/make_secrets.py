@@ -10,7 +10,6 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from check_secrets import NAMES, find_weaknesses
@@ -29,15 +28,15 @@ def read_values(file: Path) -> dict[str, str]:
 
 def generate_secrets(values: dict[str, str]) -> dict[str, str]:
     """The content of each secret file; `values` are preset ones by upper-case name."""
-    redis = _generate_password()
+    redis = _generate()
     s3 = {
-        account: (_generate_strong(partial(secrets.token_hex, 10)), _generate_password())
+        account: (_generate(10, secrets.token_hex), _generate())
         for account in ("admin", "moderation", "shop")
     }
     photos = values.get("MODERATION_PHOTO_BUCKET") or "review-photos"
     models = values.get("MODERATION_MODEL_BUCKET") or "moderation"
     drawn = {
-        "postgres_superuser_password": _generate_password(),
+        "postgres_superuser_password": _generate(),
         "airflow_database_url": _postgres_url("postgresql+psycopg2", "airflow", "airflow"),
         "moderation_database_url": _postgres_url("postgresql+psycopg", "moderation", "shop"),
         "shop_database_url": _postgres_url("postgresql+psycopg", "shop", "shop"),
@@ -47,27 +46,23 @@ def generate_secrets(values: dict[str, str]) -> dict[str, str]:
         "moderation_s3_access_key": s3["moderation"][0],
         "moderation_s3_secret_key": s3["moderation"][1],
         "airflow_fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "airflow_jwt_secret": _generate_strong(partial(secrets.token_urlsafe, 64)),
-        "airflow_api_secret_key": _generate_strong(partial(secrets.token_urlsafe, 64)),
-        "airflow_admin_password": _generate_password(),
-        "airflow_service_password": _generate_password(),
+        "airflow_jwt_secret": _generate(64),
+        "airflow_api_secret_key": _generate(64),
+        "airflow_admin_password": _generate(),
+        "airflow_service_password": _generate(),
     }
     return {name: values.get(name.upper()) or drawn[name] for name in NAMES}
 
 
-def _generate_password() -> str:
-    return _generate_strong(partial(secrets.token_urlsafe, 32))
-
-
-def _generate_strong(generate: Callable[[], str]) -> str:
-    """Generate until the start-up check accepts the value: a random one may be too repetitive."""
-    while find_weaknesses(value := generate()):
+def _generate(n_bytes: int = 32, draw: Callable[[int], str] = secrets.token_urlsafe) -> str:
+    """Draw until the start-up check accepts the value: a random one may be too repetitive."""
+    while find_weaknesses(value := draw(n_bytes)):
         pass
     return value
 
 
 def _postgres_url(driver: str, user: str, database: str) -> str:
-    return f"{driver}://{user}:{_generate_password()}@{POSTGRES}/{database}"
+    return f"{driver}://{user}:{_generate()}@{POSTGRES}/{database}"
 
 
 def _s3_identities(

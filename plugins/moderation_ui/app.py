@@ -8,8 +8,7 @@ from fastapi.responses import FileResponse
 
 from moderation_ui.models import page as models_page
 from moderation_ui.operations import page as operations_page
-from moderation_ui.operations import photos_page
-from moderation_ui.review import queue_api, queue_page, reviewers_page, task_api
+from moderation_ui.review import queue_api, queue_page, reviewers_page
 from moderation_ui.web import errors, pages, photos
 from moderation_ui.web.access import PagePermission, check_same_origin, requires
 from moderation_ui.web.errors import ApiError
@@ -31,10 +30,8 @@ _ROUTERS = (
     photos.router,
     queue_api.router,
     queue_page.router,
-    task_api.router,
     reviewers_page.router,
     operations_page.router,
-    photos_page.router,
     models_page.router,
     models_page.api_router,
 )
@@ -43,17 +40,15 @@ _ROUTERS = (
 @static_router.get("/static/{name}")
 def static_file(name: str) -> FileResponse:
     """One file of `static/`, or Plotly's script."""
-    path = _plotly() if name == "plotly.min.js" else _FOLDER / name
+    path = _FOLDER / name
+    if name == "plotly.min.js":
+        import plotly
+
+        path = Path(plotly.__file__).parent / "package_data" / name
     if path.name != name or path.suffix not in _TYPES or not path.is_file():
         raise ApiError(404, "absent", "no such file")
     headers = {"Cache-Control": "private, max-age=300"}
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
-
-
-def _plotly() -> Path:
-    import plotly
-
-    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def build_app() -> FastAPI:

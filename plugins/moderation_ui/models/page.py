@@ -44,18 +44,12 @@ class RollbackBody(RequestModel):
 def promote(
     model_hash: Sha256, body: PromoteBody, opened: Opened, user: UserName
 ) -> dict[str, str]:
-    """Make a version that passed the release checks the champion; returns its hash."""
+    """Make a version that failed no release check the champion; returns its hash."""
     # Here, since it loads the version: an API server that promotes nothing never imports torch.
     from ml.learning.retrain.promote import promote_manually
 
-    promote_manually(
-        model_hash,
-        by=user,
-        reason=body.reason,
-        expected=body.expected,
-        settings=opened.settings,
-        connections=opened.connections,
-    )
+    reason, expected = body.reason, body.expected
+    promote_manually(model_hash, by=user, reason=reason, expected=expected, **vars(opened))
     return {"champion": model_hash}
 
 
@@ -64,14 +58,8 @@ def rollback(body: RollbackBody, opened: Opened, user: UserName) -> dict[str, st
     """Make an earlier champion the champion again; returns its hash."""
     from ml.learning.retrain.rollback import rollback as roll_back
 
-    champion = roll_back(
-        body.to,
-        by=user,
-        reason=body.reason,
-        expected=... if body.expected is None else body.expected,
-        settings=opened.settings,
-        connections=opened.connections,
-    )
+    expected = ... if body.expected is None else body.expected
+    champion = roll_back(body.to, by=user, reason=body.reason, expected=expected, **vars(opened))
     return {"champion": champion}
 
 

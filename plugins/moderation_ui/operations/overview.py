@@ -58,7 +58,6 @@ class RunOverview:
     leaks: "TimedResult[Leaks]"
     drift: "TimedResult[Drift | None]"
     shadow: "TimedResult[Shadowed | None]"
-    quarantine_reasons: dict[str, int]
     quarantined: "TimedResult[list[RunPhoto]]"
     alerts: "TimedResult[list[StoredAlert]]"
 
@@ -73,40 +72,33 @@ def find_nightly_run(opened: Resources, run_id: str | None) -> "NightlyRun | Non
 
 
 def load_overview(
-    connection: "Connection", opened: Resources, nightly_run: "NightlyRun", *, is_latest: bool
+    connection: "Connection",
+    opened: Resources,
+    nightly_run: "NightlyRun",
+    is_latest: bool,
 ) -> RunOverview:
-    """All that the page of a run shows."""
+    """All that the page of a run shows; what is overdue and the alerts for the latest alone."""
     from ml.operations.monitoring.drift import drift_of
-    from ml.operations.monitoring.run_summary import overdue
     from ml.operations.monitoring.shadow_comparison import shadow_of
     from ml.operations.monitoring.trend import runs_until
     from ml.storage.alerts import open_alerts
     from ml.storage.query_timeout import with_timeout
 
-    runs, report, settings = (
-        runs_until(connection, nightly_run),
-        nightly_run.report,
-        opened.settings,
-    )
-    schedule, zone, now = settings.schedule, settings.timezone, datetime.now(UTC)
+    runs = runs_until(connection, nightly_run)
     return RunOverview(
         nightly_run=nightly_run,
         runs=runs,
-        overdue=overdue(nightly_run.window.end, now=now, schedule=schedule, timezone=zone)
-        if is_latest
-        else None,
+        overdue=_overdue_since(opened, nightly_run) if is_latest else None,
         backlog=_load_backlog(connection, opened, runs),
         leaks=with_timeout(connection, lambda c: _load_leaks(c, opened)),
-        drift=_cached("drift", connection, nightly_run, drift_of),
-        shadow=_cached("shadow", connection, nightly_run, shadow_of),
-        quarantine_reasons=dict(report["quarantine_reasons"]) if report else {},
+        drift=_cached(connection, nightly_run, drift_of),
+        shadow=_cached(connection, nightly_run, shadow_of),
         quarantined=with_timeout(connection, lambda c: _load_quarantined(c, nightly_run)),
         alerts=with_timeout(connection, lambda c: open_alerts(c) if is_latest else []),
     )
 
 
 def _cached(
-    name: str,
     connection: "Connection",
     nightly_run: "NightlyRun",
     query: "Callable[[Connection, NightlyRun], T]",
@@ -114,7 +106,7 @@ def _cached(
     """Query with a timeout; this process caches the result of a reconciled run, which is final."""
     from ml.storage.query_timeout import with_timeout
 
-    key = (name, nightly_run.run_id, nightly_run.ended_at)
+    key = (query.__name__, nightly_run.run_id, nightly_run.ended_at)
     if key in _CACHE:
         return _CACHE[key]
     result = with_timeout(connection, lambda c: query(c, nightly_run))
@@ -123,6 +115,13 @@ def _cached(
             _CACHE.clear()
         _CACHE[key] = result
     return result
+
+
+def _overdue_since(opened: Resources, latest: "NightlyRun") -> datetime | None:
+    from ml.operations.monitoring.run_summary import overdue
+
+    now, schedule, zone = datetime.now(UTC), opened.settings.schedule, opened.settings.timezone
+    return overdue(latest.window.end, now=now, schedule=schedule, timezone=zone)
 
 
 def _load_backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]") -> Backlog:

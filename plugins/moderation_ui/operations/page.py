@@ -1,23 +1,27 @@
-"""Operations page: latest run, trends, alerts."""
+"""Operations pages: a nightly run with trends and alerts, its photos, and one photo's timeline."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from pydantic import StringConstraints
 
 from moderation_ui.operations import charts
 from moderation_ui.operations.overview import RunOverview, find_nightly_run, load_overview
-from moderation_ui.web.access import AUDIT_DAG
+from moderation_ui.web.access import AUDIT_DAG, UserName
 from moderation_ui.web.pages import base_path, render
-from moderation_ui.web.resources import Identifier, Opened, Resources
+from moderation_ui.web.resources import NO_NUL, Identifier, Opened, RequestModel
 from moderation_ui.web.words import Labels, PageLabels
 
 if TYPE_CHECKING:
     from ml.operations.monitoring.run_summary import NightlyRun
+    from ml.storage.read.run_photos import PhotoFilter
 
 router = APIRouter()
+Key = Annotated[str, StringConstraints(max_length=2048, pattern=NO_NUL)]
+ReasonCode = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
 
 
 @dataclass(frozen=True)
@@ -58,33 +62,15 @@ def operations(
     dag: Annotated[str, Query(max_length=250)] = AUDIT_DAG,
 ) -> HTMLResponse:
     """One nightly run, the latest unless `run` names one; a page that says why there is none."""
-    if dag != AUDIT_DAG:
-        return empty_page(request, "other_dag")
-    nightly_run = find_nightly_run(opened, run)
-    if nightly_run is None:
-        return empty_page(request, "no_run" if run is None else "unknown_run", run_id=run)
-    return _run_page(request, opened, labels, nightly_run, is_latest=run is None)
-
-
-def empty_page(request: Request, why: str, run_id: str | None = None) -> HTMLResponse:
-    """Why there is no run to show, and what to do."""
-    return render(request, "operations_empty.html.j2", why=why, run_id=run_id)
-
-
-def _run_page(
-    request: Request,
-    opened: Resources,
-    labels: Labels,
-    nightly_run: "NightlyRun",
-    *,
-    is_latest: bool,
-) -> HTMLResponse:
     from ml.operations.alerting.messages import message, runbook_entry
     from ml.operations.monitoring.trend import outside, total_saved
 
-    overview = opened.transaction(
-        lambda c: load_overview(c, opened, nightly_run, is_latest=is_latest)
-    )
+    if dag != AUDIT_DAG:
+        return _empty_page(request, "other_dag")
+    nightly_run = find_nightly_run(opened, run)
+    if nightly_run is None:
+        return _empty_page(request, "no_run" if run is None else "unknown_run", run_id=run)
+    overview = opened.transaction(load_overview, opened, nightly_run, run is None)
     links, summary = Links(base_path(request), nightly_run.run_id), overview.runs[-1]
     band = opened.policy.reviewing.review_rate_alert
     return render(
@@ -102,6 +88,11 @@ def _run_page(
         charts=_charts(overview, labels, links, opened.settings.timezone),
         labels=labels,
     )
+
+
+def _empty_page(request: Request, why: str, run_id: str | None = None) -> HTMLResponse:
+    """Why there is no run to show, and what to do."""
+    return render(request, "operations_empty.html.j2", why=why, run_id=run_id)
 
 
 def _charts(
@@ -126,3 +117,78 @@ def _charts(
     if overview.leaks.value is not None and overview.leaks.value.months:
         found["leaks"] = charts.leaks(overview.leaks.value.months, words)
     return found
+
+
+class PhotoQuery(RequestModel):
+    """Which photos of which run, and after which key."""
+
+    run: Identifier
+    outcome: Literal["judged", "quarantined", "already_judged", "undecided"] | None = None
+    decision: Literal["pass", "review", "block"] | None = None
+    reason: ReasonCode | None = None
+    after: Key = ""
+
+
+@router.get("/operations/photos", response_class=HTMLResponse)
+def photos(
+    request: Request, opened: Opened, labels: PageLabels, query: Annotated[PhotoQuery, Query()]
+) -> HTMLResponse:
+    """A page of a run's photos."""
+    from ml.storage.read.run_photos import PhotoFilter, list_run_photos
+
+    nightly_run = find_nightly_run(opened, query.run)
+    if nightly_run is None:
+        return _empty_page(request, "unknown_run", run_id=query.run)
+    photo_filter = PhotoFilter(query.run, query.outcome, query.decision, query.reason)
+    photo_page = opened.transaction(lambda c: list_run_photos(c, photo_filter, after=query.after))
+    return render(
+        request,
+        "operations_photos.html.j2",
+        nightly_run=nightly_run,
+        photo_filter=photo_filter,
+        photo_page=photo_page,
+        total=_total(nightly_run, photo_filter),
+        is_first=query.after == "",
+        any_blurred=any(labels.is_blurred(each.reasons) for each in photo_page.photos),
+        to=Links(base_path(request), query.run),
+        labels=labels,
+    )
+
+
+@router.get("/operations/photo", response_class=HTMLResponse)
+def photo(
+    request: Request,
+    opened: Opened,
+    labels: PageLabels,
+    user: UserName,
+    key: Annotated[Key, Query()],
+) -> HTMLResponse:
+    """All uploads, verdicts, decisions and tasks of an object key."""
+    from ml.operations.monitoring.photo_timeline import photo_timeline
+
+    commerce = opened.connections.commerce
+    timeline = opened.transaction(lambda c: photo_timeline(c, key, viewer=user, commerce=commerce))
+    return render(
+        request,
+        "operations_photo.html.j2",
+        timeline=timeline,
+        hide=any(labels.is_blurred(run.reasons) for run in timeline.verdicts),
+        to=Links(base_path(request), run_id=""),
+        labels=labels,
+    )
+
+
+def _total(nightly_run: "NightlyRun", photo_filter: "PhotoFilter") -> int | None:
+    """How many photos match, where the run's own numbers say so."""
+    query = {k: v for k, v in vars(photo_filter).items() if v is not None and k != "run_id"}
+    report = nightly_run.report
+    if not query:
+        return nightly_run.listed
+    if query.keys() == {"outcome"}:
+        number: int = getattr(nightly_run, query["outcome"])
+        return number
+    if query.keys() == {"decision"} and report:
+        return int(report["verdicts"][query["decision"]])
+    if query.get("outcome") == "quarantined" and "decision" not in query and report:
+        return int(report["quarantine_reasons"].get(query["reason"], 0))
+    return None

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from ml.core.errors import LeaseLost, ModerationError, StorageForbidden, StorageUnavailable
-from moderation_ui.review.task_api import Json, task_views
+from moderation_ui.review.queue_page import Json, task_views
 from moderation_ui.web.access import PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.resources import NO_NUL, Opened, RequestModel, Resources, TaskId, Word
@@ -101,8 +101,8 @@ def list_claimed(opened: Opened, user: UserName) -> Json:
     from ml.storage.review_queue import list_claimed as load_claimed
 
     def work(connection: "Connection") -> list[Json]:
-        tasks = load_claimed(connection, reviewer=user)
-        return task_views(connection, opened, [task.task_id for task in tasks])
+        ids = [task.task_id for task in load_claimed(connection, reviewer=user)]
+        return task_views(connection, opened, ids)
 
     return {"tasks": opened.transaction(work)}
 

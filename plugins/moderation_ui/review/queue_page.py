@@ -1,20 +1,40 @@
-"""Review queue: the page (its scripts call `/api/queue`), and the user's preferences for it."""
+"""Review queue: the page, its tasks and their explanations, appeals, and preferences.
 
-from typing import TYPE_CHECKING, Any
+Its scripts claim and decide over `moderation_ui.review.queue_api`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
+from pydantic import StringConstraints
 
 # At the top: FastAPI reads the body's fields when the app is built.
 from ml.review.preferences import Preferences, load_preferences, save_preferences
 from moderation_ui.web.access import PagePermission, UserName, requires
+from moderation_ui.web.errors import ApiError
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import Opened, Resources
-from moderation_ui.web.words import language_of
+from moderation_ui.web.resources import (
+    NO_NUL,
+    Opened,
+    Reason,
+    RequestModel,
+    Resources,
+    TaskId,
+)
+from moderation_ui.web.words import language_of, short_name
 
 if TYPE_CHECKING:
-    from ml.policy.schema import Policy
+    from sqlalchemy import Connection
 
+    from ml.policy.schema import Policy
+    from ml.review.similar_decisions import SimilarDecisions
+    from ml.review.task_view import TaskView
+
+Json = dict[str, Any]
 router = APIRouter(dependencies=[Depends(requires(PagePermission.REVIEW))])
 
 _DIGITS = "123456789"
@@ -38,24 +58,24 @@ def queue_page(request: Request, opened: Opened) -> HTMLResponse:
 
 
 @router.get("/api/preferences")
-def load(opened: Opened, user: UserName) -> dict[str, Any]:
+def load(opened: Opened, user: UserName) -> Json:
     """The user's choices; the policy's order where they chose none."""
     return _view(opened.transaction(lambda c: load_preferences(c, user)), opened)
 
 
 @router.put("/api/preferences")
-def save(body: Preferences, opened: Opened, user: UserName) -> dict[str, Any]:
+def save(body: Preferences, opened: Opened, user: UserName) -> Json:
     """Keep the choices; returns them as `load` does."""
     opened.transaction(lambda c: save_preferences(c, user, body))
     return _view(body, opened)
 
 
-def _view(chosen: Preferences, opened: Resources) -> dict[str, Any]:
+def _view(chosen: Preferences, opened: Resources) -> Json:
     order = chosen.order or opened.policy.reviewing.order
     return chosen.model_dump(mode="json") | {"order": order}
 
 
-def _classes(policy: "Policy", language: str) -> list[dict[str, Any]]:
+def _classes(policy: "Policy", language: str) -> list[Json]:
     """The classes in the policy's order, with titles in the language and their keys.
 
     `keys`: 1..9 by place (later classes have no digit), `n` for the first class that is no
@@ -83,3 +103,65 @@ def _reasons(policy: "Policy") -> list[str]:
     violations = [f"violation:{name}" for name, c in policy.classes.items() if c.violation]
     label_issues = [f"label_issue:{name}" for name in policy.classes]
     return [*violations, *_OTHER_REASONS, *label_issues]
+
+
+def task_views(connection: "Connection", opened: Resources, task_ids: Sequence[int]) -> list[Json]:
+    """The tasks in the requested order, without those that no longer exist."""
+    from ml.review.task_view import load_task_views
+
+    policy, commerce = opened.policy, opened.connections.commerce
+    tasks = load_task_views(connection, task_ids, policy=policy, commerce=commerce)
+    blurred = {name for name, c in policy.classes.items() if c.blur}
+    return [_task_view(task, blur=task.likely in blurred) for task in tasks]
+
+
+def _task_view(task: "TaskView", *, blur: bool) -> Json:
+    fields = asdict(task)
+    fields["photo"] = fields.pop("content_sha256")
+    del fields["likely"]  # for the blur alone
+    return fields | {"name": short_name(task.object_key), "blur": blur}
+
+
+class AppealBody(RequestModel):
+    """The photo by its key in the bucket, and the objection to the decision."""
+
+    object_key: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+    reason: Reason
+
+
+@router.post("/api/appeals")
+def appeal(body: AppealBody, opened: Opened, user: UserName) -> Json:
+    """Open a review of the photo; its status in the commerce database stays until then."""
+    from ml.review.appeal import appeal_photo
+
+    key, reason = body.object_key, body.reason
+    return {"task_id": opened.transaction(lambda c: appeal_photo(c, key, reason=reason, by=user))}
+
+
+@router.get("/api/queue/tasks/{task_id}/why")
+def explain(task_id: TaskId, opened: Opened) -> Json:
+    """All that the reviewer may know about the task."""
+    from ml.review.task_explanation import explain_task
+
+    policy, decided = opened.policy, _decided_photos()
+    found = opened.transaction(lambda c: explain_task(c, task_id, policy=policy, decided=decided))
+    if found is None:
+        raise ApiError(404, "absent", f"no review task {task_id}")
+    scored = sorted(found.scores.items(), key=lambda pair: (-pair[1], pair[0]))
+    return asdict(found) | {"scores": [_score(name, score, policy) for name, score in scored]}
+
+
+@cache
+def _decided_photos() -> "SimilarDecisions":
+    """The hashes of this process."""
+    from ml.review.similar_decisions import SimilarDecisions
+
+    return SimilarDecisions()
+
+
+def _score(name: str, score: float, policy: "Policy") -> Json:
+    known = policy.classes.get(name)
+    # A class that the policy no longer has is shown by its name.
+    title = known.title.model_dump() if known else {"en": name, "zh": name}
+    violation = known.violation if known else False
+    return {"class": name, "title": title, "score": score, "violation": violation}

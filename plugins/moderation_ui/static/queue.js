@@ -70,7 +70,7 @@ function showCurrent() {
   speak(task);
 }
 
-// One sentence at a time: a key that is pressed again does not pile them up.
+// One message at a time: a repeated key does not add another.
 let last = null;
 function tell(sentence) {
   last?.remove();
@@ -204,7 +204,7 @@ function wireEvents() {
     if (view.grid) queue.fill();
   });
   outbox.addEventListener("taken", ({ detail: { item, answer } }) => {
-    // Undone, but another person's decision is active: not this reviewer's to decide again.
+    // Undone, but another reviewer's decision is active: this one may not decide again.
     if (item.kind === "undo" && answer.task === null) queue.drop([item.task.task_id]);
     else if (item.kind === "undo") {
       why.forget(item.task.task_id);
@@ -224,7 +224,7 @@ function refusedItem(detail) {
   if (item.kind !== "skip") tellRefused(detail); // what is not ours needs no skipping
 }
 
-// A second tab of the same person must not show the photos that the first one holds.
+// A second tab of the same reviewer must not show the photos that the first one holds.
 const firstTab = () =>
   new Promise((resolve) => {
     if (!navigator.locks) resolve(true);

@@ -1,4 +1,4 @@
-// The lease on the photos held: renewed while somebody works, given back when the page goes.
+// The lease on claimed photos: renewed while the reviewer is active, released when the page closes.
 import { byId } from "./queue_dom.js";
 import { facts } from "./queue_facts.js";
 import { ask, post } from "./requests.js";
@@ -50,7 +50,7 @@ export class Lease {
     if (document.visibilityState === "visible" && !this.#dialog.open) this.renew();
   }
 
-  // What the server does not name is somebody else's by now.
+  // The photos that the server omits belong to other reviewers now.
   async renew() {
     const ids = this.#queue.ahead
       .map((task) => task.task_id)
@@ -61,7 +61,7 @@ export class Lease {
       const still = new Set(held);
       this.#queue.drop(ids.filter((id) => !still.has(id) && !this.#outbox.holds(id)));
     } catch {
-      // The next tick tries again; a decision on a lost photo is refused by the server.
+      // The next tick tries again; the server rejects a decision on a lost photo.
     }
   }
 
@@ -74,7 +74,7 @@ export class Lease {
     ask("POST", "/api/queue/release", released, { keepalive: true }).catch(() => {});
   }
 
-  // Shown again from the browser's memory: all was given back when it was left.
+  // Shown again from the browser's cache: all photos were released when the page was left.
   #wake() {
     this.#used = Date.now();
     this.#queue.reset({ giveBack: false });

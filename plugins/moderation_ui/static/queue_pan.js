@@ -1,4 +1,4 @@
-// Fitted or full size, moved by drag or arrows. A frame lies in the middle of its stage.
+// Fitted or full size, moved by drag or arrows. A frame is centered in its stage.
 const MOST_ENLARGED = 4; // of a small photo that is fitted
 const MOST_PIXELS = 2048; // the server's largest side
 const CLICK_PX = 5;
@@ -92,7 +92,7 @@ export class Pan {
     this.move(-x, -y);
   }
 
-  // A click zooms to where it was; a drag or a long press has done its work already.
+  // A click zooms to its position; a drag or a long press is not a click.
   #up(event) {
     const drag = this.#drag;
     this.#drag = null;

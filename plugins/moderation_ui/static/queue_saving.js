@@ -39,7 +39,7 @@ export function showSaving(outbox) {
   show();
 }
 
-// A decision that the server refused: which photo, what was said, and why.
+// A decision that the server rejected: the photo, the label, and why.
 export function tellRefused({ item, answer }) {
   const key = item.kind === "undo" ? "queue.undo_refused" : "queue.not_taken";
   const what = words(key, { name: item.task.name });

@@ -1,4 +1,4 @@
-// Why a photo is here: scores, checks, similar photos, history. Fetched when somebody asks.
+// Why a photo is here: scores, checks, similar photos, history. Fetched on demand.
 import { page, words } from "./page.js";
 import { button, byId, element } from "./queue_dom.js";
 import { classOf, titleOf } from "./queue_facts.js";
@@ -169,7 +169,7 @@ export class Why {
     return why;
   }
 
-  // Something happened to the task: its history is another one now.
+  // The task has changed, and so has its history.
   forget(taskId) {
     this.#known.delete(taskId);
     if (this.#task?.task_id === taskId) this.#task = null;

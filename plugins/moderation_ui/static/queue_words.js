@@ -1,4 +1,4 @@
-// Reasons, ages, shares and moments in the page's language.
+// Reasons, ages, shares and times in the page's language.
 import { page, words } from "./page.js";
 import { titleOf } from "./queue_facts.js";
 
@@ -15,7 +15,7 @@ export function when(iso) {
   return Number.isNaN(date.getTime()) ? String(iso) : moment.format(date);
 }
 
-// "violation:violate" has the sentence queue.reason_violation; an unknown reason is shown as it is.
+// "violation:violate" has the text queue.reason_violation; an unknown reason is shown as it is.
 export function reasonInWords(reason) {
   const [word, ...rest] = String(reason).split(":");
   const key = `queue.reason_${word}`;
