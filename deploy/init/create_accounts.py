@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow.cli.cli_parser import get_parser
 
-ADMIN, SERVICE = "admin", "moderation"
+SERVICE = "moderation"  # the DAGs' own account
 CONNECTION_ID = "moderation_airflow_api"  # plugins/moderation_airflow/runs.py
 # The least privileged role of FAB that may write a note on a run.
 SERVICE_ROLE = "User"
@@ -40,9 +40,16 @@ def set_connection(password: str) -> None:
     run_airflow("connections", "add", CONNECTION_ID, "--conn-json", connection)
 
 
+def main(folder: Path) -> None:
+    """Create accounts and connection with the passwords of the secret files."""
+    admin, service = (
+        (folder / f"airflow_{name}_password").read_text(encoding="utf-8")
+        for name in ("admin", "service")
+    )
+    create_account("admin", "Admin", admin)
+    create_account(SERVICE, SERVICE_ROLE, service)
+    set_connection(service)
+
+
 if __name__ == "__main__":
-    folder = Path(os.environ["MODERATION_SECRETS_DIR"])
-    service_password = (folder / "airflow_service_password").read_text(encoding="utf-8")
-    create_account(ADMIN, "Admin", (folder / "airflow_admin_password").read_text(encoding="utf-8"))
-    create_account(SERVICE, SERVICE_ROLE, service_password)
-    set_connection(service_password)
+    main(Path(os.environ["MODERATION_SECRETS_DIR"]))

@@ -9,13 +9,14 @@ from typing import Annotated
 import httpx
 import redis
 import typer
+from rich.console import Console
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ml.core.errors import SettingsError
 from ml.core.settings import ROOT, load_settings
 from ml.operations.doctor.result import CheckStatus, Finding, failed, ok, skipped
-from ml.operations.doctor.runner import Check, CheckOutcome, run_checks
+from ml.operations.doctor.runner import Check, CheckOutcome, library_findings, run_checks, show
 from moderation_airflow.runs import CONNECTION_ID, open_api_client
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
@@ -151,8 +152,6 @@ def airflow_checks() -> list[Check]:
 
 def findings(*, predict_url: str | None = None) -> Iterator[CheckOutcome]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
-    from ml.operations.doctor.runner import library_findings
-
     library = library_findings(predict_url=predict_url)
     first = next(library)
     yield first
@@ -166,10 +165,6 @@ def main(
     ] = None,
 ) -> None:
     """Check a deployment with its Airflow; exit 1 on a failure."""
-    from rich.console import Console
-
-    from ml.operations.doctor.runner import show
-
     # Airflow logs every file that it parses; the table shows the broken ones.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     if not show(findings(predict_url=predict_url), Console()):

@@ -72,10 +72,7 @@ def find_nightly_run(opened: Resources, run_id: str | None) -> "NightlyRun | Non
 
 
 def load_overview(
-    connection: "Connection",
-    opened: Resources,
-    nightly_run: "NightlyRun",
-    is_latest: bool,
+    connection: "Connection", opened: Resources, nightly_run: "NightlyRun", is_latest: bool
 ) -> RunOverview:
     """All that the page of a run shows; what is overdue and the alerts for the latest alone."""
     from ml.operations.monitoring.drift import drift_of

@@ -17,14 +17,7 @@ from ml.review.preferences import Preferences, load_preferences, save_preference
 from moderation_ui.web.access import PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import (
-    NO_NUL,
-    Opened,
-    Reason,
-    RequestModel,
-    Resources,
-    TaskId,
-)
+from moderation_ui.web.resources import NO_NUL, Opened, Reason, RequestModel, Resources, TaskId
 from moderation_ui.web.words import language_of, short_name
 
 if TYPE_CHECKING:

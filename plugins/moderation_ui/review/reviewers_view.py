@@ -60,10 +60,8 @@ def agreement_matrix(pairs: "Sequence[PairAgreement]") -> Matrix:
         )
         for p in pairs
     }
-    return Matrix(
-        names,
-        tuple((row, tuple(cells.get(frozenset((row, name))) for name in names)) for row in names),
-    )
+    rows = ((row, tuple(cells.get(frozenset((row, name))) for name in names)) for row in names)
+    return Matrix(names, tuple(rows))
 
 
 def golden_matrix(accuracies: "Sequence[ReviewerAccuracy]", policy: "Policy") -> Matrix:

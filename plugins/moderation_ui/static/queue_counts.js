@@ -6,7 +6,7 @@ import { age, number } from "./queue_words.js";
 
 const EVERY_MS = 15_000;
 const AFTER_DECISION_MS = 2_000;
-const LONGEST_LOOK_MS = 60_000; // a longer pause is no part of the pace
+const MAX_PAUSE_MS = 60_000; // a longer pause is no part of the pace
 const ENOUGH = 3;
 const CLAIM_MS = 300;
 
@@ -32,7 +32,7 @@ export class Counts extends EventTarget {
 
   decided(count) {
     const now = Date.now();
-    if (this.#last !== null) this.#spent += Math.min(LONGEST_LOOK_MS, now - this.#last);
+    if (this.#last !== null) this.#spent += Math.min(MAX_PAUSE_MS, now - this.#last);
     this.#last = now;
     this.done = Math.max(0, this.done + count);
     this.#later(AFTER_DECISION_MS);

@@ -64,7 +64,7 @@ export class Grid {
 
   #taken = new Map(); // label of a taken-back photo
 
-  takenBack(task, label) {
+  restore(task, label) {
     this.#taken.set(task.task_id, label);
   }
 

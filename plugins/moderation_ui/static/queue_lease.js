@@ -20,7 +20,7 @@ export class Lease {
     }
     setInterval(() => this.#tick(), LEASE_MS / 3);
     document.addEventListener("visibilitychange", () => this.#shown());
-    window.addEventListener("pagehide", () => this.#goodbye());
+    window.addEventListener("pagehide", () => this.#releaseAll());
     window.addEventListener("pageshow", (event) => event.persisted && this.#wake());
     this.#dialog.addEventListener("close", () => this.#back());
   }
@@ -50,11 +50,13 @@ export class Lease {
     if (document.visibilityState === "visible" && !this.#dialog.open) this.renew();
   }
 
+  #undecided() {
+    return this.#queue.ahead.map((task) => task.task_id).filter((id) => !this.#outbox.holds(id));
+  }
+
   // The photos that the server omits belong to other reviewers now.
   async renew() {
-    const ids = this.#queue.ahead
-      .map((task) => task.task_id)
-      .filter((id) => !this.#outbox.holds(id));
+    const ids = this.#undecided();
     if (ids.length === 0) return;
     try {
       const { held } = await post("/api/queue/renew", { task_ids: ids });
@@ -65,10 +67,8 @@ export class Lease {
     }
   }
 
-  #goodbye() {
-    const ids = this.#queue.ahead
-      .map((task) => task.task_id)
-      .filter((id) => !this.#outbox.holds(id));
+  #releaseAll() {
+    const ids = this.#undecided();
     if (ids.length === 0) return;
     const released = { task_ids: ids };
     ask("POST", "/api/queue/release", released, { keepalive: true }).catch(() => {});
@@ -77,6 +77,6 @@ export class Lease {
   // Shown again from the browser's cache: all photos were released when the page was left.
   #wake() {
     this.#used = Date.now();
-    this.#queue.reset({ giveBack: false });
+    this.#queue.reset({ release: false });
   }
 }

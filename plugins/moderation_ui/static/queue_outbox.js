@@ -3,10 +3,10 @@
 import { page } from "./page.js";
 import { ask, post } from "./requests.js";
 
-const MOST_AT_ONCE = 50; // of the server's
+const MAX_BATCH = 50; // of the server's
 const KEPT_BYTES = 30_000; // browsers let a closing page send 64 KiB in all
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 30_000;
 const LATER = new Set(["unavailable", "storage_forbidden", "internal"]);
 const STORE = `moderation-queue:${page.user}`;
 
@@ -89,7 +89,7 @@ export class Outbox extends EventTarget {
     const [first] = this.items;
     if (first.kind !== "decide" || this.#alone) return [first];
     const end = this.items.findIndex((item) => item.kind !== "decide");
-    return this.items.slice(0, Math.min(end === -1 ? this.items.length : end, MOST_AT_ONCE));
+    return this.items.slice(0, Math.min(end === -1 ? this.items.length : end, MAX_BATCH));
   }
 
   async #request(batch) {
@@ -138,7 +138,7 @@ export class Outbox extends EventTarget {
   }
 
   #later() {
-    this.#wait = Math.min(LONGEST_WAIT_MS, Math.max(FIRST_WAIT_MS, this.#wait * 2));
+    this.#wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, this.#wait * 2));
     this.#timer = setTimeout(() => this.retryNow(), this.#wait);
   }
 

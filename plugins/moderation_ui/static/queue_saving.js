@@ -40,7 +40,7 @@ export function showSaving(outbox) {
 }
 
 // A decision that the server rejected: the photo, the label, and why.
-export function tellRefused({ item, answer }) {
+export function showRejected({ item, answer }) {
   const key = item.kind === "undo" ? "queue.undo_refused" : "queue.not_taken";
   const what = words(key, { name: item.task.name });
   const why = page.words[`errors.${answer.error}`] ?? words("errors.internal");

@@ -2,7 +2,7 @@
 import { get, post } from "./requests.js";
 
 export const SINGLE_AHEAD = 10; // held in the single view; the grid asks for more
-const MOST_AT_ONCE = 50; // of the server's
+const MAX_BATCH = 50; // of the server's
 
 // Events: "change" (what is ahead), "taken" (a claim succeeded; detail: how many), "failed" (it
 // failed; detail: the error), "lost" (detail: tasks that went to others), "skipped" (only skipped ones are left).
@@ -54,12 +54,12 @@ export class Queue extends EventTarget {
 
   // Whether the server answered.
   async #claim(round) {
-    const count = Math.min(MOST_AT_ONCE, this.wanted - this.ahead.length);
+    const count = Math.min(MAX_BATCH, this.wanted - this.ahead.length);
     const { filters, order } = this;
     try {
       const { tasks } = await post("/api/queue/claim", { count, order, filters });
       if (round !== this.#round) {
-        await this.#giveBack(tasks);
+        await this.#release(tasks);
         return true;
       }
       this.dispatchEvent(new CustomEvent("taken", { detail: tasks.length }));
@@ -130,17 +130,17 @@ export class Queue extends EventTarget {
   }
 
   // Releases all tasks and starts again, under other filters or after the page slept.
-  async reset({ giveBack = true } = {}) {
+  async reset({ release = true } = {}) {
     const tasks = this.ahead;
     this.#round += 1;
     this.ahead = [];
     this.exhausted = false;
     this.#changed();
-    if (giveBack) await this.#giveBack(tasks);
+    if (release) await this.#release(tasks);
     this.fill();
   }
 
-  async #giveBack(tasks) {
+  async #release(tasks) {
     const ids = tasks.map((task) => task.task_id).filter((id) => !this.#outbox.holds(id));
     if (ids.length === 0) return;
     try {

@@ -13,13 +13,13 @@ const figure = new Intl.NumberFormat(page.language, { maximumFractionDigits: 3 }
 const heading = (key) => element("h3", {}, words(`queue.${key}`));
 const soft = (text) => element("p", { class: "soft small long" }, text);
 
-function bar(title, score, violation, cutOff) {
+function bar(title, score, violation, threshold) {
   const row = element("div", { class: "score" });
   const line = element("div", { class: violation ? "bar-of bad" : "bar-of good" }, element("span"));
   line.firstChild.style.width = `${Math.min(100, Math.max(0, score * 100))}%`;
-  if (cutOff !== null) {
+  if (threshold !== null) {
     const mark = element("i", { title: words("queue.threshold") });
-    mark.style.left = `${cutOff * 100}%`;
+    mark.style.left = `${threshold * 100}%`;
     line.append(mark);
   }
   line.setAttribute("aria-hidden", "true");
@@ -38,15 +38,15 @@ function scores(why) {
   const only = passing.length === 1;
   const name = (score) => score.title?.[page.language] ?? titleOf(score.class);
   const none = only ? name(passing[0]) : words("queue.no_violation");
-  const cutOff = why.pass_confidence;
+  const threshold = why.pass_confidence;
   const bars = [...why.scores]
     .sort((a, b) => b.score - a.score)
-    .map((s) => bar(name(s), s.score, s.violation, only && !s.violation ? cutOff : null));
+    .map((s) => bar(name(s), s.score, s.violation, only && !s.violation ? threshold : null));
   if (!only) {
     const total = passing.reduce((sum, s) => sum + s.score, 0);
-    bars.unshift(bar(none, total, false, cutOff));
+    bars.unshift(bar(none, total, false, threshold));
   }
-  const note = words("queue.passes_from", { share: share(cutOff), title: none });
+  const note = words("queue.passes_from", { share: share(threshold), title: none });
   return element("div", {}, heading("scores"), bars, soft(note));
 }
 

@@ -86,7 +86,8 @@ class Labels:
         if kind in _REASONS_WITH_CLASS:
             title = self.class_title(name)
         else:
-            title = self.words.get(f"operations.screen_{name}", name)
+            part = "common.contact" if kind == "contact" else "operations.screen"
+            title = self.words.get(f"{part}_{name}", name)
         return self.words.get(f"operations.reason_{kind}", reason, title=title)
 
     def is_blurred(self, reasons: Iterable[str]) -> bool:

@@ -14,7 +14,7 @@ from moderation_ui.review.reviewers_view import (
     log_line,
     work_chart,
 )
-from moderation_ui.web.words import Labels, Words
+from moderation_ui.web.words import Labels, Words, load_texts
 
 POLICY = load_policy(ROOT / "config" / "policy.yaml")
 AT = datetime(2026, 11, 10, tzinfo=UTC)
@@ -93,3 +93,14 @@ def test_log_line_of_an_unknown_code_stays_as_stored() -> None:
     line = log_line(entry, Labels(Words("en"), POLICY))
     assert (line.action, line.target, line.model_hash) == ("dance", "floor", None)
     assert line.details == (("partner", "bob"),)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        *("decide", "undo", "skip", "appeal", "contest", "close_missing"),
+        *("promote", "rollback", "reject"),
+    ],
+)
+def test_every_action_has_a_text(action: str) -> None:
+    assert f"reviewers.action_{action}" in load_texts()

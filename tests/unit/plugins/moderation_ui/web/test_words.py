@@ -3,6 +3,7 @@ import pytest
 from ml.core.errors import QuarantineReason
 from ml.core.settings import ROOT
 from ml.policy.schema import load_policy
+from ml.vision.screens.text.contacts import ContactKind
 from moderation_ui.web.words import Labels, Words, load_texts, short_name
 
 POLICY = load_policy(ROOT / "config" / "policy.yaml")
@@ -17,7 +18,8 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
         # A name without a text, or that the policy no longer has, is shown as it is.
         ("violation:weapon", "likely weapon", "疑似weapon"),
         ("screen_failed:codes", "check failed: QR codes", "检查失败：二维码"),
-        ("contact:phone", "contact details: phone", "联系方式：phone"),
+        ("contact:phone", "contact details: phone number", "联系方式：手机号"),
+        ("contact:fax", "contact details: fax", "联系方式：fax"),
         ("human_decision:violate", "reviewer's decision: Violation", "人工判定：违规"),
         ("new:thing", "new:thing", "new:thing"),
         ("<b>new</b>", "<b>new</b>", "<b>new</b>"),
@@ -32,6 +34,11 @@ def test_reason_is_shown_in_both_languages(reason: str, en: str, zh: str) -> Non
 @pytest.mark.parametrize("reason", list(QuarantineReason))
 def test_every_quarantine_reason_has_a_text(reason: QuarantineReason) -> None:
     assert f"operations.reason_{reason.value}" in load_texts()
+
+
+@pytest.mark.parametrize("kind", list(ContactKind))
+def test_every_contact_kind_has_a_text(kind: ContactKind) -> None:
+    assert f"common.contact_{kind.value}" in load_texts()
 
 
 @pytest.mark.parametrize(
