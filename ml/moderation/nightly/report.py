@@ -15,7 +15,7 @@ from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.leak_estimates import leak_of_a_year, write_estimates
-from ml.storage.read.leak_rate import count_spot_checks
+from ml.storage.leak_estimates import count_spot_checks
 
 
 @dataclass(frozen=True)

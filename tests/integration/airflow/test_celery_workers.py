@@ -129,7 +129,7 @@ def _the_doctor_sees_what_is_wrong(cluster: Cluster, dags: Path) -> None:
     )
     assert found["DAG files"] == "broken.py: NameError: name 'misspelt' is not defined"
     assert "no pool none" in found["pool"]
-    assert "Redis refuses" in found["broker"]
+    assert "Redis rejects the password" in found["broker"]
     assert found["workers"] == "needs broker"
 
     login = json.loads(cluster.airflow.environment()[LOGIN]) | {"password": "wrong password"}

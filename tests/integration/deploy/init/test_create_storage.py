@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
-from create_databases import Roles, create_databases, create_reference_shop
+from create_storage import Roles, create_databases, create_reference_shop
 from devtools.embedded.services import Services
 from ml.models import registry
 from ml.storage.connections import open_connections

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Backlog:
-    """The review queue now; `queue` is None where it could not be counted in time."""
+    """The review queue now; None where a number could not be counted in time."""
 
     queue: "QueueCounts | None"
     pace: "Throughput | None"
@@ -58,36 +58,21 @@ class RunOverview:
     leaks: "TimedResult[Leaks]"
     drift: "TimedResult[Drift | None]"
     shadow: "TimedResult[Shadowed | None]"
-    quarantine_reasons: dict[str, int]
     quarantined: "TimedResult[list[RunPhoto]]"
     alerts: "TimedResult[list[StoredAlert]]"
 
 
-def overdue_since(opened: Resources, newest_end: datetime | None) -> datetime | None:
-    """End of the last scheduled window that no run covers; else None."""
-    from ml.operations.monitoring.run_summary import overdue
-
-    settings = opened.settings
-    return overdue(
-        newest_end, now=datetime.now(UTC), schedule=settings.schedule, timezone=settings.timezone
-    )
-
-
 def find_nightly_run(opened: Resources, run_id: str | None) -> "NightlyRun | None":
-    """The run asked for, else the newest."""
+    """The named run, else the latest."""
     from ml.operations.monitoring.run_summary import find_run
 
     return opened.transaction(find_run, run_id)
 
 
-def gather(opened: Resources, nightly_run: "NightlyRun", *, is_newest: bool) -> RunOverview:
-    """All that the page of a run shows."""
-    return opened.transaction(lambda c: _gather(c, opened, nightly_run, is_newest=is_newest))
-
-
-def _gather(
-    connection: "Connection", opened: Resources, nightly_run: "NightlyRun", *, is_newest: bool
+def load_overview(
+    connection: "Connection", opened: Resources, nightly_run: "NightlyRun", is_latest: bool
 ) -> RunOverview:
+    """All that the page of a run shows; what is overdue and the alerts for the latest alone."""
     from ml.operations.monitoring.drift import drift_of
     from ml.operations.monitoring.shadow_comparison import shadow_of
     from ml.operations.monitoring.trend import runs_until
@@ -98,33 +83,28 @@ def _gather(
     return RunOverview(
         nightly_run=nightly_run,
         runs=runs,
-        overdue=overdue_since(opened, nightly_run.window.end) if is_newest else None,
-        backlog=_backlog(connection, opened, runs),
-        leaks=with_timeout(connection, lambda c: _leaks(c, opened)),
-        drift=_cached(
-            "drift",
-            nightly_run,
-            lambda: with_timeout(connection, lambda c: drift_of(c, nightly_run)),
-        ),
-        shadow=_cached(
-            "shadow",
-            nightly_run,
-            lambda: with_timeout(connection, lambda c: shadow_of(c, nightly_run)),
-        ),
-        quarantine_reasons=_reasons(nightly_run),
-        quarantined=with_timeout(connection, lambda c: _quarantined(c, nightly_run)),
-        alerts=with_timeout(connection, lambda c: open_alerts(c) if is_newest else []),
+        overdue=_overdue_since(opened, nightly_run) if is_latest else None,
+        backlog=_load_backlog(connection, opened, runs),
+        leaks=with_timeout(connection, lambda c: _load_leaks(c, opened)),
+        drift=_cached(connection, nightly_run, drift_of),
+        shadow=_cached(connection, nightly_run, shadow_of),
+        quarantined=with_timeout(connection, lambda c: _load_quarantined(c, nightly_run)),
+        alerts=with_timeout(connection, lambda c: open_alerts(c) if is_latest else []),
     )
 
 
 def _cached(
-    name: str, nightly_run: "NightlyRun", query: "Callable[[], TimedResult[T]]"
+    connection: "Connection",
+    nightly_run: "NightlyRun",
+    query: "Callable[[Connection, NightlyRun], T]",
 ) -> "TimedResult[T]":
-    """Cache a section of a reconciled run, which no longer changes, in this process."""
-    key = (name, nightly_run.run_id, nightly_run.ended_at)
+    """Query with a timeout; this process caches the result of a reconciled run, which is final."""
+    from ml.storage.database import with_timeout
+
+    key = (query.__name__, nightly_run.run_id, nightly_run.ended_at)
     if key in _CACHE:
         return _CACHE[key]
-    result = query()
+    result = with_timeout(connection, lambda c: query(c, nightly_run))
     if nightly_run.state == "reconciled" and result.completed:
         if len(_CACHE) >= _MAX_CACHED:
             _CACHE.clear()
@@ -132,7 +112,14 @@ def _cached(
     return result
 
 
-def _backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]") -> Backlog:
+def _overdue_since(opened: Resources, latest: "NightlyRun") -> datetime | None:
+    from ml.operations.monitoring.run_summary import overdue
+
+    now, schedule, zone = datetime.now(UTC), opened.settings.schedule, opened.settings.timezone
+    return overdue(latest.window.end, now=now, schedule=schedule, timezone=zone)
+
+
+def _load_backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]") -> Backlog:
     from ml.operations.monitoring.queue_forecast import forecast, inflow, throughput
     from ml.storage.database import with_timeout
     from ml.storage.review_queue import count_tasks
@@ -145,7 +132,7 @@ def _backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]
     return Backlog(queue, pace, added, forecast(waiting, pace, added))
 
 
-def _leaks(connection: "Connection", opened: Resources) -> Leaks:
+def _load_leaks(connection: "Connection", opened: Resources) -> Leaks:
     from ml.operations.monitoring.leak_rate import monthly_leak_rates
     from ml.storage.leak_estimates import list_leaked_photos
 
@@ -157,11 +144,7 @@ def _leaks(connection: "Connection", opened: Resources) -> Leaks:
     return Leaks(months, list_leaked_photos(connection, since=since, violations=policy.violations))
 
 
-def _reasons(nightly_run: "NightlyRun") -> dict[str, int]:
-    return dict(nightly_run.report["quarantine_reasons"]) if nightly_run.report else {}
-
-
-def _quarantined(connection: "Connection", nightly_run: "NightlyRun") -> "list[RunPhoto]":
+def _load_quarantined(connection: "Connection", nightly_run: "NightlyRun") -> "list[RunPhoto]":
     from ml.storage.read.run_photos import PhotoFilter, list_run_photos
 
     if not nightly_run.quarantined:

@@ -1,9 +1,12 @@
-"""Create the roles and databases of the bundled PostgreSQL with least privilege. Idempotent.
+"""Create what the bundled PostgreSQL and SeaweedFS hold, with least privilege. Idempotent.
 
-Run `create_databases.py create` before the migrations, `create_databases.py reference-shop` after
-them. A database on another server (by the URL of its secret) is left to its administrators.
+`create_storage.py databases` creates roles and databases before the migrations, and `buckets` the
+buckets; `reference-shop` creates the reference commerce table after the migrations. Databases and
+buckets on other servers (by the URLs of their secrets and settings) are left to their
+administrators.
 """
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -13,10 +16,13 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL, create_engine, make_url
 
+from ml.core.settings import load_settings
 from ml.storage.database import COMMERCE_REFERENCE, migrate
+from ml.storage.object_store import ObjectStore, s3_client
 
-HOST, PORT = "postgres", 5432  # the service's name in docker-compose.yaml
-SUPERUSER = "postgres"
+# The services' names in docker-compose.yaml.
+POSTGRES_HOST, POSTGRES_PORT = "postgres", 5432
+S3_URL = "http://object-storage:8333"
 WRITABLE_COLUMNS = ("moderation_status", "moderated_at")  # docs/data_contract.md
 
 
@@ -30,8 +36,9 @@ class Roles:
     commerce: URL
 
     def is_bundled(self, url: URL) -> bool:
-        """Return whether a URL is that of the bundled server."""
-        return (url.host, url.port or PORT) == (self.admin.host, self.admin.port or PORT)
+        """Whether a URL is that of the bundled server."""
+        port = url.port or POSTGRES_PORT
+        return (url.host, port) == (self.admin.host, self.admin.port or POSTGRES_PORT)
 
 
 def create_databases(roles: Roles) -> None:
@@ -44,37 +51,50 @@ def create_databases(roles: Roles) -> None:
         _execute(connection, "REVOKE CONNECT ON DATABASE {} FROM PUBLIC", _database_of(roles.admin))
         if not roles.is_bundled(roles.moderation):
             return
-        commerce = _database_of(roles.moderation)
         # A nightly run lists photos into temporary tables.
-        rights = "CONNECT, TEMPORARY ON DATABASE"
-        _execute(connection, f"GRANT {rights} {{}} TO {{}}", commerce, _user_of(roles.moderation))
-    # The schema is created for its owner, who then needs no privilege to create schemas.
-    with _connect(roles.admin, roles.moderation.database) as connection:
+        grant = "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}"
         owner = _user_of(roles.moderation)
+        _execute(connection, grant, _database_of(roles.moderation), owner)
+    # The schema is created for its owner, who then needs no privilege to create schemas.
+    with _connect(roles.admin.set(database=roles.moderation.database)) as connection:
         _execute(connection, "CREATE SCHEMA IF NOT EXISTS moderation AUTHORIZATION {}", owner)
 
 
 def create_reference_shop(roles: Roles) -> None:
     """Create the reference commerce table, owned by `shop`; `moderation` may write two columns."""
-    engine = create_engine(
-        roles.admin.set(drivername="postgresql+psycopg", database=roles.commerce.database)
-    )
+    admin = roles.admin.set(drivername="postgresql+psycopg", database=roles.commerce.database)
+    engine = create_engine(admin)
     migrate(engine, COMMERCE_REFERENCE)
     engine.dispose()
     owner, reader = _user_of(roles.commerce), _user_of(roles.moderation)
     columns = sql.SQL(", ").join(map(sql.Identifier, WRITABLE_COLUMNS))
     table = sql.SQL("commerce.review_image")
-    with _connect(roles.admin, roles.commerce.database) as connection:
+    with _connect(admin) as connection:
         _execute(connection, "ALTER SCHEMA commerce OWNER TO {}", owner)
         _execute(connection, "ALTER TABLE {} OWNER TO {}", table, owner)
         _execute(connection, "GRANT USAGE ON SCHEMA commerce TO {}", reader)
         _execute(connection, "GRANT SELECT, UPDATE ({}) ON {} TO {}", columns, table, reader)
 
 
+def create_buckets(identities: str, *, endpoint_url: str, buckets: list[str]) -> None:
+    """Create the missing buckets by the admin account of the secret `s3_identities`."""
+    accounts = {account["name"]: account for account in json.loads(identities)["identities"]}
+    key = accounts["admin"]["credentials"][0]
+    client = s3_client(
+        endpoint_url=endpoint_url,
+        access_key=key["accessKey"],
+        secret_key=key["secretKey"],
+        region="us-east-1",
+    )
+    for bucket in buckets:
+        ObjectStore(client, bucket).create()
+    client.close()
+
+
 def _create_or_update_role(connection: psycopg.Connection, url: URL) -> None:
     user, password = _user_of(url), sql.Literal(url.password)
-    there = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [url.username])
-    if there.fetchone() is None:
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [url.username])
+    if known.fetchone() is None:
         _execute(connection, "CREATE ROLE {}", user)
     # On every start: a new secret and a restart change the password.
     rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
@@ -82,22 +102,16 @@ def _create_or_update_role(connection: psycopg.Connection, url: URL) -> None:
 
 
 def _create_database(connection: psycopg.Connection, url: URL) -> None:
-    name, owner = _database_of(url), _user_of(url)
-    there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [url.database])
-    if there.fetchone() is None:
-        _execute(connection, "CREATE DATABASE {} OWNER {}", name, owner)
+    name = _database_of(url)
+    known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [url.database])
+    if known.fetchone() is None:
+        _execute(connection, "CREATE DATABASE {} OWNER {}", name, _user_of(url))
     _execute(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
 
 
-def _connect(admin: URL, database: str | None = None) -> psycopg.Connection:
-    return psycopg.connect(
-        host=admin.host,
-        port=admin.port,
-        user=admin.username,
-        password=admin.password,
-        dbname=database or admin.database,
-        autocommit=True,  # CREATE DATABASE cannot run in a transaction
-    )
+def _connect(url: URL) -> psycopg.Connection:
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(address, autocommit=True)  # no CREATE DATABASE in a transaction
 
 
 def _execute(connection: psycopg.Connection, statement: str, *parts: sql.Composable) -> None:
@@ -112,27 +126,27 @@ def _database_of(url: URL) -> sql.Identifier:
     return sql.Identifier(url.database or "")
 
 
-def read_roles(folder: Path) -> Roles:
-    """Read the URLs from the secret files."""
+def main(step: str, folder: Path) -> None:
+    """Perform one step with the secret files of a folder."""
 
     def secret(name: str) -> str:
         return (folder / name).read_text(encoding="utf-8")
 
-    return Roles(
-        admin=URL.create(
-            "postgresql",
-            username=SUPERUSER,
-            password=secret("postgres_superuser_password"),
-            host=HOST,
-            port=PORT,
-            database="postgres",
-        ),
+    if step == "buckets":
+        settings = load_settings()
+        if settings.s3_endpoint_url == S3_URL:
+            buckets = [settings.photo_bucket, settings.model_bucket]
+            create_buckets(secret("s3_identities"), endpoint_url=S3_URL, buckets=buckets)
+        return
+    password = secret("postgres_superuser_password")
+    roles = Roles(
+        URL.create("postgresql", "postgres", password, POSTGRES_HOST, POSTGRES_PORT, "postgres"),
         airflow=make_url(secret("airflow_database_url")),
         moderation=make_url(secret("moderation_database_url")),
         commerce=make_url(secret("shop_database_url")),
     )
+    {"databases": create_databases, "reference-shop": create_reference_shop}[step](roles)
 
 
 if __name__ == "__main__":
-    steps = {"create": create_databases, "reference-shop": create_reference_shop}
-    steps[sys.argv[1]](read_roles(Path(os.environ["MODERATION_SECRETS_DIR"])))
+    main(sys.argv[1], Path(os.environ["MODERATION_SECRETS_DIR"]))
