@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection
 
-from ml.storage.database import in_transaction
 from ml.storage.connections import task_context as opened
+from ml.storage.database import in_transaction
 
 __all__ = ["configure_logs", "console", "opened", "print_table", "query"]
 

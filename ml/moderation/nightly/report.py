@@ -14,8 +14,7 @@ from ml.storage import audit_runs, run_reports
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.leak_estimates import leak_of_a_year, write_estimates
-from ml.storage.leak_estimates import count_spot_checks
+from ml.storage.leak_estimates import count_spot_checks, leak_of_a_year, write_estimates
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,7 @@ def collect_signals(
     return Signals(
         now=now,
         done_until=latest_reported_end(connection),
-        unbalanced_runs=tuple(
-            list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)
-        ),
+        unbalanced_runs=tuple(list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)),
         verdicts=tuple(list_verdict_counts(connection, limit=_MAX_RUNS)),
         leak=leak_rates[-1] if leak_rates else None,
         waiting=queue.open_count + queue.claimed_count,

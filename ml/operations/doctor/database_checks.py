@@ -61,9 +61,7 @@ def check_commerce_table(deployment: Deployment) -> Finding:
     return ok(f"{table}: reads {len(_read_columns(names))} columns, writes 2")
 
 
-def _missing_grants(
-    names: CommerceNames, columns: dict[str, server.ColumnPrivileges]
-) -> list[str]:
+def _missing_grants(names: CommerceNames, columns: dict[str, server.ColumnPrivileges]) -> list[str]:
     """The missing grants, as SQL for the administrator of the commerce database."""
     table = _table_name(names)
     unreadable = [name for name in _read_columns(names) if not columns[name].readable]

@@ -23,10 +23,6 @@ from ml.storage.photo_archive import deleted
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.purge import (
     Count,
-    list_expired_photos,
-    list_golden_sets_without_rows,
-    mark_photos_deleted,
-    running_snapshot,
 )
 from ml.storage.snapshots import get_golden, get_manifest
 

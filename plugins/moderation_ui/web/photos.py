@@ -99,8 +99,7 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
     """Computes the map on the photo as the model saw it, and lays it over the displayed one."""
     from ml.models.activation_map import overlay
     from ml.storage.model_versions import is_registered
-    from ml.vision.images.decode import decode, decode_limits
-    from ml.vision.images.decode import as_jpeg
+    from ml.vision.images.decode import as_jpeg, decode, decode_limits
 
     data, displayed = _load(opened, sha, side)
     if not opened.transaction(is_registered, model):
@@ -117,8 +116,7 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
 def _load(opened: Resources, sha: str, side: int) -> "tuple[bytes, Image.Image]":
     """The stored bytes, and the upright photo that fits a square of `side` pixels."""
     from ml.storage import photo_archive
-    from ml.vision.images.decode import decode_limits
-    from ml.vision.images.decode import resize_for_display
+    from ml.vision.images.decode import decode_limits, resize_for_display
 
     connections, settings = opened.connections, opened.settings
     places = opened.transaction(photo_archive.locate, sha)
