@@ -43,7 +43,7 @@ def add_command(
     by: Annotated[str, typer.Option(help="Who adds it.")] = "command line",
 ) -> None:
     """Add a photo by its content hash, its file, or both; idempotent."""
-    from ml.learning.labels.blocklist import add_to_blocklist, archive_file
+    from ml.learning.labels.photo_archiver import add_to_blocklist, archive_file
 
     wanted = _validate_hash(content_sha256) if content_sha256 else None
     with opened() as (settings, connections):

@@ -39,9 +39,10 @@ def train(
         scratch = settings.data_dir / "training"
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            trained = _train(data, out or Path(folder), preset, seed, minutes)
+            target = out or Path(folder)
+            _train(data, target, preset, seed, minutes)
             registered = registry.register(
-                trained, engine=connections.engine, store=connections.models
+                target, engine=connections.engine, store=connections.models
             )
         console.print(f"registered model version {registered}")
         if promote:
@@ -52,16 +53,16 @@ def train(
             console.print("it is now the champion")
 
 
-def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None) -> Path:
+def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None) -> None:
+    from ml.models.features import FeatureCache
     from ml.models.predictor import resolve_device
-    from ml.models.training.feature_cache import FeatureCache
     from ml.models.training.preset import load_preset
     from ml.models.training.progress import listener
     from ml.models.training.train import train as run
 
     settings = load_settings()
     with listener(console) as progress:
-        return run(
+        run(
             data,
             preset=load_preset(preset),
             policy=load_policy(settings.policy_file),
@@ -73,7 +74,7 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
             progress=progress,
             minutes=minutes,
             cache=FeatureCache(settings.data_dir / "features.safetensors"),
-        ).folder
+        )
 
 
 @pretrain.command("distill")
@@ -92,7 +93,7 @@ def distill_command(
     ] = None,
 ) -> None:
     """Distill a frozen teacher into a ResNet18; a killed run resumes when started again."""
-    from ml.models.distillation.distill import Sources, distill
+    from ml.models.distillation.distill import distill
     from ml.models.distillation.recipe import RECIPE, load_recipe
     from ml.models.predictor import resolve_device
     from ml.models.training.progress import listener
@@ -100,7 +101,8 @@ def distill_command(
     settings = load_settings()
     with listener(console) as progress:
         written = distill(
-            Sources(photos, licence or []),
+            photos,
+            licences=licence or [],
             recipe=load_recipe(recipe or RECIPE),
             out=out or settings.data_dir / "distillation",
             device=str(resolve_device(settings.device)),

@@ -152,6 +152,4 @@ def _earlier_status(
         return status_of_label(decision.label, policy=policy, names=names), decision.decided_at
     # Status and time exactly as written: by both the next nightly run knows the row as its own.
     written = load_written_status(connection, task.object_key, task.etag)
-    if written.status is None:
-        return names.status_review, None
-    return written.status, written.at
+    return written or (names.status_review, None)

@@ -25,7 +25,7 @@ from ml.core.errors import (
     StorageForbidden,
 )
 from ml.core.settings import Settings
-from ml.storage import blocklist, photo_archive, photo_cache
+from ml.storage import photo_archive, photo_cache
 from ml.storage.commerce import load_review_ids
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -197,7 +197,9 @@ def add_to_blocklist(
         )
     return in_transaction(
         connections.engine,
-        lambda c: blocklist.add_to_blocklist(c, content_sha256, added_by=added_by, reason=reason),
+        lambda c: photo_archive.add_to_blocklist(
+            c, content_sha256, added_by=added_by, reason=reason
+        ),
     )
 
 

@@ -35,7 +35,7 @@ from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import local_copies
-from ml.storage.recorded_verdicts import RecordedVerdict, load_recorded_verdicts
+from ml.storage.run_reports import RecordedVerdict, load_recorded_verdicts
 from ml.vision.images.fingerprint import content_hash
 
 log = structlog.get_logger()

@@ -48,7 +48,8 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     loader = ModelLoader(run.policy, settings, connections)
     predictor = loader.load(run.model_hash)
     shadow = loader.load_shadow(run.shadow_hash)
-    decided = decided_photos(engine, run) if run.policy.screens.duplicates.enabled else ()
+    duplicates = run.policy.screens.duplicates.enabled
+    decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
     pipeline = Pipeline(
         store=connections.photos,
         predictor=predictor,

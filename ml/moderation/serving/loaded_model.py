@@ -51,5 +51,5 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_threads)
     loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
-    duplicate_index.read(connections.engine, loaded)
+    duplicate_index.read(connections.engine, policy)
     return loaded

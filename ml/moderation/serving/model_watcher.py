@@ -143,7 +143,7 @@ class ModelWatcher:
         try:
             await run_in(
                 self._resources.pools.follow,
-                lambda: version.duplicate_index.read(engine, version),
+                lambda: version.duplicate_index.read(engine, version.policy),
             )
         except ModerationError as error:
             log.warning("the duplicate index was not refreshed", error=str(error))

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from ml.core.budget import Budget, Clock
-from ml.storage.audit_runs import VerdictContext
+from ml.policy.schema import Policy
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.near_duplicates import DuplicateIndex, Match
@@ -33,10 +33,10 @@ class RefreshingDuplicateIndex:
         """The decided photos at most `distance` bits away, the nearest first."""
         return self._photos.find_near(pdq, distance)
 
-    def read(self, engine: Engine, context: VerdictContext) -> None:
+    def read(self, engine: Engine, policy: Policy) -> None:
         """Load all photos that reviewers have decided on; if it raises, the index is unchanged."""
-        if context.policy.screens.duplicates.enabled:
-            self._photos = DuplicateIndex(decided_photos(engine, context))
+        if policy.screens.duplicates.enabled:
+            self._photos = DuplicateIndex(decided_photos(engine, policy, before=None))
 
 
 SPAN_SECONDS = 60.0

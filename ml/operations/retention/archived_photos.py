@@ -15,7 +15,6 @@ bytes are deleted, and the next run lists the bucket again: a killed run leaves 
 from sqlalchemy import Connection
 
 from ml.operations.retention.purge import Purging
-from ml.storage import expired_photos
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ListedObject
@@ -23,6 +22,10 @@ from ml.storage.photo_archive import deleted
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.purge import (
     Count,
+    list_expired_photos,
+    list_golden_sets_without_rows,
+    mark_photos_deleted,
+    running_snapshot,
 )
 from ml.storage.snapshots import get_golden, get_manifest
 
@@ -45,9 +48,9 @@ def _purge_page(files: dict[str, ListedObject], needed: set[str], purging: Purgi
     plan, connections = purging.plan, purging.connections
 
     def mark(connection: Connection) -> Count:
-        expired = expired_photos.list_expired_photos(connection, contents, purging.since)
+        expired = list_expired_photos(connection, contents, purging.since)
         if expired and not plan.dry_run:
-            expired_photos.mark_photos_deleted(connection, expired, plan.cutoff)
+            mark_photos_deleted(connection, expired, plan.cutoff)
         return Count(len(expired), sum(files[content].size_bytes for content in expired))
 
     purging.batch(mark)
@@ -59,13 +62,13 @@ def _purge_page(files: dict[str, ListedObject], needed: set[str], purging: Purgi
 
 def _needed(connections: Connections) -> set[str]:
     """Needed photos that only the bucket lists: of the running snapshot and old golden sets."""
-    golden_sets = in_transaction(connections.engine, expired_photos.list_golden_sets_without_rows)
+    golden_sets = in_transaction(connections.engine, list_golden_sets_without_rows)
     needed = {
         photo.content_sha256
         for golden_hash in golden_sets
         for photo in get_golden(connections.models, golden_hash).photos
     }
-    if snapshot := in_transaction(connections.engine, expired_photos.running_snapshot):
+    if snapshot := in_transaction(connections.engine, running_snapshot):
         manifest = get_manifest(connections.models, snapshot)
         needed |= {photo.content_sha256 for photo in manifest.photos}
     return needed

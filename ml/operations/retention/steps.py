@@ -17,8 +17,7 @@ from ml.operations.retention.expired_rows import (
 from ml.operations.retention.purge import Plan, Purged, Purging
 from ml.policy.operations import Retention
 from ml.policy.schema import load_policy
-from ml.storage.connections import Connections
-from ml.storage.task_context import task_context
+from ml.storage.connections import Connections, task_context
 
 
 class Kind(NamedTuple):
