@@ -79,7 +79,7 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
     **dag_defaults(SETTINGS, WebhookNotifier()),
 )
 def rollback_model() -> None:
-    """Wire `ml.learning.retrain.rollback` and the nightly runs to repeat."""
+    """Wire `ml.learning.retrain.promote` and the nightly runs to repeat."""
     TriggerDagRunOperator.partial(
         task_id="rejudge",
         trigger_dag_id="audit_review_images",

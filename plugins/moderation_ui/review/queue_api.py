@@ -113,10 +113,10 @@ def renew(body: TasksBody, opened: Opened, user: UserName) -> Json:
     from ml.review.queue import renew_leases
 
     ids, lease = body.task_ids, opened.policy.reviewing.lease_seconds
-    held = opened.transaction(
+    renewed = opened.transaction(
         lambda c: renew_leases(c, reviewer=user, task_ids=ids, lease_seconds=lease)
     )
-    return {"held": held}
+    return {"held": renewed}
 
 
 @router.post("/release")

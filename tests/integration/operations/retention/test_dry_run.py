@@ -11,7 +11,7 @@ from ml.learning.retrain.evaluate import evaluate_candidate
 from ml.models import registry
 from ml.operations.retention import steps
 from ml.operations.retention.purge import Plan, Purging
-from ml.storage import retrain_runs, shadow_verdicts, task_context
+from ml.storage import connections, retrain_runs, shadow_verdicts
 from ml.storage.database import in_transaction
 from ml.storage.purge import Count
 from tests.support.backdated_rows import dump_database, purge, purge_plan
@@ -89,7 +89,7 @@ def test_steps_follow_policy_file(full: Shop, monkeypatch: pytest.MonkeyPatch) -
     policy = yaml.safe_load(full.settings.policy_file.read_text(encoding="utf-8"))
     policy["retention"] = {"training_artifact_days": 60}
     full.settings.policy_file.write_text(yaml.safe_dump(policy), encoding="utf-8")
-    for module in (steps, task_context):
+    for module in (steps, connections):
         monkeypatch.setattr(module, "load_settings", lambda: full.settings)
     cutoff = purge_plan(ahead=61).cutoff
     planned = steps.plan("run", interval_end=None, run_after=cutoff, dry_run=None, by_hand=False)
