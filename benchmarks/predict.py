@@ -28,7 +28,6 @@ from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.policy.schema import Policy, load_policy
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.preprocess import ARTICLE, Preprocessing
 from ml.vision.screens.near_duplicates import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
@@ -154,9 +153,7 @@ def _run_offline(
         predictor=Predictor(
             checkpoint, device=resolve_device(settings.device), batch_size=settings.batch_size
         ),
-        limits=decode_limits(settings),
-        fetch_threads=settings.fetch_threads,
-        decode_threads=settings.decode_threads,
+        settings=settings,
         picture_side=policy.screens.picture_side,
         screening=screening,
     )

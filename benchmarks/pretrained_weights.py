@@ -39,7 +39,7 @@ from benchmarks.pretrained_weights_photos import (
 )
 from ml.core.settings import ROOT
 from ml.models.bundled_weights import FOLDER, read_bundled_card, write_card
-from ml.models.distillation.teacher import load_teacher
+from ml.models.distillation.networks import load_teacher
 from ml.models.pretrained_weights import load_pretrained_weights
 from ml.models.training.dataset import Dataset
 from ml.models.training.image_folder import Photo

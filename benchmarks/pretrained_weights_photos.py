@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ml.models.training.dataset import Dataset, open_photos
+from ml.models.training.dataset import Dataset, open_photos, split
 from ml.models.training.image_folder import Photo
-from ml.models.training.split import split
 from ml.vision.images.decode import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing
 

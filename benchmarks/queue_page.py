@@ -26,8 +26,7 @@ from devtools.local_stack.airflow import Airflow
 from ml.policy.schema import Policy, load_policy
 from ml.review.decide import ReviewerDecision, decide_task
 from ml.review.queue import claim_tasks
-from ml.review.similar_decisions import SimilarDecisions
-from ml.review.task_explanation import explain_task
+from ml.review.task_explanation import SimilarDecisions, explain_task
 from ml.review.task_view import load_task_views
 from ml.storage.review_queue import count_tasks
 from ml.storage.task_filters import Filters

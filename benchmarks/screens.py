@@ -47,9 +47,8 @@ from ml.vision.images.preprocess import DecodePlan
 from ml.vision.screens.barcodes import SecondPass, screen_codes
 from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
 from ml.vision.screens.sharpness import screen_sharpness
-from ml.vision.screens.text.gate import text_likelihood
+from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader
-from ml.vision.screens.text.scheduler import OcrScheduler
 from ml.vision.screens.text.screen import screen_text
 
 CATEGORIES = ("normal", "qr", "ad", "text", "weapon", "fire", "sharp", "blur")

@@ -30,13 +30,13 @@ from devtools.sample_photos.render import render_photo
 from ml.core.budget import Budget
 from ml.core.types import DecidedPhoto, ScreenResult
 from ml.models.training.preset import load_preset
+from ml.policy.screens import TextScreen
 from ml.vision.screens.barcodes import SecondPass, read_codes
 from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
 from ml.vision.screens.sharpness import THRESHOLD, choose_threshold, screen_sharpness, sharpness
-from ml.vision.screens.text.gate import text_likelihood
+from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader
-from ml.vision.screens.text.scheduler import OcrScheduler
-from ml.vision.screens.text.screen import TextRules, screen_text
+from ml.vision.screens.text.screen import screen_text
 
 SEED = 20260301
 RENDERED = ("normal", "text", "ad", "qr")
@@ -152,13 +152,13 @@ def _measure_sharpness(photos: Photos) -> list[Row]:
 
 def _cross_validate(sharp: list[float], blurred: list[float]) -> str:
     """Choose the threshold on every other photo and measure it on the rest."""
-    choice = choose_threshold(sharp[::2], blurred[::2])
-    if choice is None:
+    threshold = choose_threshold(sharp[::2], blurred[::2])
+    if threshold is None:
         return "no photos"
-    fired = [value < choice.threshold for value in sharp[1::2]]
-    missed = [value >= choice.threshold for value in blurred[1::2]]
+    fired = [value < threshold for value in sharp[1::2]]
+    missed = [value >= threshold for value in blurred[1::2]]
     shares = f"fired {_format_share(fired)}, missed {_format_share(missed)}"
-    return f"threshold {choice.threshold:.0f}; other half: {shares}"
+    return f"threshold {threshold:.0f}; other half: {shares}"
 
 
 def _measure_codes(photos: Photos) -> list[Row]:
@@ -209,7 +209,7 @@ def _add_code(ground: Image.Image, number: int, module: float, turn: float) -> I
 
 
 def _measure_text(photos: Photos) -> list[Row]:
-    rules, reader, ranking = TextRules(), TextReader(), OcrScheduler(Budget(float("inf")))
+    rules, reader, ranking = TextScreen(), TextReader(), OcrScheduler(Budget(float("inf")))
     everyday = {kind: some for kind, some in photos.items() if not kind.endswith(("sharp", "blur"))}
     _, ms = _time_calls(text_likelihood, _without_quality_set(photos))
     rows = [Row("text gate", "a photo", f"{ms:.1f} ms")]

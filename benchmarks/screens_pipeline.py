@@ -15,7 +15,6 @@ from ml.models.checkpoint import Checkpoint, build_network
 from ml.models.predictor import Predictor, resolve_device
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.policy.screens import Screens
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens.near_duplicates import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
@@ -86,9 +85,7 @@ def run_pipeline(
     pipeline = Pipeline(
         store=_PhotoSource(photos),
         predictor=predictor,
-        limits=decode_limits(settings),
-        fetch_threads=settings.fetch_threads,
-        decode_threads=settings.decode_threads,
+        settings=settings,
         picture_side=rules.picture_side if rules else None,
         screening=_screen_runner(
             rules, UNLIMITED_WORKERS if read_all else settings.decode_threads, clock

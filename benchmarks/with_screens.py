@@ -28,12 +28,11 @@ from ml.core.settings import Settings, load_settings
 from ml.models.checkpoint import load_checkpoint
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.models.pretrained_weights import load_pretrained_weights
-from ml.models.training.checkpoint import CheckpointFile
-from ml.models.training.dataset import open_dataset
+from ml.models.training.checkpoint import checkpoint_file
+from ml.models.training.dataset import open_dataset, split
 from ml.models.training.image_folder import Photo
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import listener
-from ml.models.training.split import split
 from ml.models.training.train import train
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
@@ -124,7 +123,7 @@ def _shuffle(photos: list[Photo], seed: int) -> list[Photo]:
 
 
 def _train(photos: Sequence[Photo], out: Path, run: _RunConfig) -> None:
-    checkpoint = CheckpointFile(out / "epoch.safetensors")
+    checkpoint = checkpoint_file(out / "epoch.safetensors")
     with _symlinked_folder(photos) as folder, listener(console) as progress:
         train(
             folder,

@@ -1,9 +1,9 @@
-"""Nightly audit: judge the photos of one window, write the verdicts back; wiring."""
+"""Nightly audit: score the photos of one window, write the verdicts back; wiring."""
 
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
-import pendulum
 from airflow.sdk import (
     CronDataIntervalTimetable,
     Param,
@@ -17,9 +17,9 @@ from ml.operations.alerting.rules import RunSchedule
 from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.task_defaults import (
+    dag_defaults,
     masked_settings,
     run_deadline,
-    task_defaults,
     task_placement,
 )
 
@@ -47,109 +47,95 @@ the lookback (7 days by default); use a backfill for older windows. More: `docs/
 """
 
 SETTINGS = masked_settings()
+DEFAULTS = dag_defaults(SETTINGS, WebhookNotifier())
 MODEL_PLACE = task_placement(SETTINGS)
-NOTIFIER = WebhookNotifier()
-START = pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone)
 RUN_SCHEDULE = RunSchedule(SETTINGS.schedule, SETTINGS.timezone)
-DEADLINE = RUN_SCHEDULE.time_until_due(load_policy(SETTINGS.policy_file), after=START)
+DEADLINE = RUN_SCHEDULE.time_until_due(
+    load_policy(SETTINGS.policy_file), after=DEFAULTS["start_date"]
+)
+WINDOW_TIME = {"type": ["null", "string"], "format": "date-time"}
+
+
+def _steps() -> ModuleType:
+    """The steps, imported when a task runs: parsing this file must not wait for them."""
+    from ml.moderation.nightly import steps
+
+    return steps
+
+
+def _run_id() -> str:
+    return str(get_current_context()["dag_run"].run_id)
+
+
+@task(**MODEL_PLACE)
+def preflight() -> dict[str, str]:
+    """Check database, buckets, policy, champion and device; fix the champion for this run."""
+    context = get_current_context()
+    interval = (context.get("data_interval_start"), context.get("data_interval_end"))
+    return _steps().preflight(
+        _run_id(),
+        requested=(context["params"]["window_start"], context["params"]["window_end"]),
+        data_interval=interval if all(interval) else None,
+        run_after=context["dag_run"].run_after,
+    )
+
+
+@task(execution_timeout=timedelta(hours=2))
+def discover() -> list[dict[str, Any]]:
+    """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
+    return _steps().discover(_run_id())
+
+
+@task(execution_timeout=timedelta(hours=6), map_index_template="{{ shard_name }}", **MODEL_PLACE)
+def score_shard(shard: dict[str, Any]) -> dict[str, int]:
+    """Fetch, decode, score and decide one shard; resumes where a killed attempt stopped."""
+    name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
+    get_current_context()["shard_name"] = name
+    return _steps().score_shard(shard)
+
+
+# Runs after failed shards, too: verdicts of the other shards need not wait. Also when there was
+# nothing to score: a window without new photos is reconciled and reported like any other.
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def write_back() -> dict[str, int]:
+    """Write verdicts to the commerce rows and open the review tasks."""
+    return _steps().write_back(_run_id())
+
+
+@task
+def reconcile() -> dict[str, int]:
+    """Fail unless listed = judged + quarantined + already judged."""
+    return _steps().reconcile(_run_id())
+
+
+@task
+def report() -> dict[str, Any]:
+    """Store the report of the run and write it on the run as a note."""
+    from ml.moderation.nightly.run_note import markdown
+    from ml.operations.monitoring.run_summary import send_run_gauges
+    from moderation_airflow.runs import write_note
+
+    summary = _steps().report(_run_id())
+    send_run_gauges(summary)
+    write_note("audit_review_images", _run_id(), markdown(summary))
+    return summary
 
 
 @dag(
     dag_id="audit_review_images",
     schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone=SETTINGS.timezone),
-    start_date=START,
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),
     deadline=[run_deadline(DEADLINE)],
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
-    on_failure_callback=NOTIFIER,
     params={
-        "window_start": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            description="start of the upload window",
-        ),
-        "window_end": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            description="end of the upload window, exclusive",
-        ),
+        "window_start": Param(None, **WINDOW_TIME, description="start of the upload window"),
+        "window_end": Param(None, **WINDOW_TIME, description="end of the window, exclusive"),
     },
     tags=["moderation", "nightly"],
     doc_md=DOC,
+    **DEFAULTS,
 )
 def audit_review_images() -> None:
     """Wire the steps of `ml.moderation.nightly`."""
-
-    @task(**MODEL_PLACE)
-    def preflight() -> dict[str, str]:
-        """Check database, buckets, policy, champion and device; fix the champion for this run."""
-        from ml.moderation.nightly import steps
-
-        context = get_current_context()
-        interval = (context.get("data_interval_start"), context.get("data_interval_end"))
-        return steps.preflight(
-            context["dag_run"].run_id,
-            requested=(context["params"]["window_start"], context["params"]["window_end"]),
-            data_interval=interval if all(interval) else None,
-            run_after=context["dag_run"].run_after,
-        )
-
-    @task(execution_timeout=timedelta(hours=2))
-    def discover() -> list[dict[str, Any]]:
-        """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
-        from ml.moderation.nightly import steps
-
-        return steps.discover(get_current_context()["dag_run"].run_id)
-
-    @task(
-        execution_timeout=timedelta(hours=6),
-        map_index_template="{{ shard_name }}",
-        **MODEL_PLACE,
-    )
-    def score_shard(shard: dict[str, Any]) -> dict[str, int]:
-        """Fetch, decode, score and decide one shard; resumes where a killed attempt stopped."""
-        from ml.moderation.nightly import steps
-
-        name = (
-            f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
-        )
-        get_current_context()["shard_name"] = name
-        return steps.score_shard(shard)
-
-    # Runs after failed shards, too: verdicts of the other shards need not wait. Also when there was
-    # nothing to judge: a window without new photos is reconciled and reported like any other.
-    @task(trigger_rule=TriggerRule.ALL_DONE)
-    def write_back() -> dict[str, int]:
-        """Write verdicts to the commerce rows and open the review tasks."""
-        from ml.moderation.nightly import steps
-
-        return steps.write_back(get_current_context()["dag_run"].run_id)
-
-    @task
-    def reconcile() -> dict[str, int]:
-        """Fail unless listed = judged + quarantined + already judged."""
-        from ml.moderation.nightly import steps
-
-        return steps.reconcile(get_current_context()["dag_run"].run_id)
-
-    @task
-    def report() -> dict[str, Any]:
-        """Store the report of the run and write it on the run as a note."""
-        from ml.moderation.nightly import steps
-        from ml.moderation.nightly.run_note import markdown
-        from ml.operations.monitoring.run_gauges import send_run_gauges
-        from moderation_airflow.runs import write_note
-
-        run = get_current_context()["dag_run"]
-        summary = steps.report(run.run_id)
-        send_run_gauges(summary)
-        write_note(run.dag_id, run.run_id, markdown(summary))
-        return summary
-
     shards = discover()
     scored = score_shard.expand(shard=shards)
     written = write_back()

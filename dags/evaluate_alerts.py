@@ -3,11 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.task_defaults import masked_settings, task_defaults
+from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
 ### Evaluate the alert rules · 告警检查
@@ -29,21 +28,21 @@ A manual run is harmless. What each alert means: `docs/runbook.md`, Alerts.
 
 SETTINGS = masked_settings()
 DAG_ID = "evaluate_alerts"
-NOTIFIER = WebhookNotifier(each_run=False)
+DEFAULTS = dag_defaults(SETTINGS, WebhookNotifier(each_run=False))
+DEFAULTS["default_args"] |= {
+    "retry_delay": timedelta(seconds=min(30, SETTINGS.retry_seconds)),
+    "execution_timeout": timedelta(minutes=4),
+    "retries": 2,
+}
 
 
 @dag(
     dag_id=DAG_ID,
     schedule=CronTriggerTimetable(SETTINGS.alerts_schedule, timezone=SETTINGS.timezone),
-    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(minutes=14),
-    default_args=task_defaults(retry_seconds=min(30, SETTINGS.retry_seconds), notifier=NOTIFIER)
-    | {"execution_timeout": timedelta(minutes=4), "retries": 2},
-    on_failure_callback=NOTIFIER,
     tags=["moderation", "alerts"],
     doc_md=DOC,
+    **DEFAULTS,
 )
 def evaluate_alerts() -> None:
     """Wire `ml.operations.alerting`."""

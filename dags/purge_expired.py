@@ -3,11 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.task_defaults import masked_settings, task_defaults
+from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
 ### Delete expired data · 清理过期数据
@@ -33,21 +32,51 @@ Clearing a task is always safe. More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
-NOTIFIER = WebhookNotifier()
 KINDS = (
     "verdicts", "quarantine", "shadow_verdicts", "training_artifacts", "report_photos",
     "archived_photos",
 )  # fmt: skip
 
 
+@task
+def plan() -> dict[str, Any]:
+    """Fix the retention cutoff and the policy for this run."""
+    from ml.operations.retention import steps
+
+    context = get_current_context()
+    run = context["dag_run"]
+    return steps.plan(
+        run.run_id,
+        interval_end=context.get("data_interval_end"),
+        run_after=run.run_after,
+        dry_run=context["params"]["dry_run"],
+        by_hand=run.run_type == "manual",
+    )
+
+
+@task(execution_timeout=timedelta(hours=3))
+def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
+    """Delete one kind, or count it."""
+    from ml.operations.retention import steps
+
+    return steps.purge(kind, planned)
+
+
+@task
+def report(planned: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    """Write what was deleted on the run as a note."""
+    from ml.operations.retention import steps
+    from moderation_airflow.runs import write_note
+
+    run = get_current_context()["dag_run"]
+    note = steps.note(planned, results)
+    write_note(run.dag_id, run.run_id, note)
+    return note
+
+
 @dag(
     dag_id="purge_expired",
     schedule=CronDataIntervalTimetable(SETTINGS.retention_schedule, timezone=SETTINGS.timezone),
-    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
-    catchup=False,
-    max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
-    on_failure_callback=NOTIFIER,
     params={
         "dry_run": Param(
             None,
@@ -57,43 +86,10 @@ KINDS = (
     },
     tags=["moderation", "weekly"],
     doc_md=DOC,
+    **dag_defaults(SETTINGS, WebhookNotifier()),
 )
 def purge_expired() -> None:
     """Wire the steps of `ml.operations.retention`."""
-
-    @task
-    def plan() -> dict[str, Any]:
-        """Fix the retention cutoff and the policy for this run."""
-        from ml.operations.retention import steps
-
-        context = get_current_context()
-        run = context["dag_run"]
-        return steps.plan(
-            run.run_id,
-            interval_end=context.get("data_interval_end"),
-            run_after=run.run_after,
-            dry_run=context["params"]["dry_run"],
-            by_hand=run.run_type == "manual",
-        )
-
-    @task(execution_timeout=timedelta(hours=3))
-    def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
-        """Delete one kind, or count it."""
-        from ml.operations.retention import steps
-
-        return steps.purge(kind, planned)
-
-    @task
-    def report(planned: dict[str, Any], results: list[dict[str, Any]]) -> str:
-        """Write what was deleted on the run as a note."""
-        from ml.operations.retention import steps
-        from moderation_airflow.runs import write_note
-
-        run = get_current_context()["dag_run"]
-        note = steps.note(planned, results)
-        write_note(run.dag_id, run.run_id, note)
-        return note
-
     planned = plan()
     results = [purge.override(task_id=kind)(kind, planned) for kind in KINDS]
     report(planned, results)

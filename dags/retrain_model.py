@@ -1,9 +1,9 @@
 """Monthly retraining: labels in, a promoted model or the reason against it out; wiring."""
 
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import (
     Asset,
@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ml.core.errors import NotEnoughLabels
 from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.task_defaults import masked_settings, task_defaults, task_placement
+from moderation_airflow.task_defaults import dag_defaults, masked_settings, task_placement
 
 DOC = """
 ### Monthly retraining · 每月模型再训练
@@ -47,11 +47,17 @@ Undo a promotion with the DAG `rollback_model`. Clearing a task is always safe. 
 """
 
 SETTINGS = masked_settings()
-NOTIFIER = WebhookNotifier()
 POLICY = load_policy(SETTINGS.policy_file)
 MODEL_PLACE = task_placement(SETTINGS)
 CHAMPION = Asset("moderation_champion")
 SHADOW_WAIT = timedelta(days=2)
+
+
+def _steps() -> ModuleType:
+    """The steps, imported when a task runs: parsing this file must not wait for them."""
+    from ml.learning.retrain import steps
+
+    return steps
 
 
 def _run_id() -> str:
@@ -61,11 +67,9 @@ def _run_id() -> str:
 @task
 def snapshot_labels() -> dict[str, Any]:
     """Create the label snapshot; skip the run when there are too few new labels."""
-    from ml.learning.retrain import steps
-
     context = get_current_context()
     try:
-        return steps.create_snapshot(
+        return _steps().create_snapshot(
             context["dag_run"].run_id,
             requested=context["params"]["as_of"],
             interval_end=context.get("data_interval_end"),
@@ -80,41 +84,31 @@ def snapshot_labels() -> dict[str, Any]:
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def check_labels() -> dict[str, int]:
     """Find suspected label errors; open second reviews for them."""
-    from ml.learning.retrain import steps
-
-    return steps.check_labels(_run_id())
+    return _steps().check_labels(_run_id())
 
 
 @task(execution_timeout=timedelta(hours=12), **MODEL_PLACE)
 def train() -> str:
     """Train the candidate; a retry resumes after the last complete epoch."""
-    from ml.learning.retrain import steps
-
-    return steps.train(_run_id())
+    return _steps().train(_run_id())
 
 
 @task
 def calibrate(training_key: str) -> str:
     """Fit the temperature, solve the threshold, register the candidate."""
-    from ml.learning.retrain import steps
-
-    return steps.calibrate(_run_id(), training_key)
+    return _steps().calibrate(_run_id(), training_key)
 
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def evaluate() -> dict[str, Any]:
     """Evaluate candidate and champion on the golden set and the newest labels."""
-    from ml.learning.retrain import steps
-
-    return steps.evaluate(_run_id())
+    return _steps().evaluate(_run_id())
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
 def gate() -> bool:
     """Run the gates; their results go into the report."""
-    from ml.learning.retrain import steps
-
-    return steps.gate(_run_id())
+    return _steps().gate(_run_id())
 
 
 @task.sensor(
@@ -124,60 +118,44 @@ def gate() -> bool:
 )
 def shadow() -> bool:
     """If the policy asks for it, wait for a nightly run with the candidate as shadow model."""
-    from ml.learning.retrain import steps
-
-    return steps.shadow(_run_id())
+    return _steps().shadow(_run_id())
 
 
 @task
 def approval_summary() -> str:
     """What an approver needs to know."""
-    from ml.learning.retrain import steps
-
-    return steps.approval_summary(_run_id())
+    return _steps().approval_summary(_run_id())
 
 
 @task.branch
 def approval_mode() -> str:
     """Choose between approval by a person and by the policy."""
-    from ml.learning.retrain import steps
-
-    return steps.approval_mode(_run_id())
+    return _steps().approval_mode(_run_id())
 
 
 @task(outlets=[CHAMPION], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def promote() -> str:
     """Make the candidate the champion, in one transaction."""
-    from ml.learning.retrain import steps
     from moderation_airflow.runs import answer
 
-    context = get_current_context()
-    return steps.promote(context["dag_run"].run_id, by=answer(context).by)
+    return _steps().promote(_run_id(), by=answer(get_current_context()).by)
 
 
 @task
 def finalize() -> str:
     """Store how the run ended, and write it on the run as a note."""
-    from ml.learning.retrain import steps
     from moderation_airflow.runs import answer, write_note
 
-    context = get_current_context()
-    run = context["dag_run"]
-    approval = answer(context)
+    approval = answer(get_current_context())
     rejected_by = approval.by if approval.rejected else None
-    note = steps.finalize_run(run.run_id, rejected_by=rejected_by)
-    write_note(run.dag_id, run.run_id, note)
+    note = _steps().finalize_run(_run_id(), rejected_by=rejected_by)
+    write_note("retrain_model", _run_id(), note)
     return note
 
 
 @dag(
     dag_id="retrain_model",
     schedule=CronDataIntervalTimetable(SETTINGS.retrain_schedule, timezone=SETTINGS.timezone),
-    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
-    catchup=False,
-    max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
-    on_failure_callback=NOTIFIER,
     params={
         "as_of": Param(
             None,
@@ -192,6 +170,7 @@ def finalize() -> str:
     },
     tags=["moderation", "monthly"],
     doc_md=DOC,
+    **dag_defaults(SETTINGS, WebhookNotifier()),
 )
 def retrain_model() -> None:
     """Wire the steps of `ml.learning.retrain`."""

@@ -3,12 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Asset, Param, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.task_defaults import masked_settings, task_defaults
+from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
 ### Roll back a model · 模型回滚
@@ -30,64 +29,57 @@ More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
-NOTIFIER = WebhookNotifier()
 CHAMPION = Asset("moderation_champion")
+
+
+@task
+def resolve() -> str:
+    """Resolve the version before anything changes."""
+    from ml.learning.retrain import steps
+
+    return steps.resolve_version(get_current_context()["params"]["version"])
+
+
+@task(outlets=[CHAMPION])
+def switch(model_hash: str) -> str:
+    """Make it the champion."""
+    from ml.learning.retrain import steps
+
+    context = get_current_context()
+    run = context["dag_run"]
+    return steps.roll_back(
+        model_hash,
+        by=getattr(run, "triggering_user_name", None) or run.run_id,
+        reason=context["params"]["reason"] or f"rollback_model {run.run_id}",
+    )
+
+
+@task
+def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
+    """Windows of the named runs, each with the id of its new run."""
+    from ml.learning.retrain import steps
+
+    return steps.runs_to_rejudge(get_current_context()["params"]["run_ids"], model_hash)
 
 
 @dag(
     dag_id="rollback_model",
     schedule=None,
-    start_date=pendulum.datetime(2026, 1, 1, tz=SETTINGS.timezone),
-    catchup=False,
-    max_active_runs=1,
-    default_args=task_defaults(retry_seconds=SETTINGS.retry_seconds, notifier=NOTIFIER),
-    on_failure_callback=NOTIFIER,
     params={
         "version": Param(
             "previous", type="string", minLength=8, description="previous, or a model hash"
         ),
         "reason": Param("", type="string", description="kept in the release history"),
         "run_ids": Param(
-            [],
-            type="array",
-            items={"type": "string"},
-            description="ids of nightly runs to repeat",
+            [], type="array", items={"type": "string"}, description="ids of nightly runs to repeat"
         ),
     },
     tags=["moderation"],
     doc_md=DOC,
+    **dag_defaults(SETTINGS, WebhookNotifier()),
 )
 def rollback_model() -> None:
-    """Wire `ml.learning.retrain.rollback` and the nightly runs to repeat."""
-
-    @task
-    def resolve() -> str:
-        """Resolve the version before anything changes."""
-        from ml.learning.retrain import steps
-
-        return steps.resolve_version(get_current_context()["params"]["version"])
-
-    @task(outlets=[CHAMPION])
-    def switch(model_hash: str) -> str:
-        """Make it the champion."""
-        from ml.learning.retrain import steps
-
-        context = get_current_context()
-        run = context["dag_run"]
-        return steps.roll_back(
-            model_hash,
-            by=getattr(run, "triggering_user_name", None) or run.run_id,
-            reason=context["params"]["reason"] or f"rollback_model {run.run_id}",
-        )
-
-    @task
-    def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
-        """Windows of the named runs, each with the id of its new run."""
-        from ml.learning.retrain import steps
-
-        return steps.runs_to_rejudge(get_current_context()["params"]["run_ids"], model_hash)
-
-    runs = runs_to_rejudge(switch(resolve()))
+    """Wire `ml.learning.retrain.promote` and the nightly runs to repeat."""
     TriggerDagRunOperator.partial(
         task_id="rejudge",
         trigger_dag_id="audit_review_images",
@@ -96,7 +88,7 @@ def rollback_model() -> None:
         poke_interval=5,
         execution_timeout=timedelta(hours=12),
         map_index_template="{{ task.trigger_run_id }}",
-    ).expand_kwargs(runs)
+    ).expand_kwargs(runs_to_rejudge(switch(resolve())))
 
 
 rollback_model()

@@ -10,18 +10,14 @@ from pathlib import Path
 
 from airflow.cli.cli_parser import get_parser
 
-ADMIN, SERVICE = "admin", "moderation"
+SERVICE = "moderation"  # the DAGs' own account
 CONNECTION_ID = "moderation_airflow_api"  # plugins/moderation_airflow/runs.py
 # The least privileged role of FAB that may write a note on a run.
 SERVICE_ROLE = "User"
 
 
 def run_airflow(*arguments: str) -> None:
-    """Run an Airflow command.
-
-    Raises:
-        SystemExit: the command failed.
-    """
+    """Run an Airflow command; SystemExit where it fails."""
     parsed = get_parser().parse_args(list(arguments))
     parsed.func(parsed)
 
@@ -33,31 +29,26 @@ def create_account(name: str, role: str, password: str) -> None:
     run_airflow("users", "reset-password", "-u", name, "-p", password)
 
 
-def set_connection(password: str, *, host: str, port: int) -> None:
+def set_connection(password: str) -> None:
     """Set the DAGs' connection to Airflow's API."""
-    fields = {
-        "conn_type": "http",
-        "host": host,
-        "port": port,
-        "login": SERVICE,
-        "password": password,
-    }
+    fields = {"host": "api-server", "port": 8080, "login": SERVICE, "password": password}
     try:
         run_airflow("connections", "delete", CONNECTION_ID)
     except SystemExit:
         print(f"connection {CONNECTION_ID} is new")
-    run_airflow("connections", "add", CONNECTION_ID, "--conn-json", json.dumps(fields))
+    connection = json.dumps({"conn_type": "http"} | fields)
+    run_airflow("connections", "add", CONNECTION_ID, "--conn-json", connection)
 
 
 def main(folder: Path) -> None:
     """Create accounts and connection with the passwords of the secret files."""
-    passwords = {
-        name: (folder / f"airflow_{name}_password").read_text(encoding="utf-8")
+    admin, service = (
+        (folder / f"airflow_{name}_password").read_text(encoding="utf-8")
         for name in ("admin", "service")
-    }
-    create_account(ADMIN, "Admin", passwords["admin"])
-    create_account(SERVICE, SERVICE_ROLE, passwords["service"])
-    set_connection(passwords["service"], host="api-server", port=8080)
+    )
+    create_account("admin", "Admin", admin)
+    create_account(SERVICE, SERVICE_ROLE, service)
+    set_connection(service)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from secret_files import NAMES, find_weaknesses
+from check_secrets import NAMES, find_weaknesses
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = "postgres:5432"  # the services' names in docker-compose.yaml
 REDIS = "redis:6379"
-PHOTO_BUCKET, MODEL_BUCKET = "review-photos", "moderation"  # buckets, unless named in the settings
 
 
 def read_values(file: Path) -> dict[str, str]:
@@ -29,16 +27,16 @@ def read_values(file: Path) -> dict[str, str]:
 
 
 def generate_secrets(values: dict[str, str]) -> dict[str, str]:
-    """Return the content of each secret file; `values` are preset ones by upper-case name."""
-    redis = _generate_password()
+    """The content of each secret file; `values` are preset ones by upper-case name."""
+    redis = _generate()
     s3 = {
-        account: (_generate_strong(partial(secrets.token_hex, 10)), _generate_password())
+        account: (_generate(10, secrets.token_hex), _generate())
         for account in ("admin", "moderation", "shop")
     }
-    photos = values.get("MODERATION_PHOTO_BUCKET") or PHOTO_BUCKET
-    models = values.get("MODERATION_MODEL_BUCKET") or MODEL_BUCKET
+    photos = values.get("MODERATION_PHOTO_BUCKET") or "review-photos"
+    models = values.get("MODERATION_MODEL_BUCKET") or "moderation"
     drawn = {
-        "postgres_superuser_password": _generate_password(),
+        "postgres_superuser_password": _generate(),
         "airflow_database_url": _postgres_url("postgresql+psycopg2", "airflow", "airflow"),
         "moderation_database_url": _postgres_url("postgresql+psycopg", "moderation", "shop"),
         "shop_database_url": _postgres_url("postgresql+psycopg", "shop", "shop"),
@@ -48,33 +46,29 @@ def generate_secrets(values: dict[str, str]) -> dict[str, str]:
         "moderation_s3_access_key": s3["moderation"][0],
         "moderation_s3_secret_key": s3["moderation"][1],
         "airflow_fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "airflow_jwt_secret": _generate_strong(partial(secrets.token_urlsafe, 64)),
-        "airflow_api_secret_key": _generate_strong(partial(secrets.token_urlsafe, 64)),
-        "airflow_admin_password": _generate_password(),
-        "airflow_service_password": _generate_password(),
+        "airflow_jwt_secret": _generate(64),
+        "airflow_api_secret_key": _generate(64),
+        "airflow_admin_password": _generate(),
+        "airflow_service_password": _generate(),
     }
     return {name: values.get(name.upper()) or drawn[name] for name in NAMES}
 
 
-def _generate_password() -> str:
-    return _generate_strong(partial(secrets.token_urlsafe, 32))
-
-
-def _generate_strong(generate: Callable[[], str]) -> str:
-    """Generate until the start-up check accepts the value: a random one may be too repetitive."""
-    while find_weaknesses(value := generate()):
+def _generate(n_bytes: int = 32, draw: Callable[[int], str] = secrets.token_urlsafe) -> str:
+    """Draw until the start-up check accepts the value: a random one may be too repetitive."""
+    while find_weaknesses(value := draw(n_bytes)):
         pass
     return value
 
 
 def _postgres_url(driver: str, user: str, database: str) -> str:
-    return f"{driver}://{user}:{_generate_password()}@{POSTGRES}/{database}"
+    return f"{driver}://{user}:{_generate()}@{POSTGRES}/{database}"
 
 
 def _s3_identities(
     accounts: dict[str, tuple[str, str]], photos: str, models: str
 ) -> dict[str, list[dict[str, object]]]:
-    """Return SeaweedFS's accounts with least privilege."""
+    """SeaweedFS's accounts with least privilege."""
     read, write = ("Read", "List"), ("Read", "List", "Write")
     rights = {
         "admin": ["Admin"],
@@ -94,7 +88,7 @@ def _s3_identities(
 
 
 def write_secrets(folder: Path, contents: dict[str, str]) -> list[str]:
-    """Write all files unless they exist; return the names of the written ones.
+    """Write all files unless they exist; returns the names of the written ones.
 
     Only the owner may enter the folder. Its files are world-readable: a container's user has
     another id, and only the files that its service lists are mounted.
@@ -102,17 +96,13 @@ def write_secrets(folder: Path, contents: dict[str, str]) -> list[str]:
     Raises:
         SystemExit: a value is too weak, or only some of the files exist: they belong together.
     """
-    existing = [name for name in NAMES if (folder / name).exists()]
-    if existing and len(existing) < len(NAMES):
-        missing = ", ".join(sorted(set(NAMES) - set(existing)))
-        sys.exit(f"{folder} has some secrets, but not {missing}: write these, or move all away.")
-    if existing:
+    missing = [name for name in NAMES if not (folder / name).exists()]
+    if not missing:
         return []
-    weak = [
-        f"- {n.upper()} {why}"
-        for n, content in contents.items()
-        for why in find_weaknesses(content)
-    ]
+    if len(missing) < len(NAMES):
+        names = ", ".join(sorted(missing))
+        sys.exit(f"{folder} has some secrets, but not {names}: write these, or move all away.")
+    weak = [f"- {n.upper()} {why}" for n, text in contents.items() for why in find_weaknesses(text)]
     if weak:
         sys.exit("\n".join(["fix in .env, or leave empty to generate it:", *weak]))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,10 +120,8 @@ def main() -> None:
     values = read_values(ROOT / ".env")
     folder = ROOT / (values.get("SECRETS_DIR") or "secrets")
     written = write_secrets(folder, generate_secrets(values))
-    print(
-        f"{folder}: "
-        + (f"{len(written)} secrets written" if written else "all exist, nothing changed")
-    )
+    done = f"{len(written)} secrets written" if written else "all exist, nothing changed"
+    print(f"{folder}: {done}")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from rich.progress import track
 from devtools.sample_photos.broken import BROKEN_KINDS, render_broken
 from devtools.sample_photos.catalogue import render_catalogue
 from ml.core.settings import Settings
-from ml.models.training.dataset import open_dataset
+from ml.models.training.dataset import open_dataset, split
 from ml.models.training.preset import load_preset
-from ml.models.training.split import split
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
 

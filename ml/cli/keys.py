@@ -1,16 +1,15 @@
 """`python -m ml keys`: API keys of `/predict`."""
 
+from operator import attrgetter
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from ml.cli.context import console, opened
+from ml.cli.context import console, print_table, query
 from ml.core.errors import SettingsError
 from ml.storage import api_keys
 from ml.storage.api_keys import ApiKeyScope
-from ml.storage.database import in_transaction
 
 app = typer.Typer(help="API keys of /predict: create, revoke, list.", no_args_is_help=True)
 
@@ -32,17 +31,12 @@ def create_command(
     ] = None,
 ) -> None:
     """Create a key and print it; it cannot be printed again."""
-    with opened() as (_, connections):
-        token = in_transaction(
-            connections.engine,
-            lambda c: api_keys.create_key(
-                c,
-                name,
-                right or [ApiKeyScope.PREDICT],
-                requests_per_minute=per_minute,
-                in_flight=in_flight,
-            ),
+    rights = right or [ApiKeyScope.PREDICT]
+    token = query(
+        lambda c: api_keys.create_key(
+            c, name, rights, requests_per_minute=per_minute, in_flight=in_flight
         )
+    )
     # Alone on its line and not wrapped, so that a script can read it.
     console.print(token, soft_wrap=True, highlight=False, markup=False)
 
@@ -50,26 +44,16 @@ def create_command(
 @app.command("revoke")
 def revoke_command(name: _Name) -> None:
     """Revoke a key; the service rejects it within MODERATION_SERVE_POLL_SECONDS."""
-    with opened() as (_, connections):
-        if not in_transaction(connections.engine, lambda c: api_keys.revoke_key(c, name)):
-            raise SettingsError(f"no active key is named {name!r}; see `python -m ml keys list`")
+    if not query(lambda c: api_keys.revoke_key(c, name)):
+        raise SettingsError(f"no active key is named {name!r}; see `python -m ml keys list`")
     console.print(f"{escape(name)} is revoked")
 
 
 @app.command("list")
 def list_command() -> None:
     """List the keys, without their secrets."""
-    with opened() as (_, connections):
-        keys = in_transaction(connections.engine, api_keys.all_keys)
-    table = Table("name", "id", "rights", "per minute", "concurrent", "created", "revoked")
-    for key in keys:
-        table.add_row(
-            escape(key.name),
-            key.key_id,
-            ", ".join(sorted(key.rights)),
-            str(key.requests_per_minute or ""),
-            str(key.in_flight or ""),
-            f"{key.created_at:%Y-%m-%d %H:%M}",
-            f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
-        )
-    console.print(table)
+    columns = ("name", "id", "rights", "per minute", "concurrent", "created", "revoked")
+    rest = attrgetter("requests_per_minute", "in_flight", "created_at", "revoked_at")
+    keys = query(api_keys.all_keys)
+    rows = ((key.name, key.key_id, ", ".join(sorted(key.rights)), *rest(key)) for key in keys)
+    print_table(*columns, rows=rows)

@@ -1,19 +1,15 @@
 """`python -m ml labels`: import human labels."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ml.cli.context import console, opened
+from ml.cli.context import console, opened, print_table
 from ml.core.errors import LabelImportError
-
-if TYPE_CHECKING:
-    from ml.learning.labels.csv_rows import RowError
 
 _SHOWN = 20
 
@@ -33,7 +29,7 @@ def import_command(
         opened() as (settings, connections),
         Progress(*columns, TimeElapsedColumn(), console=console) as shown,
     ):
-        bar = shown.add_task("labels", total=_lines(file))
+        bar = shown.add_task("labels", total=_count_lines(file))
         result = import_labels(
             file,
             settings=settings,
@@ -42,21 +38,21 @@ def import_command(
             progress=lambda lines: shown.advance(bar, lines),
         )
         shown.update(bar, total=result.lines)
-    rejected = len(result.refused)
+    rejected = len(result.rejected)
     console.print(
         f"{result.imported:,} imported, {result.known:,} already known, {rejected:,} rejected"
     )
     report = file.with_name(f"{file.name}.rejected.csv")
-    if not result.refused:
+    if not result.rejected:
         report.unlink(missing_ok=True)  # of an earlier attempt
         return
-    _show(result.refused)
-    raise LabelImportError(
-        f"{rejected:,} lines were rejected, all others imported; {_written(report, result.refused)}"
-    )
+    rows = [(error.line, error.reason) for error in result.rejected]
+    print_table("line", "reason", rows=rows[:_SHOWN], title="rejected")
+    place = _write_report(report, rows)
+    raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {place}")
 
 
-def _lines(file: Path) -> int | None:
+def _count_lines(file: Path) -> int | None:
     """Number of data lines, for the progress bar; the importer reports a wrong path."""
     try:
         with file.open("rb") as source:
@@ -65,20 +61,11 @@ def _lines(file: Path) -> int | None:
         return None
 
 
-def _show(rejected: "list[RowError]") -> None:
-    table = Table("line", "reason", title="rejected")
-    for error in rejected[:_SHOWN]:
-        table.add_row(str(error.line), escape(error.reason))
-    console.print(table)
-
-
-def _written(report: Path, rejected: "list[RowError]") -> str:
+def _write_report(report: Path, rows: Iterable[tuple[int, str]]) -> str:
     """Write all rejected lines next to the file; returns where they are."""
     try:
         with report.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["line", "reason"])
-            writer.writerows((error.line, error.reason) for error in rejected)
+            csv.writer(out).writerows([("line", "reason"), *rows])
     except OSError as error:
         return f"the list of them cannot be written to {report}: {error.strerror}"
     return f"see {report}"

@@ -3,12 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from ml.cli.context import console, opened
+from ml.cli.context import console, opened, print_table, query
+from ml.core.format import percent, short_hash
 from ml.core.window import parse_time
-from ml.storage.database import in_transaction
 from ml.storage.model_versions import champion_at, list_promotions
 from ml.storage.read.model_listing import load_overview
 
@@ -20,19 +18,19 @@ _Reason = Annotated[str, typer.Option(help="Why; kept in the release history.")]
 @app.command("list")
 def list_command() -> None:
     """List the registered model versions, newest first."""
-    with opened() as (_, connections):
-        overview = in_transaction(connections.engine, load_overview)
-        table = Table("version", "registered", "preset", "initial weights", "accuracy", "champion")
-        for version in overview.versions:
-            table.add_row(
-                version.model_hash,
-                f"{version.registered_at:%Y-%m-%d %H:%M}",
-                version.card["preset"],
-                version.card["pretrained_weights"]["kind"],
-                f"{version.card['metrics']['accuracy']:.1%}",
-                "yes" if version.is_champion else "",
-            )
-        console.print(table)
+    columns = ("version", "registered", "preset", "initial weights", "accuracy", "champion")
+    rows = (
+        (
+            version.model_hash,
+            version.registered_at,
+            version.card["preset"],
+            version.card["pretrained_weights"]["kind"],
+            percent(version.card["metrics"]["accuracy"]),
+            "yes" if version.is_champion else None,
+        )
+        for version in query(load_overview).versions
+    )
+    print_table(*columns, rows=rows)
 
 
 @app.command("promote")
@@ -56,7 +54,7 @@ def rollback_command(
     reason: _Reason,
 ) -> None:
     """Make an earlier champion the champion again; a run in progress keeps its model."""
-    from ml.learning.retrain.rollback import rollback as run
+    from ml.learning.retrain.promote import rollback as run
 
     with opened() as (settings, connections):
         champion = run(
@@ -68,19 +66,11 @@ def rollback_command(
 @app.command("history")
 def history_command() -> None:
     """List every promotion and rollback."""
-    with opened() as (_, connections):
-        rows = in_transaction(connections.engine, list_promotions)
-    table = Table("time", "action", "version", "before", "by", "reason")
-    for row in rows:
-        table.add_row(
-            f"{row.promoted_at:%Y-%m-%d %H:%M:%S}",
-            row.kind,
-            row.model_hash,
-            row.previous_hash[:12] if row.previous_hash else "",
-            escape(row.promoted_by),
-            escape(row.reason),
-        )
-    console.print(table)
+    rows = (
+        (p.promoted_at, p.kind, p.model_hash, short_hash(p.previous_hash), p.promoted_by, p.reason)
+        for p in query(list_promotions)
+    )
+    print_table("time", "action", "version", "before", "by", "reason", rows=rows)
 
 
 @app.command("champion-at")
@@ -89,6 +79,5 @@ def champion_at_command(
 ) -> None:
     """Print which model version was champion at a time."""
     moment = parse_time(time)
-    with opened() as (_, connections):
-        found = in_transaction(connections.engine, lambda c: champion_at(c, moment))
+    found = query(lambda c: champion_at(c, moment))
     console.print(f"champion at {moment.isoformat()}: {found or 'none yet'}")

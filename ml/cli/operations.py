@@ -1,11 +1,13 @@
 """`python -m ml doctor`, `serve`, `replay`, `backup` and `restore`."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ml.cli.context import console, opened
+from ml.cli.context import configure_logs, console, opened
 
 app = typer.Typer()  # without a name: its commands are top-level commands
 
@@ -17,7 +19,7 @@ def backup(
     ],
 ) -> None:
     """Copy the schema `moderation` and the model bucket into a folder."""
-    from ml.operations.backup.create import take_backup
+    from ml.operations.backup.backup import take_backup
 
     with opened() as (_, connections):
         manifest = take_backup(to, connections)
@@ -28,11 +30,9 @@ def backup(
 
 
 @app.command()
-def restore(
-    source: Annotated[Path, typer.Option("--from", help="Folder of a backup.")],
-) -> None:
+def restore(source: Annotated[Path, typer.Option("--from", help="Folder of a backup.")]) -> None:
     """Restore a backup into a database without the schema; overwrites nothing."""
-    from ml.operations.backup.restore import restore_backup
+    from ml.operations.backup.backup import restore_backup
 
     with opened() as (_, connections):
         manifest = restore_backup(source, connections)
@@ -49,10 +49,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Check settings, database, buckets, champion, device, clocks and disk; exit 1 on failure."""
-    from ml.operations.doctor.runner import (
-        library_findings,
-        show,
-    )
+    from ml.operations.doctor.runner import library_findings, show
 
     if not show(library_findings(predict_url=predict_url), console):
         raise typer.Exit(1)
@@ -65,21 +62,19 @@ def serve(
 ) -> None:
     """Serve /predict with the current champion; docs/predict.md has the contract."""
     from ml.moderation.serving.app import make_server
-    from ml.moderation.serving.request_log import configure_service_logs
     from ml.policy.schema import load_policy
 
     with opened() as (settings, connections):
         load_policy(settings.policy_file)  # fail early on an invalid file
-        overrides = {"serve_host": host, "serve_port": port}
-        update = {name: value for name, value in overrides.items() if value is not None}
-        configure_service_logs()
+        overrides = (("serve_host", host), ("serve_port", port))
+        update = {name: value for name, value in overrides if value is not None}
+        configure_logs(sys.stdout)
+        logging.basicConfig(level=logging.WARNING)
         make_server(settings.model_copy(update=update), connections).run()
 
 
 @app.command()
-def replay(
-    run_id: Annotated[str, typer.Option("--run", help="A reconciled nightly run.")],
-) -> None:
+def replay(run_id: Annotated[str, typer.Option("--run", help="A reconciled nightly run.")]) -> None:
     """Compute the verdicts of a past run again from its records; exit code 1 if any differs."""
     from ml.moderation.nightly.replay import replay as run
 

@@ -12,13 +12,8 @@ Clock = Callable[[], float]  # seconds, increasing
 class Budget:
     """An amount that may be spent and refills up to a capacity. Thread-safe.
 
-    Work that has started is finished, so `level` can become negative.
-
-    Args:
-        initial: amount at the start.
-        rate: amount added per second.
-        capacity: maximum level that refilling reaches.
-        clock: measures the time of refilling.
+    It starts with `initial` and refills by `rate` per second, up to `capacity`. Work that has
+    started is finished, so the level can become negative.
     """
 
     def __init__(
@@ -29,11 +24,8 @@ class Budget:
         capacity: float = math.inf,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._rate = rate
-        self._capacity = capacity
-        self._clock = clock
-        self._earned = initial
-        self._spent = 0.0
+        self._rate, self._capacity, self._clock = rate, capacity, clock
+        self._earned, self._spent = initial, 0.0
         self._refilled_at = clock()
         self._lock = threading.Lock()
 
@@ -62,10 +54,7 @@ class Budget:
             self._spent += amount
 
     def take_one(self) -> float:
-        """Spend one unit and return 0, or spend nothing and return the seconds until there is one.
-
-        The seconds are infinite if nothing is refilled.
-        """
+        """Spend one unit and return 0; if none is left, return the seconds until there is one."""
         with self._lock:
             missing = 1.0 - self._refill()
             if missing > 0:

@@ -1,4 +1,4 @@
-"""Streams and threads: batches, bounded map, stage timer, thread pool with context variables."""
+"""Streams and threads: batches, bounded map, stage timer, and threads with context variables."""
 
 import threading
 import time

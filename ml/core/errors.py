@@ -1,34 +1,4 @@
-"""The one exception tree of the project.
-
-ModerationError
-├── SettingsError               a setting or committed file is invalid; the message says the fix
-│   └── PolicyError             config/policy.yaml
-├── ModelError                  a model version cannot be used
-│   ├── ModelHashMismatch       the stored bytes do not have the version's hash
-│   ├── NoChampion              no version has been promoted yet
-│   ├── PromotionConflict       another promotion was committed first
-│   └── PretrainedWeightsError  the pretrained weights cannot be loaded
-├── TrainingError               the training data or run is unusable
-├── LabelImportError            a label file has invalid rows; the message lists them
-├── NotEnoughLabels             not enough new labels since the last snapshot to retrain
-├── LeaseLost                   the review task now belongs to another reviewer
-├── ReplayMismatch              a replayed run gives other scores
-├── ImageRejected               one photo cannot be scored: a quarantine row, never a crash
-├── StorageError
-│   ├── StorageForbidden        credentials or permissions are missing (never reported as absent)
-│   ├── ObjectNotFound          the object does not exist
-│   ├── ObjectChanged           the object was replaced after it was listed
-│   └── StorageUnavailable      transient: worth a retry
-├── BackupError                 a backup cannot be created or restored; nothing was overwritten
-├── RequestRejected             /predict rejects a request: HTTP status and reason
-├── ShardIncomplete             transient: a shard ended with unscored images
-├── RunNotStarted               an earlier step of the run did not finish
-├── AlertError                  an alert was not delivered; it is kept and retried
-│   ├── AlertRejected           the webhook's receiver rejected it
-│   └── AlertUnreachable        transient: worth a retry
-├── ReconciliationError         the accounting identity does not hold
-└── ServiceError                an embedded server or Airflow process did not start or stop
-"""
+"""The one exception tree of the project."""
 
 from enum import StrEnum
 
@@ -130,7 +100,7 @@ class AlertUnreachable(AlertError):
 
 
 class ReconciliationError(ModerationError):
-    """The identity listed = scored + quarantined + already scored does not hold."""
+    """The identity listed = judged + quarantined + already judged does not hold."""
 
 
 class ServiceError(ModerationError):
@@ -138,22 +108,17 @@ class ServiceError(ModerationError):
 
 
 class RequestRejected(ModerationError):
-    """`/predict` rejects a request.
+    """`/predict` rejects a request with an HTTP status and a machine-readable reason.
 
-    Args:
-        status: HTTP status, 400 to 599.
-        reason: machine-readable.
-        detail: one line for a person; contains no photo data and no API key.
-        retry_after: seconds after which to try again; None if that does not help.
+    `detail` is one line for a person, without photo data or API key. `retry_after` are seconds;
+    None if another try does not help.
     """
 
     def __init__(
         self, status: int, reason: str, detail: str, *, retry_after: float | None = None
     ) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.status = status
-        self.reason = reason
-        self.detail = detail
+        self.status, self.reason, self.detail = status, reason, detail
         self.retry_after = retry_after
 
 
@@ -177,11 +142,9 @@ class QuarantineReason(StrEnum):
 
 
 class ImageRejected(ModerationError):
-    """One photo cannot be scored.
+    """One photo cannot be scored: it gets a quarantine row with the reason, the run goes on.
 
-    Args:
-        reason: machine-readable reason of the quarantine row.
-        detail: one line for a person; must not contain the photo's bytes.
+    `detail` is one line for a person; it must not contain the photo's bytes.
     """
 
     def __init__(self, reason: QuarantineReason, detail: str = "") -> None:

@@ -21,20 +21,23 @@ class Split(StrEnum):
     GOLDEN = "golden"  # evaluation only, in this run and all later ones
 
 
-class LabelledPhoto(StrictModel):
-    """One photo with the label that reviewers gave it.
-
-    `weight` is the number of uploaded photos that it represents: 1 / share of its route that is
-    reviewed. Photos with the same `group` must be in the same split: copies, near duplicates,
-    photos of one product review. `new` means that no earlier snapshot has it with this label.
-    `part` is its split.
-    """
+class _WeightedPhoto(StrictModel):
+    """A photo with its label; it represents `weight` uploads: 1 / reviewed share of its route."""
 
     content_sha256: Sha256
     label: str
     category: str | None
     route: str
     weight: Annotated[float, Field(ge=1.0)]
+
+
+class LabelledPhoto(_WeightedPhoto):
+    """One photo of a snapshot, with the label that reviewers gave it.
+
+    Photos with the same `group` must be in the same split: copies, near duplicates, photos of one
+    product review. `new` means that no earlier snapshot has it with this label.
+    """
+
     group: int
     new: bool
     part: Split
@@ -78,14 +81,9 @@ class Manifest(_HashedDocument):
         return self._sha256()
 
 
-class GoldenPhoto(StrictModel):
+class GoldenPhoto(_WeightedPhoto):
     """One photo of a golden set."""
 
-    content_sha256: Sha256
-    label: str
-    category: str | None
-    route: str
-    weight: Annotated[float, Field(ge=1.0)]
     added_in: str  # name of the golden set that it was added in
 
 

@@ -1,7 +1,6 @@
 """Settings: environment variables `MODERATION_*`, then a `.env` file at the repository's root.
 
-Secrets may also be files in the folder `MODERATION_SECRETS_DIR`, named like the variable. An
-unknown `MODERATION_*` variable or an invalid value is an error that names the fix.
+Secrets may also be files in the folder `MODERATION_SECRETS_DIR`, named like the variable.
 """
 
 import base64
@@ -11,14 +10,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import (
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.core.errors import SettingsError
@@ -27,9 +19,7 @@ from ml.core.yaml_file import StrictModel
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
 EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
-WEBHOOK_SECRET = "whsec_"  # noqa: S105 - the prefix of every secret, not a secret
 MAX_LOOKBACK_DAYS = 90
-
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
 
@@ -53,7 +43,7 @@ class CommerceNames(StrictModel):
     @model_validator(mode="after")
     def _statuses_differ(self) -> "CommerceNames":
         statuses = (self.status_pending, self.status_pass, self.status_review, self.status_block)
-        if len(set(statuses)) != len(statuses):
+        if len(set(statuses)) < len(statuses):
             raise ValueError("the four status values must differ from each other")
         return self
 
@@ -66,12 +56,10 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
-        # Docker Compose reads the same `.env` file: ignore lines without our prefix.
-        dotenv_filtering="match_prefix",
+        dotenv_filtering="match_prefix",  # Docker Compose reads the same `.env` file
     )
 
-    # Development only: addresses that are not set below are those of the servers that `make up`
-    # started. No server is started.
+    # Development only: unset addresses are those of the servers that `make up` started.
     embedded: bool = False
 
     # Database and object storage. Without S3 keys boto3 searches for AWS credentials itself.
@@ -81,8 +69,7 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
     photo_bucket: str = Field("review-photos", min_length=3)
-    # Prefix of the photos' keys. With strftime codes (reviews/%Y/%m/%d/) only the days of the
-    # window and of the lookback days are listed, in `timezone`.
+    # With strftime codes (reviews/%Y/%m/%d/) only the days of window and lookback are listed.
     photo_prefix: str = "reviews/"
     model_bucket: str = Field("moderation", min_length=3)
     commerce: CommerceNames = CommerceNames()
@@ -90,24 +77,20 @@ class Settings(BaseSettings):
     data_dir: Path = ROOT / ".data"
     policy_file: Path = ROOT / "config" / "policy.yaml"
 
-    # Nightly run.
-    schedule: str = "0 2 * * *"
+    # Nightly run, retraining run, and purge (policy section `retention`).
     timezone: str = "Asia/Shanghai"
+    schedule: str = "0 2 * * *"
+    retrain_schedule: str = "0 4 1 * *"
+    retention_schedule: str = "30 7 * * 0"
+    retrain_preset: str = "monthly"
+    # Airflow users who may answer the task `approve`. Empty: all who may edit the DAG's answers.
+    approvers: tuple[str, ...] = ()
     lookback_days: int = Field(7, ge=0, le=MAX_LOOKBACK_DAYS)
     shard_size: int = Field(5000, ge=1, le=1_000_000)
     gpu_queue: str = "default"
     gpu_pool: str = "gpu"
     gpu_pod_template: FilePath | None = None
     retry_seconds: int = Field(60, ge=1, le=3600)  # before a task's first retry; doubles after each
-
-    # Retraining run.
-    retrain_schedule: str = "0 4 1 * *"
-    retrain_preset: str = "monthly"
-    # Airflow users who may answer the task `approve`. Empty: all who may edit the DAG's answers.
-    approvers: tuple[str, ...] = ()
-
-    # Purge of expired data (policy section `retention`).
-    retention_schedule: str = "30 7 * * 0"
 
     # Hardware.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -120,14 +103,12 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(100_000_000, ge=1024)
     min_image_side: int = Field(32, ge=1)
 
-    # Alerts go to a webhook; without one they are only stored. The URL may contain a token, so it
-    # is a secret.
+    # Alerts go to a webhook; without one they are only stored. Its URL may contain a token.
     alert_webhook_url: SecretStr | None = None
     alert_webhook_secret: SecretStr | None = None
     alerts_schedule: str = "*/15 * * * *"
 
-    # StatsD server for metrics; without a host none are sent.
-    statsd_host: str | None = Field(None, min_length=1)
+    statsd_host: str | None = Field(None, min_length=1)  # None: no metrics are sent
     statsd_port: int = Field(8125, ge=1, le=65535)
 
     # /predict. The limits apply to each process.
@@ -144,10 +125,9 @@ class Settings(BaseSettings):
     serve_upload_timeout_seconds: float = Field(30.0, gt=0, le=3600)
     serve_request_timeout_seconds: float = Field(30.0, gt=0, le=3600)
     serve_ocr_budget_seconds: float = Field(2.0, ge=0, le=3600)
-    serve_requests_per_minute: int = Field(
-        600, ge=1, le=1_000_000
-    )  # of a key without its own limit
-    serve_in_flight: int = Field(16, ge=1, le=10_000)  # of a key without its own limit
+    # Limits of a key without its own.
+    serve_requests_per_minute: int = Field(600, ge=1, le=1_000_000)
+    serve_in_flight: int = Field(16, ge=1, le=10_000)
     serve_record_verdicts: bool = False
 
     # "auto": the official ImageNet weights if they are available, else the bundled ones;
@@ -156,31 +136,20 @@ class Settings(BaseSettings):
     pretrained_weights: str = "auto"
 
     @model_validator(mode="after")
-    def _check_pairs(self) -> "Settings":
-        s3 = (self.s3_access_key, self.s3_secret_key)
-        if any(s3) != all(s3):
-            raise ValueError(
-                "set both MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or neither"
-            )
+    def _check_combinations(self) -> "Settings":
+        if bool(self.s3_access_key) != bool(self.s3_secret_key):
+            raise ValueError(_set_both("S3_ACCESS_KEY", "S3_SECRET_KEY"))
         if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
-            raise ValueError(
-                "set both MODERATION_ALERT_WEBHOOK_URL and MODERATION_ALERT_WEBHOOK_SECRET, or "
-                "neither"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_request_fits(self) -> "Settings":
-        if self.serve_max_images > self.serve_queue_images:
-            raise ValueError(
-                "MODERATION_SERVE_MAX_IMAGES is over MODERATION_SERVE_QUEUE_IMAGES: a full request "
-                "would always be rejected; lower the former or raise the latter"
-            )
-        if self.serve_max_body_bytes > self.serve_max_inflight_bytes:
-            raise ValueError(
-                "MODERATION_SERVE_MAX_BODY_BYTES is over MODERATION_SERVE_MAX_INFLIGHT_BYTES: a "
-                "full body would always be rejected; lower the former or raise the latter"
-            )
+            raise ValueError(_set_both("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"))
+        for name, whole in (
+            ("serve_max_images", "serve_queue_images"),
+            ("serve_max_body_bytes", "serve_max_inflight_bytes"),
+        ):
+            if getattr(self, name) > getattr(self, whole):
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} is over {PREFIX}{whole.upper()}: the largest request "
+                    "would always be rejected; lower the former or raise the latter"
+                )
         return self
 
     @field_validator("alert_webhook_url")
@@ -202,34 +171,31 @@ class Settings(BaseSettings):
         return secret
 
 
+def _set_both(first: str, second: str) -> str:
+    return f"set both {PREFIX}{first} and {PREFIX}{second}, or neither"
+
+
 def _is_webhook_secret(secret: str) -> bool:
     """Whether it follows the Standard Webhooks specification 1.0.0, "Symmetric signatures"."""
-    if not secret.startswith(WEBHOOK_SECRET):
-        return False
+    prefix, encoded = secret[:6], secret[6:]
     try:
-        key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET), validate=True)
+        size = len(base64.b64decode(encoded, validate=True))
     except ValueError:
         return False
-    return 24 <= len(key) <= 64  # noqa: PLR2004 - the bounds of the specification
+    return prefix == "whsec_" and 24 <= size <= 64  # noqa: PLR2004 - the specification's bounds
 
 
 def load_settings() -> Settings:
     """Read the settings from the environment and files; nothing is cached.
 
-    Raises:
-        SettingsError: an unknown variable or an invalid value; the message names the variable and
-            the fix.
+    Raises `SettingsError` for an unknown variable or an invalid value, with its name and the fix.
     """
     _reject_unknown()
-    env_file = ROOT / ".env"
     secrets_dir = os.environ.get(f"{PREFIX}SECRETS_DIR")
     if secrets_dir and not Path(secrets_dir).is_dir():
         raise SettingsError(f"{PREFIX}SECRETS_DIR={secrets_dir} is no folder: fix or unset it")
     try:
-        settings = Settings(
-            _env_file=env_file if env_file.is_file() else None,
-            _secrets_dir=secrets_dir,
-        )
+        settings = Settings(_env_file=ROOT / ".env", _secrets_dir=secrets_dir)
     except ValidationError as error:
         raise SettingsError(_format_problems(error)) from error
     return with_embedded_servers(settings)
@@ -245,11 +211,8 @@ def with_embedded_servers(settings: Settings) -> Settings:
     if settings.database_url is None:
         update["database_url"] = SecretStr(servers["database_url"])
     if settings.s3_endpoint_url is None and settings.s3_access_key is None:
-        update |= {
-            "s3_endpoint_url": servers["s3_endpoint_url"],
-            "s3_access_key": SecretStr(servers["s3_access_key"]),
-            "s3_secret_key": SecretStr(servers["s3_secret_key"]),
-        }
+        update |= {name: SecretStr(servers[name]) for name in ("s3_access_key", "s3_secret_key")}
+        update["s3_endpoint_url"] = servers["s3_endpoint_url"]
     return settings.model_copy(update=update)
 
 
@@ -268,9 +231,9 @@ def missing_database(settings: Settings) -> str:
 
 
 def _reject_unknown() -> None:
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}COMMERCE__{name}".upper() for name in CommerceNames.model_fields}
-    known |= {f"{PREFIX}SECRETS_DIR", f"{PREFIX}REAL_DATA"}
+    names = [*Settings.model_fields, "SECRETS_DIR", "REAL_DATA"]
+    names += [f"COMMERCE__{name}" for name in CommerceNames.model_fields]
+    known = {f"{PREFIX}{name}".upper() for name in names}
     unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
     if unknown:
         raise SettingsError(
@@ -282,6 +245,6 @@ def _reject_unknown() -> None:
 def _format_problems(error: ValidationError) -> str:
     lines = ["settings are not valid; fix:"]
     for problem in error.errors(include_input=False):
-        name = "__".join(str(part) for part in problem["loc"]).upper()
+        name = "__".join(map(str, problem["loc"])).upper()
         lines.append(f"- {PREFIX}{name}: {problem['msg']}" if name else f"- {problem['msg']}")
     return "\n".join(lines)

@@ -6,23 +6,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
+Floats = npt.NDArray[np.float64]
 _BYTES = 8
 
 
 def keyed_uniform(key: bytes, *parts: object) -> float:
-    """Map values to a uniform number in [0, 1); the same key and values give the same number.
+    """Map values to a uniform number in [0, 1); the first one names the purpose.
 
-    Args:
-        key: the secret `moderation.sampling_key` of the database. Without it nobody can predict
-            what is sampled.
-        parts: the values; the first one names the purpose.
+    Without the key, the secret `moderation.sampling_key`, nobody can predict what is sampled.
     """
     text = "\x1f".join(str(part) for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=_BYTES, key=key).digest()
     return float(int.from_bytes(digest) / 256**_BYTES)
-
-
-Floats = npt.NDArray[np.float64]
 
 
 def upper_bound(leaked: Floats, passed: Floats, confidence: float) -> Floats:

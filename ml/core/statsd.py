@@ -1,6 +1,7 @@
 """Send gauges to a StatsD server over UDP. Off unless a host is set; a failure is only logged."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import structlog
@@ -27,15 +28,12 @@ def send_gauges(gauges: Sequence[Gauge], settings: Settings) -> bool:
     """
     if settings.statsd_host is None or not gauges:
         return False
+    host, port = settings.statsd_host, settings.statsd_port
     try:
-        client = StatsClient(settings.statsd_host, settings.statsd_port, prefix=PREFIX)
-    except OSError as error:
-        log.warning("metrics not sent", host=settings.statsd_host, error=str(error))
-        return False
-    try:
-        with client.pipeline() as packets:
+        with closing(StatsClient(host, port, PREFIX)) as client, client.pipeline() as packets:
             for name, value in gauges:
                 packets.gauge(name, value)
-    finally:
-        client.close()
+    except OSError as error:
+        log.warning("metrics not sent", host=host, error=str(error))
+        return False
     return True

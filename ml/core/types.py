@@ -12,6 +12,7 @@ from ml.core.errors import ImageRejected, StorageError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Evidence = dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,15 @@ class ScreenStatus(StrEnum):
 class ScreenResult:
     """Result of one screen; made by `positive`, `negative`, `not_run`, `unknown`, `screen_failed`.
 
-    Attributes:
-        name: name of the screen, such as `sharpness`.
-        state: status of the screen.
-        reason: machine-readable, such as `contact:phone`; None if the state is `CLEAR`.
-        value: the measured value, if the screen has one.
-        evidence: details for reviewers and replays; JSON values.
+    `reason` is machine-readable, such as `contact:phone`; None if the state is `CLEAR`. `value` is
+    the measured value, if there is one; `evidence` holds details for reviewers and replays.
     """
 
     name: str
     state: ScreenStatus
     reason: str | None
     value: float | None
-    evidence: dict[str, Json] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=dict)
 
     @property
     def fired(self) -> bool | None:
@@ -79,12 +76,11 @@ class ScreenResult:
 
     def to_json(self) -> dict[str, Json]:
         """JSON for `moderation.verdict`; values that PostgreSQL's JSON rejects are replaced."""
-        value = self.value if self.value is None or math.isfinite(self.value) else None
         return {
             "state": self.state.value,
             "fired": self.fired,
             "reason": self.reason,
-            "value": value,
+            "value": _storable(self.value),
             "evidence": _storable(self.evidence),
         }
 
@@ -97,25 +93,25 @@ def screen_result_from_json(name: str, stored: dict[str, Any]) -> ScreenResult:
 
 
 def positive(
-    name: str, reason: str, value: float | None = None, evidence: dict[str, Json] | None = None
+    name: str, reason: str, value: float | None = None, evidence: Evidence | None = None
 ) -> ScreenResult:
     """The screen fired: a reviewer must see the photo."""
     return ScreenResult(name, ScreenStatus.FIRED, reason, value, evidence or {})
 
 
 def negative(
-    name: str, value: float | None = None, evidence: dict[str, Json] | None = None
+    name: str, value: float | None = None, evidence: Evidence | None = None
 ) -> ScreenResult:
     """The screen found nothing that needs a review; it may still give evidence."""
     return ScreenResult(name, ScreenStatus.CLEAR, None, value, evidence or {})
 
 
-def not_run(name: str, reason: str, evidence: dict[str, Json] | None = None) -> ScreenResult:
+def not_run(name: str, reason: str, evidence: Evidence | None = None) -> ScreenResult:
     """The screen was skipped for lack of time."""
     return ScreenResult(name, ScreenStatus.NOT_RUN, reason, None, evidence or {})
 
 
-def unknown(name: str, reason: str, evidence: dict[str, Json] | None = None) -> ScreenResult:
+def unknown(name: str, reason: str, evidence: Evidence | None = None) -> ScreenResult:
     """The screen could not examine the photo."""
     return ScreenResult(name, ScreenStatus.UNKNOWN, reason, None, evidence or {})
 

@@ -31,12 +31,11 @@ def resolve_window(
     schedule: str,
     timezone: str,
 ) -> Window:
-    """Resolve the window of a run from the first of these sources that is present.
+    """Resolve the window of a run from the first source that is present.
 
-    1. `requested`: start and end as ISO 8601 text, the parameters of a manual run;
-    2. `data_interval` of a scheduled or backfill run;
-    3. the last complete interval of the schedule before `run_after`, for manual runs by REST or
-       CLI, which have no data interval. It depends on the run alone, so a retry gets the same one.
+    These are `requested`, start and end as ISO 8601 text, the parameters of a manual run; then the
+    `data_interval` of a scheduled or backfill run; then, for manual runs by REST or CLI, the last
+    complete interval of the schedule before `run_after`: a retry gets the same one.
 
     Raises:
         SettingsError: only one of start and end is given, or they are not a valid window.
@@ -55,11 +54,7 @@ def resolve_window(
 
 
 def parse_time(text: str) -> datetime:
-    """Parse an ISO 8601 time that has a time zone.
-
-    Raises:
-        SettingsError: it is no such time.
-    """
+    """Parse an ISO 8601 time that has a time zone; raises `SettingsError` if it is no such time."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

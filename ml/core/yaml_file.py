@@ -1,14 +1,14 @@
 """Strict pydantic models, and YAML files that are validated against them."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml.core.errors import ModerationError, SettingsError
 
-M = TypeVar("M", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class StrictModel(BaseModel):
@@ -20,28 +20,22 @@ class StrictModel(BaseModel):
 def load_yaml(
     path: Path, *, error: type[ModerationError] = SettingsError, missing: str = ""
 ) -> object:
-    """Parse a YAML file.
-
-    Args:
-        path: path of the file.
-        error: type of the exception.
-        missing: message of the exception if the file does not exist; empty: a general one.
+    """Parse a YAML file; `missing` is the message if it does not exist (empty: a general one).
 
     Raises:
         ModerationError: of type `error`; the file cannot be read or is not YAML.
     """
     try:
-        parsed: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return cast("object", yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError as cause:
         raise error(missing or f"no file at {path}") from cause
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
         raise error(f"{path} cannot be read as YAML: {cause}") from cause
-    return parsed
 
 
 def validate(
-    raw: object, model: type[M], path: Path, *, error: type[ModerationError] = SettingsError
-) -> M:
+    raw: object, model: type[Model], path: Path, *, error: type[ModerationError] = SettingsError
+) -> Model:
     """Validate the content of a file against a model.
 
     Raises:

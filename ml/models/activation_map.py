@@ -20,11 +20,7 @@ OPACITY = 0.6  # of the overlay where the evidence is strongest
 
 
 class ActivationMaps:
-    """Activation maps of one model version, computed on the CPU.
-
-    Raises:
-        ModelError: the weights do not fit the architecture of the card.
-    """
+    """Activation maps of one model version, computed on the CPU."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.card = checkpoint.card
@@ -34,16 +30,10 @@ class ActivationMaps:
         self._trunk = torch.nn.Sequential(*list(network.children())[:-2])
 
     def of(self, image: Image.Image, label: str) -> Map:
-        """Evidence for `label` by region, scaled to 0..1 within this photo.
+        """Evidence for `label` by region, scaled to 0..1 within this RGB photo.
 
-        Args:
-            image: RGB photo.
-            label: a class of the card.
-
-        Returns:
-            (h, w) of the last feature maps, 7 x 7 for a crop of 224. It covers the part of the
-            photo that is the model's input, see `input_crop_box`. All zeros where the evidence is
-            the same everywhere.
+        (h, w) of the last feature maps, 7 x 7 for a crop of 224, over the part of the photo that
+        `input_crop_box` names. All zeros where the evidence is the same everywhere.
 
         Raises:
             ModelError: the version does not know the class.
@@ -55,23 +45,17 @@ class ActivationMaps:
             features = self._trunk(normalize(pixels, self.card.preprocessing))[0]
             weights = self._head[self.card.classes.index(label)]
             evidence: Map = torch.einsum("c,chw->hw", weights, features).numpy()
-        return _to_unit_range(evidence)
+        span = np.ptp(evidence)
+        return (evidence - evidence.min()) / span if span else np.zeros_like(evidence)
 
 
 def overlay(image: Image.Image, heat: Map, spec: Preprocessing) -> Image.Image:
-    """Draw an activation map over its photo: transparent at 0, then yellow, red at 1.
+    """Draw an activation map (h, w), 0..1, over its RGB photo: transparent at 0, yellow, red at 1.
 
-    Args:
-        image: the RGB photo from which the map was computed.
-        heat: (h, w), 0 to 1.
-        spec: the card's preprocessing, which says what part of the photo the map covers.
-
-    Returns:
-        A new RGB image of the photo's size, unchanged outside of the model's input.
+    Returns a new image of the photo's size, unchanged outside of the model's input.
     """
-    box = input_crop_box(image.size, spec)
-    size = (box[2] - box[0], box[3] - box[1])
-    scaled = Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    left, top, right, bottom = box = input_crop_box(image.size, spec)
+    scaled = Image.fromarray(heat).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     strength = np.clip(np.asarray(scaled), 0.0, 1.0)
     color = np.zeros((*strength.shape, 3), dtype=np.uint8)
     color[..., 0] = 255
@@ -90,11 +74,3 @@ def input_crop_box(size: tuple[int, int], spec: Preprocessing) -> Box:
     side = max(1, round(min(size) * spec.crop / spec.resize))
     left, top = ((length - side) // 2 for length in size)
     return left, top, left + side, top + side
-
-
-def _to_unit_range(evidence: Map) -> Map:
-    lowest, highest = evidence.min(), evidence.max()
-    if highest == lowest:
-        return np.zeros_like(evidence)
-    scaled: Map = (evidence - lowest) / (highest - lowest)
-    return scaled

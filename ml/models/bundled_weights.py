@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from ml.core.errors import PretrainedWeightsError
 from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel
-from ml.models.checkpoint import file_sha256
+from ml.models.checkpoint import check_sha256, file_sha256
 
 FOLDER = Path(__file__).parent / "bundled"
 WEIGHTS, CARD = "resnet18.safetensors", "resnet18.json"
@@ -52,9 +52,11 @@ def save_bundled_weights(
     Raises:
         PretrainedWeightsError: a value exceeds the range of half precision.
     """
-    # Batch norm's counters are left out: training here ignores them.
-    floats = {name: t for name, t in state.items() if t.is_floating_point()}
-    halved = {n: t.detach().cpu().half().contiguous() for n, t in floats.items()}
+    halved = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in state.items()
+        if tensor.is_floating_point()  # no counters of batch norm: training here ignores them
+    }
     overflown = sorted(name for name, tensor in halved.items() if not tensor.isfinite().all())
     if overflown:
         raise PretrainedWeightsError(
@@ -62,8 +64,7 @@ def save_bundled_weights(
         )
     path = folder / WEIGHTS
     save_file(halved, path)
-    card = BundledWeightsCard(sha256=file_sha256(path), made=provenance)
-    write_card(card, folder)
+    write_card(BundledWeightsCard(sha256=file_sha256(path), made=provenance), folder)
     return path
 
 
@@ -98,12 +99,7 @@ def read_bundled_weights(
     card = read_bundled_card(folder)
     path = folder / WEIGHTS
     try:
-        sha256 = file_sha256(path)
-        if sha256 != card.sha256:
-            raise PretrainedWeightsError(
-                f"{path} hashes to {sha256}, its card names {card.sha256}: "
-                "restore it from the repository"
-            )
+        check_sha256(path, card.sha256, "restore it from the repository")
         return load_file(path), card
     except (OSError, SafetensorError) as error:
         raise PretrainedWeightsError(

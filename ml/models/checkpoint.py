@@ -1,9 +1,11 @@
 """One model version in a folder: `weights.safetensors` and `card.json`; no pickle is ever read."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import TypeVar
 
 import torch
@@ -12,7 +14,7 @@ from safetensors.torch import load, save_file
 from torch import nn
 from torchvision.models import ResNet, resnet18
 
-from ml.core.errors import ModelError, ModelHashMismatch
+from ml.core.errors import ModelError, ModelHashMismatch, PretrainedWeightsError
 from ml.models.card import ModelCard, read_card
 
 WEIGHTS = "weights.safetensors"
@@ -29,11 +31,7 @@ class Checkpoint:
     card: ModelCard
 
     def build_network(self) -> ResNet:
-        """The version's network, on the CPU, in evaluation mode.
-
-        Raises:
-            ModelError: the weights do not fit the architecture of the card.
-        """
+        """The version's network, as `restore_network` builds it."""
         return restore_network(self.state, len(self.card.classes))
 
 
@@ -51,11 +49,7 @@ def save_card(card: ModelCard, folder: Path) -> None:
 
 
 def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoint:
-    """Load a version and verify its hashes.
-
-    Args:
-        folder: holds `weights.safetensors` and `card.json`.
-        model_hash: the expected version; None accepts whichever the card names.
+    """Load a version and verify its hashes; without `model_hash`, any version is accepted.
 
     Raises:
         ModelHashMismatch: card or weights are not those that were hashed.
@@ -80,6 +74,27 @@ def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoin
         raise ModelError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a file as a whole, even where two processes write it at once."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_sha256(path: Path, expected: str, remedy: str) -> None:
+    """Check the bytes of a file of pretrained weights before anything parses them.
+
+    Raises:
+        PretrainedWeightsError: the SHA-256 is another one; the message names the remedy.
+    """
+    sha256 = file_sha256(path)
+    if sha256 != expected:
+        raise PretrainedWeightsError(f"{path} hashes to {sha256}, not {expected}: {remedy}")
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
@@ -87,10 +102,7 @@ def file_sha256(path: Path) -> str:
 
 
 def build_network(classes: int) -> ResNet:
-    """Build a ResNet18 with random weights.
-
-    Input (N, 3, H, W) float, normalised; output (N, classes) logits.
-    """
+    """Build a ResNet18 with random weights; input normalized (N, 3, H, W), output logits (N, C)."""
     return resnet18(weights=None, num_classes=classes)
 
 

@@ -1,19 +1,24 @@
-"""Features of photos: the output of a model version's last layer before the head."""
+"""Features of photos: a network's output before its head, computed or cached in a file."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import nn
 
 from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import ImageRejected
-from ml.models.checkpoint import Checkpoint, move_network
+from ml.models.checkpoint import Checkpoint, move_network, write_file
 from ml.vision.images.decode import DecodeLimits, decode
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 
@@ -22,40 +27,26 @@ log = structlog.get_logger()
 FEATURES = 512  # of ResNet18 before its head
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
 
 
+@dataclass
 class FeatureReader:
-    """Extracts features with a model version whose head is removed.
+    """Extracts features in float32 with a model version whose head is removed."""
 
-    Args:
-        checkpoint: weights and card; the card says how pixels are prepared.
-        device: where to compute, in float32.
-        batch_size: photos per forward pass.
-        limits: size limits of a photo.
-        decode_threads: number of decoding threads.
+    checkpoint: Checkpoint
+    _: KW_ONLY
+    device: torch.device
+    batch_size: int
+    limits: DecodeLimits
+    decode_threads: int
 
-    Raises:
-        ModelError: the weights do not fit the architecture of the card.
-    """
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        *,
-        device: torch.device,
-        batch_size: int,
-        limits: DecodeLimits,
-        decode_threads: int,
-    ) -> None:
-        self._spec: Preprocessing = checkpoint.card.preprocessing
-        self._device = device
-        self._batch_size = batch_size
-        self._limits = limits
-        self._decode_threads = decode_threads
-        network = checkpoint.build_network()
+    def __post_init__(self) -> None:
+        self._spec = self.checkpoint.card.preprocessing
+        network = self.checkpoint.build_network()
         network.fc = nn.Identity()
-        self._network = move_network(network, device)
+        self._network = move_network(network, self.device)
 
     def read(self, paths: Iterable[Path]) -> tuple[Floats, list[bool]]:
         """Features (n, 512) of the n photos that can be decoded, and a flag per path for which.
@@ -63,11 +54,11 @@ class FeatureReader:
         Photos that cannot be decoded are logged. Memory holds a few batches of pixels at a time.
         """
         features, readable = [np.empty((0, FEATURES), np.float32)], []
-        with ThreadPoolExecutor(self._decode_threads, "decode") as decoders:
-            ahead = self._batch_size + self._decode_threads
+        with ThreadPoolExecutor(self.decode_threads, "decode") as decoders:
+            ahead = self.batch_size + self.decode_threads
             prepared = bounded_map(decoders, self._prepare, paths, ahead=ahead)
             with closing(prepared):
-                for batch in batched(prepared, self._batch_size):
+                for batch in batched(prepared, self.batch_size):
                     pixels = [p for p in batch if p is not None]
                     readable += [p is not None for p in batch]
                     if pixels:
@@ -76,7 +67,7 @@ class FeatureReader:
 
     def _prepare(self, path: Path) -> Pixels | None:
         try:
-            photo = decode(path.read_bytes(), limits=self._limits, short_side=self._spec.resize)
+            photo = decode(path.read_bytes(), limits=self.limits, short_side=self._spec.resize)
         except ImageRejected as error:
             log.warning("photo cannot be decoded", photo=path.name, reason=str(error))
             return None
@@ -84,6 +75,73 @@ class FeatureReader:
 
     def _forward(self, pixels: Sequence[Pixels]) -> Floats:
         with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(pixels)).to(self._device)
+            batch = torch.from_numpy(np.stack(pixels)).to(self.device)
             features: Floats = self._network(normalize(batch, self._spec)).cpu().numpy()
         return features
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A file with the features of the latest training's photos, by content hash.
+
+    Features that a training does not request are dropped, so that the file does not grow and
+    nothing remains of deleted photos. A file of other weights, or an unreadable one, counts as
+    empty.
+    """
+
+    path: Path
+
+    def get_or_compute(
+        self, source: str, hashes: Sequence[str], compute: Callable[[Ints], Floats]
+    ) -> Floats:
+        """Features in the order of the photos, fp32 (N, F).
+
+        `source` identifies the weights and the preprocessing, see `trunk_hash`. `hashes` are the
+        content hashes of the photos, at least one. `compute` takes the indices of the photos that
+        are not cached and returns their features.
+        """
+        cached = self._load(source)
+        missing = np.array([i for i, h in enumerate(hashes) if h not in cached], dtype=np.int64)
+        if len(missing):
+            computed = compute(missing)
+            cached |= {hashes[i]: row for i, row in zip(missing, computed, strict=True)}
+        log.info("features of frozen weights", photos=len(hashes), computed=len(missing))
+        features = np.stack([cached[h] for h in hashes])
+        if len(missing):
+            self._save(source, hashes, features)
+        return features
+
+    def _load(self, source: str) -> dict[str, Floats]:
+        if not self.path.is_file():
+            return {}
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                facts = file.metadata() or {}
+                if facts.get("source") != source:
+                    return {}
+                return dict(
+                    zip(json.loads(facts["hashes"]), file.get_tensor("features"), strict=True)
+                )
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            log.warning(
+                "the feature cache cannot be read: features are computed again",
+                file=str(self.path),
+                reason=str(error),
+            )
+            return {}
+
+    def _save(self, source: str, hashes: Sequence[str], features: Floats) -> None:
+        """Replace the file: a killed training leaves the old one or the new one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"source": source, "hashes": json.dumps(list(hashes))}
+        write_file(self.path, save({"features": torch.from_numpy(features)}, facts))
+
+
+def trunk_hash(network: nn.Module, spec: Preprocessing) -> str:
+    """SHA-256 (hex) of what determines the features: all tensors but the head's, and the spec."""
+    digest = hashlib.sha256(spec.model_dump_json().encode())
+    for name, tensor in network.state_dict().items():
+        if not name.startswith("fc."):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

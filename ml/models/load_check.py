@@ -25,7 +25,7 @@ from ml.storage.object_store import ObjectStore
 
 PROBE = "probe.safetensors"
 # Fused batch norm, another CPU or another thread count change a float32 logit by about 1e-5; wrong
-# weights, channel order or normalisation change it by 0.1 and more. A logit that is off by 1e-3
+# weights, channel order or normalization change it by 0.1 and more. A logit that is off by 1e-3
 # changes a probability by 2.5e-4 at most.
 TOLERANCE = 1e-3
 TIMEOUT_SECONDS = 120.0
@@ -46,10 +46,8 @@ class LoadCheckResult:
 def write_probe(folder: Path, pixels: torch.Tensor, logits: torch.Tensor) -> None:
     """Write the probe into a version's folder.
 
-    Args:
-        folder: the version's.
-        pixels: uint8 (N, 3, crop, crop), as `ml.vision.images.preprocess.prepare` returns them.
-        logits: float32 (N, C) of the trained network, without the predictor, on a CPU.
+    Takes pixels, uint8 (N, 3, crop, crop), as `ml.vision.images.preprocess.prepare` returns them,
+    and logits, float32 (N, C), of the trained network, without the predictor, on a CPU.
     """
     tensors = {"pixels": pixels.to(torch.uint8), "logits": logits.to(torch.float32)}
     save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, folder / PROBE)
@@ -60,10 +58,6 @@ def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
 
     Computed in float32 on the CPU, like the probe: bfloat16 and TF32 differ by more than the
     tolerance.
-
-    Args:
-        folder: holds weights, card and probe.
-        model_hash: the expected version; None accepts whichever the card names.
 
     Raises:
         ModelError: version or probe is missing or damaged, or they do not fit each other.
@@ -98,7 +92,9 @@ def probe_in_fresh_process(
     except subprocess.TimeoutExpired:
         return LoadCheckResult(False, None, f"did not finish in {timeout_seconds:g} s")
     if process.returncode != 0:
-        return LoadCheckResult(False, None, _last_line(process.stderr, process.returncode))
+        lines = [line.strip() for line in process.stderr.splitlines() if line.strip()]
+        last = lines[-1][:_DETAIL_CHARACTERS] if lines else "no error output"
+        return LoadCheckResult(False, None, f"exited with {process.returncode}: {last}")
     difference = float(json.loads(process.stdout.splitlines()[-1])["largest_difference"])
     ok = difference <= TOLERANCE
     relation = "at most" if ok else "over"
@@ -137,12 +133,6 @@ def _read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.flo
     if not complete or pixels.dtype != torch.uint8 or logits.dtype != torch.float32:
         raise ModelError(f"{path} is not a probe: pixels {pixels.shape}, logits {logits.shape}")
     return pixels.numpy(), logits.numpy()
-
-
-def _last_line(text: str, returncode: int) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1][:_DETAIL_CHARACTERS] if lines else "no error output"
-    return f"exited with {returncode}: {last}"
 
 
 def _main(arguments: list[str]) -> int:

@@ -3,11 +3,12 @@
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import cast
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import softmax
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import ResNet
@@ -72,21 +73,22 @@ def preferred_dtype(device: torch.device) -> torch.dtype:
 Scores = dict[str, float]
 
 
+def apply_temperature(
+    logits: npt.NDArray[np.floating], temperature: float
+) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (N, C) of logits (N, C); each row sums to 1."""
+    probabilities: npt.NDArray[np.float64] = softmax(
+        logits.astype(np.float64) / temperature, axis=1
+    )
+    return probabilities
+
+
 class Predictor:
     """A model version on a device.
 
     Every forward pass has the same batch size (short batches are padded), so that a photo's scores
     do not depend on the other photos of its batch: a resumed shard gives the same scores as an
-    uninterrupted one.
-
-    Args:
-        checkpoint: weights and card.
-        device: where to compute.
-        batch_size: images per forward pass.
-        dtype: None takes the device's preferred one.
-
-    Raises:
-        ModelError: the weights do not fit the architecture of the card.
+    uninterrupted one. `dtype` defaults to the device's preferred one.
     """
 
     def __init__(
@@ -106,19 +108,13 @@ class Predictor:
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Raw logits (N, classes) of N prepared images, each uint8 (3, crop, crop)."""
-        batches = [
-            self._forward(pixels[i : i + self.batch_size])
-            for i in range(0, len(pixels), self.batch_size)
-        ]
-        return np.concatenate(batches)
+        starts = range(0, len(pixels), self.batch_size)
+        return np.concatenate([self._forward(pixels[i : i + self.batch_size]) for i in starts])
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Scores]:
         """Calibrated probability of each class, softmax(logits / temperature), per image."""
-        scaled = self.logits(pixels).astype(np.float64) / self.card.calibration.temperature
-        scaled -= scaled.max(axis=1, keepdims=True)
-        exponentials = np.exp(scaled)
-        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return [dict(zip(self.card.classes, map(float, row), strict=True)) for row in probabilities]
+        probabilities = apply_temperature(self.logits(pixels), self.card.calibration.temperature)
+        return [dict(zip(self.card.classes, row, strict=True)) for row in probabilities.tolist()]
 
     def _forward(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         crop = self.card.preprocessing.crop
@@ -133,20 +129,9 @@ class Predictor:
 
 def _fuse_batch_norm(network: ResNet) -> ResNet:
     """Fold each batch norm into the convolution before it: same function, fewer operations."""
-    _fuse_pair(network, "conv1", "bn1")
-    for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
-        for block in stage:
-            _fuse_pair(block, "conv1", "bn1")
-            _fuse_pair(block, "conv2", "bn2")
-            if block.downsample is not None:
-                _fuse_pair(block.downsample, "0", "1")
+    for module in list(network.modules()):
+        for (name, first), (next_name, second) in pairwise(list(module.named_children())):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(first, second))
+                setattr(module, next_name, nn.Identity())
     return network
-
-
-def _fuse_pair(parent: nn.Module, convolution: str, normalisation: str) -> None:
-    fused = fuse_conv_bn_eval(
-        cast("nn.Conv2d", parent.get_submodule(convolution)),
-        cast("nn.BatchNorm2d", parent.get_submodule(normalisation)),
-    )
-    setattr(parent, convolution, fused)
-    setattr(parent, normalisation, nn.Identity())

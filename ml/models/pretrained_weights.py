@@ -17,7 +17,7 @@ from torchvision.models import ResNet
 from ml.core.errors import PretrainedWeightsError
 from ml.models.bundled_weights import read_bundled_weights
 from ml.models.card import PretrainedWeights
-from ml.models.checkpoint import Checkpoint, build_network, file_sha256
+from ml.models.checkpoint import Checkpoint, build_network, check_sha256, file_sha256
 
 log = structlog.get_logger()
 
@@ -56,16 +56,10 @@ def load_pretrained_weights(
 
     Weights that are not loaded (of the head, or all) are drawn from torch's global generator.
 
-    Args:
-        setting: "auto": the official weights from torch's cache or its server, else the bundled
-            ones; "imagenet": the official ones or an error; "bundled": those of this repository;
-            "none": from scratch; anything else: path of a .safetensors file with a ResNet18 state
-            dict.
-        classes: outputs of the head.
-        official: the file behind "auto" and "imagenet".
-
-    Returns:
-        The network (fp32, on the CPU) and its origin for the model card.
+    A setting is "auto": the official weights from torch's cache or its server, else the bundled
+    ones; "imagenet": the official ones or an error; "bundled": those of this repository; "none":
+    from scratch; anything else: path of a .safetensors file with a ResNet18 state dict. Returns the
+    network (fp32, on the CPU) and its origin for the model card.
 
     Raises:
         PretrainedWeightsError: the weights are unavailable or do not fit; names the fix.
@@ -96,14 +90,13 @@ def load_champion(champion: Checkpoint, classes: Sequence[str]) -> tuple[ResNet,
     card = champion.card
     network = build_network(len(classes))
     state = _without_head(champion.state)
+    known = [name for name in classes if name in card.classes]
+    rows, old_rows = ([c.index(name) for name in known] for c in (classes, card.classes))
     for name in _HEAD:
-        rows = network.get_parameter(name).detach().clone()
-        for row, class_name in enumerate(classes):
-            if class_name in card.classes:
-                rows[row] = champion.state[name][card.classes.index(class_name)]
-        state[name] = rows
+        state[name] = network.get_parameter(name).detach().clone()
+        state[name][rows] = champion.state[name][old_rows]
     _load(network, state, source=f"champion {card.model_hash}")
-    unknown = sorted(set(classes) - set(card.classes))
+    unknown = sorted(set(classes) - set(known))
     log.info("warm start from the champion", model_hash=card.model_hash, new_classes=unknown)
     return network, PretrainedWeights(kind="champion", detail=card.model_hash)
 
@@ -142,11 +135,7 @@ def official_state(official: OfficialFile) -> Mapping[str, torch.Tensor]:
     """
     if not official.cached.is_file():
         _download(official)
-    sha256 = file_sha256(official.cached)
-    if sha256 != official.sha256:
-        raise PretrainedWeightsError(
-            f"{official.cached} hashes to {sha256}, not {official.sha256}; delete it and try again"
-        )
+    check_sha256(official.cached, official.sha256, "delete it and try again")
     state: Mapping[str, torch.Tensor] = torch.load(
         official.cached, map_location="cpu", weights_only=True
     )
@@ -201,8 +190,10 @@ def _load(network: nn.Module, state: Mapping[str, torch.Tensor], *, source: str)
     if not head_fits:
         expected, state = _without_head(expected), _without_head(state)
     misshapen = [n for n in expected.keys() & state.keys() if expected[n].shape != state[n].shape]
+    # Other programs leave out the counters of batch norm, and training here ignores them.
+    counters = {name for name in expected if name.endswith(".num_batches_tracked")}
     problems = {
-        "missing": sorted(expected.keys() - state.keys() - _batch_norm_counters(expected)),
+        "missing": sorted(expected.keys() - state.keys() - counters),
         "unknown": sorted(state.keys() - expected.keys()),
         "of another shape": sorted(misshapen),
     }
@@ -217,8 +208,3 @@ def _load(network: nn.Module, state: Mapping[str, torch.Tensor], *, source: str)
 
 def _without_head(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if name not in _HEAD}
-
-
-def _batch_norm_counters(state: Mapping[str, torch.Tensor]) -> set[str]:
-    """Tensors that other programs leave out and that training here ignores."""
-    return {name for name in state if name.endswith(".num_batches_tracked")}

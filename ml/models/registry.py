@@ -1,16 +1,15 @@
 """Model versions: their files in the model bucket, and the promotion of one to champion."""
 
-import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import get_ident
 from types import EllipsisType
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from ml.core.errors import ModelError, NoChampion, PromotionConflict
-from ml.models.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint
+from ml.models.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint, write_file
 from ml.storage import model_versions
 from ml.storage.activity_log import model_target, record
 from ml.storage.database import in_transaction
@@ -30,18 +29,15 @@ def register(folder: Path, *, engine: Engine, store: ObjectStore) -> str:
     """
     card = load_checkpoint(folder).card
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        store.put(
-            f"{_prefix(card.model_hash)}{path.relative_to(folder).as_posix()}", path.read_bytes()
-        )
-    in_transaction(
-        engine,
-        lambda c: model_versions.add_version(
-            c,
-            model_hash=card.model_hash,
-            weights_sha256=card.weights_sha256,
-            card=card.model_dump(mode="json"),
-        ),
+        name = path.relative_to(folder).as_posix()
+        store.put(f"models/{card.model_hash}/{name}", path.read_bytes())
+    add_version = partial(
+        model_versions.add_version,
+        model_hash=card.model_hash,
+        weights_sha256=card.weights_sha256,
+        card=card.model_dump(mode="json"),
     )
+    in_transaction(engine, add_version)
     log.info("model version registered", model_hash=card.model_hash)
     return card.model_hash
 
@@ -68,50 +64,35 @@ def promote(
 ) -> None:
     """Make a version the champion and append to the history, in one transaction. Idempotent.
 
-    Args:
-        model_hash: a registered version.
-        engine: of the database.
-        by: the actor, for the history.
-        reason: for the history.
-        expected: the champion that the caller knows (None: there is none); `...` accepts any.
-        kind: of the history's entry.
+    `by`, `reason` and `kind` go into the history. `expected` is the champion that the caller knows
+    (None: there is none); `...` accepts any.
 
     Raises:
         ModelError: no such version is registered.
         PromotionConflict: the champion is neither `expected` nor this version already.
     """
     request = PromotionRequest(model_hash, by, reason, kind, expected)
-    in_transaction(engine, _RetriablePromotion(request))
+    latest_id: int | None = None  # the newest entry of the history before the first attempt
 
-
-class _RetriablePromotion:
-    """A promotion as work that `in_transaction` may run twice.
-
-    If the reply to a commit was lost, the second attempt finds the history entry of the first one
-    and stops there: the champion may have changed again since.
-    """
-
-    def __init__(self, request: PromotionRequest) -> None:
-        self._request = request
-        self._latest_id: int | None = None  # the newest entry before the first attempt
-
-    def __call__(self, connection: Connection) -> None:
+    def attempt(connection: Connection) -> None:
+        # `in_transaction` repeats an attempt whose reply was lost. If that one was committed, the
+        # champion may have changed again since.
+        nonlocal latest_id
         model_versions.lock_champion(connection)
-        if self._latest_id is None:
-            self._latest_id = model_versions.latest_promotion_id(connection)
-        elif self._already_committed(connection, self._latest_id):
-            return
-        switch_champion(connection, self._request)
-
-    def _already_committed(self, connection: Connection, latest_id: int) -> bool:
-        return model_versions.has_promotion(
+        if latest_id is None:
+            latest_id = model_versions.latest_promotion_id(connection)
+        elif model_versions.has_promotion(
             connection,
             after_id=latest_id,
-            model_hash=self._request.model_hash,
-            promoted_by=self._request.by,
-            reason=self._request.reason,
-            kind=self._request.kind,
-        )
+            model_hash=model_hash,
+            promoted_by=by,
+            reason=reason,
+            kind=kind,
+        ):
+            return
+        switch_champion(connection, request)
+
+    in_transaction(engine, attempt)
 
 
 def switch_champion(connection: Connection, request: PromotionRequest) -> None:
@@ -183,16 +164,5 @@ def fetch(model_hash: str, *, store: ObjectStore, cache: Path) -> Checkpoint:
             log.warning("cached model version is damaged, fetching it again", error=str(error))
     folder.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, CARD):  # the card last: it marks a complete folder
-        _write_whole(folder / name, store.get(f"{_prefix(model_hash)}{name}"))
+        write_file(folder / name, store.get(f"models/{model_hash}/{name}"))
     return load_checkpoint(folder, model_hash=model_hash)
-
-
-def _prefix(model_hash: str) -> str:
-    return f"models/{model_hash}/"
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    # Two processes on one machine may fetch at once: each renames its own file into place.
-    part = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}.part")
-    part.write_bytes(data)
-    part.replace(path)

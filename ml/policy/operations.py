@@ -1,13 +1,57 @@
-"""Policy sections `alerts` and `retention`."""
+"""Policy sections `reviewing`, `spot_check`, `alerts` and `retention`; verdicts ignore them."""
 
 from datetime import time
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ml.core.settings import MAX_LOOKBACK_DAYS
 from ml.core.types import AlertKind
 from ml.core.yaml_file import StrictModel
+
+HalfShare = Annotated[float, Field(ge=0.0, le=0.5)]
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class SpotCheck(StrictModel):
+    """Shares (0..0.5) of the passed and of the blocked photos that are sampled for review.
+
+    A sampled photo keeps its decision until a reviewer decides.
+    """
+
+    passed: HalfShare = 0.0
+    blocked: HalfShare = 0.0
+
+    def share(self, decision: str) -> float:
+        """The sampled share of a decision's photos; 0 for `review`, which reviewers see anyway."""
+        return {"pass": self.passed, "block": self.blocked}.get(decision, 0.0)
+
+
+class Reviewing(StrictModel):
+    """Lease, undo, queue order, and the hidden quality checks of reviewers.
+
+    `golden_share`: share of a reviewer's tasks that are golden tasks, with a known label.
+    `second_review_share`: share of the decisions that a second reviewer repeats without seeing the
+    first. `hide_scores_share`: share of all other tasks that hide the model's scores, so that
+    hidden scores do not reveal golden tasks, second reviews and spot checks. All samples are drawn
+    by a keyed hash, so the same photo always draws the same result. `review_rate_alert`: minimum
+    and maximum share of a nightly run's photos that go to review.
+    """
+
+    lease_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
+    undo_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    order: Literal["priority", "oldest"] = "priority"
+    golden_share: HalfShare = 0.02
+    hide_scores_share: HalfShare = 0.1
+    second_review_share: HalfShare = 0.05
+    review_rate_alert: tuple[Rate, Rate] = (0.0, 0.5)
+
+    @model_validator(mode="after")
+    def _check_band(self) -> "Reviewing":
+        min_rate, max_rate = self.review_rate_alert
+        if min_rate >= max_rate:
+            raise ValueError("review_rate_alert: the first number must be below the second")
+        return self
 
 
 class Alerts(StrictModel):
@@ -15,10 +59,9 @@ class Alerts(StrictModel):
 
     `nightly_run_deadline` is a time of day in the settings' time zone; a nightly run must finish
     before its first occurrence after the end of the window. `review_rate_photos` is the minimum
-    number of verdicts at which a run's review rate is checked, against the band
-    `reviewing.review_rate_alert`; the leak rate is checked against `retraining.leak_bound`.
-    `queue_hours` is the maximum wait of a photo, `promotion_months` the maximum time without a new
-    model.
+    number of verdicts at which a run's review rate is checked against
+    `reviewing.review_rate_alert`. `queue_hours` is the maximum wait of a photo, `promotion_months`
+    the maximum time without a new model.
     """
 
     nightly_run_deadline: time = time(6)
@@ -60,22 +103,15 @@ _MIN_DAYS = {
 class Retention(StrictModel):
     """Days after which a kind of rows or files is deleted; None keeps it for ever.
 
-    - `verdict_days`: superseded verdicts of model versions that no run has used since.
-    - `quarantine_days`: quarantine rows that a later run resolved.
-    - `shadow_verdict_days`: verdicts of a candidate in the shadow.
-    - `training_artifact_days`: files of a training run, since they were last written.
-    - `report_photo_days`: thumbnails in a model's report.
-    - `archived_photo_days`: copies of photos, since the last decision on them.
-
     docs/retention.md says what is kept in spite of these limits, and why.
     """
 
-    verdict_days: int | None = None
-    quarantine_days: int | None = None
+    verdict_days: int | None = None  # superseded verdicts of models that no run has used since
+    quarantine_days: int | None = None  # quarantine rows that a later run resolved
     shadow_verdict_days: int | None = None
-    training_artifact_days: int | None = None
-    report_photo_days: int | None = None
-    archived_photo_days: int | None = None
+    training_artifact_days: int | None = None  # since the file was last written
+    report_photo_days: int | None = None  # thumbnails in a model's report
+    archived_photo_days: int | None = None  # since the last decision on the photo
 
     @field_validator("*")
     @classmethod

@@ -25,32 +25,22 @@ class LabelIssuePolicy(StrictModel):
 
 
 class Gates(StrictModel):
-    """What a candidate must reach to be promoted.
+    """What a candidate must reach to be promoted."""
 
-    `recall_floor` is the minimum recall of each named class; `significance` the level at which a
-    drop versus the champion counts; `latency_ratio` the maximum latency per photo divided by the
-    champion's; `label_issue_share` the maximum share of suspected errors among the labels of a
-    class: above it, the labels of the whole run are suspect.
-    """
-
-    recall_floor: dict[str, Probability] = Field(default_factory=dict)
+    recall_floor: dict[str, Probability] = Field(default_factory=dict)  # by class
     calibration_error: Probability = 0.1  # or what chance alone explains, if that is more
-    significance: OpenShare = 0.05
-    label_issue_share: Probability = 0.15
-    latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0
+    significance: OpenShare = 0.05  # level at which a drop versus the champion counts
+    label_issue_share: Probability = 0.15  # in a class; above it, all labels of the run are suspect
+    latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0  # per photo, to the champion's
 
 
 class Retraining(StrictModel):
-    """Policy section `retraining`.
-
-    Shares are of photos: `golden_share` of the new labels, `validation_share` (early stopping and
-    temperature) and `calibration_share` (thresholds) of the rest.
-    """
+    """Policy section `retraining`."""
 
     min_new_labels: int = Field(200, ge=1)
-    golden_share: OpenShare = 0.2
-    validation_share: OpenShare = 0.15
-    calibration_share: OpenShare = 0.2
+    golden_share: OpenShare = 0.2  # of the new labels
+    validation_share: OpenShare = 0.15  # of the rest: early stopping and temperature
+    calibration_share: OpenShare = 0.2  # of the rest: thresholds
     label_issues: LabelIssuePolicy = LabelIssuePolicy()
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()

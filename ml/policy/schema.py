@@ -10,15 +10,11 @@ from pydantic import Field, field_validator, model_validator
 
 from ml.core.errors import PolicyError
 from ml.core.yaml_file import StrictModel, load_yaml, validate
-from ml.policy.operations import Alerts, Retention
+from ml.policy.operations import Alerts, Retention, Reviewing, SpotCheck
 from ml.policy.retraining import Retraining
-from ml.policy.review import Reviewing, SpotCheck
 from ml.policy.screens import Screens
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Yuan = Annotated[float, Field(ge=0.0, le=1e6)]
-
-
 _DISPLAY_FIELDS = {"title", "guidance", "blur", "priority"}  # of a class; affect no verdict
 
 
@@ -47,12 +43,9 @@ class PolicyClass(StrictModel):
     """One class of the model.
 
     `guidance` is the help text for reviewers. `blur` blurs photos that are likely of this class
-    until the reviewer reveals them.
-
-    `block_confidence` is the minimum probability of this class at which a photo is blocked without
-    a review; it is required with `action: block` and not allowed otherwise.
-
-    `priority` moves photos of a violation class up in the queue; see `Policy.priority_weights`.
+    until the reviewer reveals them. `block_confidence` is the minimum probability of this class at
+    which a photo is blocked without a review. `priority` moves photos of a violation class up in
+    the queue; see `Policy.priority_weights`.
     """
 
     violation: bool
@@ -67,13 +60,12 @@ class PolicyClass(StrictModel):
     def _check_action(self) -> "PolicyClass":
         if self.violation and self.action is None:
             raise ValueError("a violation class needs `action: review` or `action: block`")
-        if not self.violation and self.action is not None:
-            raise ValueError("a class with `violation: false` takes no `action`: remove it")
-        if not self.violation and self.priority:
-            raise ValueError("a class with `violation: false` takes no `priority`: remove it")
+        for name, value in {"action": self.action, "priority": self.priority}.items():
+            if value and not self.violation:
+                raise ValueError(f"a class with `violation: false` takes no `{name}`: remove it")
         if (self.action is Action.BLOCK) != (self.block_confidence is not None):
             raise ValueError(
-                "`block_confidence` (over 0.5, up to 1) goes with `action: block` only"
+                "`action: block` and `block_confidence` (over 0.5, up to 1) go together"
             )
         return self
 
@@ -126,8 +118,7 @@ class Policy(StrictModel):
     def priority_weights(self) -> dict[str, float]:
         """Weight of each violation class's probability in a task's priority: 1 + its `priority`.
 
-        A photo that is certainly of one class thus has that class's priority plus its violation
-        score. The sum never falls when probability moves from another class to a violation class.
+        The sum never falls when probability moves from another class to a violation class.
         """
         return {n: 1.0 + c.priority for n, c in self.classes.items() if c.violation}
 
@@ -151,8 +142,7 @@ def load_policy(path: Path) -> Policy:
     """Load and validate a policy file.
 
     Raises:
-        PolicyError: unreadable, not YAML, an unknown key or an invalid value; the message names it
-            and the fix.
+        PolicyError: unreadable, not YAML, an unknown key or an invalid value, with the fix.
     """
     missing = (
         f"no policy file at {path}; name one in MODERATION_POLICY_FILE, or restore "

@@ -17,20 +17,15 @@ class ScreenAction(StrEnum):
     """What happens when a screen fires. No action approves a photo."""
 
     REVIEW = "review"
-    EVIDENCE = "evidence"
+    EVIDENCE = "evidence"  # only recorded
 
 
 class _Screen(StrictModel):
-    """Settings that all screens share.
-
-    A screen runs only if `enabled` is true. `action`: `review` sends photos on which it fires to
-    review, `evidence` only records what it found. `allow_when_failed`: whether a photo may pass if
-    the screen failed on it.
-    """
+    """Settings that all screens share."""
 
     enabled: bool = False
     action: ScreenAction = ScreenAction.REVIEW
-    allow_when_failed: bool = False
+    allow_when_failed: bool = False  # whether a photo may pass on which the screen failed
 
 
 class Sharpness(_Screen):
@@ -47,16 +42,15 @@ class Codes(_Screen):
 
 
 class TextScreen(_Screen):
-    """Text; `ml.vision.screens.text.screen.TextRules` explains the limits.
+    """Text; `ml.vision.screens.text.screen` explains the limits.
 
     `budget_share` is the share of the decode threads' time (threads times wall clock of a shard)
-    that OCR may use, measured in CPU time. `allow_when_skipped`: whether a photo may pass that was
-    not read because the budget was used up. `overlays`: the kinds of advertising without a contact
+    that OCR may use, measured in CPU time. `overlays`: the kinds of advertising without a contact
     detail that fire, see `ml.vision.screens.text.overlays`.
     """
 
     budget_share: Share = 0.15
-    allow_when_skipped: bool = True
+    allow_when_skipped: bool = True  # whether a photo may pass that the budget left unread
     min_text_likelihood: Share = 0.1
     max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     max_text_characters: Annotated[int, Field(ge=1)] = 100
@@ -66,14 +60,10 @@ class TextScreen(_Screen):
 
 
 class Duplicates(_Screen):
-    """Photos that reviewers decided on before.
+    """Photos that reviewers decided on before."""
 
-    `distance` is the maximum distance of a near duplicate, in bits. `reuse_decisions`: a reviewer's
-    decision on exactly the same bytes replaces the model's.
-    """
-
-    distance: Annotated[int, Field(ge=0, le=31)] = 31
-    reuse_decisions: bool = True
+    distance: Annotated[int, Field(ge=0, le=31)] = 31  # maximum of a near duplicate, in bits
+    reuse_decisions: bool = True  # those on the very same bytes replace the model's
 
 
 class Screens(StrictModel):
@@ -91,13 +81,10 @@ class Screens(StrictModel):
 
     def enabled(self) -> Iterator[tuple[str, _Screen]]:
         """The enabled screens by name; the one that weighs most in a verdict comes first."""
-        screens: tuple[tuple[str, _Screen], ...] = (
-            ("duplicates", self.duplicates),
-            ("codes", self.codes),
-            ("text", self.text),
-            ("sharpness", self.sharpness),
-        )
-        return ((name, screen) for name, screen in screens if screen.enabled)
+        for name in ("duplicates", "codes", "text", "sharpness"):
+            screen: _Screen = getattr(self, name)
+            if screen.enabled:
+                yield name, screen
 
     @property
     def picture_side(self) -> int | None:

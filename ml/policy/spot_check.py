@@ -1,6 +1,7 @@
 """Spot check: which decided photos are sampled for review, and the error rates that follow."""
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,8 +35,7 @@ def draw_sample(key: bytes, content_sha256: str) -> SampleDraw:
 def priority_among_reviews(sample: SampleDraw, policy: Policy) -> float:
     """Queue priority that does not reveal that the task is a spot check.
 
-    It is the priority of a photo with a random score in the range of photos for review, from
-    1 - `pass_confidence` to 1, of a random violation class.
+    That of a random violation class with a random score from 1 - `pass_confidence` to 1.
     """
     weights = sorted(policy.priority_weights.values())
     min_score = 1.0 - policy.pass_confidence
@@ -45,10 +45,7 @@ def priority_among_reviews(sample: SampleDraw, policy: Policy) -> float:
 
 @dataclass(frozen=True)
 class SpotCheckCounts:
-    """Photos of one month, decision and class: sampled, reviewed, and contradicted by the review.
-
-    `name` is the class, or empty for all classes together.
-    """
+    """Photos of one month, decision and class (`name`): `violations` contradict the decision."""
 
     month: str
     decision: str
@@ -78,14 +75,9 @@ def estimate_rate(counts: SpotCheckCounts, *, confidence: float = CONFIDENCE) ->
     return Rate(counts.violations / counts.reviewed, low, high)
 
 
-def contradicts(decision: str, label: str, policy: Policy) -> bool:
-    """Whether a label contradicts the decision: a violation passed, or another photo blocked."""
-    return (label in policy.violations) == (decision == "pass")
-
-
 def contradicting_classes(decision: str, policy: Policy) -> list[str]:
-    """The classes whose labels contradict the decision, in the policy's order."""
-    return [name for name in policy.classes if contradicts(decision, name, policy)]
+    """The classes that contradict the decision: violations a pass, and all others a block."""
+    return [name for name in policy.classes if (name in policy.violations) == (decision == "pass")]
 
 
 def count_contradictions(
@@ -93,21 +85,17 @@ def count_contradictions(
 ) -> list[SpotCheckCounts]:
     """Counts for each month, decision and class that contradicts it, and one for `ANY_CLASS`.
 
-    Args:
-        answers: (month, decision, label, photos); the label is None where nobody has answered. A
-            label that the policy no longer knows counts as no answer.
-        policy: its classes, and which of them are violations.
+    `answers` are (month, decision, label, photos); the label is None where nobody has answered. A
+    label that the policy no longer knows counts as no answer.
     """
-    by_label: dict[tuple[str, str], dict[str | None, int]] = {}
+    by_label: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for month, decision, label, photos in answers:
-        known = label if label is None or label in policy.classes else None
-        counts = by_label.setdefault((month, decision), {})
-        counts[known] = counts.get(known, 0) + photos
+        by_label[month, decision][label if label in policy.classes else None] += photos
     result = []
     for (month, decision), counts in sorted(by_label.items()):
-        sampled = sum(counts.values())
-        reviewed = sampled - counts.get(None, 0)
-        by_class = {name: counts.get(name, 0) for name in contradicting_classes(decision, policy)}
+        sampled = counts.total()
+        reviewed = sampled - counts[None]
+        by_class = {name: counts[name] for name in contradicting_classes(decision, policy)}
         for name, photos in {ANY_CLASS: sum(by_class.values()), **by_class}.items():
             result.append(SpotCheckCounts(month, decision, name, sampled, reviewed, photos))
     return result

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ml.core.errors import PolicyError
 from ml.core.types import ScreenResult, ScreenStatus
-from ml.policy.schema import Action, Policy
+from ml.policy.schema import Policy
 from ml.policy.screens import ScreenAction, TextScreen
 
 VIOLATION_MAJORITY = 0.5  # violation score from which a violation is the likelier case
@@ -63,7 +63,7 @@ def decide(
     screens: Mapping[str, ScreenResult] | None = None,
     human_label: str | None = None,
 ) -> Verdict:
-    """Decide on one photo by the article's rule, the screens and an earlier human label.
+    """Decide on one photo by its scores, the screens and an earlier human label.
 
     A violation class with `action: block` whose probability reaches its `block_confidence` blocks.
     A photo passes if the probability that it is no violation, 1 - sum of the violation classes,
@@ -76,24 +76,22 @@ def decide(
 
     Args:
         scores: calibrated probability of each class of the policy, each 0..1, summing to 1.
-        pass_confidence: threshold of the loaded model card, 0..1.
+        pass_confidence: threshold of the model card, 0..1.
         policy: the policy in force.
-        screens: results by name; an enabled screen without a result counts as failed. None: decide
-            by the scores alone, as in a comparison of two models.
-        human_label: the class that reviewers gave to exactly the same bytes; ignored if the policy
-            does not have this class.
+        screens: by name; an enabled screen without a result counts as failed. None: scores decide.
+        human_label: the reviewers' class of the very same bytes; ignored if the policy lacks it.
 
     Raises:
         PolicyError: the classes of the scores are not those of the policy.
     """
     by_scores = _decide_by_scores(scores, pass_confidence, policy)
     screened = () if screens is None else tuple(_screen_reasons(screens, policy))
+    human = (f"{HUMAN}:{human_label}",)
     if human_label in policy.violations:
-        return Verdict(Decision.BLOCK, (f"{HUMAN}:{human_label}",), by_scores.violation_score)
-    if human_label in policy.classes and not any(
-        reason.startswith(_INCONCLUSIVE_PREFIXES) for reason in screened
-    ):
-        return Verdict(Decision.PASS, (f"{HUMAN}:{human_label}",), by_scores.violation_score)
+        return Verdict(Decision.BLOCK, human, by_scores.violation_score)
+    conclusive = not any(reason.startswith(_INCONCLUSIVE_PREFIXES) for reason in screened)
+    if human_label in policy.classes and conclusive:
+        return Verdict(Decision.PASS, human, by_scores.violation_score)
     if not screened:
         return by_scores
     if by_scores.decision is Decision.PASS:
@@ -128,9 +126,7 @@ def _blocking_classes(scores: Mapping[str, float], policy: Policy) -> list[str]:
     names = [
         name
         for name, c in policy.classes.items()
-        if c.action is Action.BLOCK
-        and c.block_confidence is not None
-        and scores[name] >= c.block_confidence
+        if c.block_confidence is not None and scores[name] >= c.block_confidence
     ]
     return sorted(names, key=scores.__getitem__, reverse=True)
 

@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Table
 from ml.core.errors import StorageError
 from ml.core.settings import CommerceNames
 from ml.policy.schema import Policy
-from ml.review.appeal import APPEAL
-from ml.review.commerce_status import status_of_label
 from ml.review.golden_tasks import answer_golden_task
-from ml.review.lease import require_lease
+from ml.review.queue import require_lease
+from ml.review.second_review import APPEAL
 from ml.storage.activity_log import record, task_target
 from ml.storage.commerce import set_status
-from ml.storage.decisions import has_decision, load_clock, load_latest_decision
+from ml.storage.database import current_time
+from ml.storage.decisions import has_decision, load_latest_decision
 from ml.storage.labels import NewLabel, add_labels
 from ml.storage.review_tasks import GOLDEN, ReviewTask, close_tasks, lock_task
 
@@ -44,16 +44,8 @@ def decide_task(
 ) -> None:
     """Write the label, close the task and set the status in the commerce database. Idempotent.
 
-    The status of a violation is `block`, of all else `pass`. A later decision of another reviewer
-    is added to the history and sets the status again.
-
-    Args:
-        connection: open, in a transaction.
-        decision: what the reviewer decided.
-        policy: its classes are the labels.
-        commerce: the commerce table of photos.
-        names: the commerce database's names of statuses.
-        lease_holder: who must hold the task; None decides without a lease.
+    A later decision of another reviewer is added to the history and sets the status again. Where
+    `lease_holder` is given, that reviewer must hold the task.
 
     Raises:
         StorageError: no such task, or the label is no class of the policy.
@@ -71,39 +63,32 @@ def decide_task(
     if lease_holder is not None:
         require_lease(task, lease_holder)
     # The clock and not the transaction's start: who waited for the lock decided later.
-    at = decision.decided_at or load_clock(connection)
+    at = decision.decided_at or current_time(connection)
     status = status_of_label(decision.label, policy=policy, names=names)
     add_labels(connection, [_new_label(task, decision, at)])
     close_tasks(connection, [task.task_id])
     set_status(connection, commerce, task.object_key, task.etag, status=status, at=at)
-    record(
-        connection,
-        actor=decision.reviewer,
-        action="decide",
-        target=task_target(task.task_id),
-        label=decision.label,
-        **detail,
-        status=status,
-    )
+    detail |= {"label": decision.label, "status": status}
+    target = task_target(task.task_id)
+    record(connection, actor=decision.reviewer, action="decide", target=target, **detail)
+
+
+def status_of_label(label: str, *, policy: Policy, names: CommerceNames) -> str:
+    """Violations are blocked, all else passes; a class no longer in the policy waits for review."""
+    if label not in policy.classes:
+        return names.status_review
+    return names.status_block if policy.classes[label].violation else names.status_pass
 
 
 def _was_written_before(
     connection: Connection, task: ReviewTask, decision: ReviewerDecision
 ) -> bool:
     """Whether this very decision was written before and only its response was lost."""
-    if decision.decided_at is not None:
-        return has_decision(
-            connection,
-            task,
-            label=decision.label,
-            reviewer=decision.reviewer,
-            decided_at=decision.decided_at,
-        )
+    label, reviewer, at = decision.label, decision.reviewer, decision.decided_at
+    if at is not None:
+        return has_decision(connection, task, label=label, reviewer=reviewer, decided_at=at)
     latest = load_latest_decision(connection, task) if task.state == "decided" else None
-    return latest is not None and (latest.label, latest.reviewer) == (
-        decision.label,
-        decision.reviewer,
-    )
+    return latest is not None and (latest.label, latest.reviewer) == (label, reviewer)
 
 
 def _new_label(task: ReviewTask, decision: ReviewerDecision, at: datetime) -> NewLabel:

@@ -1,21 +1,13 @@
 """Golden tasks: photos with a known label, mixed into a reviewer's queue like ordinary tasks.
 
-Nothing distinguishes them on the page. They are rows of `review_task` of kind `golden`, one each
-time that a reviewer is asked:
-
-- A golden task is one reviewer's alone. Nobody else can claim it, counts leave it out, and where it
-  is released, skipped or left it is closed without an answer.
-- It follows one of the claimed tasks in the queue and takes that neighbor's priority and waiting
-  time. Its reasons are those of the photo's own verdict where they share one with the neighbor's,
-  else the neighbor's: in a claim filtered by reason nothing stands out.
-- Classes are drawn with equal probability and then a photo of the class, so that rare classes are
-  measured, too.
-- The answer is a row of `golden_answer` only: no label, no status in the commerce database. That
-  table measures reviewers and is no history: an answer that is undone is deleted, and the activity
-  log keeps both.
+Nothing distinguishes them on the page: a golden task follows one of the claimed tasks and takes
+that neighbor's priority and waiting time, and its reasons unless the photo's own verdict shares one
+with them. It is a row of `review_task` of kind `golden`, one each time that a reviewer is asked;
+nobody else can claim it, and it is closed without an answer where it is released or skipped. The
+answer is a row of `golden_answer` only, deleted if it is undone; the activity log keeps both.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -23,16 +15,18 @@ from sqlalchemy import Connection
 from ml.core.errors import StorageError
 from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
-from ml.review.lease import require_lease
+from ml.review.queue import require_lease
 from ml.storage.activity_log import record, task_target
-from ml.storage.golden_answers import add_answer, load_answer, load_truth
 from ml.storage.golden_tasks import (
     GoldenPhoto,
     GoldenPool,
     ShownVerdict,
+    add_answer,
     add_golden_task,
+    load_answer,
     load_golden_photo,
     load_strata,
+    load_truth,
     lock_reviewer,
 )
 from ml.storage.review_queue import ClaimedTask
@@ -51,10 +45,9 @@ def insert_golden_tasks(
 ) -> list[ClaimedTask]:
     """The claimed tasks with golden ones among them, claimed for the same reviewer.
 
-    On average `policy.reviewing.golden_share` of the result is golden. Whether a task brings a
-    golden one, where it stands and which photo it has is drawn from reviewer and task: claiming the
-    task again does not change it. Where the reviewer answered all golden photos within 90 days,
-    none is added.
+    On average `policy.reviewing.golden_share` of the result is golden. Whether a task adds a golden
+    one, its place and its photo are drawn from reviewer and task: claiming the task again does not
+    change them. Where the reviewer answered all golden photos within 90 days, none is added.
     """
     share = policy.reviewing.golden_share
     mixed, key = list(tasks), load_sampling_key(connection)
@@ -84,6 +77,7 @@ def _draw_photo(
 ) -> GoldenPhoto | None:
     """A golden photo that the reviewer has not seen within 90 days; None: there is none left.
 
+    Classes are drawn with equal probability, then a photo of the class: rare classes count, too.
     Photos with a verdict come first: with the model's own reasons they look most like others.
     """
     lock_reviewer(connection, reviewer)
@@ -100,15 +94,8 @@ def _draw_photo(
 
 def _choose_appearance(photo: GoldenPhoto, neighbor: ClaimedTask) -> ShownVerdict:
     """What the task shows: its photo's own verdict, or its neighbor's where that is safer."""
-    borrowed = ShownVerdict(
-        model_hash=neighbor.model_hash,
-        policy_version=neighbor.policy_version,
-        reasons=neighbor.reasons,
-        violation_score=neighbor.violation_score,
-        run_id=neighbor.run_id,
-    )
     if photo.verdict is None:
-        return borrowed
+        return ShownVerdict(**{f.name: getattr(neighbor, f.name) for f in fields(ShownVerdict)})
     if set(photo.verdict.reasons) & set(neighbor.reasons):
         return photo.verdict
     return replace(
@@ -119,14 +106,7 @@ def _choose_appearance(photo: GoldenPhoto, neighbor: ClaimedTask) -> ShownVerdic
 def answer_golden_task(
     connection: Connection, task: ReviewTask, label: str, reviewer: str, **detail: object
 ) -> None:
-    """Decide a golden task; idempotent.
-
-    Args:
-        connection: open, in a transaction.
-        task: the golden task, locked.
-        label: a class of the policy.
-        reviewer: who answers.
-        detail: what else is written to the activity log.
+    """Decide a golden task, which is locked; idempotent. `detail` goes to the activity log.
 
     Raises:
         LeaseLost: the task is not the reviewer's.

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ml.core.yaml_file import StrictModel
 from ml.storage.review_queue import Order
-from ml.storage.reviewer_preferences import load_reviewer_settings, save_reviewer_settings
+from ml.storage.task_filters import load_reviewer_settings, save_reviewer_settings
 
 
 class Preferences(StrictModel):

@@ -1,28 +1,31 @@
-"""Blind second reviews: a second reviewer decides some photos without seeing the first decision.
+"""Further reviews of a decided photo: blind second reviews, third reviews, and appeals.
 
-- Sampling: a share of the photos (policy `reviewing.second_review_share`), drawn by a keyed hash of
-  the content. Selection is deterministic; a reviewer's behavior cannot influence it.
+- A keyed hash of the content draws a share of the photos (policy `reviewing.second_review_share`):
+  a reviewer's behavior cannot influence it. With a single reviewer set the share to 0.
 - The second review is a task of kind `blind` for the same object, never the first reviewer's,
-  queued among the others at a drawn priority. Its decision is a label like any other, of route
-  `second_review`. Photos that two reviewers have decided already need none.
-- The status in the commerce database follows the rule of `ml.storage.labels.resolve_labels`: most
-  votes win, ties go to the most recent. Two different votes are a tie, so the second one's status
-  holds at once; and the first task opens again, with the reason `contested`, for a third reviewer,
-  whose vote decides by the same rule. It is reopened as by an appeal, whose row says why and after
-  which decision.
-- An undone decision closes the task that it opened, unless somebody has decided that one.
-
-With a single reviewer nobody can do the second review: set `reviewing.second_review_share` to 0.
+  queued among the others at a drawn priority. Its label has the route `second_review`.
+- By `ml.storage.labels.resolve_labels` two different votes are a tie and the second one's status
+  holds. The first task opens again, as by an appeal and with the reason `contested`, for a third
+  reviewer, whose vote decides by the same rule.
 """
 
 from sqlalchemy import Connection
 
+from ml.core.errors import StorageError
 from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
 from ml.policy.spot_check import SampleDraw, priority_among_reviews
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import Appeal, add_appeal
-from ml.storage.decisions import load_last_label_id, load_latest_decision, load_votes
+from ml.storage.decisions import (
+    Appeal,
+    add_appeal,
+    find_or_open_task,
+    has_appeal,
+    load_deciders,
+    load_last_label_id,
+    load_latest_decision,
+    load_votes,
+)
 from ml.storage.review_tasks import (
     BLIND,
     VERDICT,
@@ -33,8 +36,10 @@ from ml.storage.review_tasks import (
     lock_task,
     lock_task_of_object,
     reopen_tasks,
+    update_task,
 )
 
+APPEAL = "appeal"  # the reason that an appeal adds to its task
 CONTESTED = "contested"  # the reason that a task has while it waits for a third reviewer
 
 
@@ -46,9 +51,9 @@ def open_follow_ups(connection: Connection, task_id: int, *, policy: Policy) -> 
     votes = load_votes(connection, task.content_sha256)
     if len(votes) == 1 and task.kind == VERDICT:
         key = load_sampling_key(connection)
-        if _is_sampled(key, task, policy):
-            (first_reviewer,) = votes
-            _open_second_review(connection, key, task, first_reviewer, policy)
+        drawn = keyed_uniform(key, "second review", task.content_sha256)
+        if drawn < policy.reviewing.second_review_share:
+            _open_second_review(connection, key, task, list(votes), policy)
     elif len(votes) == 2 and len(set(votes.values())) == 2:  # noqa: PLR2004 - a tie of two
         _open_third_review(connection, task, reviewers=sorted(votes))
 
@@ -66,16 +71,10 @@ def close_follow_ups(connection: Connection, task: ReviewTask) -> None:
             close_tasks(connection, [first.task_id], reasons=reasons, excluded_reviewers=[])
 
 
-def _is_sampled(key: bytes, task: ReviewTask, policy: Policy) -> bool:
-    drawn = keyed_uniform(key, "second review", task.content_sha256)
-    return drawn < policy.reviewing.second_review_share
-
-
 def _open_second_review(
-    connection: Connection, key: bytes, task: ReviewTask, first_reviewer: str, policy: Policy
+    connection: Connection, key: bytes, task: ReviewTask, excluded: list[str], policy: Policy
 ) -> None:
     """Open the blind task, or reopen the one that an undo has closed."""
-    excluded = [first_reviewer]
     second = _lock_sibling(connection, task, BLIND)
     if second is None:
         priority = _random_priority(key, task, policy)
@@ -86,10 +85,8 @@ def _open_second_review(
 
 def _random_priority(key: bytes, task: ReviewTask, policy: Policy) -> float:
     """A priority that does not reveal a second review: drawn like that of a spot check."""
-    place, guise = (
-        keyed_uniform(key, f"second review {purpose}", task.content_sha256)
-        for purpose in ("place", "guise")
-    )
+    place = keyed_uniform(key, "second review place", task.content_sha256)
+    guise = keyed_uniform(key, "second review guise", task.content_sha256)
     return priority_among_reviews(SampleDraw(selection=0.0, score=place, label=guise), policy)
 
 
@@ -121,3 +118,48 @@ def _without_contested(task: ReviewTask) -> list[str]:
 def _lock_sibling(connection: Connection, task: ReviewTask, kind: str) -> ReviewTask | None:
     """The other task of the same object."""
     return lock_task_of_object(connection, task.object_key, task.etag, kind=kind)
+
+
+def appeal_photo(connection: Connection, object_key: str, *, reason: str, by: str) -> int:
+    """Appeal against the decision or verdict on an object's newest content; returns the task.
+
+    The status in the commerce database does not change until the appeal is decided.
+
+    Raises:
+        StorageError: the photo has no verdict.
+    """
+    task_id = find_or_open_task(connection, object_key)
+    if task_id is None:
+        raise StorageError(f"no verdict on {object_key!r}: there is nothing to appeal against yet")
+    appeal_task(connection, task_id, reason=reason, by=by)
+    return task_id
+
+
+def appeal_task(connection: Connection, task_id: int, *, reason: str, by: str) -> None:
+    """Appeal against the decision on a task: it waits again, preferably for another reviewer.
+
+    Idempotent: the same appeal is not written twice before a decision answers it.
+
+    Raises:
+        StorageError: there is no such task.
+    """
+    task = lock_task(connection, task_id)
+    appeal = Appeal(task_id, reason, by, load_last_label_id(connection, task))
+    if has_appeal(connection, appeal):
+        return
+    add_appeal(connection, appeal)
+    _reopen(connection, task)
+    record(connection, actor=by, action="appeal", target=task_target(task_id), reason=reason)
+
+
+def _reopen(connection: Connection, task: ReviewTask) -> None:
+    """An undecided task only gets the reason; its holder, if any, keeps it."""
+    reasons = [*task.reasons, *([] if APPEAL in task.reasons else [APPEAL])]
+    if task.state != "decided":
+        update_task(connection, task.task_id, reasons=reasons)
+        return
+    # Who decided it gets it only when no other task is left, like one that they skipped.
+    skipped_by = sorted({*task.skipped_by, *load_deciders(connection, task)})
+    reopen_tasks(
+        connection, [task.task_id], restart_wait=True, reasons=reasons, skipped_by=skipped_by
+    )

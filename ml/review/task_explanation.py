@@ -1,22 +1,112 @@
-"""Explain why a photo was routed to review, with similar decided photos."""
+"""Explain why a photo was routed to review, with decided photos that look like it."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
-from ml.review.similar_decisions import SimilarDecision, SimilarDecisions
 from ml.review.task_view import WITHHELD, scores_hidden
-from ml.storage.read.task_explanation import (
+from ml.storage.read.similar_decisions import (
+    ContentLabel,
+    load_active_labels,
+    load_labelled_hashes,
+)
+from ml.storage.read.task_view import (
     HistoryEntry,
-    TaskVerdict,
     load_decision_history,
     load_task_verdict,
 )
 from ml.storage.review_tasks import load_sampling_key
-from ml.vision.images.fingerprint import MIN_QUALITY
+from ml.vision.images.fingerprint import MIN_QUALITY, NEAR_DUPLICATE_DISTANCE, pdq_words
+
+_CANDIDATES = 50  # nearest photos whose labels are looked up: some labels may be undone
+# A label may be committed after a later one, or before its photo's hash: all are read again.
+_RELOAD_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class SimilarDecision(ContentLabel):
+    """The latest active label of a decided photo, and the number of differing bits (0 to 31)."""
+
+    distance: int
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The decided photos read so far: contents, and their hashes in the same order."""
+
+    last_label_id: int
+    contents: tuple[str, ...]
+    hashes: npt.NDArray[np.uint64]
+
+
+class SimilarDecisions:
+    """The `newest` decided photos by PDQ hash; thread-safe.
+
+    Labels are append-only, so this process keeps the hashes of decided photos and reads only those
+    added since. Whether a label is still active is queried each time. Measured with 100,000 labels
+    on two busy cores: 0.6 s to read all hashes, once per hour and process.
+    """
+
+    def __init__(self, newest: int = 100_000) -> None:
+        self._newest = newest
+        self._lock = Lock()
+        self._index = _EMPTY
+        self._reload_at = 0.0
+
+    def find_similar(
+        self, connection: Connection, pdq: str, *, exclude: str | None = None, limit: int = 6
+    ) -> list[SimilarDecision]:
+        """Decided photos at most 31 bits away, the nearest first, without the content `exclude`.
+
+        `pdq` is the hash of the photo under review, 64 hexadecimal digits, of quality over 49.
+        """
+        with self._lock:
+            index = self._index = self._refreshed(connection)
+        bits = np.bitwise_count(index.hashes ^ pdq_words([pdq])).sum(axis=1)
+        places = np.flatnonzero(bits <= NEAR_DUPLICATE_DISTANCE)
+        nearest = places[np.argsort(bits[places], kind="stable")].tolist()
+        distances = {index.contents[place]: int(bits[place]) for place in nearest}
+        distances.pop(exclude or "", None)
+        return _active_decisions(connection, dict(list(distances.items())[:_CANDIDATES]))[:limit]
+
+    def _refreshed(self, connection: Connection) -> _Index:
+        index = self._index
+        if time.monotonic() > self._reload_at:
+            self._reload_at, index = time.monotonic() + _RELOAD_SECONDS, _EMPTY
+        newest, indexed = self._newest, set(index.contents)
+        labels = load_labelled_hashes(connection, after_label_id=index.last_label_id, newest=newest)
+        if not labels:
+            return index
+        added = {
+            label.content_sha256: label.pdq
+            for label in labels
+            if label.pdq is not None
+            and (label.pdq_quality or 0) > MIN_QUALITY
+            and label.content_sha256 not in indexed
+        }
+        hashes = np.concatenate([index.hashes, pdq_words(list(added.values()))])
+        contents = (*index.contents, *added)
+        return _Index(labels[-1].label_id, contents[-newest:], hashes[-newest:])
+
+
+def _active_decisions(connection: Connection, distances: dict[str, int]) -> list[SimilarDecision]:
+    if not distances:
+        return []
+    decisions = [
+        SimilarDecision(**vars(label), distance=distances[label.content_sha256])
+        for label in load_active_labels(connection, distances)
+    ]
+    return sorted(decisions, key=lambda decision: (decision.distance, decision.content_sha256))
+
+
+_EMPTY = _Index(0, (), pdq_words([]))
 
 
 @dataclass(frozen=True)
@@ -36,8 +126,8 @@ class TaskExplanation:
 
     `scores` (class -> 0..1), `decision` and `pass_confidence` are the verdict's, empty or None
     where the photo has none. `labels` are the classes that have an activation map. Where scores are
-    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, and this very
-    photo is not among the similar ones.
+    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, and the photo
+    itself is not among the similar ones.
     """
 
     reasons: tuple[str, ...]
@@ -48,8 +138,8 @@ class TaskExplanation:
     policy_version: str
     screens: list[ShownScreenResult]
     labels: list[str]
-    near: list[SimilarDecision] = field(default_factory=list)
-    history: list[HistoryEntry] = field(default_factory=list)
+    near: list[SimilarDecision]
+    history: list[HistoryEntry]
 
 
 def explain_task(
@@ -61,6 +151,9 @@ def explain_task(
         return None
     key, content = load_sampling_key(connection), task.content_sha256
     hidden = scores_hidden(key, content, kind=task.kind, route=task.route, policy=policy)
+    near = []
+    if task.pdq is not None and (task.pdq_quality or 0) > MIN_QUALITY:
+        near = decided.find_similar(connection, task.pdq, exclude=content if hidden else None)
     return TaskExplanation(
         reasons=(WITHHELD,) if hidden else task.reasons,
         scores={} if hidden else dict(task.scores or {}),
@@ -70,16 +163,15 @@ def explain_task(
         policy_version=task.policy_version,
         screens=screen_results(task.screens),
         labels=[] if hidden else list(task.classes or ()),
-        near=_find_similar(connection, task, decided, exclude=content if hidden else None),
+        near=near,
         history=[] if hidden else load_decision_history(connection, content),
     )
 
 
 def screen_results(stored: object) -> list[ShownScreenResult]:
     """The stored screens by name, in any form: rows outlive the code that wrote them."""
-    if not isinstance(stored, Mapping):
-        return []
-    return [_screen_result(str(name), result) for name, result in sorted(stored.items())]
+    items = sorted(stored.items()) if isinstance(stored, Mapping) else []
+    return [_screen_result(str(name), result) for name, result in items]
 
 
 def _screen_result(name: str, result: object) -> ShownScreenResult:
@@ -93,11 +185,3 @@ def _screen_result(name: str, result: object) -> ShownScreenResult:
         reason=None if reason is None else str(reason),
         evidence=result.get("evidence"),
     )
-
-
-def _find_similar(
-    connection: Connection, task: TaskVerdict, decided: SimilarDecisions, *, exclude: str | None
-) -> list[SimilarDecision]:
-    if task.pdq is None or (task.pdq_quality or 0) <= MIN_QUALITY:
-        return []
-    return decided.find_similar(connection, task.pdq, exclude=exclude)

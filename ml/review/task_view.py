@@ -4,7 +4,7 @@ Blinding: some tasks hide the model's scores and the earlier labels.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, Table
@@ -23,14 +23,7 @@ from ml.storage.task_filters import CLASS_REASONS
 WITHHELD = "withheld"  # the only reason that is shown where scores are hidden
 # Reasons that reveal a spot check or hidden task; the queue cannot be filtered by them.
 REVEALING_REASONS = frozenset({"blind", "confident_normal", "golden", "spot_check"})
-_BLINDED_KINDS = frozenset({BLIND, GOLDEN})
-_BLINDED_ROUTES = frozenset({"spot_check"})
 _NO_COMMERCE_ROW = CommercePhoto(None, None, None)
-
-
-def is_blinded(kind: str, route: str | None) -> bool:
-    """Whether scores and earlier labels are hidden from the reviewer."""
-    return kind in _BLINDED_KINDS or route in _BLINDED_ROUTES
 
 
 def scores_hidden(
@@ -38,10 +31,10 @@ def scores_hidden(
 ) -> bool:
     """Whether a task hides scores and earlier labels; deterministic.
 
-    Blinded tasks do, and a share of ordinary ones (policy `reviewing.hide_scores_share`), so that
-    hiding reveals nothing.
+    Second reviews, golden tasks and spot checks do, and a share of ordinary tasks (policy
+    `reviewing.hide_scores_share`), so that hiding reveals nothing.
     """
-    if is_blinded(kind, route):
+    if kind in (BLIND, GOLDEN) or route == "spot_check":
         return True
     return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
 
@@ -89,18 +82,13 @@ def load_task_views(
 def category_of(
     reasons: Iterable[str], scores: Mapping[str, float] | None, policy: Policy
 ) -> str | None:
-    """The class that a reason names, else the likeliest violation, if there are scores."""
+    """The class that a reason names, else the violation with the highest score; None without."""
     for reason in reasons:
         word, _, name = reason.partition(":")
         if word in CLASS_REASONS and name:
             return name
-    return likeliest_violation(scores or {}, policy)
-
-
-def likeliest_violation(scores: Mapping[str, float], policy: Policy) -> str | None:
-    """The violation class with the highest score; None without scores."""
-    scored = sorted(policy.violations & scores.keys())
-    return max(scored, key=scores.__getitem__, default=None)
+    scores = scores or {}
+    return max(sorted(policy.violations & scores.keys()), key=scores.__getitem__, default=None)
 
 
 def _view(task: TaskPhoto, row: CommercePhoto, key: bytes, policy: Policy) -> TaskView:
@@ -108,20 +96,7 @@ def _view(task: TaskPhoto, row: CommercePhoto, key: bytes, policy: Policy) -> Ta
     hidden = scores_hidden(
         key, task.content_sha256, kind=task.kind, route=task.route, policy=policy
     )
-    return TaskView(
-        task_id=task.task_id,
-        content_sha256=task.content_sha256,
-        object_key=task.object_key,
-        reasons=(WITHHELD,) if hidden else task.reasons,
-        likely=likely,
-        category=None if hidden else likely,
-        violation_score=None if hidden else task.violation_score,
-        model_hash=task.model_hash,
-        product_id=row.product_id,
-        review_id=row.review_id,
-        uploaded_at=row.uploaded_at,
-        opened_at=task.opened_at,
-        claimed_until=task.claimed_until,
-        width=task.width,
-        height=task.height,
-    )
+    shown = {**vars(task), **vars(row), "likely": likely, "category": likely}
+    if hidden:
+        shown |= {"reasons": (WITHHELD,), "category": None, "violation_score": None}
+    return TaskView(**{field.name: shown[field.name] for field in fields(TaskView)})

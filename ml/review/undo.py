@@ -3,27 +3,28 @@
 The label stays in `human_label`, which is history; `decision_undo` says that it does not count.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table
 
 from ml.core.errors import StorageError
 from ml.core.settings import CommerceNames
 from ml.policy.schema import Policy
-from ml.review.commerce_status import restore_status
+from ml.review.decide import status_of_label
 from ml.review.second_review import close_follow_ups
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import load_superseded_label_id
+from ml.storage.commerce import load_written_status, replace_status
 from ml.storage.decisions import (
     ReviewerLabel,
     add_undo,
     find_task_decided_after,
     find_task_decided_since,
     load_latest_decision,
+    load_latest_decision_on_object,
     load_reviewer_label,
+    load_superseded_label_id,
 )
-from ml.storage.golden_answers import (
-    GoldenAnswer,
+from ml.storage.golden_tasks import (
     delete_answer,
     find_golden_task_answered_since,
     load_answer,
@@ -42,19 +43,10 @@ def undo_decision(
     commerce: Table,
     names: CommerceNames,
 ) -> None:
-    """Undo the reviewer's decision on a task; idempotent.
+    """Undo the reviewer's decision on a task, if it is at most `within` old; idempotent.
 
-    The task opens again unless it has another active decision. A golden task is the reviewer's
-    again.
-
-    Args:
-        connection: open, in a transaction.
-        task_id: the task that the reviewer decided last; named, so that a retry undoes no other.
-        reviewer: whose decision it is.
-        within: how old the decision may be at most.
-        policy: says which classes are violations.
-        commerce: the commerce table of photos.
-        names: the commerce database's names of statuses.
+    The task opens again unless it has another active decision; a golden task returns to the
+    reviewer. It is named, so that a retry undoes no other decision.
 
     Raises:
         StorageError: no such task, no decision of this reviewer, not their last one, or too old.
@@ -70,8 +62,11 @@ def undo_decision(
     add_undo(connection, label.label_id, undone_by=reviewer)
     _reopen_unless_decided(connection, task)
     close_follow_ups(connection, task)
-    restore_status(
-        connection, task, undone_at=label.decided_at, policy=policy, commerce=commerce, names=names
+    status, at = _earlier_status(connection, task, policy=policy, names=names)
+    # Rows with a later status (of another decision, the commerce database's own, or for a
+    # re-upload) stay as they are.
+    replace_status(
+        connection, commerce, task.object_key, moderated_at=label.decided_at, status=status, at=at
     )
     detail = {"label": label.label, "label_id": label.label_id}
     record(connection, actor=reviewer, action="undo", target=task_target(task_id), **detail)
@@ -85,9 +80,16 @@ def _undo_answer(
     within: timedelta,
     lease_seconds: float,
 ) -> None:
-    answer = _undoable_answer(connection, task, reviewer, within)
-    if answer is None:
-        return
+    answer = load_answer(connection, task.task_id)
+    if answer is None and task.claimed_by == reviewer:
+        return  # it was undone before
+    if answer is None or answer.reviewer != reviewer:
+        raise _not_decided(task, reviewer)
+    since = answer.answered_at
+    later = find_task_decided_since(
+        connection, reviewer, since=since
+    ) or find_golden_task_answered_since(connection, reviewer, since=since)
+    _require_undoable(task, reviewer, later_task_id=later, age=answer.age, within=within)
     delete_answer(connection, task.task_id)
     assign_task(connection, task.task_id, reviewer=reviewer, lease_seconds=lease_seconds)
     target = task_target(task.task_id)
@@ -104,56 +106,50 @@ def _undoable_label(
     if label.is_undone:
         return None
     # Golden tasks count like any others here, or the refusal would reveal them.
-    _require_last(
-        reviewer,
-        find_task_decided_after(connection, reviewer, label_id=label.label_id)
-        or find_golden_task_answered_since(connection, reviewer, since=label.decided_at),
-    )
-    _require_recent(task, label.age, within)
+    later = find_task_decided_after(
+        connection, reviewer, label_id=label.label_id
+    ) or find_golden_task_answered_since(connection, reviewer, since=label.decided_at)
+    _require_undoable(task, reviewer, later_task_id=later, age=label.age, within=within)
     return label
-
-
-def _undoable_answer(
-    connection: Connection, task: ReviewTask, reviewer: str, within: timedelta
-) -> GoldenAnswer | None:
-    """The reviewer's golden answer, if it may be undone; None where it was undone before."""
-    answer = load_answer(connection, task.task_id)
-    if answer is None and task.claimed_by == reviewer:
-        return None
-    if answer is None or answer.reviewer != reviewer:
-        raise _not_decided(task, reviewer)
-    _require_last(
-        reviewer,
-        find_task_decided_since(connection, reviewer, since=answer.answered_at)
-        or find_golden_task_answered_since(connection, reviewer, since=answer.answered_at),
-    )
-    _require_recent(task, answer.age, within)
-    return answer
-
-
-def _reopen_unless_decided(connection: Connection, task: ReviewTask) -> None:
-    """A decision from before the task's last appeal does not answer the appeal."""
-    superseded = load_superseded_label_id(connection, task.task_id)
-    has_later_decision = (
-        load_latest_decision(connection, task, after_label_id=superseded) is not None
-    )
-    if task.state == "decided" and not has_later_decision:
-        reopen_tasks(connection, [task.task_id])
 
 
 def _not_decided(task: ReviewTask, reviewer: str) -> StorageError:
     return StorageError(f"{reviewer} did not decide review task {task.task_id}")
 
 
-def _require_last(reviewer: str, later_task_id: int | None) -> None:
+def _require_undoable(
+    task: ReviewTask,
+    reviewer: str,
+    *,
+    later_task_id: int | None,
+    age: timedelta,
+    within: timedelta,
+) -> None:
     if later_task_id is not None:
         raise StorageError(
             f"{reviewer} decided review task {later_task_id} since: undo that one first"
         )
-
-
-def _require_recent(task: ReviewTask, age: timedelta, within: timedelta) -> None:
     if age > within:
         raise StorageError(
             f"the decision on review task {task.task_id} is older than {within}: appeal it instead"
         )
+
+
+def _reopen_unless_decided(connection: Connection, task: ReviewTask) -> None:
+    """A decision from before the task's last appeal does not answer the appeal."""
+    superseded = load_superseded_label_id(connection, task.task_id)
+    later = load_latest_decision(connection, task, after_label_id=superseded)
+    if task.state == "decided" and later is None:
+        reopen_tasks(connection, [task.task_id])
+
+
+def _earlier_status(
+    connection: Connection, task: ReviewTask, *, policy: Policy, names: CommerceNames
+) -> tuple[str, datetime | None]:
+    """Of the object's latest active decision, else what a nightly run wrote last."""
+    decision = load_latest_decision_on_object(connection, task)
+    if decision is not None:
+        return status_of_label(decision.label, policy=policy, names=names), decision.decided_at
+    # Status and time exactly as written: by both the next nightly run knows the row as its own.
+    written = load_written_status(connection, task.object_key, task.etag)
+    return written or (names.status_review, None)

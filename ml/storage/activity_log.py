@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from ml.storage.rows import load_rows
 from ml.storage.schema import activity
 
 _columns = activity.c
@@ -52,7 +53,7 @@ def record(
 def history(connection: Connection, target: str) -> list[Entry]:
     """All actions on `target`, oldest first."""
     query = select(activity).where(_columns.target == target).order_by(_columns.activity_id)
-    return [Entry(**row) for row in connection.execute(query).mappings()]
+    return load_rows(connection, query, Entry)
 
 
 def log_page(
@@ -65,9 +66,9 @@ def log_page(
     if before is not None:
         query = query.where(_columns.activity_id < before)
     newest_first = query.order_by(_columns.activity_id.desc()).limit(limit + 1)
-    entries = tuple(Entry(**row) for row in connection.execute(newest_first).mappings())
+    entries = load_rows(connection, newest_first, Entry)
     shown = entries[:limit]
-    return LogPage(shown, shown[-1].activity_id if len(entries) > limit else None)
+    return LogPage(tuple(shown), shown[-1].activity_id if len(entries) > limit else None)
 
 
 def actors(connection: Connection, *, since: datetime) -> list[str]:

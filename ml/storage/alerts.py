@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, tuple_, update
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.types import Alert, AlertKind
@@ -28,7 +27,6 @@ class StoredAlert:
     raised_at: datetime
     resolved_at: datetime | None
     notified_at: datetime | None
-    last_error: str | None
 
     @property
     def message_id(self) -> str:
@@ -74,22 +72,20 @@ def lock_alert(connection: Connection, alert_id: int) -> StoredAlert | None:
 def mark_delivered(connection: Connection, stored: StoredAlert) -> None:
     """Record that its message was accepted."""
     column = "notified_at" if stored.resolved_at is None else "resolution_notified_at"
-    row = update(table).where(table.c.alert_id == stored.alert_id)
-    connection.execute(row.values(**{column: func.now()}, last_error=None))
+    _set(connection, stored, **{column: func.now()}, last_error=None)
 
 
 def set_error(connection: Connection, stored: StoredAlert, error: str) -> None:
     """Record why its message was not accepted."""
+    _set(connection, stored, last_error=error)
+
+
+def _set(connection: Connection, stored: StoredAlert, **values: object) -> None:
     row = update(table).where(table.c.alert_id == stored.alert_id)
-    connection.execute(row.values(last_error=error))
+    connection.execute(row.values(**values))
 
 
-def _stored(row: Any) -> StoredAlert:  # noqa: ANN401 - a row mapping
-    return StoredAlert(
-        alert_id=row["alert_id"],
-        alert=Alert(AlertKind(row["kind"]), row["dedup_key"], row["details"]),
-        raised_at=row["raised_at"],
-        resolved_at=row["resolved_at"],
-        notified_at=row["notified_at"],
-        last_error=row["last_error"],
-    )
+def _stored(row: RowMapping) -> StoredAlert:
+    alert = Alert(AlertKind(row["kind"]), row["dedup_key"], row["details"])
+    names = ("alert_id", "raised_at", "resolved_at", "notified_at")
+    return StoredAlert(alert=alert, **{name: row[name] for name in names})

@@ -79,10 +79,8 @@ def create_key(
 
 def revoke_key(connection: Connection, name: str) -> bool:
     """Revoke the key of a name; False where none is in use."""
-    active = (api_key.c.name == name) & api_key.c.revoked_at.is_(None)
-    return (
-        connection.execute(update(api_key).where(active).values(revoked_at=func.now())).rowcount > 0
-    )
+    active = update(api_key).where(api_key.c.name == name, api_key.c.revoked_at.is_(None))
+    return connection.execute(active.values(revoked_at=func.now())).rowcount > 0
 
 
 def all_keys(connection: Connection) -> list[ApiKey]:

@@ -2,45 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import Shard
 from ml.core.window import Window
 from ml.policy.schema import Policy
+from ml.storage.rows import insert_new, load_dict
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
 MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
-
-
-class VerdictContext(Protocol):
-    """What makes a verdict: a nightly run, or the online service.
-
-    Reviewer decisions count if they were made before `started_at`; None counts all of them.
-    """
-
-    @property
-    def run_id(self) -> str:
-        """The run that is stored with the verdict."""
-        ...  # pragma: no cover - a protocol's method has no body
-
-    @property
-    def model_hash(self) -> str:
-        """The model version."""
-        ...  # pragma: no cover - as above
-
-    @property
-    def policy(self) -> Policy:
-        """The policy."""
-        ...  # pragma: no cover - as above
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When it started."""
-        ...  # pragma: no cover - as above
 
 
 @dataclass(frozen=True)
@@ -68,17 +40,14 @@ def begin(connection: Connection, run: AuditRun) -> AuditRun:
     Raises:
         StorageError: the row is for another window.
     """
-    row = insert(audit_run).values(
-        run_id=run.run_id,
-        window_start=run.window.start,
-        window_end=run.window.end,
-        model_hash=run.model_hash,
-        policy_version=run.policy.version,
-        policy=run.policy.model_dump(mode="json"),
-        device=run.device,
-        shadow_hash=run.shadow_hash,
-    )
-    connection.execute(row.on_conflict_do_nothing())
+    names = ("run_id", "model_hash", "device", "shadow_hash")
+    row = {name: getattr(run, name) for name in names} | {
+        "window_start": run.window.start,
+        "window_end": run.window.end,
+        "policy_version": run.policy.version,
+        "policy": run.policy.model_dump(mode="json"),
+    }
+    insert_new(connection, audit_run, [row])
     stored = load(connection, run.run_id)
     if stored.window != run.window:
         raise StorageError(f"run {run.run_id} was begun for another window: {stored.window}")
@@ -92,14 +61,11 @@ def load(connection: Connection, run_id: str) -> AuditRun:
         RunNotStarted: there is no such run.
     """
     row = row_of(connection, run_id)
+    names = ("run_id", "model_hash", "device", "shadow_hash", "started_at")
     return AuditRun(
-        run_id=run_id,
         window=Window(row["window_start"], row["window_end"]),
-        model_hash=row["model_hash"],
         policy=Policy.model_validate(row["policy"]),
-        device=row["device"],
-        shadow_hash=row["shadow_hash"],
-        started_at=row["started_at"],
+        **{name: row[name] for name in names},
     )
 
 
@@ -122,24 +88,12 @@ def set_values(connection: Connection, run_id: str, **values: object) -> None:
 
 
 def write_accounting(
-    connection: Connection,
-    run_id: str,
-    *,
-    judged: int,
-    quarantined: int,
-    already_judged: int,
-    state: str,
+    connection: Connection, run_id: str, *, state: str, **images_by_outcome: int
 ) -> None:
     """Write what became of a run's images; the time of the first accounting stays."""
-    set_values(
-        connection,
-        run_id,
-        judged=judged,
-        quarantined=quarantined,
-        already_judged=already_judged,
-        state=state,
-        reconciled_at=func.coalesce(audit_run.c.reconciled_at, func.now()),
-    )
+    reconciled_at = func.coalesce(audit_run.c.reconciled_at, func.now())
+    values = {"state": state, "reconciled_at": reconciled_at, **images_by_outcome}
+    set_values(connection, run_id, **values)
 
 
 def cut_shards(connection: Connection, run_id: str, *, shard_size: int) -> None:
@@ -169,19 +123,10 @@ _INSERT_SHARDS = text(
 
 def shards_of(connection: Connection, run_id: str) -> list[Shard]:
     """The shards of a run, in key order."""
-    columns = audit_shard.c
-    query = (
-        select(
-            columns.run_id,
-            columns.shard_index.label("index"),
-            columns.first_key,
-            columns.last_key,
-            columns.images,
-        )
-        .where(columns.run_id == run_id)
-        .order_by(columns.shard_index)
-    )
-    return [Shard(**row) for row in connection.execute(query).mappings()]
+    shard = audit_shard.c
+    columns = (shard.run_id, shard.shard_index, shard.first_key, shard.last_key, shard.images)
+    query = select(*columns).where(shard.run_id == run_id).order_by(shard.shard_index)
+    return [Shard(*row) for row in connection.execute(query)]
 
 
 _ADD_SECONDS = text(
@@ -198,10 +143,8 @@ _ADD_SECONDS = text(
 
 def add_seconds(connection: Connection, shard: Shard, seconds_json: str) -> None:
     """Add seconds by stage (a JSON object) to those that the shard has used so far."""
-    connection.execute(
-        _ADD_SECONDS,
-        {"seconds": seconds_json, "run_id": shard.run_id, "index": shard.index},
-    )
+    values = {"seconds": seconds_json, "run_id": shard.run_id, "index": shard.index}
+    connection.execute(_ADD_SECONDS, values)
 
 
 def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
@@ -213,5 +156,4 @@ def seconds_of(connection: Connection, run_id: str) -> dict[str, float]:
         where run_id = :run_id group by stage order by stage
         """
     )
-    rows = connection.execute(query, {"run_id": run_id})
-    return {stage: value for stage, value in rows}  # noqa: C416 - rows, not pairs, to mypy
+    return load_dict(connection, query, run_id=run_id)

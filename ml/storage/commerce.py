@@ -1,7 +1,6 @@
 """The commerce database's table of photos, under the names that the settings give it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
@@ -17,6 +16,7 @@ from sqlalchemy import (
 )
 
 from ml.core.settings import CommerceNames
+from ml.storage.rows import load_dict
 from ml.storage.schema import image
 
 
@@ -36,24 +36,16 @@ def review_image(names: CommerceNames) -> Table:
     )
 
 
-@dataclass(frozen=True)
-class WrittenStatus:
-    """The status that a nightly run last wrote for an object, and the time that it wrote with it.
-
-    Both None: nothing was written.
-    """
-
-    status: str | None
-    at: datetime | None
-
-
-def load_written_status(connection: Connection, object_key: str, etag: str) -> WrittenStatus:
-    """What a nightly run last wrote for an object."""
+def load_written_status(
+    connection: Connection, object_key: str, etag: str
+) -> tuple[str, datetime | None] | None:
+    """The status that a nightly run last wrote for an object, and the time it wrote with it."""
     query = select(image.c.written_status, image.c.written_at).where(
-        image.c.object_key == object_key, image.c.etag == etag
+        image.c.object_key == object_key,
+        image.c.etag == etag,
+        image.c.written_status.is_not(None),
     )
-    row = connection.execute(query).first()
-    return WrittenStatus(None, None) if row is None else WrittenStatus(*row)
+    return connection.execute(query).first()
 
 
 def set_status(
@@ -66,19 +58,11 @@ def set_status(
     at: datetime,
 ) -> None:
     """Set the status of an object, unless a newer one is known under its key: a re-upload."""
-    this_upload = (
-        select(image.c.uploaded_at)
-        .where(image.c.object_key == object_key, image.c.etag == etag)
-        .scalar_subquery()
-    )
-    newer = select(image.c.etag).where(
-        image.c.object_key == object_key, image.c.uploaded_at > this_upload
-    )
-    connection.execute(
-        update(commerce)
-        .where(commerce.c.object_key == object_key, ~newer.exists())
-        .values(moderation_status=status, moderated_at=at)
-    )
+    of_key = image.c.object_key == object_key
+    this_upload = select(image.c.uploaded_at).where(of_key, image.c.etag == etag).scalar_subquery()
+    newer = select(image.c.etag).where(of_key, image.c.uploaded_at > this_upload)
+    row = update(commerce).where(commerce.c.object_key == object_key, ~newer.exists())
+    connection.execute(row.values(moderation_status=status, moderated_at=at))
 
 
 def replace_status(
@@ -115,4 +99,4 @@ def load_review_ids(connection: Connection, commerce: Table, keys: Sequence[str]
         .where(columns.object_key.in_(keys), columns.review_id.is_not(None))
         .order_by(columns.uploaded_at.desc(), cast(columns.image_id, Text).desc())
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return load_dict(connection, query)

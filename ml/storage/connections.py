@@ -1,13 +1,16 @@
-"""What every step needs: the database, the two buckets and the shop's table, from the settings."""
+"""The database, the two buckets and the commerce table that every step needs, by the settings."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy import Engine, Table
+from structlog.contextvars import bound_contextvars
 
 from ml.core.errors import SettingsError
-from ml.core.settings import Settings, missing_database
+from ml.core.settings import Settings, load_settings, missing_database
 from ml.storage.commerce import review_image
 from ml.storage.database import connect
 from ml.storage.object_store import ObjectStore, s3_client
@@ -28,6 +31,17 @@ class Connections:
         self.engine.dispose()
         self.photos.close()
         self.models.close()
+
+
+@contextmanager
+def task_context(**log_fields: object) -> Iterator[tuple[Settings, Connections]]:
+    """Load the settings from the environment and open the connections; closed at the end.
+
+    For one task of a workflow or one command; `log_fields` are bound to its log lines.
+    """
+    settings = load_settings()
+    with bound_contextvars(**log_fields), closing(open_connections(settings)) as connections:
+        yield settings, connections
 
 
 def open_connections(settings: Settings) -> Connections:

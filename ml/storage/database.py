@@ -1,72 +1,30 @@
-"""The engine, and transactions that are retried when the database restarts."""
+"""The engine, migrations, transactions that are retried, and optional queries with a timeout."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, TypeVarTuple
+from typing import Generic, TypeVar, TypeVarTuple
 
 import psycopg.errors
 import stamina
 import structlog
-from alembic import command
+from alembic import command, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
 
 from ml.core.errors import SettingsError, StorageError, StorageForbidden, StorageUnavailable
 from ml.core.settings import ROOT
 
-MODERATION = "moderation@head"
-COMMERCE_REFERENCE = "commerce_reference@head"  # demo and tests only
-
-
-def migrate(engine: Engine, target: str = MODERATION) -> None:
-    """Run the migrations of one branch; does nothing where they have run."""
-    with engine.begin() as connection:
-        # Alembic's version table lies in the schema that the first migration fills. It is created
-        # only where it is missing, since IF NOT EXISTS needs the right to create schemas anyway.
-        if not inspect(connection).has_schema("moderation"):
-            connection.execute(text("CREATE SCHEMA moderation"))
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, target)
-
-
-def check_migrated(connection: Connection) -> None:
-    """Raise unless the schema `moderation` is the one this code was written for.
-
-    Raises:
-        StorageError: it is older, newer or missing; says what to run.
-    """
-    context = MigrationContext.configure(connection, opts={"version_table_schema": "moderation"})
-    if newest() not in context.get_current_heads():
-        raise StorageError("the schema `moderation` is not up to date; run `python -m ml migrate`")
-
-
-def newest() -> str:
-    """The revision of `moderation` that this code was written for."""
-    found = ScriptDirectory.from_config(_config()).get_revision(MODERATION)
-    if found is None:
-        raise StorageError(f"no migrations under {ROOT / 'migrations'}: the installation is broken")
-    return found.revision
-
-
-def current_time(connection: Connection) -> datetime:
-    """The time by the database's clock, at the start of the transaction."""
-    now: datetime = connection.execute(select(func.now())).scalar_one()
-    return now
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "migrations"))
-    return config
-
-
 log = structlog.get_logger()
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+MODERATION = "moderation@head"
+COMMERCE_REFERENCE = "commerce_reference@head"  # demo and tests only
 
 # A restart of PostgreSQL takes seconds; a longer outage is left to the task's own retries.
 RETRY_ATTEMPTS = 8
@@ -108,6 +66,62 @@ def connect(url: str) -> Engine:
         raise SettingsError(f"MODERATION_DATABASE_URL cannot be used: {error}") from error
 
 
+def migrate(engine: Engine, target: str = MODERATION) -> None:
+    """Run the migrations of one branch. Idempotent."""
+    with engine.begin() as connection:
+        # Alembic's version table lies in the schema that the first migration fills. It is created
+        # only where it is missing, since IF NOT EXISTS needs the right to create schemas anyway.
+        if not inspect(connection).has_schema("moderation"):
+            connection.execute(CreateSchema("moderation"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+
+
+def run_migration_file(name: str) -> None:
+    """Execute the statements of a file of `migrations/sql`; for a migration's `upgrade`."""
+    statements = (ROOT / "migrations" / "sql" / name).read_text(encoding="utf-8")
+    # One statement at a time: a driver may refuse several at once.
+    for statement in statements.split(";\n\n"):
+        op.execute(statement)
+
+
+def check_migrated(connection: Connection) -> None:
+    """Raise unless the schema `moderation` is the one this code was written for.
+
+    Raises:
+        StorageError: it is older, newer or missing; says what to run.
+    """
+    if newest() not in schema_revisions(connection):
+        raise StorageError("the schema `moderation` is not up to date; run `python -m ml migrate`")
+
+
+def newest() -> str:
+    """The revision of `moderation` that this code was written for."""
+    found = ScriptDirectory.from_config(_config()).get_revision(MODERATION)
+    if found is None:
+        raise StorageError(f"no migrations under {ROOT / 'migrations'}: the installation is broken")
+    return found.revision
+
+
+def schema_revisions(connection: Connection) -> tuple[str, ...]:
+    """The latest migration of each branch that the database has."""
+    context = MigrationContext.configure(connection, opts={"version_table_schema": "moderation"})
+    return context.get_current_heads()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
+
+def current_time(connection: Connection) -> datetime:
+    """The database's time now, also within a long transaction."""
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now
+
+
 def in_transaction(
     engine: Engine,
     work: Callable[[Connection, *Args], T],
@@ -118,12 +132,6 @@ def in_transaction(
 
     `work` must therefore write idempotently: the first commit may have reached the server although
     its answer was lost.
-
-    Args:
-        engine: of the database.
-        work: what to do.
-        *args: handed to `work` after the connection.
-        seconds: how long to go on trying.
 
     Raises:
         StorageUnavailable: still failing after RETRY_ATTEMPTS or `seconds`.
@@ -159,3 +167,33 @@ def map_error(error: DBAPIError) -> StorageUnavailable | StorageForbidden | None
     if isinstance(cause, _TRANSIENT) or bare or error.connection_invalidated:
         return StorageUnavailable(f"the database is not reachable: {cause}")
     return None
+
+
+@dataclass(frozen=True)
+class TimedResult(Generic[T]):
+    """A result, which may itself be None; `value` is None where `completed` is False."""
+
+    value: T | None
+    completed: bool
+
+
+def with_timeout(
+    connection: Connection, work: Callable[[Connection], T], *, seconds: float = 1.0
+) -> TimedResult[T]:
+    """The result of `work`, unless one of its statements takes longer than `seconds`.
+
+    For optional sections of a page: it omits the section on timeout. The time that a statement
+    waits for a lock counts. The surrounding transaction stays usable.
+    """
+    timeout = select(func.set_config("statement_timeout", f"{int(seconds * 1000)}ms", True))
+    try:
+        with connection.begin_nested():
+            connection.execute(timeout)
+            value = work(connection)
+            connection.execute(text("set local statement_timeout to default"))
+    except DBAPIError as error:
+        if not isinstance(error.orig, psycopg.errors.QueryCanceled):
+            raise
+        log.warning("page section omitted: the database is slow", seconds=seconds)
+        return TimedResult(None, completed=False)
+    return TimedResult(value, completed=True)

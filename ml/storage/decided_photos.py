@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, text
 
 from ml.core.types import DecidedPhoto
-from ml.storage.audit_runs import VerdictContext
+from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
 
 _PAGE = 20_000  # labels
@@ -42,12 +42,8 @@ _INDEX_PAGE = text(
     page as (
         select content_sha256, bool_or(blocked) as blocked from decided group by content_sha256
     )
-    select p.content_sha256, p.blocked, coalesce(k.pdq, i.pdq) as pdq,
-        coalesce(k.pdq_quality, i.pdq_quality) as quality,
-        exists (
-            select from moderation.verdict v where v.content_sha256 = p.content_sha256
-                and v.screens @> '{{"text": {{"evidence": {{"dense": true}}}}}}'
-        ) as dense
+    select p.content_sha256, coalesce(k.pdq, i.pdq) as pdq,
+        coalesce(k.pdq_quality, i.pdq_quality) as quality, p.blocked
     from page p
     left join moderation.archived_photo k on k.content_sha256 = p.content_sha256
     left join lateral (
@@ -55,6 +51,10 @@ _INDEX_PAGE = text(
         where content_sha256 = p.content_sha256 and pdq is not null
         order by object_key, etag limit 1
     ) i on true
+    where coalesce(k.pdq, i.pdq) is not null and not exists (
+        select from moderation.verdict v where v.content_sha256 = p.content_sha256
+            and v.screens @> '{{"text": {{"evidence": {{"dense": true}}}}}}'
+    )
     """  # noqa: S608 - built from constants
 )
 
@@ -68,33 +68,31 @@ _PAGE_END = text(
 )
 
 
-def decided_photos(engine: Engine, run: VerdictContext) -> Iterator[DecidedPhoto]:
-    """The photos of a run's near-duplicate index, read in pages; without a start, all of them."""
+def decided_photos(
+    engine: Engine, policy: Policy, *, before: datetime | None
+) -> Iterator[DecidedPhoto]:
+    """The photos of a near-duplicate index, read in pages; `before` None considers all labels."""
     after = ""
     while after != _AFTER_ALL:
-        after, rows = in_transaction(engine, _load_page, run, after)
+        after, rows = in_transaction(engine, _load_page, policy, before, after)
         yield from rows
 
 
 def _load_page(
-    connection: Connection, run: VerdictContext, after: str
+    connection: Connection, policy: Policy, before: datetime | None, after: str
 ) -> tuple[str, list[DecidedPhoto]]:
     """The photos of the next labels by content hash, and the last hash of the page."""
     until, labels = connection.execute(_PAGE_END, {"after": after, "page": _PAGE}).one()
     if labels < _PAGE:
         until = _AFTER_ALL
     values = {
-        "before": run.started_at,
-        "violations": sorted(run.policy.violations),
-        "classes": sorted(run.policy.classes),
+        "before": before,
+        "violations": sorted(policy.violations),
+        "classes": sorted(policy.classes),
         "after": after,
         "until": until,
     }
-    return until, [
-        DecidedPhoto(row.content_sha256, row.pdq, row.quality, row.blocked)
-        for row in connection.execute(_INDEX_PAGE, values)
-        if row.pdq is not None and not row.dense
-    ]
+    return until, [DecidedPhoto(*row) for row in connection.execute(_INDEX_PAGE, values)]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,26 @@
-"""Decisions on review tasks: the rows of `moderation.human_label` that have a task, and their undo.
+"""Decisions on review tasks (rows of `moderation.human_label` with a task), undos and appeals.
 
 A decision is active unless it was undone (view `moderation.active_label`). Queries name the content
 as well as the task: the table's index is by content.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from ml.storage.review_tasks import ReviewTask
-from ml.storage.schema import active_label, decision_undo, human_label, review_task
+from ml.storage.review_tasks import VERDICT, ReviewTask, add_selected_tasks
+from ml.storage.rows import columns_of, load_dict, load_row, load_value
+from ml.storage.schema import (
+    active_label,
+    appeal,
+    decision_undo,
+    human_label,
+    image,
+    review_task,
+    verdict,
+)
 
 _label = human_label.c
 _active = active_label.c
@@ -38,10 +47,14 @@ class ReviewerLabel:
     is_undone: bool
 
 
-def load_clock(connection: Connection) -> datetime:
-    """The database's time now, also within a long transaction."""
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now
+@dataclass(frozen=True)
+class Appeal:
+    """An objection to the decisions on a task up to `superseded_label_id` (0: there are none)."""
+
+    task_id: int
+    reason: str
+    appealed_by: str
+    superseded_label_id: int
 
 
 def load_latest_decision(
@@ -66,20 +79,18 @@ def _load_latest(
     connection: Connection, task: ReviewTask, condition: ColumnElement[bool]
 ) -> ActiveDecision | None:
     query = (
-        select(_active.label_id, _active.label, _active.reviewer, _active.decided_at)
+        select(*columns_of(active_label, ActiveDecision))
         .where(_active.content_sha256 == task.content_sha256, condition)
         .order_by(_active.label_id.desc())
         .limit(1)
     )
-    row = connection.execute(query).mappings().first()
-    return ActiveDecision(**row) if row else None
+    return load_row(connection, query, ActiveDecision)
 
 
 def load_last_label_id(connection: Connection, task: ReviewTask) -> int:
     """The `label_id` of the task's last decision, undone or not; 0 where there is none."""
     query = select(func.coalesce(func.max(_label.label_id), 0)).where(*_of_task(task))
-    label_id: int = connection.execute(query).scalar_one()
-    return label_id
+    return int(connection.execute(query).scalar_one())
 
 
 def has_decision(
@@ -109,28 +120,25 @@ def load_votes(connection: Connection, content_sha256: str) -> dict[str, str]:
         .ext(distinct_on(_active.reviewer))
         .order_by(_active.reviewer, _active.decided_at.desc(), _active.label_id.desc())
     )
-    return {row.reviewer: row.label for row in connection.execute(query)}
+    return load_dict(connection, query)
 
 
 def load_reviewer_label(
     connection: Connection, task: ReviewTask, reviewer: str
 ) -> ReviewerLabel | None:
     """The reviewer's last decision on the task, undone or not."""
-    undone = select(decision_undo.c.label_id).where(decision_undo.c.label_id == _label.label_id)
+    is_undone = exists().where(decision_undo.c.label_id == _label.label_id)
     query = (
         select(
-            _label.label_id,
-            _label.label,
-            _label.decided_at,
+            *_label["label_id", "label", "decided_at"],
             (func.clock_timestamp() - _label.decided_at).label("age"),
-            undone.exists().label("is_undone"),
+            is_undone.label("is_undone"),
         )
         .where(*_of_task(task), _label.reviewer == reviewer)
         .order_by(_label.label_id.desc())
         .limit(1)
     )
-    row = connection.execute(query).mappings().first()
-    return ReviewerLabel(**row) if row else None
+    return load_row(connection, query, ReviewerLabel)
 
 
 def find_task_decided_after(connection: Connection, reviewer: str, *, label_id: int) -> int | None:
@@ -149,8 +157,7 @@ def _find_task(connection: Connection, reviewer: str, condition: ColumnElement[b
     query = select(_active.task_id).where(
         _active.reviewer == reviewer, _active.task_id.is_not(None), condition
     )
-    task_id: int | None = connection.execute(query.limit(1)).scalar()
-    return task_id
+    return load_value(connection, query.limit(1), int)
 
 
 def add_undo(connection: Connection, label_id: int, *, undone_by: str) -> None:
@@ -160,3 +167,55 @@ def add_undo(connection: Connection, label_id: int, *, undone_by: str) -> None:
 
 def _of_task(task: ReviewTask) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return _label.content_sha256 == task.content_sha256, _label.task_id == task.task_id
+
+
+def find_or_open_task(connection: Connection, object_key: str) -> int | None:
+    """The task of an object's newest content that has one, opened now if the newest has none.
+
+    None where there is no task and no verdict to open one from.
+    """
+    newest_first = (
+        select(image.c.object_key, image.c.etag, image.c.content_sha256)
+        .where(image.c.object_key == object_key, image.c.content_sha256.is_not(None))
+        .order_by(image.c.uploaded_at.desc())
+    )
+    newest = newest_first.limit(1).subquery()
+    names = ("content_sha256", "model_hash", "policy_version", "reasons", "violation_score")
+    # A photo that was passed or blocked without a review gets its task now.
+    scored = (
+        select(
+            newest.c.object_key,
+            newest.c.etag,
+            *verdict.c[names],
+            verdict.c.violation_score.label("priority"),
+            verdict.c.run_id,
+        )
+        .join(verdict, verdict.c.content_sha256 == newest.c.content_sha256)
+        .order_by(verdict.c.judged_at.desc())
+    )
+    add_selected_tasks(connection, scored.limit(1))
+    same_object = and_(
+        review_task.c.object_key == image.c.object_key, review_task.c.etag == image.c.etag
+    )
+    of_object = newest_first.join(review_task, same_object).where(review_task.c.kind == VERDICT)
+    task_id: int | None = connection.execute(
+        of_object.with_only_columns(review_task.c.task_id).limit(1)
+    ).scalar()
+    return task_id
+
+
+def has_appeal(connection: Connection, appealed: Appeal) -> bool:
+    """Whether this very appeal was written before."""
+    same = (appeal.c[name] == value for name, value in asdict(appealed).items())
+    return connection.execute(select(appeal.c.appeal_id).where(*same)).first() is not None
+
+
+def add_appeal(connection: Connection, appealed: Appeal) -> None:
+    """Append an appeal."""
+    connection.execute(insert(appeal).values(asdict(appealed)))
+
+
+def load_superseded_label_id(connection: Connection, task_id: int) -> int:
+    """The last label that the task's appeals supersede: only later ones answer them; 0: none."""
+    query = select(func.coalesce(func.max(appeal.c.superseded_label_id), 0))
+    return int(connection.execute(query.where(appeal.c.task_id == task_id)).scalar_one())

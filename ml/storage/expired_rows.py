@@ -4,21 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Exists,
-    FromClause,
-    Table,
-    and_,
-    delete,
-    exists,
-    func,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from ml.storage.purge import Count
 from ml.storage.schema import (
@@ -45,39 +32,41 @@ _later_verdict = verdict.alias("later_verdict")
 class ExpiredRows:
     """The rows of a table that meet a condition on it."""
 
-    table: Table
-    condition: ColumnElement[bool]
+    table: sa.Table
+    condition: sa.ColumnElement[bool]
 
     def count(self, connection: Connection) -> Count:
         """How many there are, and their size."""
-        query = select(func.count(), func.coalesce(func.sum(self._size), 0))
-        rows = query.select_from(self.table).where(self.condition)
-        items, size = connection.execute(rows).one()
-        return Count(items, int(size))
+        size = self._size.label("bytes")
+        rows = sa.select(size).select_from(self.table).where(self.condition).subquery()
+        return _sum(connection, rows)
 
     def delete(self, connection: Connection, *, limit: int | None = None) -> Count:
         """Delete them, at most `limit`; returns how many were deleted, and their size."""
         condition = self.condition if limit is None else self._among_first(limit)
-        statement = delete(self.table).where(condition).returning(self._size.label("bytes"))
-        deleted = statement.cte("deleted")
-        query = select(func.count(), func.coalesce(func.sum(deleted.c.bytes), 0))
-        items, size = connection.execute(query.select_from(deleted)).one()
-        return Count(items, int(size))
+        statement = sa.delete(self.table).where(condition).returning(self._size.label("bytes"))
+        return _sum(connection, statement.cte("deleted"))
 
     @property
-    def _size(self) -> ColumnElement[int]:
-        return func.pg_column_size(self.table.table_valued())
+    def _size(self) -> sa.ColumnElement[int]:
+        return sa.func.pg_column_size(self.table.table_valued())
 
-    def _among_first(self, limit: int) -> ColumnElement[bool]:
+    def _among_first(self, limit: int) -> sa.ColumnElement[bool]:
         key = list(self.table.primary_key)
-        first = select(*key).where(self.condition).limit(limit)
+        first = sa.select(*key).where(self.condition).limit(limit)
         # Not correlated: the inner query reads the table again.
-        return tuple_(*key).in_(first.correlate(None))
+        return sa.tuple_(*key).in_(first.correlate(None))
+
+
+def _sum(connection: Connection, rows: sa.FromClause) -> Count:
+    size = sa.func.coalesce(sa.func.sum(rows.c.bytes), 0)
+    items, total = connection.execute(sa.select(sa.func.count(), size).select_from(rows)).one()
+    return Count(items, int(total))
 
 
 def mark_runs_expired(connection: Connection, *, cutoff: datetime, since: datetime) -> None:
     """Mark the reconciled runs older than `since`: their stored account holds from now on."""
-    runs = update(audit_run).where(audit_run.c.expired_at.is_(None), _is_old_run(since))
+    runs = sa.update(audit_run).where(audit_run.c.expired_at.is_(None), _is_old_run(since))
     connection.execute(runs.values(expired_at=cutoff))
 
 
@@ -86,7 +75,7 @@ def expired_quarantine(since: datetime) -> ExpiredRows:
 
     Resolved is a row that a later run released, or whose key a newer object has that was scored.
     """
-    replaced = exists().where(
+    replaced = sa.exists().where(
         image.c.object_key == quarantine.c.object_key,
         image.c.etag == quarantine.c.etag,
         _later_image.c.object_key == image.c.object_key,
@@ -94,16 +83,16 @@ def expired_quarantine(since: datetime) -> ExpiredRows:
         _later_image.c.state == "judged",
         _later_image.c.uploaded_at >= image.c.uploaded_at,
     )
-    still_counted = exists().where(
+    still_counted = sa.exists().where(
         audit_image.c.object_key == quarantine.c.object_key,
         audit_image.c.etag == quarantine.c.etag,
         audit_image.c.outcome == "quarantined",
         audit_run.c.run_id == audit_image.c.run_id,
         ~_is_old_run(since),
     )
-    expired = and_(
+    expired = sa.and_(
         quarantine.c.quarantined_at < since,
-        or_(quarantine.c.released_by.is_not(None), replaced),
+        sa.or_(quarantine.c.released_by.is_not(None), replaced),
         ~still_counted,
     )
     return ExpiredRows(quarantine, expired)
@@ -111,38 +100,32 @@ def expired_quarantine(since: datetime) -> ExpiredRows:
 
 def expired_shadow_verdicts(since: datetime) -> ExpiredRows:
     """Those of runs older than `since` whose shadow model is neither in use nor under approval."""
-    in_shadow = exists().where(shadow.c.model_hash == audit_run.c.shadow_hash)
-    under_approval = exists().where(
+    in_shadow = sa.exists().where(shadow.c.model_hash == audit_run.c.shadow_hash)
+    under_approval = sa.exists().where(
         retrain_run.c.candidate_hash == audit_run.c.shadow_hash, retrain_run.c.state == "running"
     )
-    runs = select(audit_run.c.run_id).where(_is_old_run(since), ~in_shadow, ~under_approval)
+    runs = sa.select(audit_run.c.run_id).where(_is_old_run(since), ~in_shadow, ~under_approval)
     return ExpiredRows(shadow_verdict, shadow_verdict.c.run_id.in_(runs))
 
 
 def superseded_verdicts(since: datetime, *, after: str, until: str) -> ExpiredRows:
-    """Superseded verdicts older than `since` that nothing needs, of a range of contents.
-
-    Args:
-        since: younger verdicts stay.
-        after: content hash before the range.
-        until: last content hash of the range.
-    """
+    """Superseded verdicts older than `since` that nothing needs, on contents of (after, until]."""
     v = verdict.c
-    superseded = exists().where(
+    superseded = sa.exists().where(
         _later_verdict.c.content_sha256 == v.content_sha256,
         _rank(_later_verdict) > _rank(verdict),
     )
-    of_recent_run = exists().where(
+    of_recent_run = sa.exists().where(
         audit_run.c.model_hash == v.model_hash,
         audit_run.c.policy_version == v.policy_version,
         ~_is_old_run(since),
     )
-    unneeded = and_(
+    unneeded = sa.and_(
         v.content_sha256 > after,
         v.content_sha256 <= until,
         v.judged_at < since,
         superseded,
-        v.model_hash.not_in(select(champion.c.model_hash)),
+        v.model_hash.not_in(sa.select(champion.c.model_hash)),
         ~of_recent_run,
         ~_names_content(review_task),
         ~_names_content(human_label),
@@ -155,21 +138,21 @@ def superseded_verdicts(since: datetime, *, after: str, until: str) -> ExpiredRo
 def last_content_of_page(connection: Connection, after: str, limit: int) -> str | None:
     """The last of the next `limit` content hashes with verdicts; None at the end."""
     content = verdict.c.content_sha256
-    page = select(content).where(content > after).order_by(content).limit(limit).subquery()
-    last: str | None = connection.execute(select(func.max(page.c.content_sha256))).scalar()
+    page = sa.select(content).where(content > after).order_by(content).limit(limit).subquery()
+    last: str | None = connection.execute(sa.select(sa.func.max(page.c.content_sha256))).scalar()
     return last
 
 
-def _is_old_run(since: datetime) -> ColumnElement[bool]:
+def _is_old_run(since: datetime) -> sa.ColumnElement[bool]:
     """By its window and by when it began: an old window may have been run again of late."""
-    youngest = func.greatest(audit_run.c.window_end, audit_run.c.started_at)
-    return and_(audit_run.c.state == "reconciled", youngest < since)
+    youngest = sa.func.greatest(audit_run.c.window_end, audit_run.c.started_at)
+    return sa.and_(audit_run.c.state == "reconciled", youngest < since)
 
 
-def _rank(verdicts: FromClause) -> ColumnElement[Any]:
+def _rank(verdicts: sa.FromClause) -> sa.ColumnElement[Any]:
     columns = verdicts.c
-    return tuple_(columns.judged_at, columns.model_hash, columns.policy_version)
+    return sa.tuple_(columns.judged_at, columns.model_hash, columns.policy_version)
 
 
-def _names_content(table: Table) -> Exists:
-    return exists().where(table.c.content_sha256 == verdict.c.content_sha256)
+def _names_content(table: sa.Table) -> sa.Exists:
+    return sa.exists().where(table.c.content_sha256 == verdict.c.content_sha256)

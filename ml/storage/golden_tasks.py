@@ -1,13 +1,15 @@
-"""Golden tasks: photos of the golden set that become a review task of one reviewer."""
+"""Golden tasks: photos of the golden set that become a task of one reviewer, and the answers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Interval, Select, func, insert, literal, select, text
+from sqlalchemy import Connection, Interval, Select, delete, exists, func, insert, literal, select
 
+from ml.storage.photo_archive import latest_objects
 from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
-from ml.storage.review_tasks import GOLDEN
+from ml.storage.review_tasks import GOLDEN, ReviewTask
+from ml.storage.rows import columns_of, load_row, load_rows, load_value
 from ml.storage.schema import (
     archived_photo,
     golden_answer,
@@ -26,7 +28,7 @@ _answer = golden_answer.c
 class GoldenPool:
     """The golden photos that a reviewer may be asked, of the newest golden set and these classes.
 
-    They are archived, the reviewer neither answered nor labelled them within `repeat_after`, and
+    They are archived, the reviewer neither answered nor labeled them within `repeat_after`, and
     does not hold them now.
     """
 
@@ -65,6 +67,24 @@ class GoldenPhoto:
     verdict: ShownVerdict | None
 
 
+@dataclass(frozen=True)
+class GoldenAnswer:
+    """A reviewer's answer to a golden task; `age` by the database's clock."""
+
+    label: str
+    reviewer: str
+    answered_at: datetime
+    age: timedelta
+
+
+@dataclass(frozen=True)
+class GoldenTruth:
+    """The label of a photo in the newest golden set that has it."""
+
+    golden_hash: str
+    label: str
+
+
 def lock_reviewer(connection: Connection, reviewer: str) -> None:
     """Let only one transaction at a time choose golden photos for a reviewer.
 
@@ -95,78 +115,55 @@ def load_golden_photo(
         .offset(place)
         .limit(1)
     )
-    content: str | None = connection.execute(query).scalar()
+    content = load_value(connection, query, str)
     return None if content is None else _load_photo(connection, content)
 
 
 def _select_photos(pool: GoldenPool) -> Select[Any]:
-    reviewer = pool.reviewer
     newest_set = (
         select(golden_set.c.golden_hash)
-        .where(select(_photo.label).where(_photo.golden_hash == golden_set.c.golden_hash).exists())
+        .where(exists().where(_photo.golden_hash == golden_set.c.golden_hash))
         .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
         .limit(1)
         .scalar_subquery()
     )
     since = func.now() - literal(pool.repeat_after, Interval)
-    answered_tasks = select(_answer.task_id).where(
+    was_answered = exists().where(
         _answer.content_sha256 == _photo.content_sha256,
-        _answer.reviewer == reviewer,
+        _answer.reviewer == pool.reviewer,
         _answer.answered_at > since,
     )
-    labelled = select(human_label.c.label_id).where(
+    was_labeled = exists().where(
         human_label.c.content_sha256 == _photo.content_sha256,
-        human_label.c.reviewer == reviewer,
+        human_label.c.reviewer == pool.reviewer,
         human_label.c.decided_at > since,
     )
-    claimed = select(review_task.c.task_id).where(
+    is_claimed = exists().where(
         review_task.c.content_sha256 == _photo.content_sha256,
-        review_task.c.claimed_by == reviewer,
+        review_task.c.claimed_by == pool.reviewer,
     )
-    scored = select(verdict.c.run_id).where(verdict.c.content_sha256 == _photo.content_sha256)
+    scored = exists().where(verdict.c.content_sha256 == _photo.content_sha256)
     return (
-        select(_photo.content_sha256, _photo.label, scored.exists().label("has_verdict"))
+        select(_photo.content_sha256, _photo.label, scored.label("has_verdict"))
         .join(archived_photo, archived_photo.c.content_sha256 == _photo.content_sha256)
         .where(
             _photo.golden_hash == newest_set,
             _photo.label.in_(pool.classes),
-            ~answered_tasks.exists(),
-            ~labelled.exists(),
-            ~claimed.exists(),
+            ~was_answered,
+            ~was_labeled,
+            ~is_claimed,
         )
     )
 
 
-_LOAD_PHOTO = text(
-    """
-    select coalesce(object.object_key, photo.object_key) as object_key,
-        coalesce(object.etag, '') as etag,
-        scored.model_hash, scored.policy_version, scored.reasons, scored.violation_score,
-        scored.run_id
-    from moderation.archived_photo photo
-    left join lateral (
-        select object_key, etag from moderation.image
-        where content_sha256 = photo.content_sha256
-        order by uploaded_at desc, object_key, etag limit 1
-    ) object on true
-    left join lateral (
-        select model_hash, policy_version, reasons, violation_score, run_id
-        from moderation.verdict where content_sha256 = photo.content_sha256
-        order by judged_at desc limit 1
-    ) scored on true
-    where photo.content_sha256 = :content_sha256
-    """
-)
-
-
 def _load_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:
-    row = connection.execute(_LOAD_PHOTO, {"content_sha256": content_sha256}).one()
-    latest = None
-    if row.model_hash is not None:
-        latest = ShownVerdict(
-            row.model_hash, row.policy_version, tuple(row.reasons), row.violation_score, row.run_id
-        )
-    return GoldenPhoto(row.object_key, row.etag, content_sha256, latest)
+    object_key, etag = latest_objects(connection, [content_sha256])[content_sha256]
+    verdicts = select(*columns_of(verdict, ShownVerdict)).where(
+        verdict.c.content_sha256 == content_sha256
+    )
+    latest = verdicts.order_by(verdict.c.judged_at.desc()).limit(1)
+    shown = load_row(connection, latest, ShownVerdict)
+    return GoldenPhoto(object_key, etag, content_sha256, shown)
 
 
 def add_golden_task(
@@ -180,22 +177,65 @@ def add_golden_task(
     opened_at: datetime,
 ) -> ClaimedTask:
     """A golden task of a photo, claimed by its reviewer, that looks as `appearance` says."""
-    until = func.statement_timestamp() + timedelta(seconds=lease_seconds)
     row = insert(review_task).values(
         object_key=photo.object_key,
         etag=photo.etag,
         content_sha256=photo.content_sha256,
-        model_hash=appearance.model_hash,
-        policy_version=appearance.policy_version,
-        reasons=list(appearance.reasons),
-        violation_score=appearance.violation_score,
-        run_id=appearance.run_id,
+        **asdict(appearance),
         kind=GOLDEN,
         state="claimed",
         claimed_by=reviewer,
-        claimed_until=until,
+        claimed_until=func.statement_timestamp() + timedelta(seconds=lease_seconds),
         opened_at=opened_at,
         priority=priority,
     )
-    task = connection.execute(row.returning(*CLAIMED_COLUMNS)).mappings().one()
-    return ClaimedTask(**{**task, "reasons": tuple(task["reasons"])})
+    (task,) = load_rows(connection, row.returning(*CLAIMED_COLUMNS), ClaimedTask)
+    return task
+
+
+def load_truth(connection: Connection, content_sha256: str) -> GoldenTruth | None:
+    """The photo's label in the newest golden set that has it."""
+    query = (
+        select(golden_photo.c.golden_hash, golden_photo.c.label)
+        .join(golden_set, golden_set.c.golden_hash == golden_photo.c.golden_hash)
+        .where(golden_photo.c.content_sha256 == content_sha256)
+        .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
+        .limit(1)
+    )
+    return load_row(connection, query, GoldenTruth)
+
+
+def load_answer(connection: Connection, task_id: int) -> GoldenAnswer | None:
+    """The answer to a golden task, if there is one."""
+    age = (func.clock_timestamp() - _answer.answered_at).label("age")
+    query = select(*_answer["label", "reviewer", "answered_at"], age)
+    return load_row(connection, query.where(_answer.task_id == task_id), GoldenAnswer)
+
+
+def add_answer(
+    connection: Connection, task: ReviewTask, truth: GoldenTruth, *, label: str, reviewer: str
+) -> None:
+    """Write the answer to a golden task."""
+    row = insert(golden_answer).values(
+        task_id=task.task_id,
+        content_sha256=task.content_sha256,
+        golden_hash=truth.golden_hash,
+        truth=truth.label,
+        label=label,
+        reviewer=reviewer,
+        answered_at=func.clock_timestamp(),
+    )
+    connection.execute(row)
+
+
+def delete_answer(connection: Connection, task_id: int) -> None:
+    """Delete the answer to a golden task."""
+    connection.execute(delete(golden_answer).where(_answer.task_id == task_id))
+
+
+def find_golden_task_answered_since(
+    connection: Connection, reviewer: str, *, since: datetime
+) -> int | None:
+    """A golden task that the reviewer answered after a point in time."""
+    query = select(_answer.task_id).where(_answer.reviewer == reviewer, _answer.answered_at > since)
+    return load_value(connection, query.limit(1), int)

@@ -4,32 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, func, select
 
+from ml.storage.photo_archive import latest_objects
 from ml.storage.retrain_runs import RetrainRun
+from ml.storage.review_tasks import add_tasks
+from ml.storage.rows import columns_of, insert_new, load_dict, load_rows
 from ml.storage.schema import human_label, label_issue
-
-# The object is the latest one with these bytes; an imported photo has none.
-_OPEN_SECOND_REVIEW = text(
-    """
-    insert into moderation.review_task (
-        object_key, etag, content_sha256, model_hash, policy_version, reasons, violation_score,
-        priority, run_id, kind
-    )
-    select coalesce(object.object_key, photo.object_key), coalesce(object.etag, ''),
-        photo.content_sha256, :model_hash, :policy_version, array['label_issue:' || :likely_label],
-        :violation_score, :violation_score, :run_id, 'second_review'
-    from moderation.archived_photo photo
-    left join lateral (
-        select object_key, etag from moderation.image
-        where content_sha256 = photo.content_sha256
-        order by uploaded_at desc, object_key, etag limit 1
-    ) object on true
-    where photo.content_sha256 = :content_sha256
-    on conflict (object_key, etag, kind) where kind <> 'golden' do nothing
-    """
-)
 
 
 @dataclass(frozen=True)
@@ -44,13 +25,12 @@ class LabelIssue:
 
 def load_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, LabelIssue]:
     """The label issues of a snapshot by content hash, in its order."""
-    columns = label_issue.c
     query = (
-        select(columns.content_sha256, columns.label, columns.likely_label, columns.label_quality)
-        .where(columns.snapshot_hash == snapshot_hash)
-        .order_by(columns.content_sha256)
+        select(*columns_of(label_issue, LabelIssue))
+        .where(label_issue.c.snapshot_hash == snapshot_hash)
+        .order_by(label_issue.c.content_sha256)
     )
-    return {row.content_sha256: LabelIssue(*row) for row in connection.execute(query)}
+    return {issue.content_sha256: issue for issue in load_rows(connection, query, LabelIssue)}
 
 
 def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, int]:
@@ -60,16 +40,15 @@ def count_label_issues(connection: Connection, snapshot_hash: str) -> dict[str, 
         .where(label_issue.c.snapshot_hash == snapshot_hash)
         .group_by(label_issue.c.label)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return load_dict(connection, query)
 
 
 def write_label_issues(
     connection: Connection, snapshot_hash: str, issues: Sequence[LabelIssue]
 ) -> None:
     """Write the label issues of a snapshot. Idempotent."""
-    if issues:
-        rows = [{"snapshot_hash": snapshot_hash, **asdict(issue)} for issue in issues]
-        connection.execute(insert(label_issue).on_conflict_do_nothing(), rows)
+    rows = [{"snapshot_hash": snapshot_hash, **asdict(issue)} for issue in issues]
+    insert_new(connection, label_issue, rows)
 
 
 def open_second_reviews(
@@ -82,19 +61,25 @@ def open_second_reviews(
 
     The run must have a champion: the issues come from its features.
     """
+    hashes = [issue.content_sha256 for issue in issues]
+    objects = latest_objects(connection, hashes)
     rows = [
         {
+            "object_key": objects[issue.content_sha256][0],
+            "etag": objects[issue.content_sha256][1],
             "content_sha256": issue.content_sha256,
-            "likely_label": issue.likely_label,
             "model_hash": run.champion_hash,
             "policy_version": run.policy.version,
+            "reasons": [f"label_issue:{issue.likely_label}"],
             "violation_score": violation_scores[issue.content_sha256],
+            "priority": violation_scores[issue.content_sha256],
             "run_id": run.run_id,
+            "kind": "second_review",
         }
         for issue in issues
+        if issue.content_sha256 in objects
     ]
-    if rows:
-        connection.execute(_OPEN_SECOND_REVIEW, rows)
+    add_tasks(connection, rows)
 
 
 def double_reviewed(connection: Connection, as_of: datetime) -> set[str]:

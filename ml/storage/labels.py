@@ -8,12 +8,12 @@ row; an undone decision has a row in `moderation.decision_undo` and is not in th
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.concurrency import batched
+from ml.storage.rows import load_rows
 from ml.storage.schema import human_label
 
 ROUTES = ("uncertain", "violation", "spot_check", "second_review", "import")
@@ -60,35 +60,26 @@ def add_labels(connection: Connection, labels: Sequence[NewLabel]) -> int:
     A label without a time is not new if it equals the reviewer's latest label, of the same task.
     """
     dated = [label for label in labels if label.decided_at is not None]
-    undated = _without_repeats(connection, [label for label in labels if label.decided_at is None])
+    new = dated + _without_repeats(connection, [label for label in labels if not label.decided_at])
     # In a fixed order, so that two writers of the same labels cannot deadlock.
-    dated.sort(key=lambda label: (label.content_sha256, label.reviewer, label.decided_at))
-    added = sum(
-        _insert(connection, [asdict(label) for label in part])
-        for part in batched(dated, _BATCH_SIZE)
-    )
-    for label in undated:
-        values = asdict(label)
-        del values["decided_at"]
-        added += _insert(connection, [values])
+    new.sort(key=lambda label: (label.content_sha256, label.reviewer, str(label.decided_at)))
+    added = 0
+    for part in batched(new, _BATCH_SIZE):
+        rows = [asdict(label) | {"decided_at": label.decided_at or func.now()} for label in part]
+        statement = insert(human_label).values(rows).on_conflict_do_nothing()
+        added += len(connection.execute(statement.returning(human_label.c.label_id)).all())
     return added
-
-
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    statement = insert(human_label).values(rows).on_conflict_do_nothing()
-    return len(connection.execute(statement.returning(human_label.c.label_id)).all())
 
 
 def _without_repeats(connection: Connection, undated: Sequence[NewLabel]) -> list[NewLabel]:
     """Without those that repeat a decision of their task: now() would make each retry a new row."""
     latest = latest_labels(connection, [(u.content_sha256, u.reviewer) for u in undated])
-    new = []
-    for label in undated:
-        previous = latest.get((label.content_sha256, label.reviewer))
-        repeated = label.task_id is not None and previous == (label.label, label.task_id)
-        if not repeated:
-            new.append(label)
-    return new
+    return [
+        label
+        for label in undated
+        if label.task_id is None
+        or latest.get((label.content_sha256, label.reviewer)) != (label.label, label.task_id)
+    ]
 
 
 _LATEST_LABELS = text(
@@ -158,5 +149,4 @@ def resolve_labels(connection: Connection, *, as_of: datetime) -> list[ResolvedL
     latest one given with it. Route and sampling rate are those of the content's first label: how it
     was first routed to review.
     """
-    rows = connection.execute(_RESOLVED, {"as_of": as_of}).mappings()
-    return [ResolvedLabel(**row) for row in rows]
+    return load_rows(connection, _RESOLVED, ResolvedLabel, as_of=as_of)

@@ -1,17 +1,87 @@
-"""`moderation.leak_estimate`: the leak rate by month, decision and class, as last computed."""
+"""Spot checks and the labels that settle them: counts, leaked photos, and the stored estimates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, DateTime, Text, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from ml.storage.rows import load_rows
 from ml.storage.schema import leak_estimate
 
-_KEY = ("month", "decision", "class")
-_VALUES = (
-    "sampled", "reviewed", "violations", "rate", "low", "high", "confidence", "computed_at",
-)  # fmt: skip
+MAX_PHOTOS = 20
+
+# The month is that of the nightly run, in the time zone of the deployment. The label is the latest
+# active one on the content, whoever gave it: a second look may correct the first. Whether the photo
+# was passed or blocked is what the verdict said that the task was drawn from; one that was passed
+# may ask for a review by now. The route is a literal, for the partial index of such tasks.
+_spot_check = (
+    text(
+        """
+        select t.object_key, t.created_at,
+            case v.decision when 'block' then 'block' else 'pass' end as decision,
+            active.label, active.decided_at
+        from moderation.review_task t
+        join moderation.verdict v on v.content_sha256 = t.content_sha256
+            and v.model_hash = t.model_hash and v.policy_version = t.policy_version
+        left join lateral (
+            select l.label, l.decided_at from moderation.active_label l
+            where l.content_sha256 = t.content_sha256
+                and exists (
+                    select from moderation.human_label own
+                    where own.content_sha256 = t.content_sha256 and own.task_id = t.task_id
+                )
+            order by l.decided_at desc, l.label_id desc limit 1
+        ) active on true
+        where t.route = 'spot_check'
+        """
+    )
+    .columns(
+        object_key=Text,
+        created_at=DateTime(timezone=True),
+        decision=Text,
+        label=Text,
+        decided_at=DateTime(timezone=True),
+    )
+    .cte("spot_check")
+    .c
+)
+
+
+def count_spot_checks(
+    connection: Connection, *, timezone: str
+) -> list[tuple[str, str, str | None, int]]:
+    """(month, decision, label, photos) of all spot checks.
+
+    The month is its first day, such as 2026-11-01; the label is None where none is active yet.
+    """
+    month = func.to_char(func.timezone(timezone, _spot_check.created_at), "YYYY-MM-01")
+    query = select(
+        month.label("month"), _spot_check.decision, _spot_check.label, func.count()
+    ).group_by("month", _spot_check.decision, _spot_check.label)
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def list_leaked_photos(
+    connection: Connection, *, since: datetime, violations: Iterable[str]
+) -> list[str]:
+    """Object keys of passed photos that spot checks found to be violations, the latest first.
+
+    Of the tasks created since a moment; `violations` are the labels that are violations.
+    """
+    query = (
+        select(_spot_check.object_key)
+        .where(
+            _spot_check.created_at >= since,
+            _spot_check.decision == "pass",
+            _spot_check.label.in_(sorted(violations)),
+        )
+        .order_by(_spot_check.decided_at.desc(), _spot_check.object_key)
+        .limit(MAX_PHOTOS)
+    )
+    return list(connection.execute(query).scalars())
+
 
 _LATEST = text(
     """
@@ -22,18 +92,18 @@ _LATEST = text(
     order by moderation.leak_estimate.month desc, decision desc, class
     """
 )
+_KEY = ("month", "decision", "class")
 
 
 def write_estimates(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert or replace estimates, one row a month, decision and class. Idempotent."""
-    if not rows:
-        return
-    new = insert(leak_estimate)
-    replaced = {name: new.excluded[name] for name in _VALUES}
-    statement = new.on_conflict_do_update(index_elements=_KEY, set_=replaced)
-    connection.execute(statement, [dict(row) for row in rows])
+    if rows:
+        new = insert(leak_estimate)
+        replaced = {column.name: column for column in new.excluded if column.name not in _KEY}
+        statement = new.on_conflict_do_update(index_elements=_KEY, set_=replaced)
+        connection.execute(statement, rows)
 
 
 def leak_of_a_year(connection: Connection, *, until: str) -> list[dict[str, Any]]:
     """The estimates of the twelve months up to a day (ISO), the latest month first."""
-    return [dict(row) for row in connection.execute(_LATEST, {"until": until}).mappings()]
+    return load_rows(connection, _LATEST, dict, until=until)

@@ -4,14 +4,15 @@ Tables `moderation.model_version`, `champion` and `promotion`. The files of a ve
 model bucket (`ml.models.registry`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from ml.storage.rows import columns_of, insert_new, load_row, load_rows, load_value
 from ml.storage.schema import champion, model_version, promotion
 
 PromotionKind = Literal["promote", "rollback"]
@@ -48,74 +49,52 @@ class Promotion:
     kind: str
 
 
+class NewPromotion(TypedDict):
+    """What identifies a promotion in the history."""
+
+    model_hash: str
+    promoted_by: str
+    reason: str
+    kind: PromotionKind
+
+
 def add_version(
     connection: Connection, *, model_hash: str, weights_sha256: str, card: Mapping[str, Any]
 ) -> None:
     """Register a version. Idempotent."""
-    row = insert(model_version).values(
-        model_hash=model_hash, weights_sha256=weights_sha256, card=card
-    )
-    connection.execute(row.on_conflict_do_nothing())
+    row = {"model_hash": model_hash, "weights_sha256": weights_sha256, "card": card}
+    insert_new(connection, model_version, [row])
 
 
 def load_version(connection: Connection, model_hash: str) -> ModelVersion | None:
     """One version; None if it is not registered."""
-    columns = [_version[name] for name in ModelVersion.__dataclass_fields__]
+    columns = columns_of(model_version, ModelVersion)
     query = select(*columns).where(_version.model_hash == model_hash)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else ModelVersion(**row)
+    return load_row(connection, query, ModelVersion)
 
 
 def load_card(connection: Connection, model_hash: str) -> dict[str, Any] | None:
     """The JSON of a version's card; None if it is not registered."""
     query = select(_version.card).where(_version.model_hash == model_hash)
-    card: dict[str, Any] | None = connection.execute(query).scalar()
-    return card
+    return load_value(connection, query, dict)
 
 
 def load_evaluation(connection: Connection, model_hash: str | None) -> dict[str, Any] | None:
     """The report of `ml.learning.retrain.evaluate`; None if the version was not evaluated."""
     query = select(_version.evaluation).where(_version.model_hash == model_hash)
-    report: dict[str, Any] | None = connection.execute(query).scalar()
-    return report
+    return load_value(connection, query, dict)
 
 
-def find_versions(connection: Connection, hash_prefix: str) -> Sequence[str]:
-    """Hashes of the versions that begin with a prefix, sorted."""
+def find_versions(connection: Connection, hash_prefix: str) -> list[str]:
+    """Hashes of the versions that begin with a prefix ("": of all), sorted."""
     query = select(_version.model_hash).where(_version.model_hash.startswith(hash_prefix))
-    hashes: Sequence[str] = connection.execute(query.order_by(_version.model_hash)).scalars().all()
-    return hashes
+    return list(connection.execute(query.order_by(_version.model_hash)).scalars())
 
 
-def set_snapshot(connection: Connection, model_hash: str, snapshot_hash: str) -> None:
-    """Record the label snapshot that a version was trained on."""
+def set_values(connection: Connection, model_hash: str | None, **values: object) -> None:
+    """Set columns of a version's row."""
     row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(row.values(snapshot_hash=snapshot_hash))
-
-
-def write_evaluation(
-    connection: Connection,
-    model_hash: str | None,
-    report: Mapping[str, Any],
-    *,
-    compared_with: str | None,
-) -> None:
-    """Write a version's evaluation and clear the release checks of an earlier evaluation."""
-    row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(
-        row.values(evaluation=report, compared_with=compared_with, gates=None, gate_decision=None)
-    )
-
-
-def write_gates(
-    connection: Connection,
-    model_hash: str | None,
-    gates: Sequence[Mapping[str, Any]],
-    decision: str,
-) -> None:
-    """Write the result of a version's gates."""
-    row = update(model_version).where(_version.model_hash == model_hash)
-    connection.execute(row.values(gates=gates, gate_decision=decision))
+    connection.execute(row.values(**values))
 
 
 def lock_champion(connection: Connection) -> None:
@@ -129,8 +108,7 @@ def lock_champion(connection: Connection) -> None:
 
 def load_champion(connection: Connection) -> str | None:
     """The model hash of the champion; None before the first promotion."""
-    model_hash: str | None = connection.execute(select(champion.c.model_hash)).scalar()
-    return model_hash
+    return load_value(connection, select(champion.c.model_hash), str)
 
 
 def load_champion_card(connection: Connection) -> dict[str, Any]:
@@ -147,11 +125,6 @@ def is_registered(connection: Connection, model_hash: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def list_model_hashes(connection: Connection) -> list[str]:
-    """The hashes of all registered versions."""
-    return list(connection.execute(select(_version.model_hash)).scalars())
-
-
 def set_champion(connection: Connection, model_hash: str) -> None:
     """Make a version the champion; the caller holds `lock_champion` and writes the history."""
     row = insert(champion).values(singleton=True, model_hash=model_hash)
@@ -161,60 +134,34 @@ def set_champion(connection: Connection, model_hash: str) -> None:
 
 
 def add_promotion(
-    connection: Connection,
-    *,
-    model_hash: str,
-    previous_hash: str | None,
-    promoted_by: str,
-    reason: str,
-    kind: PromotionKind,
+    connection: Connection, *, previous_hash: str | None, **new: Unpack[NewPromotion]
 ) -> None:
     """Append to the promotion history."""
-    connection.execute(
-        insert(promotion).values(
-            model_hash=model_hash,
-            previous_hash=previous_hash,
-            promoted_by=promoted_by,
-            reason=reason,
-            kind=kind,
-            # The column's default is the start of the transaction: a promotion that waited for the
-            # lock would seem to precede the one it waited for.
-            promoted_at=func.clock_timestamp(),
-        )
+    # The column's default is the start of the transaction: a promotion that waited for the lock
+    # would seem to precede the one it waited for.
+    row = insert(promotion).values(
+        **new, previous_hash=previous_hash, promoted_at=func.clock_timestamp()
     )
+    connection.execute(row)
 
 
 def latest_promotion_id(connection: Connection) -> int:
     """The id of the newest promotion; 0 if there is none."""
     query = select(func.coalesce(func.max(promotion.c.promotion_id), 0))
-    promotion_id: int = connection.execute(query).scalar_one()
-    return promotion_id
+    return int(connection.execute(query).scalar_one())
 
 
-def has_promotion(
-    connection: Connection,
-    *,
-    after_id: int,
-    model_hash: str,
-    promoted_by: str,
-    reason: str,
-    kind: PromotionKind,
-) -> bool:
+def has_promotion(connection: Connection, *, after_id: int, **new: Unpack[NewPromotion]) -> bool:
     """Whether the history holds exactly this promotion after the promotion `after_id`."""
-    query = select(promotion.c.promotion_id).where(
-        promotion.c.promotion_id > after_id,
-        promotion.c.model_hash == model_hash,
-        promotion.c.promoted_by == promoted_by,
-        promotion.c.reason == reason,
-        promotion.c.kind == kind,
-    )
+    same = (promotion.c[name] == value for name, value in new.items())
+    query = select(promotion.c.promotion_id).where(promotion.c.promotion_id > after_id, *same)
     return connection.execute(query).first() is not None
 
 
 def list_promotions(connection: Connection) -> list[Promotion]:
     """The promotion history, oldest first."""
     query = select(promotion).order_by(promotion.c.promotion_id)
-    return [Promotion(**row) for row in connection.execute(query).mappings()]
+    return load_rows(connection, query, Promotion)
 
 
 def champion_at(connection: Connection, moment: datetime) -> str | None:
@@ -229,5 +176,15 @@ def champion_at(connection: Connection, moment: datetime) -> str | None:
         .order_by(promotion.c.promotion_id.desc())
         .limit(1)
     )
-    model_hash: str | None = connection.execute(query).scalar()
-    return model_hash
+    return load_value(connection, query, str)
+
+
+def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:
+    """(model hash, time) of the last promotion, rollbacks not counted; None before the first."""
+    query = (
+        select(promotion.c.model_hash, promotion.c.promoted_at)
+        .where(promotion.c.kind == "promote")
+        .order_by(promotion.c.promotion_id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).first()

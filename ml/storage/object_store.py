@@ -1,8 +1,9 @@
 """Object storage: S3 calls with typed errors and one layer of capped, jittered retries."""
 
-import socket
+import hashlib
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
+from ml.core.concurrency import batched
 from ml.core.errors import (
+    ModelHashMismatch,
     ObjectChanged,
     ObjectNotFound,
     StorageError,
@@ -24,14 +27,13 @@ from ml.core.errors import (
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-RETRY_ATTEMPTS = 5
-RETRY_SECONDS = 45.0
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
+RETRY_ATTEMPTS = 5
+_retried = stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=45.0)
 
+_ERROR_OF_STATUS = {404: ObjectNotFound, 409: ObjectChanged, 412: ObjectChanged}
 _FORBIDDEN = {401, 403}
-_ABSENT = {404}
-_CHANGED = {409, 412}
 _FIRST_SERVER_ERROR = 500
 _KEYS_A_REQUEST = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests", "429", "408"}
@@ -48,12 +50,7 @@ class ListedObject:
 
 
 class ObjectStore:
-    """One bucket.
-
-    Args:
-        client: a boto3 client from `s3_client`; shared by the threads of a process.
-        bucket: its name.
-    """
+    """One bucket; the threads of a process may share the client."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self.bucket = bucket
@@ -69,7 +66,7 @@ class ObjectStore:
         return self._client.meta.endpoint_url
 
     def check(self) -> None:
-        """Raise if the bucket does not answer; see `map_botocore_errors` for the errors."""
+        """Raise if the bucket does not answer."""
         with map_botocore_errors(self.bucket, ""):
             self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
@@ -78,18 +75,10 @@ class ObjectStore:
         try:
             self.check()
         except ObjectNotFound:
-            self._create()
-
-    def _create(self) -> None:
-        with map_botocore_errors(self.bucket, ""):
-            try:
+            errors = self._client.exceptions
+            existing = suppress(errors.BucketAlreadyExists, errors.BucketAlreadyOwnedByYou)
+            with map_botocore_errors(self.bucket, ""), existing:
                 self._client.create_bucket(Bucket=self.bucket)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in (
-                    "BucketAlreadyOwnedByYou",
-                    "BucketAlreadyExists",
-                ):
-                    raise
 
     def list_pages(self, prefix: str) -> Iterator[list[ListedObject]]:
         """Yield the objects under a prefix in key order, a page (at most 1,000) at a time."""
@@ -100,7 +89,7 @@ class ObjectStore:
             if token is None:
                 return
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    @_retried
     def _list_page(self, prefix: str, token: str | None) -> tuple[list[ListedObject], str | None]:
         more = {"ContinuationToken": token} if token else {}
         with map_botocore_errors(self.bucket, prefix):
@@ -111,14 +100,11 @@ class ObjectStore:
         ]
         return found, answer.get("NextContinuationToken") if answer["IsTruncated"] else None
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    @_retried
     def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
-        """The bytes of an object.
+        """The bytes of an object: of the content `etag`, or (None) whatever is there.
 
-        Args:
-            key: the object's key.
-            etag: the content that is meant; None takes whatever is there.
-            max_bytes: read no more than one byte over this, so that the caller sees it is too long.
+        Reads no more than one byte over `max_bytes`, so that the caller sees it is too long.
 
         Raises:
             ObjectNotFound, ObjectChanged, StorageForbidden: as they say, at once.
@@ -131,27 +117,35 @@ class ObjectStore:
                 # Not every S3 honours If-Match on reads.
                 if etag and answer["ETag"].strip('"') != etag:
                     raise ObjectChanged(f"s3://{self.bucket}/{key} is no longer {etag}")
-                wanted = min(answer["ContentLength"], _none_is_all(max_bytes) + 1)
+                limit = sys.maxsize if max_bytes is None else max_bytes + 1
+                wanted = min(answer["ContentLength"], limit)
                 data = body.read(wanted)
         # botocore only notices a cut body when it reads to the end.
         if len(data) < wanted:
             raise StorageUnavailable(f"s3://{self.bucket}/{key} was cut after {len(data)} bytes")
         return data
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
-    def head(self, key: str) -> ListedObject:
-        """What a listing would show of one object.
+    def get_hashed(self, key: str, sha256: str) -> bytes:
+        """The bytes of an object.
 
         Raises:
-            ObjectNotFound, StorageForbidden: as they say, at once.
-            StorageUnavailable: after the retries.
+            ModelHashMismatch: they do not have the hash.
         """
+        data = self.get(key)
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != sha256:
+            raise ModelHashMismatch(f"{key} in the model bucket hashes to {actual}")
+        return data
+
+    @_retried
+    def head(self, key: str) -> ListedObject:
+        """What a listing would show of one object; raises as `get`."""
         with map_botocore_errors(self.bucket, key):
             found = self._client.head_object(Bucket=self.bucket, Key=key)
         etag, modified = found["ETag"].strip('"'), found["LastModified"]
         return ListedObject(key, etag, found["ContentLength"], modified)
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    @_retried
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Store bytes under a key, over whatever was there."""
         with map_botocore_errors(self.bucket, key):
@@ -159,7 +153,7 @@ class ObjectStore:
                 Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
             )
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    @_retried
     def delete(self, key: str) -> None:
         """Remove an object; absent is fine."""
         with map_botocore_errors(self.bucket, key):
@@ -171,10 +165,10 @@ class ObjectStore:
         Raises:
             StorageForbidden, StorageUnavailable: of the first object that was refused.
         """
-        for start in range(0, len(keys), _KEYS_A_REQUEST):
-            self._delete_part(keys[start : start + _KEYS_A_REQUEST])
+        for part in batched(keys, _KEYS_A_REQUEST):
+            self._delete_part(part)
 
-    @stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=RETRY_SECONDS)
+    @_retried
     def _delete_part(self, keys: Sequence[str]) -> None:
         with map_botocore_errors(self.bucket, keys[0]):
             answer = self._client.delete_objects(
@@ -212,26 +206,18 @@ def s3_client(
     )
 
 
-def _none_is_all(max_bytes: int | None) -> int:
-    return sys.maxsize if max_bytes is None else max_bytes
-
-
-class map_botocore_errors:  # noqa: N801 - reads as a verb at its only use, `with _mapped(...)`
+@contextmanager
+def map_botocore_errors(bucket: str, key: str) -> Iterator[None]:
     """Turn botocore's errors into the project's; "forbidden" is never "absent"."""
-
-    def __init__(self, bucket: str, key: str) -> None:
-        self._place = f"s3://{bucket}/{key}"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ClientError):
-            raise _client_error(error, self._place) from error
-        if isinstance(error, HTTPClientError | HTTPError | socket.timeout | ConnectionError):
-            raise StorageUnavailable(f"{self._place}: {error}") from error
-        if isinstance(error, BotoCoreError):
-            raise _botocore_error(error, self._place) from error
+    place = f"s3://{bucket}/{key}"
+    try:
+        yield
+    except ClientError as error:
+        raise _client_error(error, place) from error
+    except (HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
+        raise StorageUnavailable(f"{place}: {error}") from error
+    except BotoCoreError as error:
+        raise _botocore_error(error, place) from error
 
 
 def _client_error(error: ClientError, place: str) -> StorageError:
@@ -240,10 +226,8 @@ def _client_error(error: ClientError, place: str) -> StorageError:
     message = f"{place}: {code} (HTTP {status})"
     if status in _FORBIDDEN:
         return StorageForbidden(f"{message}; check the access key and its rights")
-    if status in _ABSENT:
-        return ObjectNotFound(message)
-    if status in _CHANGED:
-        return ObjectChanged(message)
+    if status in _ERROR_OF_STATUS:
+        return _ERROR_OF_STATUS[status](message)
     if status >= _FIRST_SERVER_ERROR or code in _TRANSIENT_CODES:
         return StorageUnavailable(message)
     return StorageError(message)
@@ -257,6 +241,4 @@ def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
         )
     # Broken or short streams: IncompleteReadError, ResponseStreamingError and their like.
     transient = name.endswith(("StreamingError", "ReadError", "ChecksumError", "ConnectionError"))
-    return (
-        StorageUnavailable(f"{place}: {error}") if transient else StorageError(f"{place}: {error}")
-    )
+    return (StorageUnavailable if transient else StorageError)(f"{place}: {error}")

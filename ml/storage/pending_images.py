@@ -1,6 +1,6 @@
 """The undecided images of a shard, and the outcome of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, and_, bindparam, select, update
 
@@ -47,13 +47,18 @@ def _load_page(connection: Connection, shard: Shard, after: str) -> list[Pending
 
 def set_outcomes(connection: Connection, run_id: str, keys: Sequence[str], outcome: str) -> None:
     """Record the outcome of images of a run: the progress mark of a shard."""
-    if keys:
-        connection.execute(
-            update(audit_image)
-            .where(audit_image.c.run_id == run_id, audit_image.c.object_key == bindparam("key"))
-            .values(outcome=outcome),
-            [{"key": key} for key in keys],
-        )
+    update_images(connection, run_id, [{"key": key, "outcome": outcome} for key in keys])
+
+
+def update_images(
+    connection: Connection, run_id: str, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Set columns of a run's images; each row has the object key as `key`, and the columns."""
+    statement = update(audit_image).where(
+        audit_image.c.run_id == run_id, audit_image.c.object_key == bindparam("key")
+    )
+    if rows:
+        connection.execute(statement, rows)
 
 
 def count_fetch_failure(connection: Connection, run_id: str, key: str) -> int:

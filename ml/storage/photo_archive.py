@@ -1,18 +1,21 @@
-"""Archived photos by content: `moderation.archived_photo` and where their bytes are."""
+"""Archived photos by content: where their bytes are, their rows, and the blocklist of some."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, Select, any_, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from ml.core.errors import ObjectChanged, ObjectNotFound
 from ml.storage.object_store import ObjectStore
-from ml.storage.schema import archived_photo, image
+from ml.storage.rows import columns_of, load_rows
+from ml.storage.schema import TEXTS, archived_photo, blocklist_photo, human_label, image
 
-_ARCHIVE = "labelled/"  # ml/storage/photo_cache.py writes them there, by hash
-_MAX_OBJECTS = 3  # the same photo may have many uploads, and the shop may have deleted some
+_archived = archived_photo.c
+
+_MAX_OBJECTS = 3  # the same photo may have many uploads, and some may have been deleted
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,22 @@ class PhotoLocations:
     size: tuple[int, int] | None
 
 
+def archive_key(content_sha256: str) -> str:
+    """Where the model bucket has the bytes of an archived photo."""
+    return f"labelled/{content_sha256}"
+
+
 def locate(connection: Connection, content_sha256: str) -> PhotoLocations:
     """Where to look for a content; an unknown one has no objects."""
-    columns = image.c
     seen = (
-        select(columns.object_key, columns.etag, columns.width, columns.height)
-        .where(columns.content_sha256 == content_sha256)
-        .order_by(columns.uploaded_at.desc(), columns.object_key)
+        select(image.c.object_key, image.c.etag, image.c.width, image.c.height)
+        .where(image.c.content_sha256 == content_sha256)
+        .order_by(image.c.uploaded_at.desc(), image.c.object_key)
         .limit(_MAX_OBJECTS)
     )
     rows = connection.execute(seen).all()
-    archived = select(archived_photo.c.width, archived_photo.c.height).where(
-        archived_photo.c.content_sha256 == content_sha256
+    archived = select(_archived.width, _archived.height).where(
+        _archived.content_sha256 == content_sha256
     )
     sizes = [(row.width, row.height) for row in rows] or list(connection.execute(archived))
     size = next(((w, h) for w, h in sizes if w and h), None)
@@ -52,7 +59,7 @@ def read(
         StorageForbidden, StorageUnavailable: whether they exist is unknown.
     """
     sources = [(photos, key, etag) for key, etag in places.objects]
-    for store, key, etag in (*sources, (models, f"{_ARCHIVE}{places.content_sha256}", None)):
+    for store, key, etag in (*sources, (models, archive_key(places.content_sha256), None)):
         try:
             data = store.get(key, etag=etag, max_bytes=max_bytes)
         except (ObjectNotFound, ObjectChanged):
@@ -66,7 +73,7 @@ def find_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, lis
     """Content hash -> the objects (key, ETag) that held it, the latest first."""
     query = (
         select(image.c.content_sha256, image.c.object_key, image.c.etag)
-        .where(image.c.content_sha256.in_(hashes))
+        .where(_is_any(image.c.content_sha256, hashes))
         .order_by(image.c.uploaded_at.desc(), image.c.object_key, image.c.etag)
     )
     objects: dict[str, list[tuple[str, str]]] = {}
@@ -75,7 +82,25 @@ def find_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, lis
     return objects
 
 
-_MAX_HASHES = 10_000  # a query; far below the limit of 65,535 parameters
+def latest_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Content hash -> the latest object (key, ETag) with the bytes of an archived photo.
+
+    A photo that was imported may have none: the key is then the archive's, and the ETag empty.
+    """
+    query = (
+        select(
+            _archived.content_sha256,
+            func.coalesce(image.c.object_key, _archived.object_key),
+            func.coalesce(image.c.etag, ""),
+        )
+        .outerjoin(image, image.c.content_sha256 == _archived.content_sha256)
+        .where(_is_any(_archived.content_sha256, hashes))
+        .ext(distinct_on(_archived.content_sha256))
+        .order_by(
+            _archived.content_sha256, image.c.uploaded_at.desc(), image.c.object_key, image.c.etag
+        )
+    )
+    return {content: (key, etag) for content, key, etag in connection.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -103,15 +128,14 @@ def upsert(connection: Connection, rows: Sequence[ArchivedPhoto]) -> None:
     if not rows:
         return
     new = insert(archived_photo)
-    columns = archived_photo.c
-    adds_review = columns.review_id.is_(None) & new.excluded.review_id.is_not(None)
+    adds_review = _archived.review_id.is_(None) & new.excluded.review_id.is_not(None)
     statement = new.on_conflict_do_update(
         index_elements=["content_sha256"],
         set_={
-            "review_id": func.coalesce(columns.review_id, new.excluded.review_id),
+            "review_id": func.coalesce(_archived.review_id, new.excluded.review_id),
             "deleted_at": None,
         },
-        where=adds_review | columns.deleted_at.is_not(None),
+        where=adds_review | _archived.deleted_at.is_not(None),
     )
     # In one order: two writers of the same photos cannot deadlock.
     ordered = sorted(rows, key=lambda row: row.content_sha256)
@@ -120,51 +144,55 @@ def upsert(connection: Connection, rows: Sequence[ArchivedPhoto]) -> None:
 
 def load(connection: Connection, hashes: Sequence[str]) -> dict[str, ArchivedPhoto]:
     """The rows of those contents that are archived, by content hash."""
-    columns = [archived_photo.c[name] for name in ArchivedPhoto.__dataclass_fields__]
-    photos: dict[str, ArchivedPhoto] = {}
-    for start in range(0, len(hashes), _MAX_HASHES):
-        query = select(*columns).where(
-            archived_photo.c.content_sha256.in_(hashes[start : start + _MAX_HASHES]),
-            archived_photo.c.deleted_at.is_(None),
-        )
-        photos |= {row[0]: ArchivedPhoto(*row) for row in connection.execute(query)}
-    return photos
+    query = select(*columns_of(archived_photo, ArchivedPhoto)).where(
+        _is_any(_archived.content_sha256, hashes), _archived.deleted_at.is_(None)
+    )
+    return {photo.content_sha256: photo for photo in load_rows(connection, query, ArchivedPhoto)}
 
 
 def list_archived(connection: Connection) -> list[str]:
     """Content hashes of all photos whose bytes are archived."""
-    columns = archived_photo.c
-    query = select(columns.content_sha256).where(columns.deleted_at.is_(None))
+    query = select(_archived.content_sha256).where(_archived.deleted_at.is_(None))
     return list(connection.execute(query).scalars())
+
+
+def _select_deleted(hashes: Sequence[str]) -> Select[Any]:
+    return select(_archived.content_sha256).where(
+        _is_any(_archived.content_sha256, hashes), _archived.deleted_at.is_not(None)
+    )
 
 
 def deleted(connection: Connection, hashes: Sequence[str]) -> list[str]:
     """Those of the contents whose archived bytes were deleted."""
-    columns = archived_photo.c
-    contents: list[str] = []
-    for start in range(0, len(hashes), _MAX_HASHES):
-        query = select(columns.content_sha256).where(
-            columns.content_sha256.in_(hashes[start : start + _MAX_HASHES]),
-            columns.deleted_at.is_not(None),
-        )
-        contents += connection.execute(query).scalars()
-    return contents
-
-
-_EXPIRED = text(
-    """
-    select p.content_sha256 from moderation.archived_photo p
-    where p.content_sha256 = any(:contents) and not exists (
-        select from moderation.human_label h
-        where h.content_sha256 = p.content_sha256 and h.decided_at >= p.deleted_at
-    )
-    """
-)
+    return list(connection.execute(_select_deleted(hashes)).scalars())
 
 
 def expired(connection: Connection, hashes: Sequence[str]) -> set[str]:
     """Those of the deleted contents without a newer label: they are not archived again."""
-    contents = deleted(connection, hashes)
-    if not contents:
-        return set()
-    return set(connection.execute(_EXPIRED, {"contents": contents}).scalars())
+    labeled_since = exists().where(
+        human_label.c.content_sha256 == _archived.content_sha256,
+        human_label.c.decided_at >= _archived.deleted_at,
+    )
+    return set(connection.execute(_select_deleted(hashes).where(~labeled_since)).scalars())
+
+
+def _is_any(column: ColumnElement[str], hashes: Sequence[str]) -> ColumnElement[bool]:
+    # One array, since a statement may have no more than 65,535 parameters.
+    return column == any_(literal(list(hashes), TEXTS))
+
+
+def add_to_blocklist(
+    connection: Connection, content_sha256: str, *, added_by: str, reason: str
+) -> bool:
+    """Add an archived photo to the photos that no promoted version may pass; whether it is new."""
+    row = insert(blocklist_photo).values(
+        content_sha256=content_sha256, added_by=added_by, reason=reason
+    )
+    added = row.on_conflict_do_nothing().returning(blocklist_photo.c.content_sha256)
+    return connection.execute(added).first() is not None
+
+
+def list_blocklist(connection: Connection) -> list[str]:
+    """Content hashes of the photos on the blocklist, sorted."""
+    query = select(blocklist_photo.c.content_sha256).order_by(blocklist_photo.c.content_sha256)
+    return list(connection.execute(query).scalars())

@@ -1,7 +1,7 @@
 """`moderation.quarantine`: images that could not be scored, each with its reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +9,10 @@ from sqlalchemy.dialects.postgresql import insert
 from ml.core.errors import QuarantineReason
 from ml.storage.schema import image, quarantine
 
+# Sets the columns that its rows name, besides `key` and `tag`.
+UPDATE_LEDGER = update(image).where(
+    image.c.object_key == bindparam("key"), image.c.etag == bindparam("tag")
+)
 MAX_DETAIL = 500  # characters; decoders' messages can be long
 
 
@@ -28,29 +32,22 @@ def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[Quaran
         return
     new = insert(quarantine)
     over = {name: new.excluded[name] for name in ("reason", "detail", "run_id")}
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=["object_key", "etag"],
-            set_={**over, "released_by": None, "quarantined_at": func.now()},
-        ),
-        [
-            {
-                "object_key": row.object_key,
-                "etag": row.etag,
-                "reason": row.reason.value,
-                # PostgreSQL's text cannot hold NUL, which a hostile file's message may contain.
-                "detail": row.detail.replace("\x00", "")[:MAX_DETAIL],
-                "run_id": run_id,
-            }
-            for row in rows
-        ],
+    replaced = new.on_conflict_do_update(
+        index_elements=["object_key", "etag"],
+        set_={**over, "released_by": None, "quarantined_at": func.now()},
     )
-    connection.execute(
-        update(image)
-        .where(image.c.object_key == bindparam("key"), image.c.etag == bindparam("tag"))
-        .values(state="quarantined"),
-        [{"key": row.object_key, "tag": row.etag} for row in rows],
-    )
+    values = [
+        asdict(row) | {"reason": row.reason.value, "detail": _clean(row.detail), "run_id": run_id}
+        for row in rows
+    ]
+    connection.execute(replaced, values)
+    keys = [{"key": row.object_key, "tag": row.etag, "state": "quarantined"} for row in rows]
+    connection.execute(UPDATE_LEDGER, keys)
+
+
+def _clean(detail: str) -> str:
+    # PostgreSQL's text cannot hold NUL, which a hostile file's message may contain.
+    return detail.replace("\x00", "")[:MAX_DETAIL]
 
 
 def release(connection: Connection, run_id: str, keys: Sequence[tuple[str, str]]) -> None:

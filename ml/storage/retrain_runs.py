@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import EpochResult
 from ml.policy.schema import Policy
+from ml.storage.rows import columns_of, insert_new
 from ml.storage.schema import retrain_run, training_epoch
 
 
@@ -37,16 +37,12 @@ def begin(connection: Connection, run: RetrainRun) -> RetrainRun:
     Raises:
         StorageError: the row is for labels as of another moment.
     """
-    row = insert(retrain_run).values(
-        run_id=run.run_id,
-        as_of=run.as_of,
-        policy_version=run.policy.version,
-        policy=run.policy.model_dump(mode="json"),
-        preset=run.preset,
-        seed=run.seed,
-        champion_hash=run.champion_hash,
-    )
-    connection.execute(row.on_conflict_do_nothing())
+    names = ("run_id", "as_of", "preset", "seed", "champion_hash")
+    row = {name: getattr(run, name) for name in names} | {
+        "policy_version": run.policy.version,
+        "policy": run.policy.model_dump(mode="json"),
+    }
+    insert_new(connection, retrain_run, [row])
     stored = load(connection, run.run_id)
     if stored.as_of != run.as_of:
         raise StorageError(f"run {run.run_id} was begun for labels as of {stored.as_of}")
@@ -59,22 +55,21 @@ def load(connection: Connection, run_id: str, *, lock: bool = False) -> RetrainR
     Raises:
         RunNotStarted: there is no such run.
     """
-    query = select(retrain_run).where(retrain_run.c.run_id == run_id)
+    query = select(*columns_of(retrain_run, RetrainRun)).where(retrain_run.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
         raise RunNotStarted(f"no retraining run {run_id!r}: its `snapshot_labels` did not finish")
-    return RetrainRun(
-        run_id=run_id,
-        as_of=row["as_of"],
-        policy=Policy.model_validate(row["policy"]),
-        preset=row["preset"],
-        seed=row["seed"],
-        champion_hash=row["champion_hash"],
-        snapshot_hash=row["snapshot_hash"],
-        candidate_hash=row["candidate_hash"],
-        state=row["state"],
-        reason=row["reason"],
-    )
+    return RetrainRun(**{**row, "policy": Policy.model_validate(row["policy"])})
+
+
+def load_with_snapshot(connection: Connection, run_id: str) -> tuple[RetrainRun, str]:
+    """The run and the hash of its snapshot; raises RunNotStarted where either is missing."""
+    run = load(connection, run_id)
+    if run.snapshot_hash is None:
+        raise RunNotStarted(
+            f"retraining run {run_id!r} has no snapshot: its `snapshot_labels` did not finish"
+        )
+    return run, run.snapshot_hash
 
 
 def set_values(connection: Connection, run_id: str, **values: object) -> None:
@@ -93,13 +88,13 @@ def finish(connection: Connection, run_id: str, state: str, reason: str) -> None
 
 def write_epochs(connection: Connection, run_id: str, epochs: Sequence[EpochResult]) -> None:
     """Write the training curves. Idempotent."""
-    rows = []
-    for epoch in epochs:
-        values = asdict(epoch)
-        del values["epochs"]
-        rows.append({"run_id": run_id, "epoch": values.pop("number"), **values})
-    if rows:
-        connection.execute(insert(training_epoch).on_conflict_do_nothing(), rows)
+    columns = training_epoch.c
+    rows = [
+        {name: value for name, value in asdict(epoch).items() if name in columns}
+        | {"run_id": run_id, "epoch": epoch.number}
+        for epoch in epochs
+    ]
+    insert_new(connection, training_epoch, rows)
 
 
 def load_curves(

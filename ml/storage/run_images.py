@@ -2,28 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    and_,
-    collate,
-    column,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    table,
-    text,
-    update,
-)
-from sqlalchemy.dialects.postgresql import insert as upsert
+import sqlalchemy as sa
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
 from ml.storage.object_store import ListedObject
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
+from ml.storage.rows import insert_new
 from ml.storage.schema import audit_image, image
 
 # Reasons that may no longer apply later: a later run retries these, within the lookback days.
@@ -36,14 +21,14 @@ RETRYABLE = (
 )
 
 # Objects uploaded after the window: they belong to the next run, but are not absent.
-_LATER = table("later_object", column("object_key"))
-_CREATE_LATER = text("create temporary table later_object (object_key text) on commit drop")
+_LATER = sa.table("later_object", sa.column("object_key"))
+_CREATE_LATER = sa.text("create temporary table later_object (object_key text) on commit drop")
 
-_ADD_LATER = text("insert into later_object select unnest(cast(:keys as text[]))")
+_ADD_LATER = sa.text("insert into later_object select unnest(cast(:keys as text[]))")
 
 # One statement a page. The joins read the state before this statement, without the rows that it
 # inserts into the ledger: an object that is new to us has no row `i`.
-_ADD_PAGE = text(
+_ADD_PAGE = sa.text(
     """
     with page as (
         select * from unnest(
@@ -83,7 +68,7 @@ class Discovery:
     """
 
     def __init__(
-        self, connection: Connection, run: AuditRun, *, commerce: Table, lookback: timedelta
+        self, connection: sa.Connection, run: AuditRun, *, commerce: sa.Table, lookback: timedelta
     ) -> None:
         self.listed = 0
         self._connection = connection
@@ -117,21 +102,20 @@ class Discovery:
 
     def quarantine_without_row(self) -> None:
         """Quarantine objects without a commerce row: nothing could be written back for them."""
-        # Our keys sort by bytes; compared so, the shop's index on its keys would not be used.
-        key = collate(audit_image.c.object_key, "default")
-        has_row = exists().where(self._commerce.c.object_key == key)
-        undecided = and_(audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None))
+        # Our keys sort by bytes; compared so, the commerce table's index would not be used.
+        key = sa.collate(audit_image.c.object_key, "default")
+        has_row = sa.exists().where(self._commerce.c.object_key == key)
+        undecided = sa.and_(
+            audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None)
+        )
         objects = self._connection.execute(
-            update(audit_image)
+            sa.update(audit_image)
             .where(undecided, ~has_row)
             .values(outcome="quarantined")
             .returning(audit_image.c.object_key, audit_image.c.etag)
         )
-        reason = QuarantineReason.NO_COMMERCE_ROW
-        rows = [
-            QuarantineRow(key, etag, reason, "no commerce row names this object")
-            for key, etag in objects
-        ]
+        reason, detail = QuarantineReason.NO_COMMERCE_ROW, "no commerce row names this object"
+        rows = [QuarantineRow(key, etag, reason, detail) for key, etag in objects]
         put_in_quarantine(self._connection, self._run.run_id, rows)
 
     def quarantine_absent(self, pending: str) -> None:
@@ -139,36 +123,34 @@ class Discovery:
         absent = self._connection.execute(self._select_absent(pending)).all()
         if not absent:
             return
-        self._connection.execute(
-            upsert(image).on_conflict_do_nothing(),
-            [{"object_key": k, "etag": "", "size_bytes": 0, "uploaded_at": t} for k, t in absent],
-        )
+        objects = [
+            {"object_key": k, "etag": "", "size_bytes": 0, "uploaded_at": t} for k, t in absent
+        ]
+        insert_new(self._connection, image, objects)
         run_id = self._run.run_id
-        self._connection.execute(
-            insert(audit_image),
-            [
-                {"run_id": run_id, "object_key": k, "etag": "", "outcome": "quarantined"}
-                for k, _ in absent
-            ],
-        )
+        images = [
+            {"run_id": run_id, "object_key": k, "etag": "", "outcome": "quarantined"}
+            for k, _ in absent
+        ]
+        self._connection.execute(sa.insert(audit_image), images)
         self.listed += len(absent)
         reason = QuarantineReason.OBJECT_ABSENT
         rows = [QuarantineRow(k, "", reason, "the bucket holds no such object") for k, _ in absent]
         put_in_quarantine(self._connection, run_id, rows)
 
-    def _select_absent(self, pending: str) -> Select[str, datetime]:
+    def _select_absent(self, pending: str) -> sa.Select[str, datetime]:
         c = self._commerce.c
-        in_run = exists().where(
+        in_run = sa.exists().where(
             audit_image.c.run_id == self._run.run_id, audit_image.c.object_key == c.object_key
         )
-        settled = exists().where(
+        settled = sa.exists().where(
             image.c.object_key == c.object_key, image.c.etag != "", image.c.state != "listed"
         )
-        later = exists().where(_LATER.c.object_key == c.object_key)
+        later = sa.exists().where(_LATER.c.object_key == c.object_key)
         return (
-            select(c.object_key, func.min(c.uploaded_at))
+            sa.select(c.object_key, sa.func.min(c.uploaded_at))
             .where(
-                or_(c.moderation_status == pending, c.moderation_status.is_(None)),
+                sa.or_(c.moderation_status == pending, c.moderation_status.is_(None)),
                 c.uploaded_at >= self._earliest,
                 c.uploaded_at < self._run.window.end,
                 ~in_run,

@@ -1,8 +1,17 @@
-"""Counts of one nightly run, for `reconcile` and `report`."""
+"""What one nightly run did: counts for `reconcile` and `report`, and verdicts for a replay."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
+
+from ml.core.types import PendingImage, ScreenResult, screen_result_from_json
+from ml.storage.rows import load_dict
+from ml.storage.schema import TEXTS, audit_image, audit_result, quarantine, review_task, verdict
+
+PAGE = 1000  # verdicts a query
+_result = audit_result.c
+_image = audit_image.c
 
 
 @dataclass(frozen=True)
@@ -15,55 +24,69 @@ class OutcomeCounts:
     undecided: int
 
 
-_OUTCOMES = text(
-    """
-    select
-        count(*) filter (where outcome = 'judged' and decision is not null) as judged,
-        count(*) filter (where outcome = 'quarantined' and q.object_key is not null)
-            as quarantined,
-        count(*) filter (where outcome = 'already_judged' and decision is not null)
-            as already_judged,
-        count(*) filter (where outcome is null) as undecided
-    from moderation.audit_result ar
-    left join moderation.quarantine q on q.object_key = ar.object_key and q.etag = ar.etag
-    where ar.run_id = :run_id
-    """
-)
-
-
 def count_outcomes(connection: Connection, run_id: str) -> OutcomeCounts:
     """Count a run's images by outcome."""
-    row = connection.execute(_OUTCOMES, {"run_id": run_id}).mappings().one()
-    return OutcomeCounts(**row)
-
-
-_DECISIONS = text(
-    """
-    select decision, count(*) from moderation.audit_result
-    where run_id = :run_id and decision is not null group by decision
-    """
-)
+    is_decided = _result.decision.is_not(None)
+    same_object = and_(
+        quarantine.c.object_key == _result.object_key, quarantine.c.etag == _result.etag
+    )
+    counted = {
+        "judged": and_(_result.outcome == "judged", is_decided),
+        "quarantined": and_(_result.outcome == "quarantined", quarantine.c.object_key.is_not(None)),
+        "already_judged": and_(_result.outcome == "already_judged", is_decided),
+        "undecided": _result.outcome.is_(None),
+    }
+    query = (
+        select(*(func.count().filter(counted[name]).label(name) for name in counted))
+        .select_from(audit_result.outerjoin(quarantine, same_object))
+        .where(_result.run_id == run_id)
+    )
+    return OutcomeCounts(**connection.execute(query).mappings().one())
 
 
 def count_decisions(connection: Connection, run_id: str) -> dict[str, int]:
     """Photos by decision; decisions without a photo are missing."""
-    return _counts(connection, _DECISIONS, run_id)
+    of_run = (_result.run_id == run_id) & _result.decision.is_not(None)
+    return _count_by(connection, _result.decision, select().where(of_run))
 
 
-_QUARANTINE_REASONS = text(
-    """
-    select q.reason, count(*)
-    from moderation.audit_image ai
-    join moderation.quarantine q on q.object_key = ai.object_key and q.etag = ai.etag
-    where ai.run_id = :run_id and ai.outcome = 'quarantined'
-    group by q.reason order by count(*) desc, q.reason
-    """
-)
+def count_reused_decisions(connection: Connection, run_id: str) -> dict[str, int]:
+    """Photos by the reviewer decision that was reused for them."""
+    of_run = (_image.run_id == run_id) & _image.reused_decision.is_not(None)
+    return _count_by(connection, _image.reused_decision, select().where(of_run))
 
 
 def count_quarantine_reasons(connection: Connection, run_id: str) -> dict[str, int]:
     """Quarantined photos by reason, the most frequent first."""
-    return _counts(connection, _QUARANTINE_REASONS, run_id)
+    quarantined = select().where(
+        _image.run_id == run_id,
+        _image.outcome == "quarantined",
+        quarantine.c.object_key == _image.object_key,
+        quarantine.c.etag == _image.etag,
+    )
+    reason = quarantine.c.reason
+    return _count_by(connection, reason, quarantined.order_by(func.count().desc(), reason))
+
+
+def count_spot_checks(connection: Connection, run_id: str) -> dict[str, int]:
+    """Spot checks that the run opened, by the decision (`pass` or `block`) that they check."""
+    task = review_task.c
+    of_run = select().where(
+        task.run_id == run_id,
+        task.route == "spot_check",
+        verdict.c.content_sha256 == task.content_sha256,
+        verdict.c.model_hash == task.model_hash,
+        verdict.c.policy_version == task.policy_version,
+    )
+    checked = case((verdict.c.decision == "block", "block"), else_="pass")
+    return _count_by(connection, checked, of_run)
+
+
+def _count_by(
+    connection: Connection, value: ColumnElement[str], query: Select[Any]
+) -> dict[str, int]:
+    counts = query.add_columns(value.label("value"), func.count()).group_by("value")
+    return load_dict(connection, counts)
 
 
 _SCREEN_STATES = text(
@@ -89,34 +112,54 @@ def count_screen_states(connection: Connection, run_id: str) -> dict[str, dict[s
     return counts
 
 
-_REUSED_DECISIONS = text(
+@dataclass(frozen=True)
+class RecordedVerdict:
+    """One photo's verdict by the run's model and policy.
+
+    `runtime_versions` and `device` are those of the run that made the verdict: an earlier one, if
+    it had scored the photo before. `archived` is whether the photo archive holds its bytes.
     """
-    select reused_decision, count(*) from moderation.audit_image
-    where run_id = :run_id and reused_decision is not null group by reused_decision
+
+    image: PendingImage
+    content_sha256: str
+    decision: str
+    reasons: tuple[str, ...]
+    scores: dict[str, float]
+    pass_confidence: float
+    runtime_versions: dict[str, str]
+    device: str | None
+    archived: bool
+    screens: dict[str, ScreenResult]
+
+
+_PAGE = text(
     """
-)
-
-
-def count_reused_decisions(connection: Connection, run_id: str) -> dict[str, int]:
-    """Photos by the reviewer decision that was reused for them."""
-    return _counts(connection, _REUSED_DECISIONS, run_id)
-
-
-_SPOT_CHECKS = text(
+    select ar.object_key, ar.etag, i.size_bytes, ar.content_sha256, v.decision, v.reasons, v.scores,
+        v.pass_confidence, v.runtime_versions, v.screens, scored_by.device,
+        photo.content_sha256 is not null and photo.deleted_at is null as archived
+    from moderation.audit_result ar
+    join moderation.image i on i.object_key = ar.object_key and i.etag = ar.etag
+    join moderation.verdict v on v.content_sha256 = ar.content_sha256
+        and v.model_hash = ar.model_hash and v.policy_version = ar.policy_version
+    left join moderation.audit_run scored_by on scored_by.run_id = v.run_id
+    left join moderation.archived_photo photo on photo.content_sha256 = ar.content_sha256
+    where ar.run_id = :run_id and ar.decision is not null and ar.object_key > :after
+    order by ar.object_key limit :page
     """
-    select case v.decision when 'block' then 'block' else 'pass' end, count(*)
-    from moderation.review_task t
-    join moderation.verdict v on v.content_sha256 = t.content_sha256
-        and v.model_hash = t.model_hash and v.policy_version = t.policy_version
-    where t.run_id = :run_id and t.route = 'spot_check' group by 1
-    """
-)
+).columns(reasons=TEXTS)
 
 
-def count_spot_checks(connection: Connection, run_id: str) -> dict[str, int]:
-    """Spot checks that the run opened, by the decision (`pass` or `block`) that they check."""
-    return _counts(connection, _SPOT_CHECKS, run_id)
+def load_recorded_verdicts(
+    connection: Connection, run_id: str, *, after: str
+) -> list[RecordedVerdict]:
+    """The next PAGE verdicts of a run in key order, after the key `after`."""
+    rows = connection.execute(_PAGE, {"run_id": run_id, "after": after, "page": PAGE}).mappings()
+    return [_recorded_verdict({**row}) for row in rows]
 
 
-def _counts(connection: Connection, query: TextClause, run_id: str) -> dict[str, int]:
-    return {name: number for name, number in connection.execute(query, {"run_id": run_id})}  # noqa: C416 - rows, not pairs, to mypy
+def _recorded_verdict(row: dict[str, Any]) -> RecordedVerdict:
+    image = PendingImage(row.pop("object_key"), row.pop("etag"), row.pop("size_bytes"))
+    screens = {
+        name: screen_result_from_json(name, stored) for name, stored in row.pop("screens").items()
+    }
+    return RecordedVerdict(image=image, screens=screens, **row)

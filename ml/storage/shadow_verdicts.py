@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.policy.verdict import Verdict
-from ml.storage.schema import shadow, shadow_verdict
+from ml.storage.rows import insert_new, load_value
+from ml.storage.schema import audit_run, shadow, shadow_verdict
 
 
 def requested(connection: Connection) -> str | None:
     """The version that the next nightly run scores with as its shadow; None without one."""
-    model_hash: str | None = connection.execute(select(shadow.c.model_hash)).scalar()
-    return model_hash
+    return load_value(connection, select(shadow.c.model_hash), str)
 
 
 def request(connection: Connection, model_hash: str) -> None:
@@ -47,7 +47,6 @@ def write_shadow_verdicts(
 ) -> None:
     """Write a run's shadow verdicts, in the transaction of its verdicts; existing rows stay."""
     # In one order everywhere: two shards with the same contents would deadlock otherwise.
-    ordered = sorted(verdicts, key=lambda verdict: verdict.content_sha256)
     rows = [
         {
             "run_id": run_id,
@@ -56,28 +55,25 @@ def write_shadow_verdicts(
             "scores": shadowed.scores,
             "violation_score": shadowed.verdict.violation_score,
         }
-        for shadowed in ordered
+        for shadowed in sorted(verdicts, key=lambda verdict: verdict.content_sha256)
     ]
-    if rows:
-        connection.execute(insert(shadow_verdict).on_conflict_do_nothing(), rows)
-
-
-# Only runs with shadow verdicts: one without photos, or whose shadow failed, shows nothing. The
-# earliest of them, so that the answer does not change later.
-_FIRST_RUN = text(
-    """
-    select run_id from moderation.audit_run r
-    where shadow_hash = :model_hash and state = 'reconciled'
-        and exists (select from moderation.shadow_verdict s where s.run_id = r.run_id)
-    order by reconciled_at, run_id limit 1
-    """
-)
+    insert_new(connection, shadow_verdict, rows)
 
 
 def first_run_of(connection: Connection, model_hash: str) -> str | None:
-    """The first reconciled nightly run with a version as its shadow; None if there is none."""
-    run_id: str | None = connection.execute(_FIRST_RUN, {"model_hash": model_hash}).scalar()
-    return run_id
+    """The first reconciled nightly run with a version as its shadow; None if there is none.
+
+    A run without photos, or whose shadow failed, has no shadow verdicts and shows nothing.
+    """
+    run = audit_run.c
+    query = select(run.run_id).where(
+        run.shadow_hash == model_hash,
+        run.state == "reconciled",
+        exists().where(shadow_verdict.c.run_id == run.run_id),
+    )
+    # The earliest of them, so that the answer does not change later.
+    first = query.order_by(run.reconciled_at, run.run_id).limit(1)
+    return load_value(connection, first, str)
 
 
 _COMPARED = text(
@@ -103,5 +99,4 @@ def compare_decisions(
     Compares one in `every` photos, by the hash of their keys.
     """
     values = {"run_id": run_id, "samples": samples, "every": every}
-    rows = connection.execute(_COMPARED, values)
-    return [(verdict, shadowed, count, keys) for verdict, shadowed, count, keys in rows]
+    return list(connection.execute(_COMPARED, values))

@@ -1,15 +1,14 @@
 """Label snapshots and golden sets: their rows, and their files in the model bucket."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
 
-from ml.core.errors import ModelHashMismatch, StorageError
+from ml.core.errors import StorageError
 from ml.core.manifest import GoldenSet, Manifest
 from ml.storage.object_store import ObjectStore
+from ml.storage.rows import columns_of, insert_new, load_dict, load_rows
 from ml.storage.schema import golden_photo, golden_set, label_snapshot
 
 
@@ -26,20 +25,19 @@ def earlier_snapshots(connection: Connection, as_of: datetime) -> list[SnapshotR
     """The snapshots of labels before `as_of`, the most recent first."""
     columns = label_snapshot.c
     query = (
-        select(columns.snapshot_hash, columns.golden_hash, columns.as_of)
+        select(*columns_of(label_snapshot, SnapshotRow))
         .where(columns.as_of < as_of)
         # Of two as of one moment (another seed, another champion) the later one counts.
         .order_by(columns.as_of.desc(), columns.created_at.desc(), columns.snapshot_hash)
     )
-    return [SnapshotRow(*row) for row in connection.execute(query)]
+    return load_rows(connection, query, SnapshotRow)
 
 
 def golden_names(connection: Connection, start: str) -> dict[str, str]:
     """Name -> hash of the golden sets whose names begin with `start`."""
     columns = golden_set.c
     query = select(columns.name, columns.golden_hash)
-    rows = connection.execute(query.where(columns.name.startswith(start, autoescape=True)))
-    return {row.name: row.golden_hash for row in rows}
+    return load_dict(connection, query.where(columns.name.startswith(start, autoescape=True)))
 
 
 def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet) -> None:
@@ -48,37 +46,29 @@ def write_snapshot(connection: Connection, manifest: Manifest, golden: GoldenSet
     Raises:
         StorageError: another golden set has taken the name meanwhile.
     """
-    row = insert(golden_set).values(
-        golden_hash=golden.golden_hash,
-        name=golden.name,
-        parent_hash=golden.parent_hash,
-        photos=len(golden.photos),
-        added=sum(photo.added_in == golden.name for photo in golden.photos),
-    )
-    connection.execute(row.on_conflict_do_nothing())
+    new_set = {
+        "golden_hash": golden.golden_hash,
+        "name": golden.name,
+        "parent_hash": golden.parent_hash,
+        "photos": len(golden.photos),
+        "added": sum(photo.added_in == golden.name for photo in golden.photos),
+    }
+    insert_new(connection, golden_set, [new_set])
     if golden_names(connection, golden.name)[golden.name] != golden.golden_hash:
         raise StorageError(f"another run has just frozen {golden.name}: run this one again")
-    _write_golden_photos(connection, golden)
-    connection.execute(
-        insert(label_snapshot)
-        .values(
-            snapshot_hash=manifest.snapshot_hash,
-            as_of=manifest.as_of,
-            golden_hash=golden.golden_hash,
-            photos=len(manifest.photos),
-            new_photos=sum(photo.new for photo in manifest.photos),
-        )
-        .on_conflict_do_nothing()
-    )
-
-
-def _write_golden_photos(connection: Connection, golden: GoldenSet) -> None:
-    rows = [
+    photos = [
         {"golden_hash": golden.golden_hash, "content_sha256": p.content_sha256, "label": p.label}
         for p in golden.photos
     ]
-    if rows:
-        connection.execute(insert(golden_photo).on_conflict_do_nothing(), rows)
+    insert_new(connection, golden_photo, photos)
+    snapshot = {
+        "snapshot_hash": manifest.snapshot_hash,
+        "as_of": manifest.as_of,
+        "golden_hash": golden.golden_hash,
+        "photos": len(manifest.photos),
+        "new_photos": sum(photo.new for photo in manifest.photos),
+    }
+    insert_new(connection, label_snapshot, [snapshot])
 
 
 def put_manifest(store: ObjectStore, manifest: Manifest) -> str:
@@ -88,12 +78,9 @@ def put_manifest(store: ObjectStore, manifest: Manifest) -> str:
 
 
 def get_manifest(store: ObjectStore, snapshot_hash: str) -> Manifest:
-    """Read a snapshot's manifest.
-
-    Raises:
-        ModelHashMismatch: the stored bytes are not those of the hash.
-    """
-    return Manifest.model_validate_json(_read_checked(store, "snapshots", snapshot_hash))
+    """Read a snapshot's manifest; raises as `ObjectStore.get_hashed`."""
+    data = store.get_hashed(f"snapshots/{snapshot_hash}.json", snapshot_hash)
+    return Manifest.model_validate_json(data)
 
 
 def put_golden(store: ObjectStore, golden: GoldenSet) -> str:
@@ -103,17 +90,6 @@ def put_golden(store: ObjectStore, golden: GoldenSet) -> str:
 
 
 def get_golden(store: ObjectStore, golden_hash: str) -> GoldenSet:
-    """Read a golden set.
-
-    Raises:
-        ModelHashMismatch: the stored bytes are not those of the hash.
-    """
-    return GoldenSet.model_validate_json(_read_checked(store, "golden", golden_hash))
-
-
-def _read_checked(store: ObjectStore, folder: str, sha256: str) -> bytes:
-    data = store.get(f"{folder}/{sha256}.json")
-    actual = hashlib.sha256(data).hexdigest()
-    if actual != sha256:
-        raise ModelHashMismatch(f"{folder}/{sha256}.json in the model bucket hashes to {actual}")
-    return data
+    """Read a golden set; raises as `ObjectStore.get_hashed`."""
+    data = store.get_hashed(f"golden/{golden_hash}.json", golden_hash)
+    return GoldenSet.model_validate_json(data)

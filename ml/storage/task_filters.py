@@ -1,14 +1,15 @@
-"""Which review tasks a reviewer wants to see, as conditions on `moderation.review_task`."""
+"""Which review tasks a reviewer wants to see, and their saved settings of the queue's page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, cast, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Text, UserDefinedType
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.types import UserDefinedType
 
-from ml.storage.schema import review_task
+from ml.storage.schema import TEXTS, review_task, reviewer_preference
 
 CLASS_REASONS = ("violation", "block", "label_issue")  # reasons that name a class: `reason:class`
 
@@ -52,7 +53,7 @@ NO_FILTERS = Filters()
 
 
 def _has_any_reason(reasons: Sequence[str]) -> ColumnElement[bool]:
-    overlap: ColumnElement[bool] = review_task.c.reasons.overlap(cast(list(reasons), ARRAY(Text)))
+    overlap: ColumnElement[bool] = review_task.c.reasons.overlap(cast(list(reasons), TEXTS))
     return overlap
 
 
@@ -73,3 +74,16 @@ def _is_of_product(commerce: Table, product_id: str) -> ColumnElement[bool]:
     value = bindparam(None, product_id, type_=_TypeOfComparedColumn(), unique=True)
     keys = select(commerce.c.object_key).where(commerce.c.product_id.op("=")(value))
     return review_task.c.object_key.in_(keys)
+
+
+def load_reviewer_settings(connection: Connection, reviewer: str) -> dict[str, Any]:
+    """What the reviewer saved; empty where they saved nothing."""
+    query = select(reviewer_preference.c.settings).where(reviewer_preference.c.reviewer == reviewer)
+    return connection.execute(query).scalar() or {}
+
+
+def save_reviewer_settings(connection: Connection, reviewer: str, settings: dict[str, Any]) -> None:
+    """Write the reviewer's settings in place of the earlier ones."""
+    row = insert(reviewer_preference).values(reviewer=reviewer, settings=settings)
+    changed = {"settings": row.excluded.settings, "changed_at": func.now()}
+    connection.execute(row.on_conflict_do_update(index_elements=["reviewer"], set_=changed))

@@ -4,17 +4,18 @@ With a verdict go the photo's row in the ledger `image` and the progress of its 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from ml.core.types import Scored
 from ml.policy.verdict import Decision, Verdict
 from ml.storage.object_store import ListedObject
-from ml.storage.pending_images import set_outcomes
-from ml.storage.quarantine import release
-from ml.storage.schema import audit_image, image, verdict
+from ml.storage.pending_images import set_outcomes, update_images
+from ml.storage.quarantine import UPDATE_LEDGER, release
+from ml.storage.rows import insert_new
+from ml.storage.schema import image, verdict
 
 _PASS = Decision.PASS.value
 
@@ -67,7 +68,7 @@ def write_verdicts(
     ordered = sorted(verdicts, key=lambda decided: decided.photo.content.sha256)
     images = [decided.photo.image for decided in ordered]
     connection.execute(_upsert_stricter(), [_row(source, decided) for decided in ordered])
-    connection.execute(_LEDGER, [_ledger_row(decided.photo) for decided in ordered])
+    connection.execute(UPDATE_LEDGER, [_ledger_row(decided.photo) for decided in ordered])
     release(connection, source.run_id, [(i.object_key, i.etag) for i in images])
     set_outcomes(connection, source.run_id, [i.object_key for i in images], "judged")
 
@@ -84,43 +85,24 @@ def _upsert_stricter() -> Insert:
 def _row(source: VerdictSource, decided: DecidedVerdict) -> dict[str, object]:
     photo = decided.photo
     return {
+        **asdict(source),
         "content_sha256": photo.content.sha256,
-        "model_hash": source.model_hash,
-        "policy_version": source.policy_version,
         "decision": decided.verdict.decision.value,
         "reasons": list(decided.verdict.reasons),
         "scores": photo.scores,
         "violation_score": decided.verdict.violation_score,
-        "pass_confidence": source.pass_confidence,
         "screens": {name: result.to_json() for name, result in photo.screens.items()},
-        "runtime_versions": source.runtime_versions,
-        "run_id": source.run_id,
     }
 
 
-_LEDGER = (
-    update(image)
-    .where(image.c.object_key == bindparam("key"), image.c.etag == bindparam("tag"))
-    .values(
-        state="judged",
-        content_sha256=bindparam("sha256"),
-        pdq=bindparam("perceptual"),
-        pdq_quality=bindparam("quality"),
-        width=bindparam("pixels_wide"),
-        height=bindparam("pixels_high"),
-    )
-)
-
-
 def _ledger_row(photo: Scored) -> dict[str, object]:
+    content = asdict(photo.content)
     return {
         "key": photo.image.object_key,
         "tag": photo.image.etag,
-        "sha256": photo.content.sha256,
-        "perceptual": photo.content.pdq,
-        "quality": photo.content.pdq_quality,
-        "pixels_wide": photo.content.width,
-        "pixels_high": photo.content.height,
+        "state": "judged",
+        "content_sha256": content.pop("sha256"),
+        **content,
     }
 
 
@@ -128,35 +110,23 @@ def write_reused_decisions(
     connection: Connection, run_id: str, reused: Sequence[ReusedDecision]
 ) -> None:
     """Note reused reviewer decisions with a run's images; the verdicts stay as they are."""
-    if not reused:
-        return
-    statement = (
-        update(audit_image)
-        .where(audit_image.c.run_id == run_id, audit_image.c.object_key == bindparam("key"))
-        .values(reused_label=bindparam("label"), reused_decision=bindparam("decision"))
-    )
-    connection.execute(
-        statement,
-        [
-            {"key": row.object_key, "label": row.label_id, "decision": row.decision.value}
-            for row in reused
-        ],
-    )
+    rows = [
+        {"key": r.object_key, "reused_label": r.label_id, "reused_decision": r.decision.value}
+        for r in reused
+    ]
+    update_images(connection, run_id, rows)
 
 
 def add_to_ledger(connection: Connection, objects: Sequence[ListedObject]) -> None:
     """Insert listed objects into the ledger `image`. Idempotent."""
-    if not objects:
-        return
-    # Sorted, as every writer of the ledger does: two requests would deadlock otherwise.
-    ordered = sorted(objects, key=lambda listed: listed.key)
     rows = [
         {
-            "object_key": listed.key,
-            "etag": listed.etag,
-            "size_bytes": listed.size_bytes,
-            "uploaded_at": listed.modified_at,
+            "object_key": o.key,
+            "etag": o.etag,
+            "size_bytes": o.size_bytes,
+            "uploaded_at": o.modified_at,
         }
-        for listed in ordered
+        # Sorted, as every writer of the ledger does: two requests would deadlock otherwise.
+        for o in sorted(objects, key=lambda listed: listed.key)
     ]
-    connection.execute(insert(image).on_conflict_do_nothing(), rows)
+    insert_new(connection, image, rows)

@@ -1,37 +1,18 @@
-"""Write verdicts to the shop's `moderation_status`, never over a human decision.
+"""Write verdicts to the commerce database's `moderation_status`, never over a human decision.
 
 A commerce row is written if its status is pending or null, if we wrote what it shows, or if its
 decision is older than the object (a re-upload); all else is a decision of a reviewer or of the
-shop, and stays. If it is pending again and its bytes have a
-reviewer's decision, it gets that decision. An image that could not be scored goes back to pending:
-the verdict on earlier bytes under its key does not apply to it. Nothing is written for an object
-once a newer one under its key is known, so a step of an older run may be repeated.
+commerce database's owner, and stays. If it is pending again and its bytes have a reviewer's
+decision, it gets that decision. An image that could not be scored goes back to pending: the verdict
+on earlier bytes under its key does not apply to it. Nothing is written for an object once a newer
+one under its key is known, so a step of an older run may be repeated.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    DateTime,
-    FromClause,
-    Select,
-    Table,
-    Text,
-    Update,
-    and_,
-    collate,
-    exists,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.types import TypeEngine
+import sqlalchemy as sa
 
 from ml.core.settings import CommerceNames
 from ml.storage.commerce import review_image
@@ -46,7 +27,7 @@ class KeyRange:
     until: str
 
 
-_RANGES = text(
+_RANGES = sa.text(
     """
     select object_key from (
         select object_key, row_number() over (order by object_key) as position,
@@ -59,7 +40,7 @@ _RANGES = text(
 )
 
 # The status that the commerce row of each settled image should show.
-_OUTCOMES = text(
+_OUTCOMES = sa.text(
     """
     select object_key, etag, uploaded_at, judged_at as decided_at,
         case decision
@@ -74,7 +55,7 @@ _OUTCOMES = text(
 
 # The latest active reviewer decision on each object. Its commerce row may be pending again: the
 # same bytes deleted and uploaded once more are the same object.
-_REVIEWER_DECISIONS = text(
+_REVIEWER_DECISIONS = sa.text(
     """
     select distinct on (ai.object_key) ai.object_key, ai.etag, ai.uploaded_at, l.decided_at,
         case r.policy -> 'classes' -> l.label ->> 'violation'
@@ -91,12 +72,9 @@ _REVIEWER_DECISIONS = text(
     """
 )
 
-_STATUS_COLUMNS: dict[str, type[TypeEngine[Any]] | TypeEngine[Any]] = {
-    "object_key": Text,
-    "etag": Text,
-    "uploaded_at": DateTime(timezone=True),
-    "decided_at": DateTime(timezone=True),
-    "status": Text,
+_STATUS_COLUMNS: dict[str, Any] = {
+    **dict.fromkeys(("object_key", "etag", "status"), sa.Text),
+    **dict.fromkeys(("uploaded_at", "decided_at"), sa.DateTime(timezone=True)),
 }
 
 
@@ -107,51 +85,49 @@ class WriteBack:
         self._run_id = run_id
         self._commerce = review_image(names)
         self._pending = names.status_pending
-        self._values = {
-            "run_id": run_id,
-            "status_pending": names.status_pending,
+        statuses = {
             "status_pass": names.status_pass,
             "status_review": names.status_review,
             "status_block": names.status_block,
         }
-        self._outcomes = _OUTCOMES.columns(**_STATUS_COLUMNS).subquery("outcome")
-        self._decisions = _REVIEWER_DECISIONS.columns(**_STATUS_COLUMNS).subquery("decision")
+        outcomes = _OUTCOMES.bindparams(
+            run_id=run_id, status_pending=names.status_pending, **statuses
+        )
+        decisions = _REVIEWER_DECISIONS.bindparams(run_id=run_id, **statuses)
+        self._outcomes = outcomes.columns(**_STATUS_COLUMNS).subquery("outcome")
+        self._decisions = decisions.columns(**_STATUS_COLUMNS).subquery("decision")
 
-    def ranges(self, connection: Connection, *, size: int) -> list[KeyRange]:
+    def ranges(self, connection: sa.Connection, *, size: int) -> list[KeyRange]:
         """Cut the run's keys into ranges of `size` images, for one transaction each."""
         last_keys = connection.execute(_RANGES, {"run_id": self._run_id, "size": size}).scalars()
         return [KeyRange(after, until) for after, until in pairwise(["", *last_keys])]
 
-    def write(self, connection: Connection, keys: KeyRange) -> int:
+    def write(self, connection: sa.Connection, keys: KeyRange) -> int:
         """Write one range; returns how many commerce rows changed. Idempotent."""
-        execute = partial(self._execute, connection, keys)
-        changed: int = execute(self._set_status(self._outcomes, self._awaits_outcome())).rowcount
-        changed += execute(self._set_status(self._decisions, self._awaits_decision())).rowcount
-        execute(self._remember_written())
+        values = asdict(keys)
+        set_outcomes = self._set_status(self._outcomes, self._awaits_outcome())
+        set_decisions = self._set_status(self._decisions, self._awaits_decision())
+        changed = connection.execute(set_outcomes, values).rowcount
+        changed += connection.execute(set_decisions, values).rowcount
+        connection.execute(self._remember_written(), values)
         return changed
 
-    def unwritten(self, connection: Connection) -> int:
+    def unwritten(self, connection: sa.Connection) -> int:
         """Commerce rows of the whole run that do not show its outcome although they should."""
-        execute = partial(self._execute, connection, KeyRange("", ""))
-        outcomes = execute(self._count(self._outcomes, self._awaits_outcome())).scalar_one()
-        decisions = execute(self._count(self._decisions, self._awaits_decision())).scalar_one()
-        return int(outcomes) + int(decisions)
+        outcomes = self._count(self._outcomes, self._awaits_outcome())
+        decisions = self._count(self._decisions, self._awaits_decision())
+        run = asdict(KeyRange("", ""))
+        return sum(connection.execute(query, run).scalar_one() for query in (outcomes, decisions))
 
-    def _execute(
-        self, connection: Connection, keys: KeyRange, statement: Update | Select[Any]
-    ) -> Any:  # noqa: ANN401 - a cursor's result, with `rowcount`
-        values = {**self._values, "after": keys.after, "until": keys.until}
-        return connection.execute(statement, values)
-
-    def _awaits_outcome(self) -> ColumnElement[bool]:
+    def _awaits_outcome(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row should show an outcome, does not, and is ours to write."""
         outcome, commerce = self._outcomes.c, self._commerce.c
-        return and_(
+        return sa.and_(
             _same_object(self._commerce, self._outcomes),
             commerce.moderation_status.is_distinct_from(outcome.status),
             ~_newer_object(self._outcomes),
             ~_decided_by_reviewer(self._outcomes),
-            or_(
+            sa.or_(
                 commerce.moderation_status.is_(None),
                 commerce.moderation_status == self._pending,
                 commerce.moderated_at <= outcome.uploaded_at,
@@ -159,34 +135,34 @@ class WriteBack:
             ),
         )
 
-    def _awaits_decision(self) -> ColumnElement[bool]:
+    def _awaits_decision(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row is pending although a reviewer has decided on its object."""
         status = self._commerce.c.moderation_status
-        return and_(
+        return sa.and_(
             _same_object(self._commerce, self._decisions),
             ~_newer_object(self._decisions),
-            func.coalesce(status, self._pending) == self._pending,
+            sa.func.coalesce(status, self._pending) == self._pending,
         )
 
-    def _set_status(self, source: FromClause, condition: ColumnElement[bool]) -> Update:
+    def _set_status(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Update:
         shown = {"moderation_status": source.c.status, "moderated_at": source.c.decided_at}
-        return update(self._commerce).where(condition).values(shown)
+        return sa.update(self._commerce).where(condition).values(shown)
 
-    def _count(self, source: FromClause, condition: ColumnElement[bool]) -> Select[Any]:
-        return select(func.count()).select_from(self._commerce.join(source, condition))
+    def _count(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(sa.func.count()).select_from(self._commerce.join(source, condition))
 
-    def _remember_written(self) -> Update:
+    def _remember_written(self) -> sa.Update:
         """Note in the ledger what we wrote: it distinguishes our writes from others'."""
         outcome, commerce = self._outcomes.c, self._commerce.c
         return (
-            update(image)
+            sa.update(image)
             .where(
                 image.c.object_key == outcome.object_key,
                 image.c.etag == outcome.etag,
                 _same_object(self._commerce, self._outcomes),
                 commerce.moderation_status == outcome.status,
                 commerce.moderated_at.is_not_distinct_from(outcome.decided_at),
-                or_(
+                sa.or_(
                     image.c.written_status.is_distinct_from(outcome.status),
                     image.c.written_at.is_distinct_from(outcome.decided_at),
                 ),
@@ -195,25 +171,25 @@ class WriteBack:
         )
 
 
-def _same_object(commerce: Table, source: FromClause) -> ColumnElement[bool]:
-    # Our keys sort by bytes (collation "C"). Compared so, the shop's index on its keys would not be
-    # used: each range would read the whole table.
-    return commerce.c.object_key == collate(source.c.object_key, "default")
+def _same_object(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
+    # Our keys sort by bytes (collation "C"). Compared so, the commerce table's index on its keys
+    # would not be used: each range would read the whole table.
+    return commerce.c.object_key == sa.collate(source.c.object_key, "default")
 
 
-def _newer_object(source: FromClause) -> ColumnElement[bool]:
+def _newer_object(source: sa.FromClause) -> sa.ColumnElement[bool]:
     """Whether a newer object under the same key is known."""
     newer = image.alias("newer")
-    return exists().where(
+    return sa.exists().where(
         newer.c.object_key == source.c.object_key,
         newer.c.etag.not_in([source.c.etag, ""]),
         newer.c.uploaded_at > source.c.uploaded_at,
     )
 
 
-def _decided_by_reviewer(source: FromClause) -> ColumnElement[bool]:
+def _decided_by_reviewer(source: sa.FromClause) -> sa.ColumnElement[bool]:
     task, label = review_task.c, human_label.c
-    return exists().where(
+    return sa.exists().where(
         label.content_sha256 == task.content_sha256,
         label.task_id == task.task_id,
         task.object_key == source.c.object_key,
@@ -222,10 +198,10 @@ def _decided_by_reviewer(source: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _written_by_us(commerce: Table, source: FromClause) -> ColumnElement[bool]:
+def _written_by_us(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
     """Whether the commerce row shows what we last wrote to it."""
     written = image.alias("written")
-    return exists().where(
+    return sa.exists().where(
         written.c.object_key == source.c.object_key,
         written.c.written_status == commerce.c.moderation_status,
         written.c.written_at.is_not_distinct_from(commerce.c.moderated_at),

@@ -9,25 +9,36 @@ from typing import Annotated
 import httpx
 import redis
 import typer
-from sqlalchemy import create_engine, text
+from rich.console import Console
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ml.core.errors import SettingsError
 from ml.core.settings import ROOT, load_settings
-from ml.operations.doctor.result import CheckStatus, Finding, failed, ok, skipped
-from ml.operations.doctor.runner import Check, CheckOutcome, run_checks
-from moderation_airflow.runs import CONNECTION_ID, connection, logged_in
+from ml.operations.doctor.check import (
+    Check,
+    CheckStatus,
+    Finding,
+    Outcome,
+    failed,
+    ok,
+    run_checks,
+    skipped,
+)
+from ml.operations.doctor.runner import library_findings, show
+from moderation_airflow.runs import CONNECTION_ID, open_api_client
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+REPLY_SECONDS = 3.0
 
 
 def airflow() -> Finding:
     """Log in as the DAGs' account and ask for the health of each component."""
-    known = connection()
-    if known is None:
-        return skipped(f"the Airflow connection {CONNECTION_ID} is not defined")
     try:
-        with logged_in(known) as client:
+        with open_api_client() as client:
             health = client.get("/api/v2/monitor/health").raise_for_status().json()
+    except SettingsError as error:
+        return skipped(str(error))
     except httpx.HTTPStatusError as error:
         return failed(
             f"{error.request.url} answers {error.response.status_code}",
@@ -50,34 +61,25 @@ def pool() -> Finding:
     """Look for the pool that `preflight` and `score_shard` run in."""
     name = load_settings().gpu_pool
     create = f'airflow pools set {name} 1 "scoring tasks" (one slot a GPU)'
-    known = connection()
-    if known is None:
-        return skipped(f"the Airflow connection {CONNECTION_ID} is not defined")
-    with logged_in(known) as client:
+    with open_api_client() as client:
         answer = client.get(f"/api/v2/pools/{name}")
     if answer.status_code == httpx.codes.NOT_FOUND:
         return failed(f"there is no pool {name}: tasks would stay scheduled", remedy=create)
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return failed(
-            f"the account of {CONNECTION_ID} may not read pools",
-            remedy="give it the role `user` or more",
-        )
+        message = f"the account of {CONNECTION_ID} may not read pools"
+        return failed(message, remedy="give it the role `user` or more")
     slots = answer.raise_for_status().json()["slots"]
     if slots == 0:
         return failed(f"the pool {name} has no slot", remedy=create)
     return ok(f"{name}: {'no limit' if slots < 0 else f'{slots} slots'}")
 
 
-REPLY_SECONDS = 3.0
-OTHER_EXECUTOR = "the executor is not CeleryExecutor"
-
-
 def broker() -> Finding:
     """Ask Redis for its version. Any other broker is checked through its workers alone."""
-    if not _celery():
-        return skipped(OTHER_EXECUTOR)
     from airflow.configuration import conf
 
+    if "CeleryExecutor" not in conf.get("core", "executor"):
+        return skipped("the executor is not CeleryExecutor")
     url = conf.get("celery", "broker_url")
     if not url.startswith(("redis://", "rediss://")):
         return ok("not a Redis: see the check `workers`")
@@ -85,61 +87,43 @@ def broker() -> Finding:
         with redis.Redis.from_url(url, socket_connect_timeout=REPLY_SECONDS) as client:
             version = client.info("server")["redis_version"]
     except redis.AuthenticationError as error:
-        return failed(
-            f"Redis refuses: {error}", remedy="fix the password in AIRFLOW__CELERY__BROKER_URL"
-        )
+        remedy = "fix the password in AIRFLOW__CELERY__BROKER_URL"
+        return failed(f"Redis rejects the password: {error}", remedy=remedy)
     except redis.RedisError as error:
-        return failed(
-            f"Redis does not answer: {error}",
-            remedy="start it, or fix host and port in AIRFLOW__CELERY__BROKER_URL",
-        )
+        remedy = "start it, or fix host and port in AIRFLOW__CELERY__BROKER_URL"
+        return failed(f"Redis does not answer: {error}", remedy=remedy)
     return ok(f"Redis {version}")
 
 
 def result_backend() -> Finding:
     """Log in to Celery's result backend, if that is a database."""
-    if not _celery():
-        return skipped(OTHER_EXECUTOR)
     from airflow.providers.celery.executors.celery_executor import app
 
     url = str(app.conf.result_backend)
     if not url.startswith("db+"):
         return skipped("not a database")
-    engine = create_engine(url.removeprefix("db+"))
+    engine = create_engine(url.removeprefix("db+"), poolclass=NullPool)
     try:
         with engine.connect() as connection:
             connection.execute(text("select 1"))
     except SQLAlchemyError as error:
         remedy = "fix AIRFLOW__CELERY__RESULT_BACKEND"
         return failed(f"the result backend does not answer: {error}", remedy=remedy)
-    finally:
-        engine.dispose()
     return ok("the database answers")
 
 
 def workers() -> Finding:
     """Ask all workers for their queues: each queue of ours needs at least one."""
-    if not _celery():
-        return skipped(OTHER_EXECUTOR)
     from airflow.configuration import conf
     from airflow.providers.celery.executors.celery_executor import app
 
     needed = {conf.get("operators", "default_queue"), load_settings().gpu_queue}
     answers = app.control.inspect(timeout=REPLY_SECONDS).active_queues() or {}
     served = {queue["name"] for queues in answers.values() for queue in queues}
-    if needed - served:
-        missing = sorted(needed - served)
-        return failed(
-            f"no worker of queue {', '.join(missing)}",
-            remedy=f"airflow celery worker --queues {missing[0]}",
-        )
+    if missing := sorted(needed - served):
+        remedy = f"airflow celery worker --queues {missing[0]}"
+        return failed(f"no worker of queue {', '.join(missing)}", remedy=remedy)
     return ok(f"{len(answers)} workers serve {', '.join(sorted(needed))}")
-
-
-def _celery() -> bool:
-    from airflow.configuration import conf
-
-    return "CeleryExecutor" in conf.get("core", "executor")
 
 
 def dag_files() -> Finding:
@@ -151,23 +135,16 @@ def dag_files() -> Finding:
     bag = DagBag(folder)
     if bag.import_errors:
         broken = [
-            f"{Path(file).name}: {_last_line(trace)}" for file, trace in bag.import_errors.items()
+            f"{Path(file).name}: {trace.strip().splitlines()[-1]}"
+            for file, trace in bag.import_errors.items()
         ]
-        return failed(
-            "; ".join(sorted(broken)),
-            remedy="fix what its last line names: mostly a setting, or a missing PYTHONPATH",
-        )
-    absent = sorted({file.stem for file in (ROOT / "dags").glob("*.py")} - set(bag.dags))
-    if absent:
-        return failed(
-            f"{folder} has no DAG {', '.join(absent)}",
-            remedy=f"let AIRFLOW__CORE__DAGS_FOLDER be {ROOT / 'dags'}",
-        )
+        remedy = "fix what the message names: mostly a setting, or a missing PYTHONPATH"
+        return failed("; ".join(sorted(broken)), remedy=remedy)
+    missing = sorted({file.stem for file in (ROOT / "dags").glob("*.py")} - set(bag.dags))
+    if missing:
+        remedy = f"set AIRFLOW__CORE__DAGS_FOLDER to {ROOT / 'dags'}"
+        return failed(f"{folder} has no DAG {', '.join(missing)}", remedy=remedy)
     return ok(f"{len(bag.dags)} DAGs in {folder}")
-
-
-def _last_line(trace: str) -> str:
-    return trace.strip().splitlines()[-1]
 
 
 def airflow_checks() -> list[Check]:
@@ -182,14 +159,12 @@ def airflow_checks() -> list[Check]:
     ]
 
 
-def findings(*, predict_url: str | None = None) -> Iterator[CheckOutcome]:
+def findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
-    from ml.operations.doctor.runner import library_findings
-
     library = library_findings(predict_url=predict_url)
-    first = next(library)
-    yield first
-    if first.finding.state is CheckStatus.OK:
+    name, finding = next(library)
+    yield name, finding
+    if finding.state is CheckStatus.OK:
         yield from chain(library, run_checks(airflow_checks()))
 
 
@@ -199,10 +174,6 @@ def main(
     ] = None,
 ) -> None:
     """Check a deployment with its Airflow; exit 1 on a failure."""
-    from rich.console import Console
-
-    from ml.operations.doctor.runner import show
-
     # Airflow logs every file that it parses; the table shows the broken ones.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     if not show(findings(predict_url=predict_url), Console()):

@@ -3,114 +3,95 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import structlog
 
-if TYPE_CHECKING:
-    from airflow.sdk import Connection
+from ml.core.errors import SettingsError
 
+log = structlog.get_logger()
 
 CONNECTION_ID = "moderation_airflow_api"
-TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
+_MAX_NOTE = 1000  # characters; Airflow's API rejects longer ones
+_NOBODY = "nobody in time · 无人按时答复"
+_POLICY = "policy: auto"
 
 
-def connection() -> "Connection | None":
-    """The connection (type http: host, port, login, password); None where it is not defined."""
+@contextmanager
+def open_api_client() -> Iterator[httpx.Client]:
+    """A client of the API, logged in by the connection (type http: host, port, login, password).
+
+    Raises:
+        SettingsError: the connection is not defined.
+        httpx.HTTPError: the API does not answer, or rejects login or password.
+    """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        return BaseHook.get_connection(CONNECTION_ID)
-    except AirflowNotFoundException:
-        return None
-
-
-@contextmanager
-def logged_in(known: "Connection") -> Iterator[httpx.Client]:
-    """A client of the API.
-
-    Raises:
-        httpx.HTTPError: it does not answer, or refuses login or password.
-    """
-    base = f"{known.schema or 'http'}://{known.host}:{known.port}"
-    with httpx.Client(base_url=base, timeout=TIMEOUT_SECONDS) as client:
-        login = {"username": known.login, "password": known.password}
-        answer = client.post("/auth/token", json=login).raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        connection = BaseHook.get_connection(CONNECTION_ID)
+    except AirflowNotFoundException as error:
+        raise SettingsError(f"the Airflow connection {CONNECTION_ID} is not defined") from error
+    base = f"{connection.schema or 'http'}://{connection.host}:{connection.port}"
+    with httpx.Client(base_url=base, timeout=_TIMEOUT_SECONDS) as client:
+        login = {"username": connection.login, "password": connection.password}
+        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
         yield client
-
-
-NOBODY = "nobody in time · 无人按时答复"
-POLICY = "policy: auto"
 
 
 @dataclass(frozen=True)
 class ApprovalAnswer:
-    """Who decided, and whether it was a no."""
+    """Who decided, and whether they rejected the candidate."""
 
     by: str
     rejected: bool
 
 
 def answer(context: Any) -> ApprovalAnswer:  # noqa: ANN401 - Airflow's context is a mapping of anything
-    """Read the answer from the run; without a question the policy decided."""
+    """Read the answer from the run; where no approval was requested, the policy decided."""
     response = context["ti"].xcom_pull(task_ids="approve")
     if not response:
-        return ApprovalAnswer(POLICY, rejected=False)
+        return ApprovalAnswer(_POLICY, rejected=False)
     user = response.get("responded_by_user") or {}
     return ApprovalAnswer(
-        by=user.get("name") or user.get("id") or NOBODY,
+        by=user.get("name") or user.get("id") or _NOBODY,
         rejected=response["chosen_options"] == ["Reject"],
     )
 
 
-log = structlog.get_logger()
-
-MAX_NOTE = 1000  # characters; Airflow's API refuses longer ones
-
-
 def write_note(dag_id: str, run_id: str, note: str) -> bool:
-    """Write the note of a run; returns whether it stands.
+    """Write the note of a run; returns whether it was written.
 
-    Needs the Airflow connection `moderation_airflow_api`, see `moderation_airflow.runs`.
-    The note is a convenience and its content is stored elsewhere: without the connection, or when
-    the API does not answer, this is said in the log and the task goes on.
+    The content is also stored elsewhere: without the Airflow connection, or where the API does not
+    answer, the task logs a warning and goes on.
     """
-    known = connection()
-    if known is None:
-        log.warning("no note on the run: the Airflow connection is missing", needed=CONNECTION_ID)
-        return False
     path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+    body, fields = {"note": note[:_MAX_NOTE]}, {"update_mask": "note"}
     try:
-        with logged_in(known) as client:
-            client.patch(
-                path, json={"note": note[:MAX_NOTE]}, params={"update_mask": "note"}
-            ).raise_for_status()
-    except httpx.HTTPError as error:
+        with open_api_client() as client:
+            client.patch(path, json=body, params=fields).raise_for_status()
+    except (SettingsError, httpx.HTTPError) as error:
         log.warning("no note on the run", error=str(error))
         return False
     return True
 
 
-def runs_over(ti: Any, facts: Iterable[str], *, own_dag: str) -> list[str]:  # noqa: ANN401 - Airflow's RuntimeTaskInstance
-    """Of facts `dag_id/run_id`, those whose run has succeeded since, or is no more.
+def runs_over(ti: Any, dedup_keys: Iterable[str], *, own_dag: str) -> list[str]:  # noqa: ANN401 - Airflow's RuntimeTaskInstance
+    """Of open alerts' keys, those whose run has succeeded since or was deleted.
 
-    A dedup_key without a run is a whole DAG's. That of `own_dag`, which asks, is over: it runs.
-
-    Args:
-        ti: the task instance that asks; it may count runs of any DAG.
-        facts: of open alerts.
-        own_dag: the DAG of `ti`.
+    A key is `dag_id/run_id`; one without a run stands for all runs of a DAG. The key of `own_dag`
+    is always among them: its task `ti` is running.
     """
-    return [dedup_key for dedup_key in facts if dedup_key == own_dag or _is_over(ti, dedup_key)]
+    return [key for key in dedup_keys if key == own_dag or _is_over(ti, key)]
 
 
 def _is_over(ti: Any, dedup_key: str) -> bool:  # noqa: ANN401 - as above
     dag_id, _, run_id = dedup_key.partition("/")
     if not run_id:
         return False
-    there = ti.get_dr_count(dag_id=dag_id, run_ids=[run_id])
-    return not there or bool(ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["success"]))
+    exists = ti.get_dr_count(dag_id=dag_id, run_ids=[run_id])
+    return not exists or bool(ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["success"]))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pendulum
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
@@ -15,7 +16,7 @@ from moderation_airflow.alerts import WebhookNotifier
 
 
 def run_deadline(interval: timedelta) -> DeadlineAlert:
-    """So long after a run was queued, whatever its state then."""
+    """An alert so long after a run was queued, whatever its state then."""
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,
@@ -25,7 +26,7 @@ def run_deadline(interval: timedelta) -> DeadlineAlert:
 
 
 def on_deadline_missed(**_: Any) -> None:  # noqa: ANN401 - Airflow gives a context, which is not needed
-    """Called by Airflow; the policy's rules decide whether anything is wrong."""
+    """Called by Airflow; evaluates the policy's alert rules."""
     from ml.operations.alerting import steps
 
     steps.evaluate_rules()
@@ -43,46 +44,53 @@ def masked_settings() -> Settings:
 
 def _mask(secret: str) -> None:
     mask_secret(secret)
-    address = urlsplit(secret)
-    if address.hostname and address.password:
-        mask_secret(unquote(address.password))
+    url = urlsplit(secret)
+    if url.hostname and url.password:
+        mask_secret(unquote(url.password))
 
 
 def task_placement(settings: Settings) -> dict[str, Any]:
-    """Arguments of such a task.
+    """Arguments of a task that needs the model.
 
-    The queue is what CeleryExecutor goes by, the pod template what KubernetesExecutor goes by; each
-    ignores the other's, and LocalExecutor both.
+    CeleryExecutor uses the queue, KubernetesExecutor the pod template, LocalExecutor neither.
     """
-    place: dict[str, Any] = {"pool": settings.gpu_pool, "queue": settings.gpu_queue}
+    placement: dict[str, Any] = {"pool": settings.gpu_pool, "queue": settings.gpu_queue}
     if settings.gpu_pod_template:
-        place["executor_config"] = {"pod_template_file": str(settings.gpu_pod_template)}
-    return place
+        placement["executor_config"] = {"pod_template_file": str(settings.gpu_pod_template)}
+    return placement
 
 
 # A wrong setting, policy, model or file does not get better by waiting; the rest may.
+_PERMANENT_ERRORS = (
+    "SettingsError", "ModelError", "TrainingError", "StorageForbidden", "RunNotStarted",
+    "ReconciliationError",
+)  # fmt: skip
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=[
-                "ml.core.errors.SettingsError",
-                "ml.core.errors.ModelError",
-                "ml.core.errors.TrainingError",
-                "ml.core.errors.StorageForbidden",
-                "ml.core.errors.RunNotStarted",
-                "ml.core.errors.ReconciliationError",
-            ],
+            exception=[f"ml.core.errors.{name}" for name in _PERMANENT_ERRORS],
             action=RetryAction.FAIL,
-            reason="needs a person: the message names the remedy",
+            reason="needs an operator: the message says how to fix it",
         )
     ]
 )
 
 
+def dag_defaults(settings: Settings, notifier: WebhookNotifier) -> dict[str, Any]:
+    """Arguments that all DAGs share."""
+    return {
+        "start_date": pendulum.datetime(2026, 1, 1, tz=settings.timezone),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": task_defaults(retry_seconds=settings.retry_seconds, notifier=notifier),
+        "on_failure_callback": notifier,
+    }
+
+
 def task_defaults(*, retry_seconds: int, notifier: WebhookNotifier) -> dict[str, Any]:
     """`default_args` of a DAG; `notifier` is called when a task has failed for good.
 
-    Three more tries over some ten minutes: a restart of database or bucket is over by then.
+    Three retries over some ten minutes: a restart of database or bucket is over by then.
     """
     return {
         "owner": "moderation",

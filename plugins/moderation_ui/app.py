@@ -1,4 +1,4 @@
-"""The app: who may see it at all, what every answer carries, and its routers."""
+"""The app: its routers, static files, and the headers of every answer."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,39 +7,16 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
 from moderation_ui.models import page as models_page
-from moderation_ui.models import reports
 from moderation_ui.operations import page as operations_page
-from moderation_ui.operations import photos_page
-from moderation_ui.review import queue_api, queue_page, reviewers_page, task_api
+from moderation_ui.review import queue_api, queue_page, reviewers_page
 from moderation_ui.web import errors, pages, photos
-from moderation_ui.web.access import PagePermission, requires
-from moderation_ui.web.csrf import check_same_origin
+from moderation_ui.web.access import PagePermission, check_same_origin, requires
 from moderation_ui.web.errors import ApiError
 
 static_router = APIRouter()
 _FOLDER = Path(__file__).parent / "static"
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_CACHED = {"Cache-Control": "private, max-age=300"}
-
-
-@static_router.get("/static/{name}")
-def static_file(name: str) -> FileResponse:
-    """One file of `static/`, by its plain name."""
-    if name == "plotly.min.js":
-        return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=_CACHED)
-    path = _FOLDER / name
-    if path.parent != _FOLDER or path.suffix not in _TYPES or not path.is_file():
-        raise ApiError(404, "absent", "no such file")
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_CACHED)
-
-
-def _plotly() -> Path:
-    import plotly
-
-    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-
-
-# Everything is our own; Plotly writes styles into its charts, hence 'unsafe-inline' for styles.
+_TYPES = {".css": "text/css", ".js": "text/javascript"}
+# All resources are ours; 'unsafe-inline' for styles, since Plotly writes them into its charts.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
@@ -48,28 +25,36 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _ROUTERS = (
-    pages.home_router,
-    pages.help_router,
     static_router,
-    reports.router,
+    pages.router,
+    photos.router,
     queue_api.router,
     queue_page.router,
-    task_api.explanation_router,
-    photos.router,
-    task_api.preferences_router,
-    task_api.appeals_router,
+    reviewers_page.router,
     operations_page.router,
-    photos_page.router,
     models_page.router,
     models_page.api_router,
-    reviewers_page.router,
 )
+
+
+@static_router.get("/static/{name}")
+def static_file(name: str) -> FileResponse:
+    """One file of `static/`, or Plotly's script."""
+    path = _FOLDER / name
+    if name == "plotly.min.js":
+        import plotly
+
+        path = Path(plotly.__file__).parent / "package_data" / name
+    if path.name != name or path.suffix not in _TYPES or not path.is_file():
+        raise ApiError(404, "absent", "no such file")
+    headers = {"Cache-Control": "private, max-age=300"}
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
 
 
 def build_app() -> FastAPI:
     """Every route requires `view`, every write a token of these pages; no OpenAPI documents.
 
-    What asks for more has its own `requires` at its router or route.
+    A router or route that requires more has its own `requires`.
     """
     app = FastAPI(
         docs_url=None,
@@ -77,14 +62,14 @@ def build_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires(PagePermission.VIEW)), Depends(check_same_origin)],
     )
-    app.middleware("http")(_with_headers)
+    app.middleware("http")(_add_headers)
     errors.install(app)
     for router in _ROUTERS:
         app.include_router(router)
     return app
 
 
-async def _with_headers(
+async def _add_headers(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
     response = await call_next(request)

@@ -26,7 +26,7 @@ RUN_BY = {
     "make check": _MAKE,
     "make demo": _MAKE,
     "make demo-retrain": _MAKE,
-    "make doctor": f"{_DOCTOR}/test_whole.py::test_a_deployment_without_an_airflow_here",
+    "make doctor": f"{_DOCTOR}/test_whole.py::test_make_doctor_checks_a_deployment_without_airflow",
     "make down": _MAKE,
     "make format": _MAKE,
     "make help": _MAKE,
@@ -40,13 +40,13 @@ RUN_BY = {
         "tests/unit/benchmarks/test_calibration.py"
         "::test_images_per_second_uses_all_cores_and_restores_torch_threads"
     ),
-    "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
-    "python -m ml blocklist": f"{_BLOCKLIST}::test_add_by_hash_archives_a_judged_photo",
-    "python -m ml doctor": f"{_DOCTOR}/test_command.py::test_the_exit_code_tells_of_failures",
+    "python -m ml backup": f"{_BACKUP}::test_backup_and_restore_report_what_they_did",
+    "python -m ml blocklist": f"{_BLOCKLIST}::test_add_by_hash_archives_a_scored_photo",
+    "python -m ml doctor": f"{_DOCTOR}/test_runner.py::test_doctor_exits_1_on_a_failed_check",
     "python -m ml keys": f"{_SERVE}::test_serve_and_keys",
     "python -m ml labels": f"{_LABELS}::test_import_takes_valid_lines_and_reports_the_others",
     "python -m ml migrate": f"{_CLI}::test_migrate_is_idempotent",
-    "python -m ml models champion-at": f"{_MODELS}::test_champion_at_prints_the_version_live_then",
+    "python -m ml models champion-at": f"{_MODELS}::test_champion_at_prints_the_version_at_a_time",
     "python -m ml models history": (
         f"{_MODELS}::test_rollback_restores_the_previous_champion_and_history_lists_it"
     ),
@@ -55,7 +55,7 @@ RUN_BY = {
     "python -m ml models rollback": (
         f"{_MODELS}::test_rollback_restores_the_previous_champion_and_history_lists_it"
     ),
-    "python -m ml photos explain": f"{_PHOTOS}::test_explain_lists_the_runs_that_judged_a_photo",
+    "python -m ml photos explain": f"{_PHOTOS}::test_explain_lists_the_runs_that_scored_a_photo",
     "python -m ml pretrain distill": (
         "tests/integration/models/distillation/test_distill.py"
         "::test_distillation_resumes_after_a_kill_and_gives_the_same_bytes"
@@ -63,11 +63,11 @@ RUN_BY = {
     "python -m ml replay": (
         f"{_REPLAY}::test_replay_reports_equal_verdicts_and_fails_on_a_difference"
     ),
-    "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_say_what_they_did",
+    "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_report_what_they_did",
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
-        "tests/integration/operations/backup/test_restore.py"
-        "::test_the_folder_is_private_and_checkable_by_anyone"
+        "tests/integration/operations/backup/test_backup.py"
+        "::test_folder_is_private_and_its_checksums_hold"
     ),
 }

@@ -35,7 +35,7 @@ INVARIANTS = (
                 "tests/integration/operations/monitoring/test_run_summary.py"
                 "::test_a_night_that_lost_photos_says_how_many"
             ),
-            f"{_NIGHTLY}/test_night.py::test_every_photo_has_its_outcome_and_the_shop_sees_it",
+            f"{_NIGHTLY}/test_nightly_run.py::test_every_photo_has_an_outcome_in_the_commerce_database",
         ),
         (
             Break(
@@ -48,22 +48,23 @@ INVARIANTS = (
     Invariant(
         "Writing twice equals writing once",
         (
-            f"{_NIGHTLY}/test_night.py::test_the_same_night_twice_equals_once",
-            f"{_NIGHTLY}/test_kill.py::test_a_shard_killed_in_the_middle_is_finished_by_a_retry",
+            f"{_NIGHTLY}/test_nightly_run.py::test_repeated_run_equals_a_single_run",
+            f"{_NIGHTLY}/test_kill.py::test_killed_shard_is_completed_by_a_retry",
         ),
         (Break("ml/storage/pending_images.py", "columns.outcome.is_(None),", ""),),
     ),
     Invariant(
         "One model a run",
         (
-            f"{_NIGHTLY}/test_one_model.py::test_a_running_night_keeps_its_version_whatever_is_promoted",
+            f"{_NIGHTLY}/test_one_model.py::test_running_nightly_run_keeps_its_model_after_a_promotion",
         ),
         (
             Break(
                 "ml/moderation/nightly/score_shard.py",
-                "predictor = _load_predictor(run.model_hash, run.policy, settings, connections)",
-                "champion = in_transaction(connections.engine, registry.champion_hash)\n"
-                "    predictor = _load_predictor(champion, run.policy, settings, connections)",
+                "predictor = loader.load(run.model_hash)",
+                "from ml.models.registry import champion_hash\n"
+                "    champion = in_transaction(engine, champion_hash)\n"
+                "    predictor = loader.load(champion)",
             ),
         ),
     ),
@@ -75,8 +76,8 @@ INVARIANTS = (
                 "::test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so"
             ),
             (
-                f"{_NIGHTLY}/test_screened_night.py"
-                "::test_a_screen_that_fails_lets_nothing_pass_and_the_shard_goes_on"
+                f"{_NIGHTLY}/test_screens.py"
+                "::test_failed_screen_passes_no_photo_and_the_shard_continues"
             ),
         ),
         (
@@ -141,12 +142,14 @@ INVARIANTS = (
     Invariant(
         "Closed by default",
         (
-            f"{_UI}/web/test_access.py::test_a_role_reaches_what_it_may_and_nothing_else",
-            f"{_UI}/web/test_access.py::test_a_stranger_is_401",
+            f"{_UI}/web/test_access.py::test_each_role_reaches_its_routes_alone",
+            f"{_UI}/web/test_access.py::test_request_without_login_is_401",
             "tests/integration/moderation/serving/test_auth.py",
         ),
         (
-            Break("plugins/moderation_ui/web/access.py", "if not may(user, right):", "if False:"),
+            Break(
+                "plugins/moderation_ui/web/access.py", "if not may(user, permission):", "if False:"
+            ),
             Break("ml/moderation/serving/auth.py", "if right not in key.rights:", "if False:"),
         ),
     ),

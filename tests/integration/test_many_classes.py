@@ -74,7 +74,7 @@ def train_first(shop: Shop, policy: Policy, folder: Path, classes: list[str]) ->
     Its card says that it is unsure and lets next to nothing pass: a month can do better.
     """
     data = class_photo_folder(folder / "data", classes, photos=20)
-    version = train(
+    trained = train(
         data,
         preset=tiny_preset(**LEARNS),
         policy=policy,
@@ -84,12 +84,12 @@ def train_first(shop: Shop, policy: Policy, folder: Path, classes: list[str]) ->
         seed=1,
         limits=DecodeLimits(),
     )
-    sureness = 2.0 * version.card.calibration.temperature
+    sureness = 2.0 * trained.calibration.temperature
     card = {
         "calibration": Calibration(temperature=sureness, fitted_on=0),
         "thresholds": Thresholds(pass_confidence=1.0, source="test"),
     }
-    champion = add_altered_version(shop, version.folder, folder / "shy", **card)
+    champion = add_altered_version(shop, folder / "sure", folder / "shy", **card)
     registry.promote(champion, engine=shop.connections.engine, by="test", reason="test")
     return champion
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ml.core.stats import upper_bound
 from ml.models.card import Thresholds
-from ml.models.evaluation.thresholds import GRID, solve_threshold
+from ml.models.evaluation.calibration import GRID, solve_threshold
 
 RATE, CONFIDENCE, DEFAULT = 0.03, 0.95, 0.7
 MONTHS = 200

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-from ml.operations.doctor.result import Finding
+from ml.operations.doctor.check import Finding
 
 CHECK_SCRIPT = """
 import dataclasses, json
-from ml.operations.doctor.runner import run_checks
+from ml.operations.doctor.check import run_checks
 from moderation_airflow.doctor import airflow_checks
-print(json.dumps({e.name: dataclasses.asdict(e.finding) for e in run_checks(airflow_checks())}))
+print(json.dumps({name: dataclasses.asdict(found) for name, found in run_checks(airflow_checks())}))
 """
 
 

@@ -1,8 +1,9 @@
-"""Purge plans for tests, and rows that are backdated."""
+"""Purges for tests, and rows that are backdated."""
 
 from datetime import UTC, datetime, timedelta
 
-from ml.operations.retention.plan import Plan
+from ml.operations.retention import steps
+from ml.operations.retention.purge import Plan, Purged
 from ml.policy.operations import Retention
 from tests.support.servers import Shop
 
@@ -14,7 +15,12 @@ def purge_plan(
 ) -> Plan:
     """Return a plan for `ahead` days from now, since objects of a bucket cannot be backdated."""
     cutoff = datetime.now(UTC) + timedelta(days=ahead)
-    return Plan(run_id, cutoff, dry_run, Retention(**days))
+    return Plan(run_id=run_id, cutoff=cutoff, dry_run=dry_run, retention=Retention(**days))
+
+
+def purge(shop: Shop, kind: str, plan: Plan) -> Purged:
+    """Purge one kind of data of a shop as planned."""
+    return steps.purge_kind(kind, plan, shop.connections, shop.settings)
 
 
 def backdate_run(shop: Shop, run_id: str, days: int = LONG_AGO) -> None:

@@ -1,1 +1,1 @@
-"""Label import and the archive of labelled photos."""
+"""Label import and the archive of labeled photos."""

@@ -5,7 +5,7 @@ are written in one transaction each. Idempotent: interrupted and repeated, it en
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,11 +15,10 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.concurrency import batched, bounded_map
-from ml.core.errors import ImageRejected
+from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.learning.labels.csv_rows import CsvRow, RowError, read_rows
-from ml.learning.labels.photo_archiver import PhotoArchiver
-from ml.learning.labels.photo_sources import from_bucket, from_folder
+from ml.learning.labels.photo_archiver import FILE_KEY, PhotoArchiver, read_file, read_object
 from ml.policy.schema import Policy
 from ml.storage import photo_archive
 from ml.storage.commerce import load_review_ids
@@ -33,7 +32,6 @@ from ml.vision.images.fingerprint import content_hash
 log = structlog.get_logger()
 
 LINES_PER_COMMIT = 200
-FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
 
 # The size of the engine's connection pool, less the connection that writes.
 _MAX_QUERIES = 3
@@ -41,16 +39,16 @@ _MAX_QUERIES = 3
 
 @dataclass
 class ImportResult:
-    """Rows by result; `known` labels existed before, or stand earlier in the file."""
+    """Rows by result; `known` labels existed before, or are earlier in the file."""
 
     imported: int = 0
     known: int = 0
-    refused: list[RowError] = field(default_factory=list)
+    rejected: list[RowError] = field(default_factory=list)
 
     @property
     def lines(self) -> int:
         """All rows."""
-        return self.imported + self.known + len(self.refused)
+        return self.imported + self.known + len(self.rejected)
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,11 @@ class _ArchivedRow:
 
     row: CsvRow
     photo: ArchivedPhoto
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Content and reviewer: the key of a label."""
+        return self.photo.content_sha256, self.row.reviewer
 
 
 def import_labels(
@@ -69,14 +72,9 @@ def import_labels(
     policy: Policy,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ImportResult:
-    """Import every valid row; the result names the others, each with its reason.
+    """Import every valid row of a file as in docs/labels.md; the result lists the others.
 
-    Args:
-        file: see docs/labels.md.
-        settings: limits of a photo, and the number of threads.
-        connections: buckets and databases.
-        policy: its classes are the labels.
-        progress: called after each commit with its number of rows.
+    `progress` is called after each commit with its number of rows.
 
     Raises:
         LabelImportError: the file as a whole cannot be read; nothing was imported.
@@ -85,17 +83,16 @@ def import_labels(
     now = in_transaction(connections.engine, current_time)
     rows = read_rows(file, classes=policy.classes, now=now)
     photos = _PhotoLoader(file.parent, settings, connections)
-    contradictions = _ContradictionCheck()
     result = ImportResult()
     ahead = 2 * settings.fetch_threads
     with (
         ThreadPoolExecutor(settings.fetch_threads, "import") as pool,
         closing(bounded_map(pool, photos.load, rows, ahead=ahead)) as loaded,
     ):
-        for batch in batched(map(contradictions.check, loaded), LINES_PER_COMMIT):
+        for batch in batched(_reject_contradictions(loaded), LINES_PER_COMMIT):
             _commit_batch(batch, result, connections)
             progress(len(batch))
-    log.info("labels", imported=result.imported, known=result.known, refused=len(result.refused))
+    log.info("labels", imported=result.imported, known=result.known, rejected=len(result.rejected))
     return result
 
 
@@ -104,10 +101,9 @@ class _PhotoLoader:
 
     def __init__(self, folder: Path, settings: Settings, connections: Connections) -> None:
         self._folder = folder
-        self._limits = decode_limits(settings)
         self._connections = connections
         self._archiver = PhotoArchiver(
-            connections.models, self._limits, decoders=settings.decode_threads
+            connections.models, decode_limits(settings), decoders=settings.decode_threads
         )
         self._queries = threading.Semaphore(_MAX_QUERIES)
 
@@ -121,16 +117,14 @@ class _PhotoLoader:
             return RowError(row.number, str(error))
 
     def _archive(self, row: CsvRow) -> ArchivedPhoto:
-        data = self._read(row)
+        max_bytes = self._archiver.limits.max_bytes
+        if row.path is not None:
+            data = _read_in_folder(self._folder, row.path, max_bytes=max_bytes)
+        else:
+            data = read_object(self._connections.photos, row.object_key or "", max_bytes=max_bytes)
         archived = self._find_archived(content_hash(data))
         key = row.object_key or f"{FILE_KEY}{row.path}"
-        return archived or self._archiver.archive(data, object_key=key, review_id=None)
-
-    def _read(self, row: CsvRow) -> bytes:
-        max_bytes = self._limits.max_bytes
-        if row.path is not None:
-            return from_folder(self._folder, row.path, max_bytes=max_bytes)
-        return from_bucket(self._connections.photos, row.object_key or "", max_bytes=max_bytes)
+        return archived or self._archiver.archive(data, object_key=key)
 
     def _find_archived(self, content_sha256: str) -> ArchivedPhoto | None:
         # Saves decoding and uploading the bytes again: a repeated import is much faster.
@@ -141,26 +135,35 @@ class _PhotoLoader:
         return rows.get(content_sha256)
 
 
-class _ContradictionCheck:
-    """Rejects a row by which a reviewer gives a photo a second, different label in one file.
+def _read_in_folder(folder: Path, relative: str, *, max_bytes: int) -> bytes:
+    """Read a file inside a folder, which neither `..` nor a link may lead out of."""
+    try:
+        path = (folder / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, overlong names
+        raise ImageRejected(QuarantineReason.OBJECT_ABSENT, f"no file {relative!r}") from error
+    if not path.is_relative_to(folder.resolve()):
+        detail = f"{relative!r} leaves the folder of the CSV file"
+        raise ImageRejected(QuarantineReason.FORBIDDEN, detail)
+    return read_file(path, max_bytes=max_bytes)
+
+
+def _reject_contradictions(
+    items: Iterable[_ArchivedRow | RowError],
+) -> Iterator[_ArchivedRow | RowError]:
+    """Reject a row by which a reviewer gives a photo a second, different label in one file.
 
     A change of mind belongs into a later file. The first row stays: it may be committed already.
     """
-
-    def __init__(self) -> None:
-        self._labels: dict[tuple[str, str], tuple[str, int]] = {}
-
-    def check(self, item: _ArchivedRow | RowError) -> _ArchivedRow | RowError:
-        if isinstance(item, RowError):
-            return item
-        row, pair = item.row, (item.photo.content_sha256, item.row.reviewer)
-        label, number = self._labels.setdefault(pair, (row.label, row.number))
-        if label == row.label:
-            return item
-        return RowError(
-            row.number,
-            f"contradiction: {row.reviewer!r} calls the same photo {label} in line {number}",
-        )
+    labels: dict[tuple[str, str], tuple[str, int]] = {}
+    for item in items:
+        if isinstance(item, _ArchivedRow):
+            row = item.row
+            label, number = labels.setdefault(item.pair, (row.label, row.number))
+            if label != row.label:
+                reason = f"{row.reviewer!r} calls the same photo {label} in line {number}"
+                yield RowError(row.number, f"contradiction: {reason}")
+                continue
+        yield item
 
 
 def _commit_batch(
@@ -170,7 +173,7 @@ def _commit_batch(
     new = in_transaction(connections.engine, lambda c: _write(c, archived, connections))
     result.imported += new
     result.known += len(archived) - new
-    result.refused += [item for item in batch if isinstance(item, RowError)]
+    result.rejected += [item for item in batch if isinstance(item, RowError)]
 
 
 def _write(connection: Connection, batch: list[_ArchivedRow], connections: Connections) -> int:
@@ -178,27 +181,22 @@ def _write(connection: Connection, batch: list[_ArchivedRow], connections: Conne
     keys = [item.row.object_key for item in batch if item.row.object_key is not None]
     reviews = load_review_ids(connection, connections.commerce, keys)
     photo_archive.upsert(connection, [_with_review(item, reviews) for item in batch])
-    pairs = {(item.photo.content_sha256, item.row.reviewer) for item in batch}
-    latest = latest_labels(connection, pairs)
+    latest = latest_labels(connection, {item.pair for item in batch})
     return add_labels(
-        connection, [_new_label(item) for item in batch if not _repeats_label(item, latest)]
+        connection,
+        [
+            _new_label(item)
+            for item in batch
+            # An undated row that repeats its reviewer's latest label is no new decision: its time
+            # is the file's, which changes when other rows are fixed or the file is copied.
+            if item.row.dated or latest.get(item.pair, ("", None))[0] != item.row.label
+        ],
     )
 
 
 def _with_review(item: _ArchivedRow, reviews: dict[str, str]) -> ArchivedPhoto:
     review = item.row.review_id or reviews.get(item.row.object_key or "")
     return replace(item.photo, review_id=item.photo.review_id or review)
-
-
-def _repeats_label(
-    item: _ArchivedRow, latest: dict[tuple[str, str], tuple[str, int | None]]
-) -> bool:
-    """Whether an undated row repeats its reviewer's latest label: that is no new decision.
-
-    Its time is the file's, which changes when other rows are fixed or the file is copied.
-    """
-    known = latest.get((item.photo.content_sha256, item.row.reviewer))
-    return not item.row.dated and known is not None and known[0] == item.row.label
 
 
 def _new_label(item: _ArchivedRow) -> NewLabel:

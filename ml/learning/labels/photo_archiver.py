@@ -1,4 +1,4 @@
-"""Archive the photos that have labels: the bytes into the model bucket first, then the row.
+"""Archive photos with labels and of the blocklist: bytes into the model bucket, then the row.
 
 A row therefore guarantees that the bytes exist. Bytes without a row do no harm: the next attempt
 writes the same bytes under the same key.
@@ -9,60 +9,66 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Table
 
-from ml.core.concurrency import bounded_map
-from ml.core.errors import ImageRejected, QuarantineReason
-from ml.learning.labels.photo_sources import from_bucket
+from ml.core.concurrency import batched, bounded_map
+from ml.core.errors import (
+    ImageRejected,
+    LabelImportError,
+    ObjectChanged,
+    ObjectNotFound,
+    QuarantineReason,
+    StorageError,
+    StorageForbidden,
+)
+from ml.core.settings import Settings
 from ml.storage import photo_archive, photo_cache
 from ml.storage.commerce import load_review_ids
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.photo_archive import ArchivedPhoto
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import DecodeLimits, decode, decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 
 log = structlog.get_logger()
 
 NEVER_SEEN = "never_seen"  # a label for a content that no nightly run has seen
 EXPIRED = "expired"  # archived once; deleted by the policy's retention, and not archived again
+FILE_KEY = "import:"  # prefix of the path of a photo that is no object of the photo bucket
 PHOTOS_PER_COMMIT = 200
 
-# The PDQ hash has 64 x 64 cells: this size is more than enough for it.
-_SHORT_SIDE = 256
+_SHORT_SIDE = 256  # more than enough for the 64 x 64 cells of the PDQ hash
 _FETCHERS = 16
 
 
 class PhotoArchiver:
-    """Decodes photos and archives their bytes; shared by threads.
+    """Decodes photos and archives their bytes in the model bucket `store`; shared by threads.
 
-    Args:
-        store: the model bucket.
-        limits: what a photo may be.
-        decoders: photos decoded concurrently; each may need much memory.
+    `decoders` photos are decoded concurrently; each may need much memory.
     """
 
     def __init__(self, store: ObjectStore, limits: DecodeLimits, *, decoders: int) -> None:
+        self.limits = limits
         self._store = store
-        self._limits = limits
         self._decoders = threading.Semaphore(decoders)
 
-    def archive(self, data: bytes, *, object_key: str, review_id: str | None) -> ArchivedPhoto:
-        """Archive one photo's bytes; returns the row, which the caller writes.
+    def archive(self, data: bytes, *, object_key: str) -> ArchivedPhoto:
+        """Archive one photo's bytes; returns the row, without a review, which the caller writes.
 
         Raises:
             ImageRejected: the photo cannot be read; nothing is archived.
         """
         with self._decoders:
-            photo = decode(data, limits=self._limits, short_side=_SHORT_SIDE)
+            photo = decode(data, limits=self.limits, short_side=_SHORT_SIDE)
             pdq, quality = perceptual_hash(photo.image)
         return ArchivedPhoto(
             content_sha256=photo_cache.cache_photo(self._store, data),
             object_key=object_key,
-            review_id=review_id,
+            review_id=None,
             size_bytes=len(data),
             width=photo.width,
             height=photo.height,
@@ -88,29 +94,36 @@ def archive_missing(
     expired = in_transaction(engine, lambda c: photo_archive.expired(c, missing))
     missing = [content for content in missing if content not in expired]
     archiver = PhotoArchiver(connections.models, limits, decoders=os.cpu_count() or 1)
-    reasons = dict.fromkeys(sorted(expired), EXPIRED)
-    for start in range(0, len(missing), PHOTOS_PER_COMMIT):
-        batch = missing[start : start + PHOTOS_PER_COMMIT]
-        reasons |= _archive_batch(batch, archiver, limits, connections)
+    reasons: dict[str, str] = {}
+    for batch in batched(missing, PHOTOS_PER_COMMIT):
+        reasons |= _archive_batch(batch, archiver, connections)
     if missing:
-        left_out = len(reasons) - len(expired)
-        log.info("photos kept", kept=len(missing) - left_out, left_out=left_out)
-    return reasons
+        log.info("photos archived", archived=len(missing) - len(reasons), left_out=len(reasons))
+    return dict.fromkeys(sorted(expired), EXPIRED) | reasons
 
 
 def _archive_batch(
-    hashes: list[str], archiver: PhotoArchiver, limits: DecodeLimits, connections: Connections
+    hashes: list[str], archiver: PhotoArchiver, connections: Connections
 ) -> dict[str, str]:
     objects = in_transaction(connections.engine, lambda c: photo_archive.find_objects(c, hashes))
 
     def archive_one(content_sha256: str) -> ArchivedPhoto | str:
-        candidates = objects.get(content_sha256, [])
-        return _archive_one(content_sha256, candidates, archiver, limits, connections.photos)
+        """The row, or why no object gives the photo: the reason of the latest one."""
+        reasons = []
+        for key, etag in objects.get(content_sha256, []):
+            max_bytes = archiver.limits.max_bytes
+            try:
+                data = read_object(connections.photos, key, etag=etag, max_bytes=max_bytes)
+                if content_hash(data) == content_sha256:
+                    return archiver.archive(data, object_key=key)
+                reasons.append(QuarantineReason.OBJECT_CHANGED.value)
+            except ImageRejected as error:
+                reasons.append(error.reason.value)
+        return reasons[0] if reasons else NEVER_SEEN
 
-    with ThreadPoolExecutor(_FETCHERS, "keep") as pool:
-        results = dict(
-            zip(hashes, bounded_map(pool, archive_one, hashes, ahead=2 * _FETCHERS), strict=True)
-        )
+    with ThreadPoolExecutor(_FETCHERS, "archive") as pool:
+        archived = bounded_map(pool, archive_one, hashes, ahead=2 * _FETCHERS)
+        results = dict(zip(hashes, archived, strict=True))
     rows = [result for result in results.values() if isinstance(result, ArchivedPhoto)]
     in_transaction(connections.engine, lambda c: _write_rows(c, connections.commerce, rows))
     return {content: result for content, result in results.items() if isinstance(result, str)}
@@ -122,28 +135,91 @@ def _write_rows(connection: Connection, commerce: Table, rows: list[ArchivedPhot
     photo_archive.upsert(connection, with_reviews)
 
 
-def _archive_one(
+_REASONS: dict[type[StorageError], QuarantineReason] = {
+    ObjectNotFound: QuarantineReason.OBJECT_ABSENT,
+    ObjectChanged: QuarantineReason.OBJECT_CHANGED,
+    StorageForbidden: QuarantineReason.FORBIDDEN,
+}
+
+
+def read_object(store: ObjectStore, key: str, *, max_bytes: int, etag: str | None = None) -> bytes:
+    """Read an object; one byte over `max_bytes` at most, so that a decoder sees it is too long.
+
+    Raises:
+        ImageRejected: `object_absent`, `object_changed`, `forbidden` or `unreachable`.
+        StorageError: the bucket as a whole; then nothing can be said about the photo.
+    """
+    try:
+        return store.get(key, etag=etag, max_bytes=max_bytes)
+    except StorageError as error:
+        store.check()  # a missing bucket or lost rights must not be blamed on its photos
+        reason = _REASONS.get(type(error), QuarantineReason.UNREACHABLE)
+        raise ImageRejected(reason, str(error)) from error
+
+
+def read_file(path: Path, *, max_bytes: int) -> bytes:
+    """Read a file; one byte over `max_bytes` at most.
+
+    Raises:
+        ImageRejected: `object_absent`, `forbidden` or `unreachable`.
+    """
+    try:
+        if not path.is_file():  # a folder, or a pipe that would be waited for without end
+            raise ImageRejected(QuarantineReason.OBJECT_ABSENT, f"no file {path.name}")
+        with path.open("rb") as file:
+            return file.read(max_bytes + 1)
+    except PermissionError as error:
+        raise ImageRejected(QuarantineReason.FORBIDDEN, f"{path.name} may not be read") from error
+    except OSError as error:
+        detail = f"{path.name}: {error.strerror}"
+        raise ImageRejected(QuarantineReason.UNREACHABLE, detail) from error
+
+
+def add_to_blocklist(
     content_sha256: str,
-    objects: list[tuple[str, str]],
-    archiver: PhotoArchiver,
-    limits: DecodeLimits,
-    photos: ObjectStore,
-) -> ArchivedPhoto | str:
-    """The row, or why no object (key, ETag) gives the photo: the reason of the latest one."""
-    reasons = []
-    for key, etag in objects:
-        try:
-            data = _read_unchanged(photos, key, etag, content_sha256, limits)
-            return archiver.archive(data, object_key=key, review_id=None)
-        except ImageRejected as error:
-            reasons.append(error.reason.value)
-    return reasons[0] if reasons else NEVER_SEEN
+    *,
+    reason: str,
+    added_by: str,
+    settings: Settings,
+    connections: Connections,
+) -> bool:
+    """Add a photo; returns whether it is new on the list. Its bytes are archived if they are not.
+
+    Raises:
+        LabelImportError: its bytes are neither archived nor in the photo bucket.
+    """
+    limits = decode_limits(settings)
+    missing = archive_missing([content_sha256], limits=limits, connections=connections)
+    if missing:
+        raise LabelImportError(
+            f"the photo {content_sha256} is not archived, and the photo bucket does not give it "
+            f"({missing[content_sha256]}): give its file with --path"
+        )
+    return in_transaction(
+        connections.engine,
+        lambda c: photo_archive.add_to_blocklist(
+            c, content_sha256, added_by=added_by, reason=reason
+        ),
+    )
 
 
-def _read_unchanged(
-    photos: ObjectStore, key: str, etag: str, content_sha256: str, limits: DecodeLimits
-) -> bytes:
-    data = from_bucket(photos, key, etag=etag, max_bytes=limits.max_bytes)
-    if content_hash(data) != content_sha256:
-        raise ImageRejected(QuarantineReason.OBJECT_CHANGED, key)
-    return data
+def archive_file(
+    path: Path, *, wanted: str | None, settings: Settings, connections: Connections
+) -> str:
+    """Archive the photo of a file; returns its content hash.
+
+    Raises:
+        ImageRejected: the file is missing or is no photo.
+        LabelImportError: it is not the photo `wanted`.
+    """
+    limits = decode_limits(settings)
+    data = read_file(path, max_bytes=limits.max_bytes)
+    content_sha256 = content_hash(data)
+    if wanted not in (None, content_sha256):
+        raise LabelImportError(f"{path} is another photo than {wanted}: {content_sha256}")
+    stored = in_transaction(connections.engine, lambda c: photo_archive.load(c, [content_sha256]))
+    if not stored:
+        archiver = PhotoArchiver(connections.models, limits, decoders=1)
+        row = archiver.archive(data, object_key=f"{FILE_KEY}{path.name}")
+        in_transaction(connections.engine, lambda c: photo_archive.upsert(c, [row]))
+    return content_sha256

@@ -5,6 +5,7 @@ template engine.
 """
 
 import base64
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from ml.core.format import MISSING, count, file_size, percent, signed
 from ml.learning.report.tables import GROUPINGS, PLOTS, measures, p_value_text, summary, verdict
 from ml.storage.object_store import ObjectStore
+from ml.vision.images.decode import DecodeLimits, decode
 
-_HTML = "text/html; charset=utf-8"
+_THUMBNAIL_PIXELS = 160
+_JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,19 @@ class Pictures:
 
     plots: dict[str, bytes] = field(default_factory=dict)
     thumbnails: dict[str, bytes] = field(default_factory=dict)
+
+
+def thumbnail(data: bytes, limits: DecodeLimits) -> bytes:
+    """A JPEG of at most 160 pixels a side, without EXIF or comment: `decode` drops both.
+
+    Raises:
+        ImageRejected: the photo cannot be decoded.
+    """
+    image = decode(data, limits=limits, short_side=_THUMBNAIL_PIXELS).image
+    image.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return out.getvalue()
 
 
 @dataclass(frozen=True)
@@ -37,31 +53,27 @@ class ReportFiles:
     golden_hash: str
 
     def key(self, name: str) -> str:
-        """The object key of one of the files."""
+        """The object key of a file."""
         return f"evaluations/{self.candidate}/{self.golden_hash}/{name}"
 
-    def put_report(self, report: dict[str, Any]) -> None:
-        """Write `report.json`."""
+    def put(self, report: dict[str, Any], pictures: Pictures) -> None:
+        """Write plots, thumbnails, `report.html` and `report.json`, in this order."""
+        for name, data in pictures.plots.items():
+            self.store.put(self._plot(name), data, content_type="image/png")
+        for name, data in pictures.thumbnails.items():
+            self.store.put(self._thumbnail(name), data, content_type="image/jpeg")
+        self.put_page(render(report, pictures, gated=None))
         text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False)
         self.store.put(self.key("report.json"), text.encode(), content_type="application/json")
 
     def put_page(self, page: str) -> None:
         """Write `report.html`."""
-        self.store.put(self.key("report.html"), page.encode(), content_type=_HTML)
-
-    def put_pictures(self, pictures: Pictures) -> None:
-        """Write plots and thumbnails."""
-        for name, data in pictures.plots.items():
-            self.store.put(self._plot(name), data, content_type="image/png")
-        for name, data in pictures.thumbnails.items():
-            self.store.put(self._thumbnail(name), data, content_type="image/jpeg")
+        self.store.put(
+            self.key("report.html"), page.encode(), content_type="text/html; charset=utf-8"
+        )
 
     def get_pictures(self, plots: Sequence[str], thumbnails: Sequence[str]) -> Pictures:
-        """Read the named plots and thumbnails.
-
-        Raises:
-            ObjectNotFound: one is not there.
-        """
+        """Read the named plots and thumbnails; raises ObjectNotFound if one is missing."""
         return Pictures(
             {name: self.store.get(self._plot(name)) for name in plots},
             {name: self.store.get(self._thumbnail(name)) for name in thumbnails},
@@ -74,24 +86,19 @@ class ReportFiles:
         return self.key(f"differences/{content_sha256}.jpg")
 
 
-_SIGNIFICANCE = 0.05  # for colours only; gates have their own significance
+_SIGNIFICANCE = 0.05  # for colors only; gates have their own significance
 
 
 def render(
     report: Mapping[str, Any], pictures: Pictures, *, gated: Mapping[str, Any] | None
 ) -> str:
-    """The page.
+    """The page of a report of `ml.learning.retrain.evaluate`; absent pictures are left out.
 
-    Args:
-        report: as `ml.learning.retrain.evaluate` writes it.
-        pictures: its plots and thumbnails; those absent are left out.
-        gated: `decision` and `gates`; None before the gates have run.
+    `gated` has `decision` and `gates`; None before the gates have run.
     """
-    images = {
-        f"plot_{name}": _data_uri(data, "image/png") for name, data in pictures.plots.items()
-    } | {
-        f"photo_{name}": _data_uri(data, "image/jpeg") for name, data in pictures.thumbnails.items()
-    }
+    plots, thumbnails = pictures.plots.items(), pictures.thumbnails.items()
+    images = {f"plot_{name}": _data_uri(data, "image/png") for name, data in plots}
+    images |= {f"photo_{name}": _data_uri(data, "image/jpeg") for name, data in thumbnails}
     return _template().render(
         report=report,
         gated=gated,
@@ -140,7 +147,7 @@ def _fixed(value: float | None, digits: int = 3) -> str:
 
 
 def _tone(row: Mapping[str, Any]) -> str:
-    """`good`, `bad` or "": whether a significant difference favours the candidate."""
+    """`good`, `bad` or "": whether a significant difference favors the candidate."""
     difference, chance = row["difference"], row["p_value"]
     if not difference or (chance is not None and chance >= _SIGNIFICANCE):
         return ""

@@ -1,9 +1,13 @@
-"""The report's numbers arranged for the page: rows, and sentences in both languages."""
+"""Tables and sentences of the model report, in English and Chinese."""
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import pandas as pd
 
 from ml.core.format import percent
+from ml.core.manifest import Manifest, Split
 
 GROUPINGS = {
     "category": "Category · 类别",
@@ -43,100 +47,89 @@ def summary(report: Mapping[str, Any]) -> dict[str, str]:
     ours, theirs = golden["candidate"], golden["champion"]
     photos, accuracy = golden["photos"], percent(ours["accuracy"])
     leak, review = (percent(ours["verdicts"][name]) for name in ("leak_rate", "review_rate"))
-    en = f"On {photos:,} golden photos the candidate has an accuracy of {accuracy}"
-    zh = f"在 {photos:,} 张金标图片上，候选模型准确率 {accuracy}"
-    if theirs is None:
-        en, zh = f"{en}; there is no champion to compare with", f"{zh}，没有现役模型可对比"
-    else:
+    en, zh = "; there is no champion to compare with", "，没有现役模型可对比"
+    if theirs is not None:
         old = percent(theirs["accuracy"])
         p_value = p_value_text(golden["paired"]["accuracy"]["p_value"])
-        en, zh = (
-            f"{en}, the champion of {old} (p {p_value})",
-            f"{zh}，现役模型 {old}（p {p_value}）",
-        )
+        en, zh = f", the champion of {old} (p {p_value})", f"，现役模型 {old}（p {p_value}）"
     return {
-        "en": f"{en}. Of what it passes, {leak} are violations; {review} go to review.",
-        "zh": f"{zh}。漏放率 {leak}，待人审率 {review}。",
+        "en": f"On {photos:,} golden photos the candidate has an accuracy of {accuracy}{en}. "
+        f"Of what it passes, {leak} are violations; {review} go to review.",
+        "zh": f"在 {photos:,} 张金标图片上，候选模型准确率 {accuracy}{zh}。"
+        f"漏放率 {leak}，待人审率 {review}。",
     }
 
 
 def measures(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of the table candidate versus champion.
 
-    Each has `name`, `candidate`, `champion`, `difference` (candidate less champion), `test` (the
-    paired test, or None), `p_value`, `higher_is_better`, and `kind`: `share` or `number`.
+    Each has `name`, `figure` (the path in the metrics), `candidate`, `champion`, `difference`
+    (candidate minus champion), `test` (the paired test, or None), `p_value`, `higher_is_better`,
+    and `kind`: `share` or `number`.
     """
     tests = part["paired"] or {"accuracy": None, "recall": {}, "leak": None}
-    rows = [_row(part, "Accuracy · 准确率", ("accuracy",), test=tests["accuracy"])]
+    rows = [("Accuracy · 准确率", "accuracy", "share", True, tests["accuracy"])]
     for name in part["candidate"]["per_class"]:
-        rows += _class_rows(part, name, tests["recall"].get(name))
+        path, test = f"per_class/{name}", tests["recall"].get(name)
+        rows += [
+            (f"{name}: recall · 召回率", f"{path}/recall", "share", True, test),
+            (f"{name}: precision · 精确率", f"{path}/precision", "share", True, None),
+            (f"{name}: F1", f"{path}/f1", "number", True, None),
+            (f"{name}: PR-AUC", f"{path}/pr_auc", "number", True, None),
+        ]
+    missed = _negate(tests["leak"])
     rows += [
-        _row(part, "Calibration error · 校准误差", ("expected_calibration_error",),
-             better="lower", kind="number"),
-        _row(part, "Missed (of all violations) · 漏检率", ("verdicts", "missed"), better="lower",
-             test=_turned(tests["leak"])),
-        _row(part, "Leak rate (of what passed) · 漏放率", ("verdicts", "leak_rate"),
-             better="lower"),
-        _row(part, "Sent to review · 待人审", ("verdicts", "review_rate"), better="lower"),
-        _row(part, "Passed · 通过", ("verdicts", "pass_rate")),
-        _row(part, "Blocked · 拦截", ("verdicts", "block_rate")),
-    ]  # fmt: skip
-    return rows
-
-
-def _class_rows(
-    part: Mapping[str, Any], name: str, test: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    path = ("per_class", name)
-    return [
-        _row(part, f"{name}: recall · 召回率", (*path, "recall"), test=test),
-        _row(part, f"{name}: precision · 精确率", (*path, "precision")),
-        _row(part, f"{name}: F1", (*path, "f1"), kind="number"),
-        _row(part, f"{name}: PR-AUC", (*path, "pr_auc"), kind="number"),
+        ("Calibration error · 校准误差", "expected_calibration_error", "number", False, None),
+        ("Missed (of all violations) · 漏检率", "missed", "share", False, missed),
+        ("Leak rate (of what passed) · 漏放率", "verdicts/leak_rate", "share", False, None),
+        ("Sent to review · 待人审", "verdicts/review_rate", "share", False, None),
+        ("Passed · 通过", "verdicts/pass_rate", "share", True, None),
+        ("Blocked · 拦截", "verdicts/block_rate", "share", True, None),
     ]
+    table = pd.DataFrame(rows, columns=["name", "figure", "kind", "higher_is_better", "test"])
+    for model in ("candidate", "champion"):
+        figures = _figures(part[model]).reindex(table["figure"])
+        table[model] = figures.to_numpy(dtype=float, na_value=float("nan"))
+    table["difference"] = table["candidate"] - table["champion"]
+    table["p_value"] = [test and test["p_value"] for test in table["test"]]
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    return cast("list[dict[str, Any]]", records)
 
 
-def _row(
-    part: Mapping[str, Any],
-    name: str,
-    path: tuple[str, ...],
-    *,
-    test: Mapping[str, Any] | None = None,
-    better: str = "higher",
-    kind: str = "share",
-) -> dict[str, Any]:
-    ours, theirs = (_value(part[who], path) for who in ("candidate", "champion"))
-    return {
-        "name": name,
-        "candidate": ours,
-        "champion": theirs,
-        "difference": None if ours is None or theirs is None else ours - theirs,
-        "test": test,
-        "p_value": test["p_value"] if test else None,
-        "higher_is_better": better == "higher",
-        "kind": kind,
-    }
+def _figures(metrics: Mapping[str, Any] | None) -> "pd.Series[Any]":
+    """All metrics of a version by path, such as `per_class/violate/recall`."""
+    if metrics is None:
+        return pd.Series(dtype=object)
+    verdicts = metrics["verdicts"]
+    missed = verdicts["leaked"] / verdicts["violations"] if verdicts["violations"] else None
+    return pd.json_normalize({**metrics, "missed": missed}, sep="/").iloc[0]
 
 
-def _value(measured: Mapping[str, Any] | None, path: tuple[str, ...]) -> float | None:
-    if measured is None:
-        return None
-    if path == ("verdicts", "missed"):
-        verdicts = measured["verdicts"]
-        return verdicts["leaked"] / verdicts["violations"] if verdicts["violations"] else None
-    found: Any = measured
-    for step in path:
-        found = found[step]
-    return None if found is None else float(found)
-
-
-def _turned(test: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _negate(test: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The test counts violations that did not pass; the row shows those that did."""
-    if test is None:
-        return None
-    return {**test, "low": -test["high"], "high": -test["low"]}
+    return None if test is None else {**test, "low": -test["high"], "high": -test["low"]}
 
 
 def p_value_text(p_value: float) -> str:
     """A p-value to three digits."""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"  # noqa: PLR2004 - the digits shown
+
+
+def snapshot_section(
+    manifest: Manifest, snapshot_hash: str, label_issues: Mapping[str, int]
+) -> dict[str, Any]:
+    """The snapshot in numbers: excluded photos by reason, labels and label issues by class."""
+    checked = Counter(photo.label for photo in manifest.photos if photo.part is not Split.GOLDEN)
+    return {
+        "snapshot": snapshot_hash,
+        "as_of": manifest.as_of.isoformat(),
+        "photos": len(manifest.photos),
+        "new_photos": sum(photo.new for photo in manifest.photos),
+        "parts": {part.value: len(manifest.photos_in(part)) for part in Split},
+        "left_out": dict(sorted(Counter(o.reason for o in manifest.left_out).items())),
+        "label_issues": sum(label_issues.values()),
+        "labels": {
+            name: {"checked": count, "doubted": label_issues.get(name, 0)}
+            for name, count in sorted(checked.items())
+        },
+    }

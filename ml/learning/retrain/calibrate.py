@@ -5,7 +5,6 @@ which nothing else was fitted. Everything follows from the stored logits, so tha
 same card, and with it the same version.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,15 +13,14 @@ import structlog
 import torch
 from sqlalchemy import Connection
 
-from ml.core.errors import RunNotStarted, TrainingError
+from ml.core.errors import TrainingError
 from ml.core.settings import Settings
-from ml.core.types import EpochResult
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.card import ModelCard
 from ml.models.checkpoint import restore_network
-from ml.models.evaluation.calibration import apply_temperature
-from ml.models.evaluation.thresholds import solve_threshold
+from ml.models.evaluation.calibration import solve_threshold
 from ml.models.load_check import write_probe
+from ml.models.predictor import apply_temperature
 from ml.models.registry import register
 from ml.models.training import pipeline
 from ml.policy.schema import Policy
@@ -43,21 +41,22 @@ def calibrate(
         RunNotStarted: there is no such run, or it has no snapshot.
         TrainingError: the snapshot has no photos to calibrate on.
     """
-    run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
-    if run.snapshot_hash is None:
-        raise RunNotStarted(
-            f"retraining run {run_id!r} has no snapshot: its `snapshot_labels` did not finish"
-        )
-    snapshot_hash = run.snapshot_hash
-    artifact = load_artifact(connections.models, training_key)
+    engine, store = connections.engine, connections.models
+    run, snapshot_hash = in_transaction(
+        engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
+    )
+    artifact = load_artifact(store, training_key)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="candidate-", dir=settings.data_dir) as folder:
         card = write_version(artifact, Path(folder), policy=run.policy, snapshot_hash=snapshot_hash)
-        model_hash = register(Path(folder), engine=connections.engine, store=connections.models)
-    in_transaction(
-        connections.engine,
-        lambda c: _write_rows(c, run_id, snapshot_hash, model_hash, artifact.history),
-    )
+        model_hash = register(Path(folder), engine=engine, store=store)
+
+    def write_rows(connection: Connection) -> None:
+        model_versions.set_values(connection, model_hash, snapshot_hash=snapshot_hash)
+        retrain_runs.write_epochs(connection, run_id, artifact.history)
+        retrain_runs.set_values(connection, run_id, candidate_hash=model_hash)
+
+    in_transaction(engine, write_rows)
     log.info(
         "candidate calibrated",
         run_id=run_id,
@@ -88,9 +87,9 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
             "the snapshot has no calibration photos to solve the threshold on; label more photos, "
             "or raise retraining.calibration_share in the policy file, and retrain again"
         )
-    labels = artifact.calibration_labels.astype(np.int64)
+    labels = artifact.calibration_labels
     calibration = pipeline.calibrate(
-        artifact.validation_logits.astype(np.float64), artifact.validation_labels.astype(np.int64)
+        artifact.validation_logits.astype(np.float64), artifact.validation_labels
     )
     probabilities = apply_temperature(
         artifact.calibration_logits.astype(np.float64), calibration.temperature
@@ -100,12 +99,12 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
     thresholds = solve_threshold(
         probabilities[:, violations].sum(axis=1),
         np.isin(labels, violations),
-        artifact.calibration_weights.astype(np.float64),
+        artifact.calibration_weights,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,
     )
-    return pipeline.evaluate_calibrated(
+    return pipeline.Evaluation(
         probabilities,
         labels,
         split="calibration",
@@ -122,15 +121,3 @@ def _probe_logits(artifact: TrainingArtifact) -> torch.Tensor:
     with torch.inference_mode():
         logits: torch.Tensor = network(normalize(artifact.probe_pixels, artifact.preprocessing))
     return logits
-
-
-def _write_rows(
-    connection: Connection,
-    run_id: str,
-    snapshot_hash: str,
-    model_hash: str,
-    history: Sequence[EpochResult],
-) -> None:
-    model_versions.set_snapshot(connection, model_hash, snapshot_hash)
-    retrain_runs.write_epochs(connection, run_id, history)
-    retrain_runs.set_values(connection, run_id, candidate_hash=model_hash)

@@ -13,33 +13,37 @@ import structlog
 from ml.core.errors import ModelError, RunNotStarted
 from ml.core.manifest import GoldenSet, Manifest
 from ml.core.settings import Settings
-from ml.learning.report.page import Pictures, ReportFiles, render
-from ml.learning.report.sections import snapshot_section, training_section
-from ml.learning.retrain.disagreements import MAX_DISAGREEMENTS, Disagreement, thumbnails
+from ml.learning.report.page import Pictures, ReportFiles, thumbnail
+from ml.learning.report.tables import snapshot_section
 from ml.learning.retrain.golden_scores import (
     GoldenScores,
     model_scores,
     select_golden_scores,
-    split_by_class,
 )
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo, score_photos
 from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS
-from ml.models.evaluation.report_plots import draw_report_plots
+from ml.models.evaluation.plots import draw_report_plots
 from ml.models.load_check import load_check
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.policy.verdict import Decision
 from ml.storage import model_versions, photo_archive, retrain_runs
-from ml.storage.blocklist import list_blocklist
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.label_issues import count_label_issues
+from ml.storage.photo_cache import local_copies
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_golden, get_manifest
+from ml.vision.images.decode import decode_limits
 
 log = structlog.get_logger()
 
+MAX_DISAGREEMENTS = 12  # in the report
 _CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+_TRAINING_FACTS = {
+    "preset", "seed", "pretrained_weights", "training_images", "validation_images", "calibration",
+    "libraries",
+}  # fmt: skip
 
 
 def evaluate_candidate(
@@ -61,16 +65,15 @@ def evaluate_candidate(
     if run.state != "running":
         return _load_final(run, connections)
     inputs = _load_inputs(run, run.candidate_hash, run.snapshot_hash, settings, connections)
-    report, pictures = _evaluate(inputs, settings, connections)
+    report, pictures = _evaluate(inputs)
     files = ReportFiles(connections.models, report["candidate"], report["golden"]["hash"])
-    files.put_pictures(pictures)
-    files.put_page(render(report, pictures, gated=None))
-    files.put_report(report)
+    files.put(report, pictures)
+    # The gates of an earlier evaluation no longer hold.
+    values = {"evaluation": report, "compared_with": run.champion_hash}
+    values |= {"gates": None, "gate_decision": None}
     in_transaction(
         connections.engine,
-        lambda c: model_versions.write_evaluation(
-            c, run.candidate_hash, report, compared_with=run.champion_hash
-        ),
+        lambda c: model_versions.set_values(c, run.candidate_hash, **values),
     )
     log.info("candidate evaluated", run_id=run_id, report=files.key("report.html"))
     return report
@@ -89,6 +92,8 @@ def _load_final(run: RetrainRun, connections: Connections) -> dict[str, Any]:
 class _Inputs:
     """What is evaluated, and on what; `predictors` are the candidate and, if any, the champion."""
 
+    settings: Settings
+    connections: Connections
     run: RetrainRun
     candidate_hash: str
     snapshot_hash: str
@@ -124,35 +129,29 @@ def _load_inputs(
             f"{sorted(run.policy.classes)}: train it for this policy"
         )
     return _Inputs(
+        settings=settings,
+        connections=connections,
         run=run,
         candidate_hash=candidate_hash,
         snapshot_hash=snapshot_hash,
         manifest=manifest,
         golden_set=get_golden(connections.models, manifest.golden_hash),
-        blocklist=in_transaction(connections.engine, list_blocklist),
+        blocklist=in_transaction(connections.engine, photo_archive.list_blocklist),
         predictors=predictors,
     )
 
 
-def _evaluate(
-    inputs: _Inputs, settings: Settings, connections: Connections
-) -> tuple[dict[str, Any], Pictures]:
+def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
-    policy = inputs.run.policy
-    known, unknown = split_by_class(inputs.golden_set, inputs.classes)
-    scored = score_photos(
-        list(dict.fromkeys([photo.content_sha256 for photo in known] + inputs.blocklist)),
-        inputs.predictors,
-        classes=inputs.classes,
-        settings=settings,
-        connections=connections,
-    )
-    golden = select_golden_scores(
-        inputs.golden_set, known, scored, cards=inputs.cards, classes=inputs.classes
-    )
+    policy, golden_set, connections = inputs.run.policy, inputs.golden_set, inputs.connections
+    scored, unknown = _score(inputs)
+    golden = select_golden_scores(golden_set, scored, cards=inputs.cards, classes=inputs.classes)
     disagreements = golden.find_disagreements(policy)
     shown = disagreements[:MAX_DISAGREEMENTS]
-    pictures = _draw_pictures(inputs, golden, shown, settings, connections)
+    hashes = [photo["content_sha256"] for photo in shown]
+    archived = in_transaction(connections.engine, lambda c: photo_archive.load(c, hashes))
+    keys = {content: photo.object_key for content, photo in archived.items()}
+    pictures = Pictures(_draw_plots(inputs, golden), _draw_thumbnails(inputs, hashes))
     label_issues = in_transaction(
         connections.engine, lambda c: count_label_issues(c, inputs.snapshot_hash)
     )
@@ -161,63 +160,80 @@ def _evaluate(
         "candidate": inputs.candidate_hash,
         "champion": inputs.run.champion_hash,
         "golden": {
-            "hash": inputs.golden_set.golden_hash,
-            "name": inputs.golden_set.name,
-            "photos": len(inputs.golden_set.photos),
+            "hash": golden_set.golden_hash,
+            "name": golden_set.name,
+            "photos": len(golden_set.photos),
             "rejected": scored.rejected | unknown,
             "judged_differently": len(disagreements),
         },
         "sets": golden.compare(policy),
         "servable": asdict(load_check(inputs.candidate_hash, store=connections.models)),
         "blocklist": _blocklist_section(inputs, scored),
-        "latency": _latency_section(inputs, scored, settings, connections),
+        "latency": _latency_section(inputs, scored),
         "thresholds": _thresholds_section(inputs.cards),
-        "sample_differences": _with_object_keys(shown, connections),
+        "sample_differences": [
+            {**photo, "object_key": keys.get(photo["content_sha256"])} for photo in shown
+        ],
         "plots": list(pictures.plots),
         "data": snapshot_section(inputs.manifest, inputs.snapshot_hash, label_issues),
-        "training": training_section(inputs.cards[0]),
+        "training": inputs.cards[0].model_dump(mode="json", include=_TRAINING_FACTS),
     }
     return report, pictures
 
 
-def _draw_pictures(
-    inputs: _Inputs,
-    golden: GoldenScores,
-    shown: Sequence[Disagreement],
-    settings: Settings,
-    connections: Connections,
-) -> Pictures:
-    curves = in_transaction(
-        connections.engine, lambda c: retrain_runs.load_curves(c, inputs.run.run_id, _CURVES)
+def _score(inputs: _Inputs) -> tuple[ScoredPhotos, dict[str, str]]:
+    """Scores of the golden set and the blocklist; golden photos of no class, with the reason."""
+    photos = inputs.golden_set.photos
+    unknown = {
+        photo.content_sha256: f"unknown_class:{photo.label}"
+        for photo in photos
+        if photo.label not in inputs.classes
+    }
+    known = [p.content_sha256 for p in photos if p.content_sha256 not in unknown]
+    scored = score_photos(
+        list(dict.fromkeys(known + inputs.blocklist)),
+        inputs.predictors,
+        classes=inputs.classes,
+        settings=inputs.settings,
+        connections=inputs.connections,
     )
-    plots = draw_report_plots(
+    return scored, unknown
+
+
+def _draw_plots(inputs: _Inputs, golden: GoldenScores) -> dict[str, bytes]:
+    curves = in_transaction(
+        inputs.connections.engine,
+        lambda c: retrain_runs.load_curves(c, inputs.run.run_id, _CURVES),
+    )
+    return draw_report_plots(
         golden.photos,
         candidate=golden.candidate,
         champion=golden.champion,
         policy=inputs.run.policy,
         curves=curves,
     )
-    hashes = [disagreement.content_sha256 for disagreement in shown]
-    return Pictures(plots, thumbnails(hashes, settings=settings, connections=connections))
+
+
+def _draw_thumbnails(inputs: _Inputs, hashes: Sequence[str]) -> dict[str, bytes]:
+    """Small JPEGs of archived photos, by content hash."""
+    limits = decode_limits(inputs.settings)
+    paths = local_copies(inputs.connections.models, hashes, inputs.settings.data_dir / "labelled")
+    return {path.name: thumbnail(path.read_bytes(), limits) for path in paths}
 
 
 def _blocklist_section(inputs: _Inputs, scored: ScoredPhotos) -> dict[str, Any]:
     """Photos of the blocklist that the candidate passes; a rejected photo goes to quarantine."""
     rows = scored.rows(inputs.blocklist)
     scores = model_scores(scored, 0, inputs.cards[0]).subset(rows)
-    passed = [
-        scored.hashes[i]
-        for i, decision in zip(rows, scores.decisions(inputs.run.policy), strict=True)
-        if decision is Decision.PASS
-    ]
+    decisions = zip(rows, scores.decisions(inputs.run.policy), strict=True)
+    passed = [scored.hashes[i] for i, decision in decisions if decision is Decision.PASS]
     return {"photos": len(inputs.blocklist), "passed": passed}
 
 
-def _latency_section(
-    inputs: _Inputs, scored: ScoredPhotos, settings: Settings, connections: Connections
-) -> dict[str, Any]:
+def _latency_section(inputs: _Inputs, scored: ScoredPhotos) -> dict[str, Any]:
+    settings = inputs.settings
     milliseconds = ms_per_photo(inputs.predictors, scored.first_batch, batch=settings.batch_size)
-    weights = connections.model_cache / inputs.candidate_hash / WEIGHTS
+    weights = inputs.connections.model_cache / inputs.candidate_hash / WEIGHTS
     return {
         "candidate_ms": milliseconds[0],
         "champion_ms": milliseconds[1] if len(milliseconds) > 1 else None,
@@ -230,15 +246,3 @@ def _latency_section(
 def _thresholds_section(cards: Sequence[ModelCard]) -> dict[str, Any]:
     thresholds = [card.thresholds.model_dump(mode="json") for card in cards]
     return {"candidate": thresholds[0], "champion": thresholds[1] if len(thresholds) > 1 else None}
-
-
-def _with_object_keys(
-    shown: Sequence[Disagreement], connections: Connections
-) -> list[dict[str, Any]]:
-    hashes = [disagreement.content_sha256 for disagreement in shown]
-    archived = in_transaction(connections.engine, lambda c: photo_archive.load(c, hashes))
-    keys = {content: photo.object_key for content, photo in archived.items()}
-    return [
-        {**asdict(disagreement), "object_key": keys.get(disagreement.content_sha256)}
-        for disagreement in shown
-    ]

@@ -6,7 +6,6 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.errors import ModelError, RunNotStarted
-from ml.core.settings import Settings
 from ml.learning.report.page import ReportFiles, render
 from ml.models.evaluation.gates import gate
 from ml.storage import model_versions, retrain_runs
@@ -17,19 +16,12 @@ from ml.storage.retrain_runs import RetrainRun
 log = structlog.get_logger()
 
 
-def gate_candidate(
-    run_id: str,
-    *,
-    settings: Settings,  # noqa: ARG001 - every step takes the same arguments
-    connections: Connections,
-) -> dict[str, Any]:
+def gate_candidate(run_id: str, *, connections: Connections) -> dict[str, Any]:
     """Apply the gates of the run's policy to the stored report. Idempotent.
 
     Writes `model_version.gates` and `gate_decision`, and renders the report's page again with the
-    gates. On `hold` the run ends as `held`, with the failed gates named.
-
-    Returns:
-        `decision` ("promote" or "hold") and `gates`: name, passed, reason.
+    gates. On `hold` the run ends as `held`, with the failed gates named. Returns `decision`
+    ("promote" or "hold") and `gates`: name, passed, reason.
 
     Raises:
         RunNotStarted: the candidate is not evaluated yet.
@@ -40,8 +32,17 @@ def gate_candidate(
     files = ReportFiles(connections.models, report["candidate"], report["golden"]["hash"])
     shown = [sample["content_sha256"] for sample in report["sample_differences"]]
     files.put_page(render(report, files.get_pictures(report["plots"], shown), gated=gated))
-    in_transaction(connections.engine, lambda c: _write(c, run, gated))
-    log.info("candidate gated", run_id=run_id, decision=gated["decision"], failed=_failed(gated))
+    decision = gated["decision"]
+    failed = [f"{g['name']}: {g['reason']}" for g in gated["gates"] if not g["passed"]]
+
+    def write(connection: Connection) -> None:
+        values = {"gates": gated["gates"], "gate_decision": decision}
+        model_versions.set_values(connection, run.candidate_hash, **values)
+        if decision == "hold":
+            retrain_runs.finish(connection, run_id, "held", "; ".join(failed))
+
+    in_transaction(connections.engine, write)
+    log.info("candidate gated", run_id=run_id, decision=decision, failed=failed)
     return gated
 
 
@@ -57,13 +58,3 @@ def _load(connection: Connection, run_id: str) -> tuple[RetrainRun, dict[str, An
             f"{run.champion_hash}: run `evaluate` again"
         )
     return run, report
-
-
-def _write(connection: Connection, run: RetrainRun, gated: dict[str, Any]) -> None:
-    model_versions.write_gates(connection, run.candidate_hash, gated["gates"], gated["decision"])
-    if gated["decision"] == "hold":
-        retrain_runs.finish(connection, run.run_id, "held", "; ".join(_failed(gated)))
-
-
-def _failed(gated: dict[str, Any]) -> list[str]:
-    return [f"{g['name']}: {g['reason']}" for g in gated["gates"] if not g["passed"]]

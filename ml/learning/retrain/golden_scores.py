@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ml.core.errors import TrainingError
 from ml.core.manifest import GoldenPhoto, GoldenSet
-from ml.learning.retrain.disagreements import Disagreement, find_disagreements
 from ml.learning.retrain.scoring import ScoredPhotos
 from ml.models.card import ModelCard
-from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
-from ml.models.evaluation.slices import brightness_name, size_name
+from ml.models.evaluation.metrics import brightness_name, size_name
+from ml.models.evaluation.model_comparison import ModelScores, Photos, compare, is_violation
 from ml.policy.schema import Policy
+from ml.policy.verdict import Decision
 
 Indices = npt.NDArray[np.int64]
 
@@ -35,44 +36,47 @@ class GoldenScores:
 
     def compare(self, policy: Policy) -> dict[str, Any]:
         """The comparisons of the report: `golden`, and `newest` if there are such photos."""
-        sets = {
-            "golden": compare(
-                self.photos, candidate=self.candidate, champion=self.champion, policy=policy
-            )
-        }
-        if len(self.newest):
-            sets["newest"] = compare(
-                self.photos.subset(self.newest),
-                candidate=self.candidate.subset(self.newest),
-                champion=self.champion.subset(self.newest) if self.champion else None,
+        rows_of = {"golden": np.arange(len(self.hashes)), "newest": self.newest}
+        return {
+            name: compare(
+                self.photos.subset(rows),
+                candidate=self.candidate.subset(rows),
+                champion=self.champion.subset(rows) if self.champion else None,
                 policy=policy,
             )
-        return sets
+            for name, rows in rows_of.items()
+            if len(rows)
+        }
 
-    def find_disagreements(self, policy: Policy) -> list[Disagreement]:
-        """Photos on which the models decide differently; none without a champion."""
+    def find_disagreements(self, policy: Policy) -> list[dict[str, Any]]:
+        """All photos with different decisions: content, label, category, decisions, scores.
+
+        First violations that only the candidate would pass, then those that only the champion
+        would, then the rest; within each group the largest difference of the violation scores
+        first. Without a champion there are none.
+        """
         if self.champion is None:
             return []
-        return find_disagreements(
-            self.hashes,
-            self.photos,
-            candidate=self.candidate,
-            champion=self.champion,
-            policy=policy,
+        table = pd.DataFrame(
+            {
+                "content_sha256": self.hashes,
+                "label": np.array(list(policy.classes))[self.photos.labels],
+                "category": self.photos.categories,
+                "candidate": [decision.value for decision in self.candidate.decisions(policy)],
+                "champion": [decision.value for decision in self.champion.decisions(policy)],
+                "candidate_score": self.candidate.violation_scores(policy),
+                "champion_score": self.champion.violation_scores(policy),
+            }
         )
-
-
-def split_by_class(
-    golden_set: GoldenSet, classes: Sequence[str]
-) -> tuple[list[GoldenPhoto], dict[str, str]]:
-    """Golden photos whose label is a class; the others by content hash, with the reason."""
-    known = [photo for photo in golden_set.photos if photo.label in classes]
-    unknown = {
-        photo.content_sha256: f"unknown_class:{photo.label}"
-        for photo in golden_set.photos
-        if photo.label not in classes
-    }
-    return known, unknown
+        violation, passed = is_violation(self.photos.labels, policy), Decision.PASS.value
+        missed = [violation & (table[model] == passed) for model in ("candidate", "champion")]
+        table["rank"] = np.select(missed, [0, 1], default=2)
+        table["gap"] = (table["candidate_score"] - table["champion_score"]).abs()
+        differing = table[table["candidate"] != table["champion"]].sort_values(
+            ["rank", "gap", "content_sha256"], ascending=[True, False, True]
+        )
+        records = differing.drop(columns=["rank", "gap"]).to_dict("records")
+        return cast("list[dict[str, Any]]", records)
 
 
 def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelScores:
@@ -82,28 +86,26 @@ def model_scores(scored: ScoredPhotos, version: int, card: ModelCard) -> ModelSc
 
 def select_golden_scores(
     golden_set: GoldenSet,
-    photos: Sequence[GoldenPhoto],
     scored: ScoredPhotos,
     *,
     cards: Sequence[ModelCard],
     classes: Sequence[str],
 ) -> GoldenScores:
-    """The scores of the golden photos, in their order.
+    """The scores of the golden photos of these classes, in their order, without the rejected ones.
 
-    Args:
-        golden_set: names its latest version.
-        photos: its photos whose label is a class.
-        scored: has scored them; the rejected ones are left out.
-        cards: of the versions in `scored`: the candidate's, then the champion's.
-        classes: in the order of the scores' columns.
+    `cards` are the candidate's, then the champion's; `classes` are in the order of the columns.
 
     Raises:
         TrainingError: none of the photos could be scored.
     """
-    usable = [photo for photo in photos if photo.content_sha256 not in scored.rejected]
+    usable = [
+        photo
+        for photo in golden_set.photos
+        if photo.label in classes and photo.content_sha256 not in scored.rejected
+    ]
     if not usable:
         raise TrainingError(
-            f"no photo of golden set {golden_set.name} can be judged: label more photos, "
+            f"no photo of golden set {golden_set.name} can be scored: label more photos, "
             "or see why they are rejected"
         )
     hashes = [photo.content_sha256 for photo in usable]

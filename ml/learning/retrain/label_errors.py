@@ -3,15 +3,15 @@
 Confident learning (Northcutt et al. 2021, arXiv:1911.00068): a logistic regression on the
 champion's features estimates the probability of each class of a photo, without having seen its
 group; cleanlab finds the labels that do not fit. Golden photos are not searched: the champion must
-not influence the set that evaluates it. Nor are photos that had a second review: if two reviewers
-agreed against the features, the photo is hard and its label correct.
+not influence the set that evaluates it. Nor are photos that had a second review: a label that two
+reviewers gave is correct.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import structlog
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -19,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sqlalchemy import Connection
 
-from ml.core.errors import RunNotStarted
 from ml.core.manifest import LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.models import registry
@@ -74,23 +73,27 @@ def check_labels(run_id: str, *, settings: Settings, connections: Connections) -
     Raises:
         RunNotStarted: `snapshot_labels` did not finish.
     """
-    run, snapshot_hash, known = in_transaction(connections.engine, lambda c: _load(c, run_id))
+    engine = connections.engine
+    run, snapshot_hash = in_transaction(
+        engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
+    )
+    known = in_transaction(engine, lambda c: load_label_issues(c, snapshot_hash))
     if known:
-        return known
+        return list(known.values())
     if run.champion_hash is None:
-        log.warning("labels not checked: there is no champion to see the photos with")
+        log.warning("labels not checked: no champion computes the features of the photos")
         return []
     manifest = get_manifest(connections.models, snapshot_hash)
     searched = _extract_features(manifest, run.champion_hash, settings, connections)
     folds = _folds(searched)
-    if folds < _MIN_FOLDS:
+    if folds is None:
         return []
     likely = _out_of_fold(searched, folds, run.seed)
     issues = _find_issues(searched, likely)
-    scores = _violation_scores(searched, likely, run)
-    written = in_transaction(
-        connections.engine, lambda c: _write(c, run, snapshot_hash, issues, scores)
-    )
+    violations = likely[:, [name in run.policy.violations for name in searched.classes]].sum(axis=1)
+    contents = [photo.content_sha256 for photo in searched.photos]
+    scores = dict(zip(contents, violations.tolist(), strict=True))
+    written = in_transaction(engine, lambda c: _write(c, run, snapshot_hash, issues, scores))
     log.info("labels checked", photos=len(searched.photos), issues=len(written))
     return written
 
@@ -108,13 +111,6 @@ def _write(
     write_label_issues(connection, snapshot_hash, new)
     open_second_reviews(connection, run, new, violation_scores)
     return new
-
-
-def _load(connection: Connection, run_id: str) -> tuple[RetrainRun, str, list[LabelIssue]]:
-    run = retrain_runs.load(connection, run_id)
-    if run.snapshot_hash is None:
-        raise RunNotStarted(f"run {run_id!r} has no snapshot: its `snapshot_labels` did not finish")
-    return run, run.snapshot_hash, list(load_label_issues(connection, run.snapshot_hash).values())
 
 
 def _extract_features(
@@ -136,19 +132,19 @@ def _extract_features(
     return _Searched(manifest.classes, decoded, features)
 
 
-def _folds(searched: _Searched) -> int:
-    """How many folds the rarest class fills with distinct groups; 0: too few photos."""
-    photos = Counter(photo.label for photo in searched.photos)
-    groups = Counter(label for label, _ in {(p.label, p.group) for p in searched.photos})
-    rare = [name for name in searched.classes if photos[name] < MIN_PHOTOS]
-    folds = min(_FOLDS, *(groups[name] for name in searched.classes))
-    if rare or folds < _MIN_FOLDS:
+def _folds(searched: _Searched) -> int | None:
+    """How many folds the rarest class fills with distinct groups; None: too few photos."""
+    groups = pd.DataFrame([(p.label, p.group) for p in searched.photos], columns=["label", "group"])
+    counts = groups.groupby("label")["group"].agg(["size", "nunique"])
+    counts = counts.reindex(list(searched.classes), fill_value=0)
+    folds = min(_FOLDS, int(counts["nunique"].min()))
+    if counts["size"].min() < MIN_PHOTOS or folds < _MIN_FOLDS:
         log.warning(
             "labels not checked: too few photos, or nearly all alike",
-            photos={name: photos[name] for name in searched.classes},
+            photos=counts["size"].to_dict(),
             needed=MIN_PHOTOS,
         )
-        return 0
+        return None
     return folds
 
 
@@ -185,9 +181,3 @@ def _find_issues(searched: _Searched, likely: Floats) -> list[LabelIssue]:
         )
         for i in np.flatnonzero(wrong & (best != labels)).tolist()
     ]
-
-
-def _violation_scores(searched: _Searched, likely: Floats, run: RetrainRun) -> dict[str, float]:
-    columns = [c in run.policy.violations for c in searched.classes]
-    scores = likely[:, columns].sum(axis=1).tolist()
-    return {p.content_sha256: s for p, s in zip(searched.photos, scores, strict=True)}

@@ -1,22 +1,29 @@
-"""The end of a retraining run: promote its candidate to champion, or reject it."""
+"""Promote or reject the candidate of a retraining run; promote or roll back manually."""
+
+import re
+from collections.abc import Iterable
+from types import EllipsisType
 
 import structlog
 from sqlalchemy import Connection
 
-from ml.core.errors import ModelError
+from ml.core.errors import ModelError, PromotionConflict
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.card import ModelCard, check_classes
-from ml.models.registry import PromotionRequest, switch_champion
+from ml.models.registry import PromotionRequest, champion_hash, switch_champion
 from ml.policy.schema import Policy, load_policy
 from ml.storage import model_versions, retrain_runs
 from ml.storage.activity_log import model_target, record
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.model_versions import ModelVersion
+from ml.storage.model_versions import ModelVersion, Promotion, find_versions, list_promotions
 from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
+
+PREVIOUS = "previous"
+_HASH_START = re.compile(r"[0-9a-f]{8,64}")
 
 
 def promote_candidate(
@@ -77,27 +84,25 @@ def _failed_gates(version: ModelVersion) -> str:
     return "; ".join(f"{g['name']} ({g['reason']})" for g in gates if not g["passed"])
 
 
-def reject_candidate(
-    run_id: str, *, by: str, reason: str, settings: Settings, connections: Connections
-) -> None:
+def reject_candidate(run_id: str, *, by: str, reason: str, connections: Connections) -> None:
     """End the run without a promotion; the version stays registered. Idempotent.
 
     Raises:
         ModelError: the candidate was promoted before.
     """
-    del settings  # every step takes the same arguments
-    in_transaction(connections.engine, lambda c: _reject(c, run_id, by, reason))
+
+    def reject(connection: Connection) -> None:
+        run = retrain_runs.load(connection, run_id, lock=True)
+        if run.state == "promoted":
+            raise ModelError(f"run {run_id} was promoted: roll back instead (`rollback_model`)")
+        if run.state == "running":
+            detail = {"run_id": run_id, "reason": reason}
+            target = model_target(run.candidate_hash or "")
+            record(connection, actor=by, action="reject", target=target, **detail)
+        retrain_runs.finish(connection, run_id, "rejected", reason)
+
+    in_transaction(connections.engine, reject)
     log.info("candidate rejected", run_id=run_id, by=by, reason=reason)
-
-
-def _reject(connection: Connection, run_id: str, by: str, reason: str) -> None:
-    run = retrain_runs.load(connection, run_id, lock=True)
-    if run.state == "promoted":
-        raise ModelError(f"run {run_id} was promoted: roll back instead (`rollback_model`)")
-    if run.state == "running":
-        target = model_target(run.candidate_hash or "")
-        record(connection, actor=by, action="reject", target=target, run_id=run_id, reason=reason)
-    retrain_runs.finish(connection, run_id, "rejected", reason)
 
 
 def promote_manually(
@@ -109,36 +114,118 @@ def promote_manually(
     settings: Settings,
     connections: Connections,
 ) -> None:
-    """Promote a version that failed no gate. Idempotent.
+    """Promote a version that failed no gate, if the champion is still `expected`. Idempotent.
 
     It is loaded and checked first. A version that was never gated (no retraining run trained it)
     may be promoted: that is the purpose of this function.
-
-    Args:
-        model_hash: the version.
-        by: the actor, for the history.
-        reason: for the history.
-        expected: the champion that the user saw; None: there was none.
-        settings: name the policy in force.
-        connections: open ones.
 
     Raises:
         ModelError: no such version, it failed gates (named), or it cannot be loaded.
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first.
     """
-    _require_passed_gates(model_hash, connections)
-    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, load_policy(settings.policy_file))
-    registry.promote(model_hash, engine=connections.engine, by=by, reason=reason, expected=expected)
-    log.info("promoted by hand", model_hash=model_hash, by=by)
-
-
-def _require_passed_gates(model_hash: str, connections: Connections) -> None:
-    version = in_transaction(
-        connections.engine, lambda c: model_versions.load_version(c, model_hash)
-    )
+    engine = connections.engine
+    version = in_transaction(engine, lambda c: model_versions.load_version(c, model_hash))
     if version is None:
         raise ModelError(f"no registered model version {model_hash}")
     if version.gate_decision == "hold":
         raise ModelError(f"the gates hold {model_hash[:12]}: {_failed_gates(version)}")
+    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
+    check_classes(checkpoint.card, load_policy(settings.policy_file))
+    registry.promote(model_hash, engine=engine, by=by, reason=reason, expected=expected)
+    log.info("promoted manually", model_hash=model_hash, by=by)
+
+
+def rollback(
+    to: str,
+    *,
+    by: str,
+    reason: str,
+    settings: Settings,
+    connections: Connections,
+    expected: str | EllipsisType = ...,
+) -> str:
+    """Make an earlier champion the champion again; returns its hash.
+
+    `to` is "previous", a model hash, or the start of one (8 digits or more); `expected` the
+    champion that the caller saw, `...` accepts any. The version is loaded and checked first. With a
+    hash the call is idempotent; each "previous" goes back one version more.
+
+    Raises:
+        ModelError: no such version, it was never champion, or it cannot be loaded.
+        PolicyError: the version's classes are not those of the policy in force.
+        PromotionConflict: another promotion came first, or after "previous" was resolved.
+    """
+
+    def find_target(connection: Connection) -> tuple[str, str]:
+        champion = champion_hash(connection)
+        if to == PREVIOUS and expected not in (..., champion):
+            raise PromotionConflict(
+                f'"previous" was requested for {str(expected)[:12]}, but the champion is '
+                f"{champion[:12]} now"
+            )
+        return champion, _resolve(connection, to)
+
+    champion, target = in_transaction(connections.engine, find_target)
+    checkpoint = registry.fetch(target, store=connections.models, cache=connections.model_cache)
+    check_classes(checkpoint.card, load_policy(settings.policy_file))
+    registry.promote(
+        target,
+        engine=connections.engine,
+        by=by,
+        reason=reason,
+        expected=champion if to == PREVIOUS else expected,
+        kind="rollback",
+    )
+    log.info("rolled back", model_hash=target, was=champion)
+    return target
+
+
+def resolve(to: str, *, connections: Connections) -> str:
+    """The hash that `rollback` would return to; raises the same ModelError."""
+    return in_transaction(connections.engine, lambda c: _resolve(c, to))
+
+
+def _resolve(connection: Connection, to: str) -> str:
+    history = list_promotions(connection)
+    if to == PREVIOUS:
+        return _previous_champion(history)
+    target = _find_version(connection, to)
+    if target not in {promotion.model_hash for promotion in history}:
+        raise ModelError(
+            f"{target} was never champion, so there is no way back to it; "
+            f"`python -m ml models promote {target} --reason ...` makes it one"
+        )
+    return target
+
+
+def _previous_champion(history: Iterable[Promotion]) -> str:
+    """Promotions push versions on a stack; a rollback pops all above the one it returns to."""
+    stack: list[str] = []
+    for promotion in history:
+        if promotion.kind == "rollback" and promotion.model_hash in stack:
+            while stack[-1] != promotion.model_hash:
+                stack.pop()
+        else:
+            stack.append(promotion.model_hash)
+    if len(stack) < 2:  # noqa: PLR2004 - the champion and the one before it
+        raise ModelError("there is no version before the present champion; name one by its hash")
+    return stack[-2]
+
+
+def _find_version(connection: Connection, start: str) -> str:
+    """The one version whose hash begins with `start`."""
+    if not _HASH_START.fullmatch(start):
+        raise ModelError(
+            f"{start!r} names no version: give {PREVIOUS!r} or the first 8 to 64 digits of a hash "
+            "(`python -m ml models list` shows them)"
+        )
+    versions = find_versions(connection, start)
+    if not versions:
+        raise ModelError(f"no registered model version begins with {start}")
+    if len(versions) > 1:
+        names = ", ".join(versions)
+        raise ModelError(
+            f"{len(versions)} versions begin with {start}: {names}; give more digits of the hash"
+        )
+    return versions[0]

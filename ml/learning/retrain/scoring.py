@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -34,9 +34,10 @@ Pixels = npt.NDArray[np.uint8]
 class ScoredPhotos:
     """N photos that could be decoded, and the scores of each version.
 
-    `sizes` are (width, height) in pixels; `brightness` the mean luma, 0..255; `probabilities` a
-    (N, C) array a version, columns in the order asked for; `first_batch` the prepared pixels of
-    the first photos, a list a version; `rejected` says why a photo could not be decoded.
+    `sizes` are (width, height) in pixels; `brightness` the mean luma, 0..255; `probabilities` one
+    (N, C) array per version, columns in the order of the requested classes; `first_batch` the
+    prepared pixels of the first photos, one list per version; `rejected` maps the content hashes of
+    photos that could not be decoded to the reason.
     """
 
     hashes: tuple[str, ...]
@@ -54,16 +55,13 @@ class ScoredPhotos:
 
 @dataclass(frozen=True)
 class _Prepared:
-    content_sha256: str
-    size: tuple[int, int]
-    brightness: float
-    pixels: tuple[Pixels, ...]
+    """A photo; without pixels where it cannot be decoded, for the reason `rejection`."""
 
-
-@dataclass(frozen=True)
-class _Rejected:
     content_sha256: str
-    reason: str
+    size: tuple[int, int] = (0, 0)
+    brightness: float = 0.0
+    pixels: tuple[Pixels, ...] = ()
+    rejection: str | None = None
 
 
 def load_predictor(model_hash: str, *, settings: Settings, connections: Connections) -> Predictor:
@@ -82,14 +80,7 @@ def score_photos(
     settings: Settings,
     connections: Connections,
 ) -> ScoredPhotos:
-    """Score archived photos with each version.
-
-    Args:
-        hashes: content hashes of the photos, each once.
-        predictors: the versions.
-        classes: of the policy: the columns of the probabilities.
-        settings: threads, limits, cache.
-        connections: the archived photos.
+    """Score archived photos, each once, with each version; `classes` of the policy are the columns.
 
     Raises:
         ObjectNotFound: a photo was never archived.
@@ -99,20 +90,20 @@ def score_photos(
     scores: list[list[Floats]] = [[] for _ in predictors]
     first: tuple[list[Pixels], ...] = tuple([] for _ in predictors)
     for batch in _batches(hashes, predictors, settings, connections):
-        good = [item for item in batch if isinstance(item, _Prepared)]
-        rejected |= {i.content_sha256: i.reason for i in batch if isinstance(i, _Rejected)}
+        good = [photo for photo in batch if photo.rejection is None]
+        rejected |= {p.content_sha256: p.rejection for p in batch if p.rejection is not None}
         for v, predictor in enumerate(predictors if good else ()):
-            pixels = [item.pixels[v] for item in good]
+            pixels = [photo.pixels[v] for photo in good]
             scores[v].append(_score(predictor, pixels, classes))
             first[v].extend(pixels[: settings.batch_size - len(first[v])])
         # Pixels are not kept: memory stays flat however many photos there are.
-        photos += [_Prepared(i.content_sha256, i.size, i.brightness, ()) for i in good]
+        photos += [replace(photo, pixels=()) for photo in good]
     if rejected:
         log.warning("labeled photos that cannot be scored", photos=len(rejected))
     return ScoredPhotos(
-        hashes=tuple(item.content_sha256 for item in photos),
-        sizes=tuple(item.size for item in photos),
-        brightness=np.array([item.brightness for item in photos], dtype=np.float64),
+        hashes=tuple(photo.content_sha256 for photo in photos),
+        sizes=tuple(photo.size for photo in photos),
+        brightness=np.array([photo.brightness for photo in photos], dtype=np.float64),
         probabilities=tuple(
             np.concatenate(parts) if parts else np.zeros((0, len(classes))) for parts in scores
         ),
@@ -122,19 +113,12 @@ def score_photos(
 
 
 def align_classes(probabilities: Floats, known: Sequence[str], classes: Sequence[str]) -> Floats:
-    """Bring a version's columns into the policy's order.
+    """Bring a version's columns (N, K) from the order of `known` into (N, C) of `classes`.
 
-    A version that is older than a class of the policy can never name it: probability 0, so that
+    A version that is older than a class of the policy can never predict it: probability 0, so that
     its recall there is 0, as in a nightly run. What it gives to a class that the policy has
-    since dropped says nothing about the others: the rest is scaled to sum to 1.
-
-    Args:
-        probabilities: (N, K), columns in the order of `known`.
-        known: classes of the version.
-        classes: classes wanted.
-
-    Returns:
-        (N, C), rows summing to 1; equal shares where all went to dropped classes.
+    since dropped says nothing about the others: the rest is scaled to sum to 1, and is equal shares
+    where all went to dropped classes.
     """
     out = np.zeros((len(probabilities), len(classes)))
     for c, name in enumerate(classes):
@@ -157,7 +141,7 @@ def _batches(
     predictors: Sequence[Predictor],
     settings: Settings,
     connections: Connections,
-) -> Iterator[list[_Prepared | _Rejected]]:
+) -> Iterator[list[_Prepared]]:
     specs = [predictor.card.preprocessing for predictor in predictors]
     limits = decode_limits(settings)
     paths = local_copies(connections.models, hashes, settings.data_dir / "labelled")
@@ -169,16 +153,14 @@ def _batches(
             yield from batched(prepared, settings.batch_size)
 
 
-def _prepare(
-    path: Path, specs: Sequence[Preprocessing], limits: DecodeLimits
-) -> _Prepared | _Rejected:
+def _prepare(path: Path, specs: Sequence[Preprocessing], limits: DecodeLimits) -> _Prepared:
     # Versions with different `resize` share the decode for the larger one: the other then sees up
     # to 8 levels of 255 of difference from its own (see ml.vision.images.decode.DRAFT_HEADROOM).
     short_side = max(spec.resize for spec in specs)
     try:
         photo = decode(path.read_bytes(), limits=limits, short_side=short_side)
     except ImageRejected as error:
-        return _Rejected(path.name, error.reason.value)
+        return _Prepared(path.name, rejection=error.reason.value)
     return _Prepared(
         content_sha256=path.name,
         size=(photo.width, photo.height),
@@ -195,15 +177,11 @@ ROUNDS = 9
 def ms_per_photo(
     predictors: Sequence[Predictor], pixels: Sequence[Sequence[Pixels]], *, batch: int
 ) -> list[float]:
-    """Median milliseconds a photo of `Predictor.scores` on one full batch, a number a version.
+    """Median milliseconds per photo of `Predictor.scores` on full batches, one number per version.
 
-    The versions take turns, each first in every other round: what else the machine does at the
-    time slows both.
-
-    Args:
-        predictors: the versions.
-        pixels: some prepared photos of each version, at least one; repeated to fill the batch.
-        batch: photos a call.
+    `pixels` are some prepared photos of each version, at least one; they are repeated to fill the
+    batch. The versions take turns, each first in every other round: other load on the machine then
+    slows both.
     """
     batches = [list(islice(cycle(photos), batch)) for photos in pixels]
     seconds: list[list[float]] = [[] for _ in predictors]

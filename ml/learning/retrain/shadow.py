@@ -1,4 +1,4 @@
-"""Shadow run: the candidate scores the photos of a nightly run, too, without any effect."""
+"""Shadow run: the candidate also scores the photos of a nightly run, without any effect."""
 
 from typing import Any
 
@@ -6,17 +6,16 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.errors import ModelError
-from ml.core.settings import Settings
 from ml.storage import audit_runs, retrain_runs, shadow_verdicts
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 
 log = structlog.get_logger()
 
-SAMPLES = 20  # object keys a change, for an approver to look at
+SAMPLES = 20  # object keys per change, for an approver to look at
 
 
-def request_shadow(run_id: str, *, settings: Settings, connections: Connections) -> None:
+def request_shadow(run_id: str, *, connections: Connections) -> None:
     """Make the run's candidate the shadow of the nightly runs that start from now on. Idempotent.
 
     It stays so until `withdraw_shadow`.
@@ -24,44 +23,39 @@ def request_shadow(run_id: str, *, settings: Settings, connections: Connections)
     Raises:
         ModelError: the run has no candidate, or has ended.
     """
-    del settings  # every step takes the same arguments
-    in_transaction(connections.engine, lambda c: _request(c, run_id))
+
+    def request(connection: Connection) -> None:
+        run = retrain_runs.load(connection, run_id)
+        if run.candidate_hash is None or run.state != "running":
+            raise ModelError(f"run {run_id} has no candidate to wait for: it is {run.state}")
+        shadow_verdicts.request(connection, run.candidate_hash)
+        log.info("shadow requested", run_id=run_id, model_hash=run.candidate_hash)
+
+    in_transaction(connections.engine, request)
 
 
-def _request(connection: Connection, run_id: str) -> None:
-    run = retrain_runs.load(connection, run_id)
-    if run.candidate_hash is None or run.state != "running":
-        raise ModelError(f"run {run_id} has no candidate to wait for: it is {run.state}")
-    shadow_verdicts.request(connection, run.candidate_hash)
-    log.info("shadow requested", run_id=run_id, model_hash=run.candidate_hash)
-
-
-def withdraw_shadow(run_id: str, *, settings: Settings, connections: Connections) -> None:
+def withdraw_shadow(run_id: str, *, connections: Connections) -> None:
     """End the shadow of the run's candidate; a nightly run in progress keeps it."""
-    del settings
-    in_transaction(connections.engine, lambda c: _withdraw(c, run_id))
+
+    def withdraw(connection: Connection) -> None:
+        candidate = retrain_runs.load(connection, run_id).candidate_hash
+        if candidate is not None:
+            shadow_verdicts.withdraw(connection, candidate)
+
+    in_transaction(connections.engine, withdraw)
 
 
-def _withdraw(connection: Connection, run_id: str) -> None:
-    candidate = retrain_runs.load(connection, run_id).candidate_hash
-    if candidate is not None:
-        shadow_verdicts.withdraw(connection, candidate)
-
-
-def shadow_run(run_id: str, *, settings: Settings, connections: Connections) -> str | None:
+def shadow_run(run_id: str, *, connections: Connections) -> str | None:
     """The first reconciled nightly run with the run's candidate as its shadow; None so far."""
-    del settings
-    return in_transaction(connections.engine, lambda c: _shadow_run(c, run_id))
+
+    def find(connection: Connection) -> str | None:
+        candidate = retrain_runs.load(connection, run_id).candidate_hash
+        return None if candidate is None else shadow_verdicts.first_run_of(connection, candidate)
+
+    return in_transaction(connections.engine, find)
 
 
-def _shadow_run(connection: Connection, run_id: str) -> str | None:
-    candidate = retrain_runs.load(connection, run_id).candidate_hash
-    return None if candidate is None else shadow_verdicts.first_run_of(connection, candidate)
-
-
-def shadow_difference(
-    audit_run_id: str, *, settings: Settings, connections: Connections
-) -> dict[str, Any] | None:
+def shadow_difference(audit_run_id: str, *, connections: Connections) -> dict[str, Any] | None:
     """What the shadow of a nightly run would have decided differently; None without a shadow.
 
     Returns:
@@ -71,7 +65,6 @@ def shadow_difference(
     Raises:
         RunNotStarted: there is no such nightly run.
     """
-    del settings
     return in_transaction(connections.engine, lambda c: _difference(c, audit_run_id))
 
 
@@ -80,9 +73,10 @@ def _difference(connection: Connection, audit_run_id: str) -> dict[str, Any] | N
         return None
     pairs = shadow_verdicts.compare_decisions(connection, audit_run_id, samples=SAMPLES)
     changed = [(f"{was}->{now}", count, keys) for was, now, count, keys in pairs if was != now]
+    photos = sum(count for _, _, count, _ in pairs)
     return {
-        "photos": sum(count for _, _, count, _ in pairs),
-        "same": sum(count for was, now, count, _ in pairs if was == now),
-        "changes": {way: count for way, count, _ in changed},
-        "samples": {way: keys for way, _, keys in changed},
+        "photos": photos,
+        "same": photos - sum(count for _, count, _ in changed),
+        "changes": {change: count for change, count, _ in changed},
+        "samples": {change: keys for change, _, keys in changed},
     }

@@ -12,13 +12,11 @@ from typing import Any
 from ml.core.manifest import Split
 from ml.core.settings import Settings
 from ml.core.window import parse_time
-from ml.learning.report.run_note import approval_brief, closing_note
 from ml.storage import audit_runs, retrain_runs
-from ml.storage.connections import Connections
+from ml.storage.connections import Connections, task_context
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.retrain_runs import RetrainRun
-from ml.storage.task_context import task_context
 
 
 @contextmanager
@@ -42,10 +40,10 @@ def create_snapshot(
     preset: str,
     seed: int,
 ) -> dict[str, Any]:
-    """Labels as of `given`, else of the interval's end, else of the moment of the run's trigger.
+    """Labels as of `requested`, else of the interval's end, else of the run's trigger.
 
     Raises:
-        SettingsError: `given` is not a time with a zone.
+        SettingsError: `requested` is not a time with a zone.
         NotEnoughLabels: too few new labels to retrain.
     """
     from ml.learning.snapshot.snapshot import create_snapshot
@@ -111,81 +109,77 @@ def gate(run_id: str) -> bool:
     """See `ml.learning.retrain.gate`; whether the candidate may be promoted."""
     from ml.learning.retrain.gate import gate_candidate
 
-    with _step_context(run_id=run_id) as (settings, connections):
-        gated = gate_candidate(run_id, settings=settings, connections=connections)
-        return bool(gated["decision"] == "promote")
+    with _step_context(run_id=run_id) as (_, connections):
+        return bool(gate_candidate(run_id, connections=connections)["decision"] == "promote")
 
 
 def shadow(run_id: str) -> bool:
     """Whether the policy needs no shadow run, or one is finished; requests one otherwise."""
     from ml.learning.retrain.shadow import request_shadow, shadow_run
 
-    with _step_context(run_id=run_id) as (settings, connections):
+    with _step_context(run_id=run_id) as (_, connections):
         if not _load_run(run_id, connections).policy.retraining.shadow_run:
             return True
-        request_shadow(run_id, settings=settings, connections=connections)
-        return shadow_run(run_id, settings=settings, connections=connections) is not None
+        request_shadow(run_id, connections=connections)
+        return shadow_run(run_id, connections=connections) is not None
 
 
 def approval_summary(run_id: str) -> str:
     """Markdown for the approver."""
+    from ml.learning.report.run_note import approval_brief
     from ml.learning.retrain.shadow import shadow_difference, shadow_run
 
-    with _step_context(run_id=run_id) as (settings, connections):
-        audit_run_id = shadow_run(run_id, settings=settings, connections=connections)
-        difference = (
-            shadow_difference(audit_run_id, settings=settings, connections=connections)
-            if audit_run_id
-            else None
-        )
+    with _step_context(run_id=run_id) as (_, connections):
+        difference = None
+        if audit_run_id := shadow_run(run_id, connections=connections):
+            difference = shadow_difference(audit_run_id, connections=connections)
         return approval_brief(run_id, difference, connections=connections)
 
 
 def approval_mode(run_id: str) -> str:
     """The next task: `approve` or `promote`, as the policy of the run says."""
     with _step_context(run_id=run_id) as (_, connections):
-        by_person = _load_run(run_id, connections).policy.retraining.approval == "person"
-        return "approve" if by_person else "promote"
+        approval = _load_run(run_id, connections).policy.retraining.approval
+    return "approve" if approval == "person" else "promote"
 
 
 def promote(run_id: str, *, by: str) -> str:
     """See `ml.learning.retrain.promote`."""
     from ml.learning.retrain.promote import promote_candidate
 
+    reason = f"retrain_model {run_id}: every gate passed"
     with _step_context(run_id=run_id) as (settings, connections):
         return promote_candidate(
-            run_id, by=by, reason=f"retrain_model {run_id}: every gate held",
-            settings=settings, connections=connections,
-        )  # fmt: skip
+            run_id, by=by, reason=reason, settings=settings, connections=connections
+        )
 
 
 def finalize_run(run_id: str, *, rejected_by: str | None) -> str:
     """Record a rejection, withdraw the candidate as shadow; returns the note on the run."""
+    from ml.learning.report.run_note import closing_note
     from ml.learning.retrain.shadow import withdraw_shadow
 
-    with _step_context(run_id=run_id) as (settings, connections):
+    with _step_context(run_id=run_id) as (_, connections):
         if rejected_by is not None:
             from ml.learning.retrain.promote import reject_candidate
 
-            reject_candidate(
-                run_id, by=rejected_by, reason=f"rejected by {rejected_by}",
-                settings=settings, connections=connections,
-            )  # fmt: skip
-        withdraw_shadow(run_id, settings=settings, connections=connections)
+            reason = f"rejected by {rejected_by}"
+            reject_candidate(run_id, by=rejected_by, reason=reason, connections=connections)
+        withdraw_shadow(run_id, connections=connections)
         return closing_note(run_id, connections=connections)
 
 
 def resolve_version(to: str) -> str:
-    """The hash behind "previous" or the start of a hash; see `ml.learning.retrain.rollback`."""
-    from ml.learning.retrain.rollback import resolve
+    """The hash behind "previous" or the start of a hash; see `ml.learning.retrain.promote`."""
+    from ml.learning.retrain.promote import resolve
 
     with _step_context() as (_, connections):
         return resolve(to, connections=connections)
 
 
 def roll_back(model_hash: str, *, by: str, reason: str) -> str:
-    """See `ml.learning.retrain.rollback`. Idempotent."""
-    from ml.learning.retrain.rollback import rollback
+    """See `ml.learning.retrain.promote`. Idempotent."""
+    from ml.learning.retrain.promote import rollback
 
     with _step_context() as (settings, connections):
         return rollback(

@@ -1,8 +1,7 @@
 """Third step of a retraining run: train on a snapshot, to weights and held-out logits.
 
 A training is identified by its key, a hash of everything that determines the weights. An
-interrupted step continues after its last complete epoch; a finished one is found by its key and not
-repeated. The splits come from the manifest, so that near duplicates stay in one of them.
+interrupted step continues after its last complete epoch; a finished one is not repeated.
 """
 
 import hashlib
@@ -17,23 +16,23 @@ import numpy as np
 import structlog
 import torch
 
-from ml.core.errors import ModelHashMismatch, RunNotStarted, TrainingError
+from ml.core.errors import ModelHashMismatch
 from ml.core.manifest import Split
 from ml.core.settings import Settings
 from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact, save_artifact
-from ml.learning.snapshot.splits import WeightedSample, select_samples
+from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
 from ml.models.bundled_weights import read_bundled_card
-from ml.models.checkpoint import Checkpoint, file_sha256
+from ml.models.checkpoint import file_sha256
 from ml.models.predictor import resolve_device
 from ml.models.registry import fetch
-from ml.models.training.checkpoint import CheckpointObject, Checkpoints
+from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
 from ml.models.training.pipeline import TrainedNetwork, train_network
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import Listener, LogListener
-from ml.models.training.trainer import Floats, Ints, Splits, TrainJob, predict
+from ml.models.training.trainer import Ints, Splits, TrainJob, predict
 from ml.storage import retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -69,11 +68,7 @@ def train_candidate(
 ) -> str:
     """Train on the run's snapshot; returns the training key, by which `load_artifact` reads it.
 
-    Args:
-        run_id: its row names snapshot, preset, seed, policy and champion.
-        settings: device, cache, limits of a photo, pretrained weights.
-        connections: database and model bucket.
-        progress: receives the progress; None writes log lines.
+    `progress` None writes log lines.
 
     Raises:
         RunNotStarted: the run has no snapshot yet.
@@ -84,49 +79,53 @@ def train_candidate(
     if has_artifact(connections.models, plan.key):
         log.info("this training is finished already", training_key=plan.key)
         return plan.key
-    listener = progress or LogListener()
-    checkpoints = Checkpoints(
-        CheckpointObject(connections.models, f"training/{plan.key}/epoch.safetensors")
-    )
-    network, origin = init_network(
-        plan.preset,
-        classes=plan.classes,
-        seed=plan.run.seed,
-        pretrained_weights=settings.pretrained_weights,
-        champion=_champion(plan, connections),
-    )
-    device = resolve_device(settings.device)
-    with _photos(plan, settings, connections, listener) as dataset:
-        sides = _sides(plan, dataset)
-        splits = Splits(sides.train, sides.validation, sides.weights)
-        job = TrainJob(
-            network, dataset, splits, plan.preset, device, plan.run.seed, listener, checkpoints
-        )
-        artifact = _with_held_out(train_network(job, origin), job, sides)
-    save_artifact(connections.models, plan.key, artifact)
-    checkpoints.remove()
+    artifact = _train(plan, settings, connections, progress or LogListener())
     log.info("candidate trained", training_key=plan.key, epochs=len(artifact.history))
     return plan.key
 
 
+def _train(
+    plan: _Plan, settings: Settings, connections: Connections, listener: Listener
+) -> TrainingArtifact:
+    store, seed = connections.models, plan.run.seed
+    champion = None
+    if plan.champion_hash is not None:
+        champion = fetch(plan.champion_hash, store=store, cache=connections.model_cache)
+    checkpoints = Checkpoints(checkpoint_object(store, f"training/{plan.key}/epoch.safetensors"))
+    network, origin = init_network(
+        plan.preset,
+        classes=plan.classes,
+        seed=seed,
+        pretrained_weights=settings.pretrained_weights,
+        champion=champion,
+    )
+    device = resolve_device(settings.device)
+    with _open_dataset(plan, settings, connections, listener) as dataset:
+        samples = _match_samples(plan, dataset)
+        train, validation = _indices(samples, Split.TRAIN), _indices(samples, Split.VALIDATION)
+        splits = Splits(train, validation, np.array([samples[i].weight for i in train]))
+        job = TrainJob(network, dataset, splits, plan.preset, device, seed, listener, checkpoints)
+        artifact = _add_held_out(train_network(job, origin), job, samples)
+    save_artifact(store, plan.key, artifact)
+    checkpoints.remove()
+    return artifact
+
+
 def _plan(run_id: str, settings: Settings, connections: Connections) -> _Plan:
-    run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
-    if run.snapshot_hash is None:
-        raise RunNotStarted(
-            f"retraining run {run_id!r} has no snapshot: its `snapshot_labels` did not finish"
-        )
-    snapshot_hash = run.snapshot_hash
-    issues = in_transaction(connections.engine, lambda c: load_label_issues(c, snapshot_hash))
+    engine = connections.engine
+    run, snapshot_hash = in_transaction(
+        engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
+    )
+    issues = in_transaction(engine, lambda c: load_label_issues(c, snapshot_hash))
     manifest = get_manifest(connections.models, snapshot_hash)
     preset = load_preset(run.preset)
-    chosen = select_samples(manifest, issues, run.policy.retraining.label_issues)
     champion_hash = run.champion_hash if preset.start == "champion" else None
-    start = champion_hash or _start_identity(settings.pretrained_weights)
+    start = champion_hash or _identify_weights(settings.pretrained_weights)
     return _Plan(
         run=run,
         preset=preset,
         classes=tuple(sorted(manifest.classes)),
-        samples=chosen,
+        samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
         champion_hash=champion_hash,
         key=_key(run, preset, issues, start),
     )
@@ -147,7 +146,7 @@ def _key(run: RetrainRun, preset: Preset, issues: Mapping[str, LabelIssue], star
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
-def _start_identity(setting: str) -> str:
+def _identify_weights(setting: str) -> str:
     """The pretrained weights, by content if they are a file: `auto` may use the bundled one."""
     if setting in {"auto", "bundled"}:
         return f"{setting} {read_bundled_card().sha256}"
@@ -155,10 +154,10 @@ def _start_identity(setting: str) -> str:
 
 
 @contextmanager
-def _photos(
+def _open_dataset(
     plan: _Plan, settings: Settings, connections: Connections, listener: Listener
 ) -> Iterator[Dataset]:
-    """The plan's photos, decoded; those that cannot be are left out with a warning."""
+    """The plan's photos, decoded; a warning names those that cannot be."""
     hashes = [sample.photo.content_sha256 for sample in plan.samples]
     copies = local_copies(connections.models, hashes, settings.data_dir / "labelled")
     photos = [
@@ -183,84 +182,43 @@ def _photos(
         yield dataset
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """Indices into the dataset by split, and the sample of each of its photos."""
-
-    train: Ints
-    validation: Ints
-    calibration: Ints
-    samples: tuple[WeightedSample, ...]
-
-    @property
-    def weights(self) -> Floats:
-        """Relative sampling weight of each photo of `train`."""
-        return np.array([self.samples[i].weight for i in self.train])
-
-    def contents(self, indices: Ints) -> list[str]:
-        """Content hashes of photos."""
-        return [self.samples[i].photo.content_sha256 for i in indices]
-
-
-def _sides(plan: _Plan, dataset: Dataset) -> _Sides:
-    """The splits of the manifest, of the photos that could be decoded.
-
-    Raises:
-        ModelHashMismatch: a local copy has other bytes than the photo.
-        TrainingError: a split is empty, or a class is missing from training.
-    """
+def _match_samples(plan: _Plan, dataset: Dataset) -> list[WeightedSample]:
+    """The sample of each photo of the dataset, which has those that could be decoded."""
     by_content = {sample.photo.content_sha256: sample for sample in plan.samples}
     for photo in dataset.photos:
         if photo.content_hash not in by_content:
             raise ModelHashMismatch(
                 f"{photo.file.path} hashes to {photo.content_hash}: delete this damaged copy"
             )
-    used = tuple(by_content[content] for content in dataset.content_hashes)
-    _check(plan.classes, used)
-    return _Sides(
-        train=_indices(used, Split.TRAIN),
-        validation=_indices(used, Split.VALIDATION),
-        calibration=_indices(used, Split.CALIBRATION),
-        samples=used,
-    )
-
-
-def _indices(used: Sequence[WeightedSample], part: Split) -> Ints:
-    return np.array([i for i, sample in enumerate(used) if sample.photo.part is part])
-
-
-def _check(classes: Sequence[str], used: Sequence[WeightedSample]) -> None:
+    samples = [by_content[content] for content in dataset.content_hashes]
     remedy = "label more photos, or set retraining.label_issues to `keep` in the policy file"
-    filled = {sample.photo.part for sample in used}
-    empty = [part for part in Split if part is not Split.GOLDEN and part not in filled]
-    if empty:
-        raise TrainingError(f"no usable photo is left for {', '.join(empty)}: {remedy}")
-    known = {sample.photo.label for sample in used if sample.photo.part is Split.TRAIN}
-    absent = sorted(set(classes) - known)
-    if absent:
-        raise TrainingError(f"no usable photo of {', '.join(absent)} is left to train on: {remedy}")
+    found = [(sample.photo.label, sample.photo.part) for sample in samples]
+    required = [part for part in Split if part is not Split.GOLDEN]
+    check_splits(found, plan.classes, remedy=remedy, required=required)
+    return samples
 
 
-def _with_held_out(trained: TrainedNetwork, job: TrainJob, sides: _Sides) -> TrainingArtifact:
+def _indices(samples: Sequence[WeightedSample], part: Split) -> Ints:
+    return np.array([i for i, sample in enumerate(samples) if sample.photo.part is part])
+
+
+def _add_held_out(
+    trained: TrainedNetwork, job: TrainJob, samples: Sequence[WeightedSample]
+) -> TrainingArtifact:
     """Add the logits of the validation and calibration photos, and the pixels of the probe."""
     dataset, targets = job.dataset, job.dataset.targets.numpy()
-    held_out = np.concatenate([sides.validation, sides.calibration])
+    validation, calibration = job.splits.validation, _indices(samples, Split.CALIBRATION)
+    held_out = np.concatenate([validation, calibration])
     logits = predict(job.network, dataset, held_out, device=job.device, batch=job.preset.batch)
-    of_validation, of_calibration = np.split(logits.numpy(), [len(sides.validation)])
-    weights = [sides.samples[i].photo.weight for i in sides.calibration]
+    of_validation, of_calibration = np.split(logits.numpy(), [len(validation)])
+    calibration_photos = [samples[i].photo for i in calibration]
     return TrainingArtifact(
         **vars(trained),
         validation_logits=of_validation,
-        validation_labels=targets[sides.validation],
+        validation_labels=targets[validation],
         calibration_logits=of_calibration,
-        calibration_labels=targets[sides.calibration],
-        calibration_weights=np.array(weights, dtype=np.float64),
-        calibration_hashes=sides.contents(sides.calibration),
+        calibration_labels=targets[calibration],
+        calibration_weights=np.array([photo.weight for photo in calibration_photos], np.float64),
+        calibration_hashes=[photo.content_sha256 for photo in calibration_photos],
         probe_pixels=dataset.load_prepared(held_out[:_PROBE_PHOTOS].tolist()),
     )
-
-
-def _champion(plan: _Plan, connections: Connections) -> Checkpoint | None:
-    if plan.champion_hash is None:
-        return None
-    return fetch(plan.champion_hash, store=connections.models, cache=connections.model_cache)

@@ -1,21 +1,20 @@
 """What the training step hands to the next: `training/<key>/` of the model bucket."""
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import create_model
 from safetensors.torch import load, save
 
 from ml.core.errors import ModelHashMismatch, ObjectNotFound
-from ml.core.types import EpochResult, Sha256
+from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel
-from ml.models.card import PretrainedWeights
 from ml.models.training.pipeline import TrainedNetwork
 from ml.storage.object_store import ObjectStore
-from ml.vision.images.preprocess import Preprocessing
 
 _ARRAYS = (
     "validation_logits",
@@ -31,7 +30,7 @@ class TrainingArtifact(TrainedNetwork):
     """A trained network with held-out logits, for calibration, thresholds and metrics.
 
     Logits are fp32 (N, C) in the order of `classes`, labels int64 (N,), weights fp64 (N,): how many
-    of the shop's photos each stands for. `probe_pixels` are up to 8 held-out photos, prepared:
+    uploaded photos each represents. `probe_pixels` are up to 8 held-out photos, prepared:
     uint8 (N, 3, crop, crop).
     """
 
@@ -44,30 +43,23 @@ class TrainingArtifact(TrainedNetwork):
     calibration_hashes: list[str] = field(default_factory=list)
 
 
-class _Facts(StrictModel):
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    pretrained_weights: PretrainedWeights
-    preset: str
-    data_hash: Sha256
-    training_images: int
-    validation_images: int
-    libraries: dict[str, str]
-    seed: int
-    history: list[EpochResult]
-    train_hashes: list[str]
-    validation_hashes: list[str]
-    calibration_hashes: list[str]
-    head_inverse_penalty: float | None = None
+_TENSORS = {"state", "probe_pixels", *_ARRAYS}
+_TYPES = get_type_hints(TrainingArtifact)
+_FACTS: dict[str, Any] = {
+    f.name: (_TYPES[f.name], ... if f.default is MISSING else f.default)
+    for f in fields(TrainingArtifact)
+    if f.name not in _TENSORS
+}
+_Facts = create_model("_Facts", __base__=StrictModel, **_FACTS)
 
 
 class _Result(StrictModel):
-    """The file `result.json`; it has the hashes of the two other files."""
+    """The file `result.json`: the hashes of the two other files, and `_Facts`."""
 
     format_version: int = 1
     weights_sha256: Sha256
     logits_sha256: Sha256
-    facts: _Facts
+    facts: dict[str, Any]
 
 
 def save_artifact(store: ObjectStore, key: str, artifact: TrainingArtifact) -> None:
@@ -75,10 +67,11 @@ def save_artifact(store: ObjectStore, key: str, artifact: TrainingArtifact) -> N
     weights = save({n: t.detach().cpu().contiguous() for n, t in artifact.state.items()})
     arrays = {_dotted(n): torch.from_numpy(getattr(artifact, n)).contiguous() for n in _ARRAYS}
     logits = save({**arrays, "probe.pixels": artifact.probe_pixels.contiguous()})
+    facts = _Facts(**{name: getattr(artifact, name) for name in _Facts.model_fields})
     result = _Result(
         weights_sha256=_sha256(weights),
         logits_sha256=_sha256(logits),
-        facts=_Facts(**{name: getattr(artifact, name) for name in _Facts.model_fields}),
+        facts=facts.model_dump(mode="json"),
     )
     store.put(_name(key, "weights.safetensors"), weights)
     store.put(_name(key, "logits.safetensors"), logits)
@@ -104,8 +97,8 @@ def load_artifact(store: ObjectStore, key: str) -> TrainingArtifact:
     result = _Result.model_validate_json(store.get(_name(key, "result.json")))
     state = load(_checked(store, _name(key, "weights.safetensors"), result.weights_sha256))
     tensors = load(_checked(store, _name(key, "logits.safetensors"), result.logits_sha256))
-    values: dict[str, Any] = {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
-    values |= {name: getattr(result.facts, name) for name in _Facts.model_fields}
+    values: dict[str, Any] = dict(_Facts.model_validate(result.facts))
+    values |= {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
     return TrainingArtifact(state=state, probe_pixels=tensors["probe.pixels"], **values)
 
 

@@ -1,22 +1,33 @@
-"""Golden photos: never trained on; used for evaluation from this run onwards.
+"""Golden photos (never trained on, used for evaluation only), and what photos were used for before.
 
-- The set of the previous snapshot stays complete. A relabelled photo stays golden, with its new
-  label in the new version of the set; the old version does not change. A photo leaves only if its
-  label is no longer a class of the policy: no model could predict it.
+- The set of the previous snapshot stays complete; a relabeled photo has its new label in the new
+  version of the set. A photo leaves only if its label is no longer a class of the policy.
 - The set grows by the policy's share of the new photos that no version was trained on, by class x
   category, in whole groups.
 - A photo in a group with a golden one becomes golden, too, unless a version was trained on the
   group: then it is excluded (`beside_golden`).
-- "Trained on": training photos of the champion and of its warm-start ancestors, and photos in
-  train, validation or calibration of any earlier snapshot.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 
-from ml.core.manifest import GoldenPhoto, GoldenSet
-from ml.learning.snapshot.splits import UnassignedPhoto, by_group, stratified_group_split
+from sqlalchemy import Connection
+
+from ml.core.manifest import GoldenPhoto, GoldenSet, Split
+from ml.learning.snapshot.splits import (
+    UnassignedPhoto,
+    by_group,
+    stratified_group_split,
+    strictest_split,
+)
+from ml.models.card import read_training_manifest
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import load_card
+from ml.storage.retrain_runs import RetrainRun
+from ml.storage.snapshots import earlier_snapshots, get_golden, get_manifest
 
 
 @dataclass
@@ -35,14 +46,11 @@ def choose_golden(
     share: float,
     seed: int,
 ) -> GoldenSelection:
-    """Choose by the rules of this module.
+    """Choose by the rules of this module; `photos` are all usable ones, always in the same order.
 
-    Args:
-        photos: all usable ones, in an order that is the same in every run.
-        before: content hashes of the golden set so far.
-        trained_on: content hashes that a version was trained on.
-        share: of the new photos.
-        seed: selects the new groups.
+    `before` are the content hashes of the golden set so far, `trained_on` those of the training
+    photos of the champion and its warm-start ancestors, and of all photos in train, validation or
+    calibration of an earlier snapshot; `share` is that of the new photos, `seed` selects them.
     """
     chosen = GoldenSelection()
     unseen: list[UnassignedPhoto] = []
@@ -61,17 +69,13 @@ def choose_golden(
 
 
 def next_version(
-    previous: GoldenSet | None,
-    photos: Sequence[UnassignedPhoto],
-    *,
-    parent_hash: str | None,
-    name: str,
+    previous: GoldenSet | None, photos: Sequence[UnassignedPhoto], *, name: str
 ) -> GoldenSet:
     """The golden set of these photos under a name, with their present labels."""
     added_in = {p.content_sha256: p.added_in for p in previous.photos} if previous else {}
     return GoldenSet(
         name=name,
-        parent_hash=parent_hash,
+        parent_hash=previous.golden_hash if previous else None,
         photos=tuple(
             GoldenPhoto(
                 content_sha256=photo.content_sha256,
@@ -91,11 +95,66 @@ def next_free_name(
 ) -> GoldenSet:
     """The version named `start`, `start-2`, ...: the first name that no other set has.
 
-    Args:
-        start: the preferred name.
-        existing: name -> hash of the existing sets.
-        version: creates the set for a name.
+    `existing` maps the names of existing sets to hashes; `version` creates the set for a name.
     """
     names = (start if n == 1 else f"{start}-{n}" for n in count(1))
     candidates = (version(name) for name in names)
     return next(g for g in candidates if existing.get(g.name, g.golden_hash) == g.golden_hash)
+
+
+@dataclass(frozen=True)
+class PriorUsage:
+    """What a new snapshot has to be consistent with.
+
+    `golden`, `as_of` and `labels`, its (content hash, label) pairs, are of the previous snapshot.
+    `parts` is the split of each photo in any earlier one, without golden photos; photos on which
+    the champion or one of its warm-start ancestors was trained count as `train`.
+    """
+
+    golden: GoldenSet | None
+    as_of: datetime | None
+    labels: frozenset[tuple[str, str]]
+    parts: Mapping[str, Split]
+
+    @property
+    def golden_photos(self) -> frozenset[str]:
+        """Content hashes of the previous golden set."""
+        photos = self.golden.photos if self.golden else ()
+        return frozenset(photo.content_sha256 for photo in photos)
+
+
+def load_prior_usage(run: RetrainRun, connections: Connections) -> PriorUsage:
+    """Everything before the labels of a run."""
+    earlier, versions = in_transaction(
+        connections.engine,
+        lambda c: (earlier_snapshots(c, run.as_of), lineage(c, run.champion_hash)),
+    )
+    store = connections.models
+    parts: dict[str, Split] = {}
+    for version in versions:
+        parts |= dict.fromkeys(read_training_manifest(store, version), Split.TRAIN)
+    for row in earlier:
+        for photo in get_manifest(store, row.snapshot_hash).photos:
+            if photo.part is not Split.GOLDEN:
+                known = parts.get(photo.content_sha256, photo.part)
+                parts[photo.content_sha256] = strictest_split((known, photo.part))
+    if not earlier:
+        return PriorUsage(None, None, frozenset(), parts)
+    previous = get_manifest(store, earlier[0].snapshot_hash)
+    return PriorUsage(
+        golden=get_golden(store, previous.golden_hash),
+        as_of=previous.as_of,
+        labels=frozenset((p.content_sha256, p.label) for p in previous.photos),
+        parts=parts,
+    )
+
+
+def lineage(connection: Connection, model_hash: str | None) -> list[str]:
+    """A version and its warm-start ancestors, the youngest first."""
+    versions: list[str] = []
+    while model_hash is not None:
+        versions.append(model_hash)
+        card = load_card(connection, model_hash)
+        start = card["pretrained_weights"] if card else {}
+        model_hash = start["detail"] if start.get("kind") == "champion" else None
+    return versions

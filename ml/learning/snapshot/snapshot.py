@@ -1,17 +1,11 @@
 """First step of a retraining run: an immutable, named snapshot of the labels as of a moment.
 
-- Labels are those that `ml.storage.labels` resolves as of the moment; photos whose bytes cannot be
-  archived and labels that are no class of the policy are excluded, with the reason.
-- A photo is `new` if the previous snapshot does not hold it with this label; with fewer new photos
-  than `min_new_labels` the run is skipped.
-- Near duplicates and photos of one review stay in one split (`splits`); `golden_set` selects the
-  photos that are only used for evaluation.
-- The same labels, photos, versions, policy and seed give the same bytes. A run keeps the snapshot
-  that it has; interrupted before that, it creates the same one again.
+Photos whose bytes cannot be archived and labels that are no class of the policy are excluded, with
+the reason. The same labels, photos, versions, policy and seed give the same bytes: a run that was
+interrupted before it had its snapshot creates the same one again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -24,18 +18,18 @@ from ml.core.settings import Settings
 from ml.learning.labels.photo_archiver import archive_missing
 from ml.learning.snapshot.golden_set import (
     GoldenSelection,
+    PriorUsage,
     choose_golden,
+    load_prior_usage,
     next_free_name,
     next_version,
 )
-from ml.learning.snapshot.lineage import PriorUsage, load_prior_usage
 from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, check_splits, group_photos
 from ml.policy.schema import load_policy
 from ml.storage import model_versions, photo_archive, retrain_runs, snapshots
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.labels import ResolvedLabel, resolve_labels
-from ml.storage.photo_archive import ArchivedPhoto
+from ml.storage.labels import resolve_labels
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest, put_golden, put_manifest
 from ml.vision.images.decode import decode_limits
@@ -59,8 +53,7 @@ def create_snapshot(
 ) -> Manifest:
     """Start the run and create the snapshot of the labels given before `as_of`.
 
-    Returns:
-        The snapshot; on a retry the one that the run has.
+    A retry returns the snapshot that the run has.
 
     Raises:
         NotEnoughLabels: too few new labels; the run is then finished as `skipped`.
@@ -68,8 +61,13 @@ def create_snapshot(
         PolicyError: the policy file cannot be used.
     """
     policy = load_policy(settings.policy_file)
-    wanted = RetrainRun(run_id, as_of, policy, preset, seed, champion_hash=None)
-    run = _begin(wanted, connections)
+
+    def begin(connection: Connection) -> RetrainRun:
+        champion_hash = model_versions.load_champion(connection)
+        new = RetrainRun(run_id, as_of, policy, preset, seed, champion_hash)
+        return retrain_runs.begin(connection, new)
+
+    run = in_transaction(connections.engine, begin)
     if run.snapshot_hash is not None:
         return get_manifest(connections.models, run.snapshot_hash)
     if run.state == "skipped":
@@ -96,20 +94,10 @@ def _compose(
     _check_enough(run, photos, prior, connections)
     parts = _parts(photos, chosen, run, prior)
     members = [photo for photo in photos if parts[photo.content_sha256] is Split.GOLDEN]
-    # Named by the month in the shop's time zone.
+    # Named by the month in the time zone of the nightly runs.
     name = f"golden-{run.as_of.astimezone(ZoneInfo(settings.timezone)):%Y-%m}"
     golden = _golden(members, prior, name, connections)
     return _manifest(run, photos, parts, left_out, golden), golden
-
-
-def _begin(wanted: RetrainRun, connections: Connections) -> RetrainRun:
-    """The stored run; a new one gets the present champion."""
-
-    def begin(connection: Connection) -> RetrainRun:
-        run = replace(wanted, champion_hash=model_versions.load_champion(connection))
-        return retrain_runs.begin(connection, run)
-
-    return in_transaction(connections.engine, begin)
 
 
 def _load_usable(
@@ -129,14 +117,8 @@ def _load_usable(
     usable.sort(key=lambda label: label.content_sha256)
     hashes = [label.content_sha256 for label in usable]
     rows = in_transaction(engine, lambda c: photo_archive.load(c, hashes))
-    return _group(usable, rows, prior), left_out
-
-
-def _group(
-    labels: Sequence[ResolvedLabel], rows: Mapping[str, ArchivedPhoto], prior: PriorUsage
-) -> list[UnassignedPhoto]:
-    groups = group_photos([rows[label.content_sha256] for label in labels])
-    return [
+    groups = group_photos([rows[content] for content in hashes])
+    photos = [
         UnassignedPhoto(
             content_sha256=label.content_sha256,
             label=label.label,
@@ -146,8 +128,9 @@ def _group(
             group=group,
             new=(label.content_sha256, label.label) not in prior.labels,
         )
-        for label, group in zip(labels, groups, strict=True)
+        for label, group in zip(usable, groups, strict=True)
     ]
+    return photos, left_out
 
 
 def _check_enough(
@@ -174,30 +157,28 @@ def _parts(
     rest = [photo for photo in photos if photo.content_sha256 not in chosen.golden]
     parts = assign_splits(rest, prior.parts, policy=run.policy.retraining, seed=run.seed)
     parts |= dict.fromkeys(chosen.golden, Split.GOLDEN)
-    check_splits(photos, parts, run.policy.classes)
+    remedy = (
+        "label more photos that are new to the champion and do not look like those it was trained "
+        "on, or take a class without photos out of the policy"
+    )
+    found = [(photo.label, parts[photo.content_sha256]) for photo in photos]
+    check_splits(found, run.policy.classes, remedy=remedy)
     return parts
 
 
 def _golden(
     members: Sequence[UnassignedPhoto], prior: PriorUsage, start: str, connections: Connections
 ) -> GoldenSet:
-    _log_missing(members, prior)
-    existing = in_transaction(connections.engine, lambda c: snapshots.golden_names(c, start))
-    parent = prior.golden.golden_hash if prior.golden else None
-    return next_free_name(
-        start,
-        existing,
-        lambda name: next_version(prior.golden, members, parent_hash=parent, name=name),
-    )
-
-
-def _log_missing(members: Sequence[UnassignedPhoto], prior: PriorUsage) -> None:
     missing = prior.golden_photos.difference(photo.content_sha256 for photo in members)
     if missing:
         log.warning(
             "golden photos left the set: their label is no class of the policy",
             photos=len(missing),
         )
+    existing = in_transaction(connections.engine, lambda c: snapshots.golden_names(c, start))
+    return next_free_name(
+        start, existing, lambda name: next_version(prior.golden, members, name=name)
+    )
 
 
 def _manifest(
@@ -212,17 +193,7 @@ def _manifest(
         classes=tuple(sorted(run.policy.classes)),
         golden_hash=golden.golden_hash,
         photos=tuple(
-            LabelledPhoto(
-                content_sha256=photo.content_sha256,
-                label=photo.label,
-                category=photo.category,
-                route=photo.route,
-                weight=photo.weight,
-                group=photo.group,
-                new=photo.new,
-                part=parts[photo.content_sha256],
-            )
-            for photo in photos
+            LabelledPhoto(**vars(photo), part=parts[photo.content_sha256]) for photo in photos
         ),
         left_out=tuple(
             ExcludedPhoto(content_sha256=content, reason=reason)
@@ -244,7 +215,7 @@ def _write(
 
     in_transaction(connections.engine, rows)
     log.info(
-        "labels frozen",
+        "label snapshot written",
         snapshot=snapshot_hash[:12],
         golden_set=golden.name,
         left_out=len(manifest.left_out),

@@ -1,4 +1,4 @@
-"""Splits photos into train, validation and calibration: whole groups, by class x category.
+"""Split photos into train, validation and calibration: whole groups, by class x category.
 
 A photo stays in the split it once had, because a warm start continues from earlier versions:
 
@@ -51,7 +51,7 @@ def group_photos(rows: Sequence[ArchivedPhoto]) -> list[int]:
 
 @dataclass(frozen=True)
 class WeightedSample:
-    """A photo that is used, and its relative sampling weight in training."""
+    """A photo of the snapshot with its relative sampling weight in training."""
 
     photo: LabelledPhoto
     weight: float
@@ -62,8 +62,8 @@ def select_samples(
 ) -> tuple[WeightedSample, ...]:
     """The photos of a snapshot to use: all but golden ones, and label issues by the policy.
 
-    A photo is sampled by its weight, so that the network sees photos in the shop's proportions and
-    not in those of the review queue. `down_weight` affects training only; `exclude` affects
+    A photo is sampled by its weight, so that the network sees photos in the proportions of the
+    uploads and not of the review queue. `down_weight` affects training only; `exclude` affects
     training and validation.
     """
     samples = []
@@ -108,11 +108,8 @@ def assign_splits(
 ) -> dict[str, Split]:
     """The split of each photo by content hash, by the rules of this module.
 
-    Args:
-        photos: all that are neither golden nor excluded.
-        earlier: earlier splits by content hash; see `strictest_split`.
-        policy: the shares.
-        seed: selects among equivalent splits.
+    `photos` are all that are neither golden nor excluded; `earlier` has the strictest earlier split
+    by content hash; `seed` selects among equivalent splits.
     """
     held_out = policy.validation_share + policy.calibration_share
     shares = {
@@ -142,17 +139,10 @@ def stratified_group_split(
     """Assign whole groups so that each class, and each category of it, keeps the shares.
 
     The largest groups go first; single photos then balance them, category by category. Each goes to
-    the split where the quota of its classes is filled least: Webster's divisor method, so that
-    small classes come as close to the shares as whole groups allow, and their first photo goes to
-    the largest share.
-
-    Args:
-        photos: in an order that is the same in every run.
-        shares: split -> share of the photos, each over 0.
-        seed: selects among groups of one kind.
-
-    Returns:
-        Content hash -> split.
+    the split where the quota of its classes is filled least: Webster's divisor method, which sends
+    the first photo of a small class to the largest share. The order of `photos` is the same in
+    every run; each share is over 0; `seed` selects among groups of one kind. Returns the split by
+    content hash.
     """
     totals = Counter(photo.label for photo in photos)
     dealt: Counter[tuple[P, str]] = Counter()
@@ -182,22 +172,21 @@ def by_group(photos: Iterable[UnassignedPhoto]) -> list[list[UnassignedPhoto]]:
 
 
 def check_splits(
-    photos: Iterable[UnassignedPhoto], parts: Mapping[str, Split], classes: Iterable[str]
+    photos: Iterable[tuple[str, Split]],
+    classes: Iterable[str],
+    *,
+    remedy: str,
+    required: Iterable[Split] = Split,
 ) -> None:
-    """Raise TrainingError if a split has no photos, or `train` none of a class of the policy."""
-    trained = {photo.label for photo in photos if parts[photo.content_sha256] is Split.TRAIN}
-    missing = sorted(set(classes) - trained)
+    """Raise TrainingError if no (label, split) is of a required split, or of a class in `train`."""
+    found = set(photos)
+    filled = {part for _, part in found}
+    empty = [part for part in required if part not in filled]
+    if empty:
+        raise TrainingError(f"no photo is left for {', '.join(empty)}: {remedy}")
+    missing = sorted(set(classes) - {label for label, part in found if part is Split.TRAIN})
     if missing:
-        raise TrainingError(
-            f"no labelled photo of {', '.join(missing)} is left to train on: label more of them, "
-            "or take the class out of the policy"
-        )
-    for part in Split:
-        if part not in parts.values():
-            raise TrainingError(
-                f"no labelled photo is left for `{part.value}`: label more photos that are new to "
-                "the champion and do not look like those it was trained on"
-            )
+        raise TrainingError(f"no photo of {', '.join(missing)} is left to train on: {remedy}")
 
 
 def _shuffled(groups: list[list[UnassignedPhoto]], seed: int) -> list[list[UnassignedPhoto]]:

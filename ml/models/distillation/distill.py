@@ -1,37 +1,32 @@
 """Distill the teacher into pretrained weights: folders of photos in, a weights file out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
 from ml.models.bundled_weights import Provenance, save_bundled_weights
-from ml.models.distillation.photos import crop_preprocessing, photos_hash, read_photos
+from ml.models.distillation.networks import TEACHER, load_teacher
 from ml.models.distillation.recipe import Recipe
-from ml.models.distillation.teacher import NAME, load_teacher
 from ml.models.distillation.trainer import DistillationJob, train_student
-from ml.models.training.checkpoint import CheckpointFile, Checkpoints
+from ml.models.training.checkpoint import Checkpoints, checkpoint_file
+from ml.models.training.dataset import Dataset, open_photos
+from ml.models.training.image_folder import Photo
 from ml.models.training.pipeline import library_versions
-from ml.models.training.pixel_cache import PixelFile
 from ml.models.training.progress import Listener
 from ml.vision.images.decode import DecodeLimits
 
 _HASH_DIGITS = 16  # of recipe and photos in the name of the checkpoint
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Folders of photos, and a line about the origin and the licence of each."""
-
-    folders: Sequence[Path]
-    licences: Sequence[str]
+_UNLABELED = "unlabelled"  # part of the hash of the photos: its spelling must not change
 
 
 def distill(
-    sources: Sources,
+    photos: Sequence[Path],
     *,
+    licences: Sequence[str],
     recipe: Recipe,
     out: Path,
     device: str,
@@ -39,22 +34,12 @@ def distill(
     limits: DecodeLimits,
     progress: Listener,
 ) -> Path:
-    """Distill the teacher into pretrained weights.
+    """Distill the teacher into a .safetensors file in the folder `out`, with its card.
 
-    Called again after a kill with the same recipe, photos and seed, it resumes after the last
-    complete epoch: `out` holds the checkpoint until the result is written.
-
-    Args:
-        sources: photos; labels are not used.
-        recipe: sizes, augmentation, schedule.
-        out: folder of the result; created if missing.
-        device: "cpu", "cuda" or "cuda:<n>".
-        seed: of weights, order and augmentation.
-        limits: size limits of a photo.
-        progress: is notified of the progress.
-
-    Returns:
-        The written .safetensors file; its card is in the same folder.
+    `photos` are folders; labels are not used. `licences` has a line about the origin and license of
+    each. Called again after a kill with the same recipe, photos and seed, it resumes after the last
+    complete epoch: `out` holds the checkpoint until the result is written. The device is "cpu",
+    "cuda" or "cuda:<n>".
 
     Raises:
         PretrainedWeightsError: the teacher's packages are not installed.
@@ -62,42 +47,59 @@ def distill(
     """
     out.mkdir(parents=True, exist_ok=True)
     teacher = load_teacher()
-    spec = crop_preprocessing(recipe.teacher_side, recipe.photo_side)
-    pixels = PixelFile(out)
-    try:
-        photos = read_photos(
-            sources.folders, pixels, spec=spec, limits=limits, on_decoded=progress.on_decoded
-        )
-        dataset_hash = photos_hash(photos)
-        checkpoints = _checkpoints(out, recipe, dataset_hash, seed)
+    files = _list_files(photos)
+    with open_photos(
+        files,
+        [],
+        classes=[_UNLABELED],
+        spec=recipe.preprocessing,
+        limits=limits,
+        scratch=out,
+        on_decoded=progress.on_decoded,
+    ) as opened:
+        dataset = _sort_and_deduplicate(opened)
+        checkpoints = _checkpoints(out, recipe, dataset.hash, seed)
         job = DistillationJob(
-            recipe, teacher, photos, pixels, torch.device(device), seed, progress, checkpoints
+            recipe, teacher, dataset, torch.device(device), seed, progress, checkpoints
         )
         state, history = train_student(job)
-    finally:
-        pixels.close()
-    provenance = _provenance(job, history, dataset_hash, sources.licences)
+    provenance = _provenance(job, history, licences)
     path = save_bundled_weights(state, provenance, out)
     checkpoints.remove()
     return path
 
 
-def _checkpoints(out: Path, recipe: Recipe, dataset_hash: str, seed: int) -> Checkpoints:
+def _list_files(folders: Sequence[Path]) -> list[Photo]:
+    files: list[Photo] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise TrainingError(f"no folder at {folder}: name one with photos")
+        paths = sorted(p for p in folder.rglob("*") if p.is_file())
+        files += [Photo(p, p.relative_to(folder).as_posix(), _UNLABELED) for p in paths]
+    return files
+
+
+def _sort_and_deduplicate(dataset: Dataset) -> Dataset:
+    """The photos by content hash, so that the result does not depend on their names."""
+    if not dataset.photos:
+        raise TrainingError("no photo could be read: name folders of photos with --photos")
+    first = {photo.content_hash: photo for photo in reversed(dataset.photos)}
+    return replace(dataset, photos=tuple(first[content] for content in sorted(first)))
+
+
+def _checkpoints(out: Path, recipe: Recipe, photos_hash: str, seed: int) -> Checkpoints:
     """Named by recipe, photos and seed: another run does not resume from it."""
-    name = f"state-{recipe.hash[:_HASH_DIGITS]}-{dataset_hash[:_HASH_DIGITS]}-{seed}.safetensors"
-    return Checkpoints(CheckpointFile(out / name))
+    name = f"state-{recipe.hash[:_HASH_DIGITS]}-{photos_hash[:_HASH_DIGITS]}-{seed}.safetensors"
+    return Checkpoints(checkpoint_file(out / name))
 
 
 def _provenance(
-    job: DistillationJob,
-    history: Sequence[EpochResult],
-    dataset_hash: str,
-    licences: Sequence[str],
+    job: DistillationJob, history: Sequence[EpochResult], licences: Sequence[str]
 ) -> Provenance:
     return Provenance(
-        teacher=NAME,
-        photos=len(job.photos),
-        photos_hash=dataset_hash,
+        teacher=TEACHER,
+        photos=len(job.dataset.photos),
+        photos_hash=job.dataset.hash,
         licences=tuple(licences),
         recipe=job.recipe.model_dump(mode="json"),
         recipe_hash=job.recipe.hash,

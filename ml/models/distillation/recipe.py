@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ml.core.settings import ROOT
 from ml.core.yaml_file import StrictModel, load_yaml, validate
 from ml.models.training.preset import AdamW, Augmentation, OneCycle, Share, Side
+from ml.vision.images.preprocess import ARTICLE, Preprocessing
 
 RECIPE = ROOT / "config" / "distillation.yaml"
 
@@ -16,7 +17,7 @@ Weight = Annotated[float, Field(ge=0.0, le=100.0)]
 
 
 class LossWeights(StrictModel):
-    """Weights of the loss terms; see `ml.models.distillation.losses`."""
+    """Weights of the loss terms; see `ml.models.distillation.trainer.distillation_loss`."""
 
     stride_8: Weight
     stride_16: Weight
@@ -53,15 +54,16 @@ class Recipe(StrictModel):
         return self
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """ImageNet's normalization, which teacher and student share, at the teacher's size."""
+        return ARTICLE.model_copy(update={"resize": self.photo_side, "crop": self.teacher_side})
+
+    @property
     def hash(self) -> str:
         """SHA-256 (hex) of the recipe's values."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def load_recipe(path: Path = RECIPE) -> Recipe:
-    """Read a recipe.
-
-    Raises:
-        SettingsError: not readable, an unknown key or an invalid value; the message names it.
-    """
+    """Read a recipe; a SettingsError names what is wrong."""
     return validate(load_yaml(path), Recipe, path)

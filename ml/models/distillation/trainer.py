@@ -1,41 +1,39 @@
 """Train the student: random crops through teacher and student, epoch by epoch."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import nn
 from torch.nn import functional
 
 from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
 from ml.models.checkpoint import move_network
-from ml.models.distillation.losses import EmaWeights, FeatureMaps, distillation_loss, mixup_cutmix
-from ml.models.distillation.photos import crop_preprocessing
-from ml.models.distillation.recipe import Recipe
-from ml.models.distillation.student import Student, trunk_state
+from ml.models.distillation.networks import FeatureMaps, Student
+from ml.models.distillation.recipe import LossWeights, Recipe
 from ml.models.training.augment import augment
-from ml.models.training.checkpoint import Checkpoints, SavedState, TrainState
-from ml.models.training.epoch_loop import BatchResult, check_finite, run_epochs
-from ml.models.training.optimizer import Schedule, build_optimizer
-from ml.models.training.pixel_cache import CachedPhoto, PixelFile
+from ml.models.training.checkpoint import Checkpoints, TrainState
+from ml.models.training.dataset import Dataset
+from ml.models.training.epoch_loop import BatchResult, run_epochs
+from ml.models.training.preset import build_average, build_optimizer, build_schedule
 from ml.models.training.progress import Listener
-from ml.vision.images.preprocess import normalize, prepare
+from ml.vision.images.preprocess import normalize
+
+_MIN_VARIANCE = 1e-3  # channels below it count as constant: standardized they would be noise
+_FEATURES = ("stride_8", "stride_16", "stride_32", "pooled")
 
 
 @dataclass(frozen=True)
 class DistillationJob:
-    """One distillation run: recipe, teacher, photos and listener.
+    """One distillation run: recipe, teacher, photos without labels, and listener.
 
     The first photos, as many as the recipe says, are held out for validation.
     """
 
     recipe: Recipe
     teacher: nn.Module
-    photos: Sequence[CachedPhoto]
-    pixels: PixelFile
+    dataset: Dataset
     device: torch.device
     seed: int
     listener: Listener
@@ -47,83 +45,68 @@ def train_student(job: DistillationJob) -> tuple[dict[str, torch.Tensor], list[E
 
     The accuracy of an epoch is the share of crops for which teacher and student predict the same
     class of ImageNet.
-
-    Raises:
-        TrainingError: too few photos, or the loss is not finite.
     """
     training = _StudentTraining(job)
     run_epochs(training, job.listener, job.checkpoints)
-    return trunk_state(training.average.state), training.state.history
+    return training.student.trunk.state_dict(), training.state.history
 
 
 class _StudentTraining:
-    """A job's steps for the epoch loop; `state.best` is the moving average of the weights."""
+    """A job's steps for the epoch loop."""
+
+    patience: int | None = None
+    remedy = "lower `optimizer.lr` of the recipe"
 
     def __init__(self, job: DistillationJob) -> None:
         self.job, self.recipe = job, job.recipe
         held_out = self.recipe.validation_photos
-        self.validation_photos, self.photos = job.photos[:held_out], job.photos[held_out:]
-        if len(self.photos) < self.recipe.batch:
+        photos = len(job.dataset.photos)
+        if photos < held_out + self.recipe.batch:
             raise TrainingError(
-                f"{len(job.photos)} photos: at least {held_out + self.recipe.batch} are needed"
+                f"{photos} photos: at least {held_out + self.recipe.batch} are needed"
             )
-        self.spec = crop_preprocessing(self.recipe.teacher_side, self.recipe.photo_side)
+        self.held_out, self.training_photos = range(held_out), range(held_out, photos)
         self.teacher = move_network(job.teacher, job.device)
         self.epochs = self.recipe.epochs
-        self.batches = len(self.photos) // self.recipe.batch
+        self.batches = len(self.training_photos) // self.recipe.batch
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            self.student = move_network(Student(), job.device)
         self.state = self._initial_state()
-        self.average = EmaWeights(self.state.network, self.recipe.average, {})
 
     def _initial_state(self) -> TrainState:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.job.seed)
-            student = Student()
-        student = move_network(student, self.job.device)
-        optimizer = build_optimizer(student, self.recipe.optimizer)
+        recipe, student = self.recipe, self.student
+        optimizer = build_optimizer(student, recipe.optimizer)
+        average = build_average(student, lambda states: average_decay(recipe.average, states))
+        average.n_averaged += 1  # the initial weights
         return TrainState(
             network=student,
             optimizer=optimizer,
-            schedule=Schedule(optimizer, self.recipe, self.batches),
+            schedule=build_schedule(
+                optimizer, recipe.schedule, epochs=self.epochs, batches=self.batches
+            ),
+            total_batches=self.epochs * self.batches,
             generator=torch.Generator().manual_seed(self.job.seed),
-            history=[],
-            best={},
+            average=average,
         )
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are run."""
-        return len(self.state.history) >= self.epochs
-
-    def restore(self, saved: SavedState) -> None:
-        """Continue from a saved state."""
-        self.state.restore(saved)
-        best = {name: tensor.to(self.job.device) for name, tensor in self.state.best.items()}
-        self.average = EmaWeights(self.state.network, self.recipe.average, best)
 
     def train_batches(self, epoch: int) -> Iterator[BatchResult]:
         """Train on every photo once, except for an incomplete last batch."""
         side = self._student_side(epoch)
-        batches_before = (epoch - 1) * self.batches
-        for number, crops in enumerate(self._mixed_batches(), start=1):
-            loss, agreement = self._step(crops, side)
-            self.average.after_batch(batches_before + number)
-            yield BatchResult(loss, agreement, weight=1)
+        for crops in self._mixed_batches():
+            target, prediction = self._forward(self.state.network, crops, side)
+            loss = distillation_loss(prediction, target, self.recipe.weights)
+            self.state.apply(loss)
+            yield BatchResult(float(loss.detach()), _agreement(prediction, target), weight=1)
 
     def validate(self, epoch: int) -> tuple[float, float]:
         """Loss and agreement of the averaged weights on the photos held out, not augmented."""
-        averaged = copy.deepcopy(self.state.network)
-        averaged.load_state_dict(self.average.state)
-        averaged.eval()
-        images = (Image.fromarray(self.job.pixels.array(p)) for p in self.validation_photos)
-        crops = torch.stack([torch.from_numpy(prepare(image, self.spec)) for image in images])
+        averaged = self.state.evaluated_network.eval()
+        crops = self.job.dataset.load_prepared(self.held_out)
         with torch.inference_mode():
             target, prediction = self._forward(averaged, crops, self._student_side(epoch))
             loss = distillation_loss(prediction, target, self.recipe.weights)
-        return _check_finite(float(loss)), _agreement(prediction, target)
-
-    def update_best(self) -> None:
-        """Keep the moving average, which is what the run returns."""
-        self.state.best = self.average.state
+        return float(loss), _agreement(prediction, target)
 
     def _student_side(self, epoch: int) -> int:
         return self.recipe.augmentation.size(epoch, self.epochs)
@@ -131,29 +114,20 @@ class _StudentTraining:
     def _mixed_batches(self) -> Iterator[torch.Tensor]:
         """The teacher's input of each batch, uint8 (N, 3, S, S)."""
         generator, recipe = self.state.generator, self.recipe
-        order = torch.randperm(len(self.photos), generator=generator).tolist()
+        order = torch.randperm(len(self.training_photos), generator=generator).tolist()
         for first in range(0, self.batches * recipe.batch, recipe.batch):
-            photos = [self.photos[i] for i in order[first : first + recipe.batch]]
-            tensors = [self.job.pixels.tensor(photo) for photo in photos]
-            crops = augment(tensors, recipe.augmentation, generator, size=recipe.teacher_side)
+            photos = [
+                self.job.dataset.load(self.training_photos[i])
+                for i in order[first : first + recipe.batch]
+            ]
+            crops = augment(photos, recipe.augmentation, generator, size=recipe.teacher_side)
             yield mixup_cutmix(crops, recipe.mixed_share, generator)
-
-    def _step(self, crops: torch.Tensor, side: int) -> tuple[float, float]:
-        """Train on one batch; returns its loss and the agreement with the teacher."""
-        state = self.state
-        target, prediction = self._forward(state.network, crops, side)
-        loss = distillation_loss(prediction, target, self.recipe.weights)
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
-        state.optimizer.step()
-        state.schedule.after_batch()
-        return _check_finite(float(loss.detach())), _agreement(prediction, target)
 
     def _forward(
         self, student: nn.Module, crops: torch.Tensor, side: int
     ) -> tuple[FeatureMaps, FeatureMaps]:
         """(the teacher's feature maps, the student's prediction of them)."""
-        inputs = normalize(crops.to(self.job.device), self.spec)
+        inputs = normalize(crops.to(self.job.device), self.job.dataset.spec)
         target = self.teacher(inputs)
         if side != inputs.shape[-1]:
             inputs = functional.interpolate(
@@ -167,5 +141,60 @@ def _agreement(prediction: FeatureMaps, target: FeatureMaps) -> float:
     return float((prediction.logits.argmax(1) == target.logits.argmax(1)).float().mean())
 
 
-def _check_finite(loss: float) -> float:
-    return check_finite(loss, "lower `optimizer.lr` of the recipe")
+def average_decay(max_decay: float, states: int) -> float:
+    """Decay of an average of n states; limited, or the random initial weights would last long."""
+    return min(max_decay, (1 + states) / (10 + states))
+
+
+def mixup_cutmix(batch: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Mix a batch with a permutation of itself, with probability `share`.
+
+    Half of the mixed batches are blended (mixup, Zhang et al. 2017, arXiv:1710.09412), in the other
+    half a square of uniformly drawn area is pasted (CutMix, Yun et al. 2019, arXiv:1905.04899). The
+    targets come from the teacher's output for the mixed batch, so that no label has to be mixed.
+    The batch, uint8 (N, 3, S, S), is not changed; the generator, on the CPU, is the only source of
+    randomness.
+    """
+    draw, amount, down, right = torch.rand(4, generator=generator).tolist()
+    if draw >= share:
+        return batch
+    other = batch[torch.randperm(len(batch), generator=generator)]
+    if draw < share / 2:
+        return torch.lerp(batch.float(), other.float(), amount / 2).round().to(torch.uint8)
+    size = batch.shape[-1]
+    side = max(1, round(size * amount**0.5))
+    top, left = round((size - side) * down), round((size - side) * right)
+    square = (..., slice(top, top + side), slice(left, left + side))
+    pasted = batch.clone()
+    pasted[square] = other[square]
+    return pasted
+
+
+def distillation_loss(
+    student: FeatureMaps, teacher: FeatureMaps, weights: LossWeights
+) -> torch.Tensor:
+    """The weighted sum of five terms, a scalar.
+
+    Three strides and the pooled features: mean squared error to the teacher's values, standardized
+    per channel over the batch, so that a constant prediction has loss 1 (after Romero et al. 2014,
+    arXiv:1412.6550). Classes: the Kullback-Leibler divergence between the teacher's and the
+    student's probabilities, in nats (Hinton et al. 2015, arXiv:1503.02531). Where the student's
+    maps are smaller, since its input is, the teacher's are average-pooled to their size.
+    """
+    total = weights.classes * functional.kl_div(
+        functional.log_softmax(student.logits, dim=1),
+        functional.log_softmax(teacher.logits, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    for name in _FEATURES:
+        prediction, target = getattr(student, name), getattr(teacher, name)
+        if target.shape[-1] != prediction.shape[-1]:
+            target = functional.adaptive_avg_pool2d(target, prediction.shape[-2:])
+        error = functional.mse_loss(prediction, _standardize(target))
+        total = total + getattr(weights, name) * error
+    return total
+
+
+def _standardize(values: torch.Tensor) -> torch.Tensor:
+    return functional.batch_norm(values, None, None, training=True, eps=_MIN_VARIANCE)

@@ -1,13 +1,18 @@
-"""Calibration by temperature scaling (Guo et al. 2017, arXiv:1706.04599)."""
+"""Calibrate a version: the temperature of its probabilities, and the threshold of a pass."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
-Floats = npt.NDArray[np.float64]
+from ml.core.stats import Floats, lower_bound, upper_bound
+from ml.models.card import LeakEvidence, Thresholds
+from ml.policy.verdict import VIOLATION_MAJORITY
+
+Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 # Perfectly separated classes would drive T to 0 and every confidence to 1, random predictions would
@@ -15,16 +20,21 @@ Ints = npt.NDArray[np.int64]
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.25, 10.0
 # Below this sample size the estimate is dominated by noise.
 MIN_PHOTOS = 20
+# Fixed before any data, and coarse: each further point would widen the bounds of all others.
+GRID = (0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90, 0.95, 0.975, 0.99)
+
+# Start of `source`; the gates distinguish the two failures by it.
+SOLVED = "solved"
+TOO_FEW = "policy default: too few labels"
+TOO_LEAKY = "policy default: leaks too much"
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
     """Fit the T in [0.25, 10] with the lowest negative log-likelihood of softmax(logits / T).
 
-    The predicted class is the same for every T. Returns 1.0 (no change) for fewer than 20 photos.
-
-    Args:
-        logits: (N, C), finite, of photos that the network was not trained on.
-        labels: (N,), index of the true class.
+    Takes finite logits (N, C) of photos that the network was not trained on, and the indices (N,)
+    of their true classes. The predicted class is the same for every T. Returns 1.0 (no change) for
+    fewer than 20 photos.
     """
     if len(labels) < MIN_PHOTOS:
         return 1.0
@@ -39,7 +49,112 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(math.exp(best.x))
 
 
-def apply_temperature(logits: Floats, temperature: float) -> Floats:
-    """Calibrated probabilities (N, C) of logits (N, C); each row sums to 1."""
-    probabilities: Floats = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
-    return probabilities
+@dataclass(frozen=True)
+class _Labels:
+    """Held-out labels, each (N,).
+
+    Labels that represent several photos (weight = 1 / share of their route that is reviewed) are
+    counted in units of the heaviest one that passed: n = sum(w) / max(w) labels and
+    k = sum(w * leaked) / max(w) leaks. The variance of k, sum (w / max w)^2 p (1 - p), never
+    exceeds that of a binomial with size n and the weighted rate: w / max w is at most 1, and
+    p (1 - p) is concave. Kish's larger n = (sum w)^2 / sum w^2 (Survey Sampling, 1965) is valid
+    only if leaks are independent of the weights. Here they are not: the heavy labels belong to
+    photos that are not reviewed otherwise (`tests/properties/test_thresholds.py`).
+    """
+
+    violation_scores: Floats
+    is_violation: Bools
+    weights: Floats
+
+    def passed(self, threshold: float) -> Bools:
+        return passes(self.violation_scores, threshold)
+
+    def counts(self, threshold: float) -> tuple[float, float]:
+        """(passed, leaked) at a threshold, in units of the heaviest label that passed there."""
+        passed = self.passed(threshold)
+        if not passed.any():
+            return 0.0, 0.0
+        units = self.weights[passed] / self.weights[passed].max()
+        return units.sum(), units[self.is_violation[passed]].sum()
+
+    def review_rate(self, threshold: float) -> float:
+        """Weighted share of the labels that do not pass."""
+        return float(self.weights[~self.passed(threshold)].sum() / self.weights.sum())
+
+
+def passes(violation_scores: Floats, pass_confidence: float) -> Bools:
+    """(N,): whether photos pass by their scores, to the bit as in `ml.policy.verdict.decide`."""
+    passed: Bools = (1.0 - violation_scores >= pass_confidence) & (
+        violation_scores < VIOLATION_MAJORITY
+    )
+    return passed
+
+
+def solve_threshold(
+    violation_scores: Floats,
+    is_violation: Bools,
+    weights: Floats,
+    *,
+    rate: float,
+    confidence: float,
+    default: float,
+) -> Thresholds:
+    """The lowest threshold of the grid whose leak rate is at most `rate`, with `confidence`.
+
+    The evidence is the upper bound of the share of violations among the labels that pass (Clopper
+    and Pearson 1934, Biometrika 26:404). If there is none, the default, with a source that says
+    why: `TOO_LEAKY` if the labels show that the default leaks more than `rate` (its lower bound
+    exceeds it), otherwise `TOO_FEW`.
+
+    `violation_scores` (N,) are calibrated, 0..1, of photos that nothing was fitted on except, at
+    most, the temperature; `weights` (N,) are positive: the number of commerce photos that each
+    represents. `rate` is the maximum share of violations among passed photos, `confidence`, 0.5..1,
+    that of the statement as a whole, `default` the policy's threshold.
+    """
+    labels = _Labels(violation_scores, is_violation, weights)
+    passed, leaked = np.array([labels.counts(t) for t in (*GRID, default)]).T
+    upper = _upper_bounds(passed, leaked, confidence)
+    solutions = np.flatnonzero(upper <= rate)
+    if not solutions.size:
+        source = _explain_failure(passed, leaked, len(weights), rate=rate, confidence=confidence)
+        return Thresholds(pass_confidence=default, source=source)
+    lowest = int(solutions[0])
+    return Thresholds(
+        pass_confidence=GRID[lowest],
+        source=f"{SOLVED}: leak rate at most {rate:.1%} with confidence {confidence:.0%}",
+        evidence=LeakEvidence(
+            target_rate=rate,
+            confidence=confidence,
+            photos=len(weights),
+            passed=float(passed[lowest]),
+            leaked=float(leaked[lowest]),
+            upper_bound=float(upper[lowest]),
+            review_rate=labels.review_rate(GRID[lowest]),
+        ),
+    )
+
+
+def _explain_failure(
+    passed: Floats, leaked: Floats, photos: int, *, rate: float, confidence: float
+) -> str:
+    default_leaks = lower_bound(leaked[-1:], passed[-1:], confidence)[0] > rate
+    upper = _upper_bounds(passed, leaked, confidence)
+    required = math.ceil(math.log(1.0 - _bonferroni(confidence)) / math.log(1.0 - rate))
+    nearest = int(upper.argmin())
+    return (
+        f"{TOO_LEAKY if default_leaks else TOO_FEW}: no threshold is shown to leak at most "
+        f"{rate:.1%} with confidence {confidence:.0%} ({required:,} passed labels without a leak "
+        f"would show it); nearest is {GRID[nearest]:g}, where {passed[nearest]:,.1f} of "
+        f"{photos:,} held-out labels pass and {leaked[nearest]:,.1f} of them leak: "
+        f"up to {upper[nearest]:.1%}"
+    )
+
+
+def _upper_bounds(passed: Floats, leaked: Floats, confidence: float) -> Floats:
+    """Upper bounds of the leak rates on the grid; all of them hold together with `confidence`."""
+    return upper_bound(leaked[:-1], passed[:-1], _bonferroni(confidence))
+
+
+def _bonferroni(confidence: float) -> float:
+    """Confidence of each bound: a threshold that is selected by the labels looks good by chance."""
+    return 1.0 - (1.0 - confidence) / len(GRID)

@@ -1,4 +1,4 @@
-"""Compare candidate and champion on the same photos: metrics, paired tests and slices."""
+"""Compare candidate and champion on the same photos, and read values of the evaluation report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
-from ml.models.evaluation.metrics import evaluate
-from ml.models.evaluation.slices import SliceScores, slice_table
+from ml.core.errors import ModelError
+from ml.models.evaluation.metrics import Bools, Floats, Ints, decide_all, evaluate, slice_means
 from ml.policy.schema import Policy
-from ml.policy.verdict import Decision, decide
+from ml.policy.verdict import Decision
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Report = Mapping[str, Any]
 
 _CONFIDENCE = 0.95  # of the interval
 
@@ -39,20 +37,13 @@ class PairedTest:
     high: float
     p_value: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
 
 def paired_test(candidate_correct: Bools, champion_correct: Bools) -> PairedTest:
     """Compare two versions photo by photo with McNemar's exact test (1947, Psychometrika 12:153).
 
-    Null hypothesis: a photo that only one of them got right is equally likely to be either's.
-    Without photos the result is difference 0, interval -1..1, p 1.
-
-    Args:
-        candidate_correct: (N,).
-        champion_correct: (N,), of the same photos in the same order.
+    Takes for each photo, (N,), whether a version got it right. Null hypothesis: a photo that only
+    one of them got right is equally likely to be either's. Without photos the result is difference
+    0, interval -1..1, p 1.
     """
     photos = len(candidate_correct)
     gained = int((candidate_correct & ~champion_correct).sum())
@@ -85,7 +76,7 @@ def _confidence_interval(photos: int, gained: int, lost: int) -> tuple[float, fl
 
 @dataclass(frozen=True)
 class Photos:
-    """N labelled photos: index of the true class, category, and slice names by grouping."""
+    """N labeled photos: index of the true class, category, and slice names by grouping."""
 
     labels: Ints
     categories: Sequence[str]
@@ -113,14 +104,7 @@ class ModelScores:
 
     def decisions(self, policy: Policy) -> list[Decision]:
         """The version's decision on each photo."""
-        return [
-            decide(
-                dict(zip(policy.classes, row, strict=True)),
-                pass_confidence=self.pass_confidence,
-                policy=policy,
-            ).decision
-            for row in self.probabilities.tolist()
-        ]
+        return decide_all(self.probabilities, list(policy.classes), policy, self.pass_confidence)
 
     def violation_scores(self, policy: Policy) -> Floats:
         """(N,): summed probability of the violation classes, 0..1."""
@@ -128,11 +112,14 @@ class ModelScores:
         scores: Floats = self.probabilities[:, columns].sum(axis=1)
         return scores
 
-    def slice_scores(self, labels: Ints, policy: Policy) -> SliceScores:
-        """Per photo, whether the version predicted the true class, and whether it let it pass."""
-        passed = [decision is Decision.PASS for decision in self.decisions(policy)]
-        correct = self.probabilities.argmax(axis=1) == labels
-        return SliceScores(correct=correct, passed=np.array(passed, dtype=bool))
+    def correct(self, labels: Ints) -> Bools:
+        """(N,): whether the version predicted the true class."""
+        flags: Bools = self.probabilities.argmax(axis=1) == labels
+        return flags
+
+    def passed(self, policy: Policy) -> Bools:
+        """(N,): whether the version let the photo pass."""
+        return np.array([d is Decision.PASS for d in self.decisions(policy)], dtype=bool)
 
 
 def compare(
@@ -140,29 +127,26 @@ def compare(
 ) -> dict[str, Any]:
     """Evaluate both versions at their own thresholds, test the difference, and evaluate slices.
 
-    Args:
-        photos: at least one.
-        candidate: its scores on the photos.
-        champion: its scores on the photos; None if there is no champion.
-        policy: determines classes and verdicts.
-
-    Returns:
-        `photos`, `candidate` and `champion` (see `ml.models.evaluation.metrics.evaluate`), `paired`
-        (see `PairedTest`; None without a champion) and `slices`.
+    Returns `photos` (their number, at least one), `candidate` and `champion` (see
+    `ml.models.evaluation.metrics.evaluate`), `paired` (see `PairedTest`; None without a champion)
+    and `slices`: grouping -> slice -> number of photos, and per version its accuracy and the share
+    of violations that it did not let pass ("caught").
     """
     violation = is_violation(photos.labels, policy)
-    of_candidate = candidate.slice_scores(photos.labels, policy)
-    of_champion = champion.slice_scores(photos.labels, policy) if champion else None
+    unknown = np.full(len(violation), np.nan)
+    columns: dict[str, npt.ArrayLike] = {}
+    for name, model in (("candidate", candidate), ("champion", champion)):
+        caught = np.where(violation, ~model.passed(policy), np.nan) if model else unknown
+        columns[f"{name}_accuracy"] = model.correct(photos.labels) if model else unknown
+        columns[f"{name}_caught"] = caught
     return {
         "photos": len(photos.labels),
         "candidate": _evaluate(photos, candidate, policy),
         "champion": _evaluate(photos, champion, policy) if champion else None,
-        "paired": _paired_tests(photos.labels, violation, of_candidate, of_champion, policy)
-        if of_champion
-        else None,
-        "slices": slice_table(
-            photos.groups, violation=violation, candidate=of_candidate, champion=of_champion
-        ),
+        "paired": _paired_tests(photos.labels, candidate, champion, policy) if champion else None,
+        "slices": {
+            grouping: slice_means(names, columns) for grouping, names in photos.groups.items()
+        },
     }
 
 
@@ -185,14 +169,63 @@ def _evaluate(photos: Photos, scores: ModelScores, policy: Policy) -> dict[str, 
 
 
 def _paired_tests(
-    labels: Ints, violation: Bools, candidate: SliceScores, champion: SliceScores, policy: Policy
+    labels: Ints, candidate: ModelScores, champion: ModelScores, policy: Policy
 ) -> dict[str, Any]:
     def test(rows: Bools) -> dict[str, Any]:
-        return paired_test(candidate.correct[rows], champion.correct[rows]).to_dict()
+        return asdict(paired_test(correct[rows], champion_correct[rows]))
 
+    correct, champion_correct = candidate.correct(labels), champion.correct(labels)
+    violation = is_violation(labels, policy)
+    # "Correct" means for a leak that a violation did not pass.
+    caught, champion_caught = (~m.passed(policy)[violation] for m in (candidate, champion))
     return {
         "accuracy": test(np.ones(len(labels), dtype=bool)),
         "recall": {name: test(labels == c) for c, name in enumerate(policy.classes)},
-        # "Correct" means here that a violation did not pass.
-        "leak": paired_test(~candidate.passed[violation], ~champion.passed[violation]).to_dict(),
+        "leak": asdict(paired_test(caught, champion_caught)),
     }
+
+
+def leak_counts(report: Report, model: str) -> tuple[float, float]:
+    """(violations that passed, photos that passed) of the model at a path."""
+    pass_rate, leaked = numbers_at(report, f"{model}.verdicts", "pass_rate", "leaked")
+    return leaked, round(number_at(report, f"{model}.photos") * pass_rate)
+
+
+def compared_sets(report: Report) -> list[str]:
+    """The whole golden set, and its newest photos if this run added any."""
+    return ["golden", "newest"] if "newest" in mapping_at(report, "sets") else ["golden"]
+
+
+def value_at(report: Report, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value at a path of keys separated by dots; names of sets, models and classes have none.
+
+    Raises:
+        ModelError: the report has none.
+    """
+    value: Any = report
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise ModelError(f"the report has no {key} of {path}")
+        value = value[key]
+    return value
+
+
+def mapping_at(report: Report, path: str) -> Mapping[str, Any]:
+    """The mapping at a path."""
+    value = value_at(report, path)
+    if not isinstance(value, Mapping):
+        raise ModelError(f"the report has no mapping at {path}")
+    return value
+
+
+def numbers_at(report: Report, path: str, *names: str) -> list[float]:
+    """The finite numbers of these names below a path."""
+    return [number_at(report, f"{path}.{name}") for name in names]
+
+
+def number_at(report: Report, path: str) -> float:
+    """The finite number at a path."""
+    value = value_at(report, path)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ModelError(f"the report has no number at {path}")
+    return float(value)

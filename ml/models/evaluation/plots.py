@@ -1,11 +1,11 @@
-"""Plots of a version's metrics, as PNG files; without pyplot's global state, without a display."""
+"""Plots of a version's metrics and of the retraining report; without pyplot's global state."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import (
@@ -16,12 +16,20 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from ml.models.evaluation.metrics import expected_calibration_error, reliability_bins
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from ml.models.evaluation.calibration import passes
+from ml.models.evaluation.metrics import (
+    Bools,
+    Floats,
+    Ints,
+    expected_calibration_error,
+    reliability_bins,
+)
+from ml.models.evaluation.model_comparison import ModelScores, Photos, is_violation
+from ml.policy.schema import Policy
+from ml.policy.verdict import VIOLATION_MAJORITY
 
 _DPI = 120
+_COLORS = {"candidate": "C0", "champion": "C1"}
 
 
 def plot_all(
@@ -31,19 +39,11 @@ def plot_all(
     classes: Sequence[str],
     curves: Mapping[str, Sequence[float]],
     folder: Path,
-) -> list[Path]:
+) -> None:
     """Draw confusion matrix, ROC, precision-recall, reliability and, if any, training curves.
 
-    Args:
-        probabilities: (N, C), calibrated.
-        labels: (N,), index of the true class; at least one photo.
-        classes: names, in the order of the columns.
-        curves: "train_loss", "validation_loss", "train_accuracy", "validation_accuracy": one value
-            per epoch.
-        folder: created if missing.
-
-    Returns:
-        The files written.
+    Takes calibrated probabilities (N, C) of at least one photo and the indices (N,) of the true
+    classes; `curves` are those of `training`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -54,11 +54,8 @@ def plot_all(
     }
     if any(curves.values()):  # a linear probe has no epochs
         figures["training"] = training(curves)
-    paths = []
     for name, figure in figures.items():
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1])
-    return paths
+        figure.savefig(folder / f"{name}.png")
 
 
 def confusion(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Figure:
@@ -114,7 +111,11 @@ def reliability(probabilities: Floats, labels: Ints) -> Figure:
 
 
 def training(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Training curves: loss and accuracy by epoch, on training and validation photos."""
+    """Training curves: loss and accuracy by epoch, on training and validation photos.
+
+    `curves` has a value per epoch for "train_loss", "validation_loss", "train_accuracy" and
+    "validation_accuracy".
+    """
     figure = Figure(figsize=(8.4, 3.6), dpi=_DPI, layout="constrained")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, label in (("train", "training (augmented)"), ("validation", "validation")):
@@ -124,6 +125,78 @@ def training(curves: Mapping[str, Sequence[float]]) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
     return figure
+
+
+def draw_report_plots(
+    photos: Photos,
+    *,
+    candidate: ModelScores,
+    champion: ModelScores | None,
+    policy: Policy,
+    curves: Mapping[str, Sequence[float]],
+) -> dict[str, bytes]:
+    """Draw the plots of a report: PNG files by name, in display order.
+
+    There is at least one photo; `curves` are those of `training`, empty
+    without epochs.
+    """
+    models = {"candidate": candidate} | ({"champion": champion} if champion else {})
+    classes = list(policy.classes)
+    figures: dict[str, Figure] = {"trade_off": trade_off(photos, models, policy)}
+    if curves:
+        figures["training"] = training(curves)
+    drawn: dict[str, Callable[[ModelScores], Figure]] = {
+        "confusion": lambda m: confusion(m.probabilities, photos.labels, classes),
+        "reliability": lambda m: reliability(m.probabilities, photos.labels),
+        "precision_recall": lambda m: precision_recall(m.probabilities, photos.labels, classes),
+    }
+    for kind, draw in drawn.items():
+        for name, scores in models.items():
+            figures[f"{kind}_{name}"] = _prefix_title(draw(scores), name)
+    return {name: _to_png(figure) for name, figure in figures.items()}
+
+
+def trade_off(photos: Photos, models: Mapping[str, ModelScores], policy: Policy) -> Figure:
+    """Share of photos not passed versus share of violations passed, for all thresholds.
+
+    The dot is the threshold in use. Lower and further left is better.
+    """
+    figure, axes = _figure(
+        "Review load versus leaked violations",
+        "photos not passed (dot: the threshold in use)",
+        "violations passed",
+        size=(5.6, 4.6),
+    )
+    violation = is_violation(photos.labels, policy)
+    for name, model in models.items():
+        scores = model.violation_scores(policy)
+        grid = np.unique(np.append(scores[scores < VIOLATION_MAJORITY], 0.0))
+        line = np.array([_rates(scores, violation, 1.0 - score) for score in grid])
+        axes.step(line[:, 0], line[:, 1], where="post", color=_COLORS[name], label=name)
+        axes.plot(*_rates(scores, violation, model.pass_confidence), "o", color=_COLORS[name])
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _rates(scores: Floats, violation: Bools, pass_confidence: float) -> tuple[float, float]:
+    """(share of photos not passed, share of violations passed) at a threshold."""
+    passed = passes(scores, pass_confidence)
+    leaked = float(passed[violation].mean()) if violation.any() else 0.0
+    return float(1.0 - passed.mean()), leaked
+
+
+def _prefix_title(figure: Figure, model: str) -> Figure:
+    axes = figure.axes[0]
+    axes.set_title(f"{model.capitalize()}: {axes.get_title().lower()}")
+    return figure
+
+
+def _to_png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png")
+    return out.getvalue()
 
 
 def _figure(
@@ -136,9 +209,7 @@ def _figure(
 
 
 def _style_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 

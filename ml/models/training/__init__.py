@@ -1,1 +1,1 @@
-"""Training of a model version on labelled photos."""
+"""Training of a model version on labeled photos."""

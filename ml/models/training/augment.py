@@ -20,14 +20,8 @@ def augment(
 ) -> torch.Tensor:
     """Crop and flip photos at random and jitter their color.
 
-    Args:
-        photos: uint8 (3, H, W) each, of any size that the crop fits into.
-        recipe: which augmentations, and how strong.
-        generator: on the CPU; the only source of randomness.
-        size: side of the square crop in pixels.
-
-    Returns:
-        uint8 (N, 3, size, size).
+    Takes photos, uint8 (3, H, W), of any size that the crop fits into; returns uint8
+    (N, 3, size, size). The generator, on the CPU, is the only source of randomness.
     """
     batch = torch.stack([_crop(photo, recipe.min_area, generator, size) for photo in photos])
     if recipe.flip:

@@ -1,92 +1,70 @@
 """Resumable training state, saved after every epoch to a file or to the model bucket."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from ml.core.errors import ObjectNotFound
 from ml.core.types import EpochResult
-from ml.models.training.optimizer import Schedule
+from ml.models.checkpoint import write_file
 from ml.storage.object_store import ObjectStore
 
 log = structlog.get_logger()
 
-_FACTS = "facts"
-_LENGTH_BYTES = 8  # of the header, little-endian, at the start of every safetensors file
+_FACTS = "facts"  # tensor with the facts as JSON, UTF-8
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """The state of a run after an epoch, as safetensors stores it: named tensors and JSON facts."""
+    """The state of a run after an epoch: named tensors, and facts that are JSON values."""
 
     tensors: dict[str, torch.Tensor]
     facts: dict[str, Any]
 
 
-class CheckpointBackend(Protocol):
-    """Stores the bytes of one checkpoint, as a whole or not at all."""
+@dataclass(frozen=True)
+class CheckpointBackend:
+    """Stores the bytes of one checkpoint, as a whole or not at all.
 
-    def read(self) -> bytes | None:
-        """The stored bytes; None if there are none."""
+    `read` returns None if there are none. A kill during `write` leaves the previous bytes. `delete`
+    is idempotent.
+    """
 
-    def write(self, data: bytes) -> None:
-        """Replace the stored bytes; a kill during the call leaves the previous ones."""
-
-    def delete(self) -> None:
-        """Remove the bytes; idempotent."""
+    read: Callable[[], bytes | None]
+    write: Callable[[bytes], None]
+    delete: Callable[[], None]
 
 
-class CheckpointFile:
+def checkpoint_file(path: Path) -> CheckpointBackend:
     """A checkpoint in a local file, whose folder exists."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> bytes | None:
-        """The file's bytes; None if there is no file."""
-        return self._path.read_bytes() if self._path.is_file() else None
-
-    def write(self, data: bytes) -> None:
-        """Write a temporary file next to the checkpoint, then rename it."""
-        part = self._path.with_suffix(".part")
-        part.write_bytes(data)
-        part.replace(self._path)
-
-    def delete(self) -> None:
-        """Remove the file; idempotent."""
-        self._path.unlink(missing_ok=True)
+    return CheckpointBackend(
+        read=lambda: path.read_bytes() if path.is_file() else None,
+        write=partial(write_file, path),
+        delete=partial(path.unlink, missing_ok=True),
+    )
 
 
-class CheckpointObject:
+def checkpoint_object(store: ObjectStore, key: str) -> CheckpointBackend:
     """A checkpoint in an object of the model bucket."""
 
-    def __init__(self, store: ObjectStore, key: str) -> None:
-        self._store = store
-        self._key = key
-
-    def read(self) -> bytes | None:
-        """The object's bytes; None if there is no object."""
+    def read() -> bytes | None:
         try:
-            return self._store.get(self._key)
+            return store.get(key)
         except ObjectNotFound:
             return None
 
-    def write(self, data: bytes) -> None:
-        """Replace the object; object storage does so atomically."""
-        self._store.put(self._key, data)
-
-    def delete(self) -> None:
-        """Remove the object; idempotent."""
-        self._store.delete(self._key)
+    return CheckpointBackend(read, partial(store.put, key), partial(store.delete, key))
 
 
 class Checkpoints:
@@ -104,65 +82,85 @@ class Checkpoints:
         if data is None:
             return None
         try:
-            return SavedState(load(data), _read_facts(data))
-        except SafetensorError as error:
-            log.warning("the checkpoint is damaged: training starts again", error=str(error))
+            tensors = load(data)
+            return SavedState(tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes()))
+        except (SafetensorError, KeyError) as error:
+            log.warning(
+                "the checkpoint is damaged or of another version: training starts again",
+                error=str(error),
+            )
             return None
 
     def save(self, state: SavedState) -> None:
         """Replace the previous state."""
-        facts = json.dumps(state.facts, allow_nan=False)
-        self._backend.write(save(state.tensors, metadata={_FACTS: facts}))
+        facts = json.dumps(state.facts, allow_nan=False).encode()
+        text = torch.frombuffer(bytearray(facts), dtype=torch.uint8)
+        self._backend.write(save({**state.tensors, _FACTS: text}))
 
     def remove(self) -> None:
         """Delete the state once the run's result is stored."""
         self._backend.delete()
 
 
-def _read_facts(data: bytes) -> dict[str, Any]:
-    """The JSON that `save` put into the header; safetensors reads metadata from files only.
-
-    https://huggingface.co/docs/safetensors/index#format
-    """
-    end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
-    header = json.loads(data[_LENGTH_BYTES:end])
-    facts: dict[str, Any] = json.loads(header["__metadata__"][_FACTS])
-    return facts
-
-
 @dataclass
 class TrainState:
     """Everything that changes while a network is trained.
 
-    `average` is None unless the preset asks for a moving average; `best` is empty without early
+    `total_batches` are those of all epochs. `average` is the moving average of the network's
+    weights; None: there is none. `best` holds the best epoch's weights; empty without early
     stopping.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    schedule: Schedule
+    schedule: LRScheduler
+    total_batches: int
     generator: torch.Generator
-    history: list[EpochResult]
-    best: dict[str, torch.Tensor]
     average: AveragedModel | None = None
+    history: list[EpochResult] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def evaluated_network(self) -> nn.Module:
         """The network that is validated and whose weights are the result."""
         return self.network if self.average is None else self.average.module
 
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch with the lowest validation loss; the first of equals."""
+        return min(self.history, key=lambda epoch: epoch.validation_loss).number
+
+    def apply(self, loss: torch.Tensor) -> None:
+        """Change the weights, their average and the learning rate after a batch."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
+        self.optimizer.step()
+        if self.schedule.last_epoch < self.total_batches - 1:
+            self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def load_result(self) -> None:
+        """Load the best epoch's weights into the network if they were kept, else the last ones."""
+        self.network.load_state_dict(self.best or self.evaluated_network.state_dict())
+        self.network.eval()
+
     def capture(self) -> SavedState:
         """Everything that `restore` needs to continue exactly where this state stands."""
         optimizer = self.optimizer.state_dict()
-        tensors = {
-            **_add_prefix("network", self.network.state_dict()),
-            **_add_prefix("best", self.best),
-            **_add_prefix("average", self.average.state_dict() if self.average else {}),
-            **_add_prefix("optimizer", _flatten_slots(optimizer["state"])),
-            "chance": self.generator.get_state(),
+        groups = {
+            "network": self.network.state_dict(),
+            "best": self.best,
+            "average": self.average.state_dict() if self.average else {},
+            "optimizer": _flatten_slots(optimizer["state"]),
+            "random": {"generator": self.generator.get_state()},
         }
         return SavedState(
-            tensors={name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+            tensors={
+                f"{group}.{name}": tensor.detach().cpu().contiguous()
+                for group, tensors in groups.items()
+                for name, tensor in tensors.items()
+            },
             facts={
                 "groups": optimizer["param_groups"],
                 "schedule": self.schedule.state_dict(),
@@ -172,30 +170,30 @@ class TrainState:
 
     def restore(self, saved: SavedState) -> None:
         """Load a captured state; this one must have been built from the same recipe."""
-        self.network.load_state_dict(_with_prefix("network", saved.tensors))
-        self.best = _with_prefix("best", saved.tensors)
+        groups: dict[str, dict[str, torch.Tensor]] = {}
+        for name, tensor in saved.tensors.items():
+            group, _, name_in_group = name.partition(".")
+            groups.setdefault(group, {})[name_in_group] = tensor
+        self.network.load_state_dict(groups["network"])
+        self.best = groups.get("best", {})
         if self.average is not None:
-            self.average.load_state_dict(_with_prefix("average", saved.tensors))
-        self.optimizer.load_state_dict(
-            {"state": self._optimizer_slots(saved), "param_groups": saved.facts["groups"]}
-        )
+            self.average.load_state_dict(groups["average"])
+        slots = self._optimizer_slots(groups.get("optimizer", {}))
+        self.optimizer.load_state_dict({"state": slots, "param_groups": saved.facts["groups"]})
         self.schedule.load_state_dict(saved.facts["schedule"])
-        self.generator.set_state(saved.tensors["chance"])
+        self.generator.set_state(groups["random"]["generator"])
         self.history = [EpochResult(**epoch) for epoch in saved.facts["history"]]
 
-    def _optimizer_slots(self, saved: SavedState) -> dict[int, dict[str, torch.Tensor]]:
+    def _optimizer_slots(
+        self, tensors: Mapping[str, torch.Tensor]
+    ) -> dict[int, dict[str, torch.Tensor]]:
         """Slots by parameter number of the optimizer, in the memory layout of the parameter."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         slots: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in _with_prefix("optimizer", saved.tensors).items():
+        for name, tensor in tensors.items():
             number, slot = name.split(".", 1)
             slots.setdefault(int(number), {})[slot] = _match_layout(tensor, parameters[int(number)])
         return slots
-
-
-def best_epoch(history: Iterable[EpochResult]) -> int:
-    """Number of the epoch with the lowest validation loss; the first of equals."""
-    return min(history, key=lambda epoch: (epoch.validation_loss, epoch.number)).number
 
 
 def _match_layout(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
@@ -213,13 +211,3 @@ def _flatten_slots(slots: Mapping[int, Mapping[str, Any]]) -> dict[str, torch.Te
         for name, value in values.items()
         if isinstance(value, torch.Tensor)  # SGD without momentum stores None
     }
-
-
-def _add_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _with_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose name starts with the prefix, without it."""
-    start = f"{prefix}."
-    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

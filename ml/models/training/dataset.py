@@ -1,27 +1,34 @@
-"""Training dataset: labelled photos of a folder or of a list, decoded and checked."""
+"""Training dataset: labeled photos of a folder or of a list, decoded, checked and split."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
+from sklearn.model_selection import StratifiedGroupKFold
 
 from ml.core.errors import TrainingError
 from ml.models.training.image_folder import (
+    CachedPhoto,
     Photo,
+    PixelFile,
     SkippedFile,
+    cache_photos,
     data_hash,
     find_contradictions,
     list_photos,
 )
-from ml.models.training.pixel_cache import CachedPhoto, PixelFile, cache_photos
 from ml.policy.schema import Policy
 from ml.vision.images.decode import DecodeLimits
 from ml.vision.images.fingerprint import near_duplicate_groups
 from ml.vision.images.preprocess import Preprocessing, prepare
+
+Ints = npt.NDArray[np.int64]
 
 MIN_PHOTOS = 10  # per class: with fewer, both splits are too small to be meaningful
 
@@ -98,15 +105,9 @@ def open_dataset(
     """Read a folder; the pixels are available until the block ends.
 
     Files of equal bytes in two classes are all left out: one label is wrong, and only a reviewer
-    can say which. Copies within a class are kept; the split keeps them together.
-
-    Args:
-        data: an ImageFolder.
-        policy: its classes must be those of the folder.
-        spec: size and interpolation of the resized photos.
-        limits: size limits of a photo.
-        scratch: existing folder with disk space for the resized pixels.
-        on_decoded: called with the number of files decoded so far and the number of all files.
+    can say which. Copies within a class are kept; the split keeps them together. `scratch` is a
+    folder with disk space for the resized pixels; `on_decoded` is called with the number of files
+    decoded so far and of all files.
 
     Raises:
         TrainingError: the folder does not fit the policy, or too few photos are usable.
@@ -136,43 +137,28 @@ def open_photos(
     scratch: Path,
     on_decoded: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Dataset]:
-    """Read listed files. Unlike `open_dataset`, accepts any number of photos per class.
+    """Read listed files; `skipped` are listed with those that are left out here.
 
-    Args:
-        files: what to read.
-        skipped: files that were left out before; listed with those left out here.
-        classes: every possible label, with or without photos.
-        spec: as in `open_dataset`.
-        limits: as in `open_dataset`.
-        scratch: as in `open_dataset`.
-        on_decoded: as in `open_dataset`.
+    `classes` are the possible labels. Unlike `open_dataset`, any number of photos per class is
+    accepted.
     """
-    pixels = PixelFile(scratch)
-    try:
+    with closing(PixelFile(scratch)) as pixels:
         photos, unreadable = cache_photos(
-            files, pixels, spec=spec, limits=limits, on_decoded=lambda n: on_decoded(n, len(files))
+            files, pixels, spec=spec, limits=limits, on_decoded=on_decoded
         )
-        consistent, contradictory = _split_contradictions(photos)
-        all_skipped = sorted([*skipped, *unreadable, *contradictory], key=lambda file: file.name)
-        yield Dataset(tuple(sorted(classes)), tuple(consistent), tuple(all_skipped), spec, pixels)
-    finally:
-        pixels.close()
-
-
-def _split_contradictions(
-    photos: Sequence[CachedPhoto],
-) -> tuple[list[CachedPhoto], list[SkippedFile]]:
-    labels, hashes = [p.file.label for p in photos], [p.content_hash for p in photos]
-    contradictory = find_contradictions(labels, hashes)
-    consistent = [p for p in photos if p.content_hash not in contradictory]
-    skipped = [
-        SkippedFile(
-            p.file.name, "contradiction", f"the same bytes ({p.content_hash}) in two classes"
+        contradictory = find_contradictions(
+            [p.file.label for p in photos], [p.content_hash for p in photos]
         )
-        for p in photos
-        if p.content_hash in contradictory
-    ]
-    return consistent, skipped
+        consistent = tuple(p for p in photos if p.content_hash not in contradictory)
+        contradictions = [
+            SkippedFile(
+                p.file.name, "contradiction", f"the same bytes ({p.content_hash}) in two classes"
+            )
+            for p in photos
+            if p.content_hash in contradictory
+        ]
+        all_skipped = sorted([*skipped, *unreadable, *contradictions], key=lambda file: file.name)
+        yield Dataset(tuple(sorted(classes)), consistent, tuple(all_skipped), spec, pixels)
 
 
 def _check_enough(dataset: Dataset, files: Sequence[Photo]) -> None:
@@ -184,4 +170,60 @@ def _check_enough(dataset: Dataset, files: Sequence[Photo]) -> None:
             raise TrainingError(
                 f"class `{name}` has {usable[name]} usable photos, at least {MIN_PHOTOS} are "
                 f"needed: add some (left out in all classes: {reasons or 'none'})"
+            )
+
+
+def split(
+    labels: Sequence[str],
+    categories: Sequence[str],
+    groups: Sequence[int],
+    *,
+    share: float,
+    seed: int,
+) -> tuple[Ints, Ints]:
+    """Split photos so that class and category keep their shares and no group is divided.
+
+    Near-duplicates in both splits would leak training photos into validation: they share a group
+    number. `share` of the photos, 0.05..0.5, is for validation; it is rounded to 1/n with an
+    integer n. Returns the indices (train, validation), each ascending; every photo is in one.
+
+    Raises:
+        TrainingError: a class has too few distinct photos to be in both splits.
+    """
+    folds = round(1 / share)
+    for name in sorted(set(labels)):
+        distinct = len({g for g, label in zip(groups, labels, strict=True) if label == name})
+        if distinct < folds:
+            raise TrainingError(
+                f"class `{name}` has {distinct} photos that are not near-identical; "
+                f"at least {folds} are needed to hold out {share:.0%}: add different ones"
+            )
+    strata = _build_strata(labels, categories, min_photos=folds)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    train, validation = next(splitter.split(strata, strata, groups))
+    _check_classes_in_both(labels, train, validation)
+    return train, validation
+
+
+def _build_strata(
+    labels: Sequence[str], categories: Sequence[str], *, min_photos: int
+) -> list[str]:
+    """Class and category of each photo; a rare category counts as the largest of its class."""
+    pairs = list(zip(labels, categories, strict=True))
+    photos = Counter(pairs)
+    most_frequent = {
+        name: max((p for p in photos if p[0] == name), key=lambda p: (photos[p], p))
+        for name in set(labels)
+    }
+    merged = (p if photos[p] >= min_photos else most_frequent[p[0]] for p in pairs)
+    return ["/".join(p) for p in merged]
+
+
+def _check_classes_in_both(labels: Sequence[str], train: Ints, validation: Ints) -> None:
+    for name, indices in (("training", train), ("validation", validation)):
+        missing = set(labels) - {labels[i] for i in indices}
+        if missing:
+            raise TrainingError(
+                f"no photo of {', '.join(sorted(missing))} is left for {name}: nearly all of them "
+                "are near-identical; add different ones"
             )

@@ -10,7 +10,7 @@ import structlog
 
 from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
-from ml.models.training.checkpoint import Checkpoints, SavedState, TrainState
+from ml.models.training.checkpoint import Checkpoints, TrainState
 from ml.models.training.progress import Listener
 
 log = structlog.get_logger()
@@ -18,11 +18,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class BatchResult:
-    """One optimizer step.
-
-    `loss` is the mean over the batch, `correct` counts out of `weight`: the photos of the batch, or
-    1 where every batch counts alike.
-    """
+    """Mean loss of a batch; `correct` of its photos, or a share of 1 if all batches count alike."""
 
     loss: float
     correct: float
@@ -30,18 +26,17 @@ class BatchResult:
 
 
 class EpochTask(Protocol):
-    """What the loop trains; `batches` are the batches of an epoch."""
+    """What the loop trains; `batches` are those of an epoch, `remedy` is for an infinite loss.
+
+    With `patience`, training stops after so many epochs without a lower validation loss, and the
+    best epoch's weights are kept.
+    """
 
     state: TrainState
     epochs: int
     batches: int
-
-    @property
-    def finished(self) -> bool:
-        """Whether no further epoch is to be run."""
-
-    def restore(self, saved: SavedState) -> None:
-        """Continue from a saved state."""
+    patience: int | None
+    remedy: str
 
     def train_batches(self, epoch: int) -> Iterator[BatchResult]:
         """Train on each batch of an epoch, the first of which is 1."""
@@ -49,40 +44,39 @@ class EpochTask(Protocol):
     def validate(self, epoch: int, /) -> tuple[float, float]:
         """Loss and accuracy on the photos held out."""
 
-    def update_best(self) -> None:
-        """Set `state.best` once an epoch is in the history."""
-
 
 def run_epochs(task: EpochTask, listener: Listener, checkpoints: Checkpoints | None) -> None:
-    """Run all epochs that are left, starting after the last saved one.
-
-    Args:
-        task: what is trained; its state changes in place.
-        listener: is notified after every batch and epoch.
-        checkpoints: save the state after every epoch; None: a killed run starts again.
-
-    Raises:
-        TrainingError: the loss is not finite.
-    """
+    """Run all epochs that are left, starting after the last saved one; then load the result."""
+    state = task.state
     saved = checkpoints.load() if checkpoints else None
     if saved is not None:
-        task.restore(saved)
-        log.info("training resumes", epochs_done=len(task.state.history))
-    while not task.finished:
+        state.restore(saved)
+        log.info("training resumes", epochs_done=len(state.history))
+    while not _is_finished(task):
         result = _run_epoch(task, listener)
-        task.state.history.append(result)
-        task.update_best()
+        state.history.append(result)
+        if task.patience and state.best_epoch == result.number:
+            weights = state.evaluated_network.state_dict()
+            state.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
         if checkpoints:
-            checkpoints.save(task.state.capture())
+            checkpoints.save(state.capture())
         listener.on_epoch(result)
+    state.load_result()
+
+
+def _is_finished(task: EpochTask) -> bool:
+    done = len(task.state.history)
+    if done == 0 or task.patience is None:
+        return done >= task.epochs
+    return done >= task.epochs or done - task.state.best_epoch >= task.patience
 
 
 def _run_epoch(task: EpochTask, listener: Listener) -> EpochResult:
     epoch, started = len(task.state.history) + 1, time.monotonic()
-    learning_rate = task.state.schedule.rate
+    learning_rate = float(task.state.schedule.get_last_lr()[0])
     train_loss, train_accuracy = _train_epoch(task, epoch, listener)
-    task.state.schedule.after_epoch()
     validation_loss, validation_accuracy = task.validate(epoch)
+    _check_finite(validation_loss, task.remedy)
     return EpochResult(
         number=epoch,
         epochs=task.epochs,
@@ -100,17 +94,15 @@ def _train_epoch(task: EpochTask, epoch: int, listener: Listener) -> tuple[float
     task.state.network.train()
     done, total = (epoch - 1) * task.batches, task.batches * task.epochs
     loss = correct = weight = 0.0
-    for batch in task.train_batches(epoch):
+    for number, batch in enumerate(task.train_batches(epoch), start=done + 1):
+        _check_finite(batch.loss, task.remedy)
         loss += batch.loss * batch.weight
         correct += batch.correct
         weight += batch.weight
-        done += 1
-        listener.on_step(done, total, loss / weight, correct / weight)
+        listener.on_step(number, total, loss / weight, correct / weight)
     return loss / weight, correct / weight
 
 
-def check_finite(loss: float, remedy: str) -> float:
-    """Return the loss, or raise TrainingError with the remedy where it is not finite."""
+def _check_finite(loss: float, remedy: str) -> None:
     if not math.isfinite(loss):
         raise TrainingError(f"the loss became {loss}: {remedy}")
-    return loss

@@ -1,18 +1,36 @@
-"""ImageFolder: a folder of labelled photos with a folder per class and finer categories below."""
+"""ImageFolder: labeled photo files, a folder per class, decoded once into a file of pixels."""
 
 import hashlib
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import IO
 
-from ml.core.errors import TrainingError
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as transform
+
+from ml.core.concurrency import bounded_map
+from ml.core.errors import ImageRejected, TrainingError
 from ml.policy.schema import Policy
+from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.preprocess import MAX_ASPECT, Preprocessing
+
+_MAX_AHEAD = 64  # photos that are decoded before the results of earlier ones are used
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A labelled photo file.
+    """A labeled photo file.
 
     `category` is the folder below the class ("violate/qr"), or the class itself.
     """
@@ -40,8 +58,8 @@ class SkippedFile:
 def list_photos(data: Path, policy: Policy) -> tuple[list[Photo], list[SkippedFile]]:
     """List all files of an ImageFolder, sorted by name; names that start with a dot are ignored.
 
-    Returns:
-        The files in the class folders, and stray files next to these folders, which have no class.
+    Returns the files in the class folders, and the stray files next to these folders, which have no
+    class.
 
     Raises:
         TrainingError: the folders are not exactly the classes of the policy, or one is empty.
@@ -56,7 +74,9 @@ def list_photos(data: Path, policy: Policy) -> tuple[list[Photo], list[SkippedFi
         if folder.is_dir()
         for path in _files(folder)
     ]
-    _check_not_empty(photos, sorted(policy.classes), data)
+    empty = sorted(set(policy.classes) - {p.label for p in photos})
+    if empty:
+        raise TrainingError(f"{data} has no file for {', '.join(empty)}: add photos of it")
     stray = [
         SkippedFile(p.name, "no_class", "not in a class folder") for p in entries if p.is_file()
     ]
@@ -83,19 +103,10 @@ def _check_classes(folders: set[str], classes: set[str], data: Path) -> None:
         )
 
 
-def _check_not_empty(photos: Sequence[Photo], classes: Sequence[str], data: Path) -> None:
-    count = Counter(p.label for p in photos)
-    empty = [name for name in classes if not count[name]]
-    if empty:
-        raise TrainingError(f"{data} has no file for {', '.join(empty)}: add photos of it")
-
-
 def find_contradictions(labels: Sequence[str], hashes: Sequence[str]) -> set[str]:
     """Content hashes of files that are in two classes: at least one of their labels is wrong."""
-    classes: dict[str, set[str]] = {}
-    for label, content in zip(labels, hashes, strict=True):
-        classes.setdefault(content, set()).add(label)
-    return {content for content, names in classes.items() if len(names) > 1}
+    classes = Counter(content for content, _ in set(zip(hashes, labels, strict=True)))
+    return {content for content, count in classes.items() if count > 1}
 
 
 def data_hash(labels: Sequence[str], hashes: Sequence[str]) -> str:
@@ -105,3 +116,123 @@ def data_hash(labels: Sequence[str], hashes: Sequence[str]) -> str:
     """
     lines = sorted(f"{content} {label}\n" for label, content in zip(labels, hashes, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CachedPhoto:
+    """A decoded photo: its fingerprints, and the position of its pixels in the PixelFile.
+
+    `quality` is that of the PDQ hash, 0..100.
+    """
+
+    file: Photo
+    content_hash: str
+    perceptual_hash: str
+    quality: int
+    start: int
+    height: int
+    width: int
+
+
+class PixelFile:
+    """Resized photos, one after the other in an unnamed temporary file, mapped into memory.
+
+    The operating system loads and evicts its pages on demand, so that memory does not grow with the
+    folder. The file disappears with the process, however that ends.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - see close
+        self._map: npt.NDArray[np.uint8] | None = None
+        self._lock = Lock()
+
+    def append(self, pixels: npt.NDArray[np.uint8]) -> int:
+        """Append the pixels (H, W, 3) of a photo and return their offset. Thread-safe."""
+        with self._lock:
+            start = self._file.tell()
+            self._file.write(pixels.tobytes())
+        return start
+
+    def array(self, photo: CachedPhoto) -> npt.NDArray[np.uint8]:
+        """The photo's pixels (H, W, 3); a view, not to be written to."""
+        if self._map is None:
+            self._file.flush()
+            # Copy-on-write, although nothing is written: torch warns about read-only arrays.
+            self._map = np.memmap(self._file, dtype=np.uint8, mode="c")
+        size = photo.height * photo.width * 3
+        flat = self._map[photo.start : photo.start + size]
+        return flat.reshape(photo.height, photo.width, 3)
+
+    def tensor(self, photo: CachedPhoto) -> torch.Tensor:
+        """The photo's pixels, uint8 (3, H, W); a view, not to be written to."""
+        return torch.from_numpy(np.asarray(self.array(photo))).permute(2, 0, 1)
+
+    def close(self) -> None:
+        """Free the disk space."""
+        self._map = None
+        self._file.close()
+
+
+def cache_photos(
+    files: Sequence[Photo],
+    pixels: PixelFile,
+    *,
+    spec: Preprocessing,
+    limits: DecodeLimits,
+    on_decoded: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[list[CachedPhoto], list[SkippedFile]]:
+    """Decode every photo once, on all cores, and resize its short side to `spec.resize`.
+
+    Returns the usable photos in the order of the files, and the files left out with the reason.
+    `on_decoded` is called after each file with the number of files read so far and of all files.
+    """
+    photos: list[CachedPhoto] = []
+    skipped: list[SkippedFile] = []
+
+    def decode_file(file: Photo) -> CachedPhoto | SkippedFile:
+        return _cache_photo(file, pixels, spec, limits)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = bounded_map(pool, decode_file, files, ahead=_MAX_AHEAD)
+        for number, result in enumerate(results, start=1):
+            if isinstance(result, SkippedFile):
+                skipped.append(result)
+            else:
+                photos.append(result)
+            on_decoded(number, len(files))
+    return photos, skipped
+
+
+def _cache_photo(
+    photo: Photo, pixels: PixelFile, spec: Preprocessing, limits: DecodeLimits
+) -> CachedPhoto | SkippedFile:
+    try:
+        with photo.path.open("rb") as file:
+            data = file.read(limits.max_bytes + 1)  # one byte too many is enough to reject it
+        image = decode(data, limits=limits, short_side=spec.resize).image
+    except ImageRejected as error:
+        return SkippedFile(photo.name, error.reason.value, error.detail)
+    except OSError as error:
+        return SkippedFile(photo.name, "unreadable", str(error))
+    resized = resize_short_side(image, spec)
+    return CachedPhoto(
+        photo,
+        content_hash(data),
+        *perceptual_hash(image),
+        pixels.append(resized),
+        *resized.shape[:2],
+    )
+
+
+def resize_short_side(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Resize the short side to `spec.resize`; (H, W, 3).
+
+    Uses the filter of `prepare`, whose result on this image equals that on the original. As there,
+    an image of extreme aspect is cropped to MAX_ASPECT first.
+    """
+    max_side = MAX_ASPECT * min(image.size)
+    if max(image.size) > max_side:
+        sides = [min(side, max_side) for side in (image.height, image.width)]
+        image = transform.center_crop(image, sides)
+    resized = transform.resize(image, [spec.resize], InterpolationMode(spec.interpolation))
+    return np.asarray(resized)

@@ -21,23 +21,20 @@ from torchvision.models import ResNet
 from ml.core.errors import TrainingError
 from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import Checkpoint, move_network
+from ml.models.features import FeatureCache, Floats, Ints, trunk_hash
 from ml.models.pretrained_weights import load_champion, load_pretrained_weights
-from ml.models.training.feature_cache import FeatureCache, trunk_hash
 from ml.models.training.preset import Preset
 from ml.models.training.trainer import TrainJob, predict
 
 log = structlog.get_logger()
 
 # scikit-learn's C, from a strong penalty to a weak one in factors of the square root of 10.
-INVERSE_PENALTIES = tuple(float(c) for c in np.geomspace(1e-4, 1.0, 9))
+INVERSE_PENALTIES = tuple(np.geomspace(1e-4, 1.0, 9).tolist())
 FOLDS = 5
 # For too few photos to cross-validate. There are as many features as photos: a weak penalty would
 # fit single photos.
 _FALLBACK_INVERSE_PENALTY = 0.01
 _MAX_ITERATIONS = 2000
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 def init_network(
@@ -50,15 +47,8 @@ def init_network(
 ) -> tuple[ResNet, PretrainedWeights]:
     """Build the network that training starts from, and return it with its origin.
 
-    Args:
-        preset: says whether to continue from the champion.
-        classes: in the order of the logits.
-        seed: of the weights that are not loaded.
-        pretrained_weights: the setting; see `load_pretrained_weights`.
-        champion: None if there is none.
-
-    Raises:
-        PretrainedWeightsError: the weights of the setting are unavailable.
+    `classes` are in the order of the logits. `seed` is that of the weights that are not loaded,
+    `pretrained_weights` the setting, see `load_pretrained_weights`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -94,24 +84,19 @@ def linear_probe_head(job: TrainJob, cache: FeatureCache | None = None) -> float
     """Fit a logistic regression on the network's features of the training photos as its head.
 
     The photos are prepared as in the nightly run, and weighted as in the loss. The penalty is
-    selected by cross-validation with near-duplicates in the same fold. A class without a photo
-    keeps its row of the head; with fewer than two classes nothing is changed.
-
-    Args:
-        job: `job.network.fc` is changed in place.
-        cache: of features; None: all are computed.
-
-    Returns:
-        The regression's inverse penalty (scikit-learn's C); None: nothing was fitted.
+    selected by cross-validation with near-duplicates in the same fold. `job.network.fc` is changed
+    in place; a class without a photo keeps its row. Returns the regression's inverse penalty
+    (scikit-learn's C), or None if there are fewer than two classes: then nothing is fitted.
     """
     targets = job.dataset.targets[job.splits.train].numpy()
     if len(np.unique(targets)) < 2:  # noqa: PLR2004 - a classifier needs two classes
         return None
     scaler = StandardScaler()
     features = scaler.fit_transform(_load_features(job, cache))
-    inverse_penalty = _select_inverse_penalty(job, features, targets)
+    class_weight = "balanced" if job.preset.loss.class_weights == "balanced" else None
+    inverse_penalty = _select_inverse_penalty(job, features, targets, class_weight)
     regression = LogisticRegression(
-        C=inverse_penalty, class_weight=_class_weight(job), max_iter=_MAX_ITERATIONS
+        C=inverse_penalty, class_weight=class_weight, max_iter=_MAX_ITERATIONS
     )
     regression.fit(features, targets, sample_weight=job.splits.weights)
     _set_head(job.network.fc, regression, scaler)
@@ -123,7 +108,9 @@ def linear_probe_head(job: TrainJob, cache: FeatureCache | None = None) -> float
     return inverse_penalty
 
 
-def _select_inverse_penalty(job: TrainJob, features: Floats, targets: Ints) -> float:
+def _select_inverse_penalty(
+    job: TrainJob, features: Floats, targets: Ints, class_weight: str | None
+) -> float:
     """The inverse penalty with the lowest mean log loss over the folds, weighted as in the fit.
 
     Without weights, photos of the larger class would select an overconfident head.
@@ -139,7 +126,7 @@ def _select_inverse_penalty(job: TrainJob, features: Floats, targets: Ints) -> f
         l1_ratios=(0,),
         use_legacy_attributes=False,
     )
-    weights = compute_sample_weight(_class_weight(job), targets)
+    weights = compute_sample_weight(class_weight, targets)
     if job.splits.weights is not None:
         weights = weights * job.splits.weights
     search.fit(features, targets, sample_weight=weights)
@@ -159,10 +146,6 @@ def _folds(job: TrainJob, targets: Ints) -> Iterator[tuple[Ints, Ints]]:
             yield fitted, held_out
 
 
-def _class_weight(job: TrainJob) -> str | None:
-    return "balanced" if job.preset.loss.class_weights == "balanced" else None
-
-
 def _load_features(job: TrainJob, cache: FeatureCache | None) -> Floats:
     """Features of the training photos, (len(train), 512)."""
     train = job.splits.train
@@ -177,15 +160,10 @@ def _load_features(job: TrainJob, cache: FeatureCache | None) -> Floats:
 
 
 def _extract_features(job: TrainJob, indices: Ints) -> Floats:
-    network = job.network
-    head, network.fc = network.fc, nn.Identity()
-    try:
-        move_network(network, job.device)
-        features: Floats = predict(
-            network, job.dataset, indices, device=job.device, batch=job.preset.batch
-        ).numpy()
-    finally:
-        network.fc = head
+    trunk = nn.Sequential(*list(job.network.children())[:-1], nn.Flatten())
+    move_network(trunk, job.device)
+    logits = predict(trunk, job.dataset, indices, device=job.device, batch=job.preset.batch)
+    features: Floats = logits.numpy()
     return features
 
 

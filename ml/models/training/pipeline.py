@@ -7,15 +7,16 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import structlog
 import torch
 
+from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
 from ml.models.card import (
     Calibration,
@@ -27,18 +28,18 @@ from ml.models.card import (
 )
 from ml.models.checkpoint import save_card, save_weights
 from ml.models.evaluation.calibration import fit_temperature
-from ml.models.evaluation.metrics import evaluate
+from ml.models.evaluation.metrics import Floats, Ints, evaluate
 from ml.models.evaluation.plots import plot_all
-from ml.models.training.feature_cache import FeatureCache
+from ml.models.features import FeatureCache
 from ml.models.training.init_network import linear_probe_head, needs_linear_probe
-from ml.models.training.time_budget import limit_epochs
-from ml.models.training.trainer import TrainJob, fit
+from ml.models.training.trainer import TrainJob, estimate_epoch_seconds, fit
 from ml.policy.schema import Policy
 from ml.vision.images.preprocess import Preprocessing
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+log = structlog.get_logger()
 
+# For a preset without epochs. A bound: much time with few photos would overfit.
+MAX_EPOCHS = 20
 METRICS, PLOTS = "metrics.json", "plots"
 
 _LIBRARIES = ("torch", "torchvision", "pillow", "safetensors")
@@ -67,18 +68,31 @@ class TrainedNetwork:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Calibration, thresholds and metrics of a version.
+    """Calibrated probabilities (N, C) of a version on held-out photos, and its metrics on them.
 
-    `split` names the held-out photos of the metrics; `probabilities` (N, C) are their calibrated
-    scores, `labels` (N,) the indices of their true classes.
+    `split` names the photos; `labels` (N,) are the indices of their true classes.
     """
 
+    probabilities: Floats
+    labels: Ints
     split: str
     calibration: Calibration
     thresholds: Thresholds
-    probabilities: Floats
-    labels: Ints
-    report: dict[str, Any]
+    classes: Sequence[str]
+    policy: Policy
+    categories: Sequence[str] | None = None
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The metrics at the version's threshold."""
+        return evaluate(
+            self.probabilities,
+            self.labels,
+            classes=self.classes,
+            policy=self.policy,
+            pass_confidence=self.thresholds.pass_confidence,
+            categories=self.categories,
+        )
 
 
 def library_versions() -> dict[str, str]:
@@ -95,12 +109,8 @@ def train_network(
 ) -> TrainedNetwork:
     """Fit the head if the preset asks for it, then train; `job.network` is changed in place.
 
-    Args:
-        job: what is trained.
-        origin: of the network's initial weights.
-        cache: of features for the head; None: all are computed.
-        deadline: by `time.monotonic`; as many epochs as fit before it. None: as many as the preset
-            says.
+    `origin` is that of the network's initial weights. As many epochs are run as the preset says, or
+    as fit before the `deadline` (by `time.monotonic`).
 
     Raises:
         TrainingError: nothing would be trained, or the loss is not finite.
@@ -132,32 +142,33 @@ def train_network(
     )
 
 
+def limit_epochs(job: TrainJob, seconds: float, *, head_fitted: bool) -> TrainJob:
+    """Limit the job to the epochs that fit into the time, at most those of its preset.
+
+    A preset without epochs gets up to MAX_EPOCHS. The time of an epoch is estimated from a few
+    batches on a copy of the network; other load on the machine makes the estimate too high.
+    """
+    epoch_seconds = estimate_epoch_seconds(_set_epochs(job, 1))
+    max_epochs = job.preset.epochs or MAX_EPOCHS
+    epochs = max(0, min(max_epochs, int(seconds // epoch_seconds)))
+    if not epochs and not head_fitted:
+        raise TrainingError(
+            f"{seconds:.0f} s are left and an epoch takes {epoch_seconds:.0f} s: raise --minutes, "
+            "or use the preset linear_probe, which needs no epoch"
+        )
+    log.info(
+        "epochs within the time budget", epochs=epochs, seconds_per_epoch=round(epoch_seconds, 1)
+    )
+    return _set_epochs(job, epochs)
+
+
+def _set_epochs(job: TrainJob, epochs: int) -> TrainJob:
+    return replace(job, preset=job.preset.model_copy(update={"epochs": epochs}))
+
+
 def calibrate(logits: Floats, labels: Ints) -> Calibration:
     """Fit the temperature on held-out logits (N, C) and their class indices (N,)."""
     return Calibration(temperature=fit_temperature(logits, labels), fitted_on=len(labels))
-
-
-def evaluate_calibrated(
-    probabilities: Floats,
-    labels: Ints,
-    *,
-    split: str,
-    calibration: Calibration,
-    thresholds: Thresholds,
-    classes: Sequence[str],
-    policy: Policy,
-    categories: Sequence[str] | None = None,
-) -> Evaluation:
-    """Compute metrics of calibrated probabilities (N, C) at the version's thresholds."""
-    report = evaluate(
-        probabilities,
-        labels,
-        classes=classes,
-        policy=policy,
-        pass_confidence=thresholds.pass_confidence,
-        categories=categories,
-    )
-    return Evaluation(split, calibration, thresholds, probabilities, labels, report)
 
 
 def package_version(
@@ -168,31 +179,19 @@ def package_version(
     snapshot_hash: str | None = None,
     minutes: float | None = None,
 ) -> ModelCard:
-    """Write a version's files into an existing folder.
+    """Write a version's files into an existing folder; a folder with a card is complete.
 
-    The card is written last: a folder with a card is a complete version.
-
-    Args:
-        trained: weights, and facts for the card.
-        evaluation: calibration, thresholds and metrics.
-        folder: receives weights, card, `metrics.json`, `plots/*.png` and `training_photos.json`.
-        snapshot_hash: label snapshot of the photos; None: they came from a folder.
-        minutes: time budget of the training; None: there was none.
+    The files are weights, card, `metrics.json`, `plots/*.png` and `training_photos.json`.
+    `snapshot_hash` is the label snapshot of the photos, if they came from one, `minutes` the time
+    budget of the training, if there was one.
     """
+    known = {f.name: getattr(trained, f.name) for f in fields(TrainedNetwork)}
     card = ModelCard(
+        **{name: value for name, value in known.items() if name in ModelCard.model_fields},
         weights_sha256=save_weights(trained.state, folder),
-        classes=trained.classes,
-        preprocessing=trained.preprocessing,
         calibration=evaluation.calibration,
         thresholds=evaluation.thresholds,
-        pretrained_weights=trained.pretrained_weights,
-        preset=trained.preset,
-        data_hash=trained.data_hash,
-        training_images=trained.training_images,
-        validation_images=trained.validation_images,
         metrics=evaluation.report,
-        libraries=trained.libraries,
-        seed=trained.seed,
         snapshot_hash=snapshot_hash,
         training=Training(
             epochs=len(trained.history),

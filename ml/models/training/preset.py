@@ -1,19 +1,26 @@
-"""A training preset: the complete recipe of a run, from `config/training/<name>.yaml`."""
+"""A training preset: the recipe of a run, from `config/training/`, and what is built from it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, model_validator
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ml.core.errors import SettingsError
 from ml.core.settings import ROOT
 from ml.core.yaml_file import StrictModel, load_yaml, validate
+from ml.models.predictor import preferred_dtype
 from ml.vision.images.preprocess import Preprocessing
 
 PRESETS = ROOT / "config" / "training"
 
 Side = Annotated[int, Field(ge=32, le=1024)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 Rate = Annotated[float, Field(gt=0.0, le=10.0)]
 
 
@@ -121,14 +128,10 @@ class Preset(StrictModel):
     averaged_over: float | None = Field(None, gt=0.0, le=1.0)
 
     @model_validator(mode="after")
-    def _crop_fits(self) -> "Preset":
+    def _is_consistent(self) -> "Preset":
         crop, resize = max(self.augmentation.sizes), self.preprocessing.resize
         if self.augmentation.crop == "random" and crop > resize:
             raise ValueError(f"a crop of {crop} does not fit photos resized to {resize}")
-        return self
-
-    @model_validator(mode="after")
-    def _something_is_trained(self) -> "Preset":
         if not self.epochs and (self.head != "fitted" or self.start != "pretrained_weights"):
             raise ValueError(
                 "`epochs: 0` trains only the head: it requires `head: fitted` and "
@@ -148,10 +151,78 @@ def load_preset(name_or_path: str) -> Preset:
     if path.suffix not in {".yaml", ".yml"}:
         path = PRESETS / f"{name_or_path}.yaml"
     known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
-    missing = f"no training preset at {path}; name one of {known}, or a .yaml file"
-    raw = load_yaml(path, missing=missing)
+    raw = load_yaml(
+        path, missing=f"no training preset at {path}; name one of {known}, or a .yaml file"
+    )
     if not isinstance(raw, dict) or "name" in raw:
         raise SettingsError(
             f"{path} must be a YAML mapping without `name`: the file's name is the preset's"
         )
     return validate({**raw, "name": path.stem}, Preset, path)
+
+
+def build_optimizer(network: nn.Module, recipe: Sgd | AdamW) -> torch.optim.Optimizer:
+    """Build the preset's optimizer, fused: a third of the time of a step on two CPU cores."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if isinstance(recipe, AdamW):
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+
+
+def build_schedule(
+    optimizer: torch.optim.Optimizer, recipe: StepSchedule | OneCycle, *, epochs: int, batches: int
+) -> LRScheduler:
+    """Build the schedule of the learning rate for `batches` per epoch; it steps after each batch.
+
+    The optimizer's learning rate is the highest one. A OneCycle schedule has no step after the last
+    batch of the run.
+    """
+    if isinstance(recipe, OneCycle):
+        return OneCycleLR(
+            optimizer,
+            optimizer.defaults["lr"],
+            total_steps=batches * epochs,
+            pct_start=recipe.pct_start,
+        )
+    return StepLR(optimizer, recipe.step_size * batches, recipe.gamma)
+
+
+def build_average(network: nn.Module, decay: Callable[[int], float]) -> AveragedModel:
+    """Build the exponential moving average of weights and of batch norm's statistics.
+
+    `decay(n)` is the share of the average of n states in the next average, 0..1.
+    """
+
+    def update(average: Tensors, state: Tensors, count: torch.Tensor | int) -> None:
+        blend = get_ema_multi_avg_fn(decay(int(count)))  # type: ignore[no-untyped-call]  # torch has no types for it
+        blend(average, state, count)
+
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+def build_loss(
+    recipe: Loss,
+    targets: torch.Tensor,
+    classes: int,
+    sample_weights: torch.Tensor | None = None,
+) -> nn.CrossEntropyLoss:
+    """Build the cross-entropy loss for the class indices (N,) of the training photos.
+
+    `sample_weights` (N,) are their relative sampling frequencies; None: all equal.
+    """
+    weight = None
+    if recipe.class_weights == "balanced":
+        # Classes are balanced as the network sees them, that is as often as they are drawn.
+        photos = torch.bincount(targets, sample_weights, minlength=classes)
+        total = len(targets) if sample_weights is None else sample_weights.sum()
+        weight = total / (classes * photos.float())
+    return nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing)
+
+
+def uses_bf16(preset: Preset, device: torch.device) -> bool:
+    """Whether the preset asks for bf16 and the hardware is faster with it."""
+    return preset.precision == "bf16" and preferred_dtype(device) is torch.bfloat16

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import structlog
 from rich.console import Console
@@ -20,8 +19,8 @@ from ml.core.types import EpochResult
 log = structlog.get_logger()
 
 
-class Listener(Protocol):
-    """Receives the progress of a run; its methods must be fast."""
+class Listener:
+    """Receives the progress of a run and ignores it; methods that override these must be fast."""
 
     def on_decoded(self, done: int, total: int) -> None:
         """Called when `done` of `total` files are decoded."""
@@ -33,16 +32,13 @@ class Listener(Protocol):
         """Called after an epoch."""
 
 
-class LogListener:
+class LogListener(Listener):
     """Logs one line after decoding and one after each epoch."""
 
     def on_decoded(self, done: int, total: int) -> None:
         """Log when all files are decoded."""
         if done == total:
             log.info("photos decoded", files=total)
-
-    def on_step(self, done: int, total: int, loss: float, accuracy: float) -> None:
-        """Ignore it: a line per batch would be noise."""
 
     def on_epoch(self, result: EpochResult) -> None:
         """Log the epoch's result."""
@@ -57,7 +53,7 @@ class LogListener:
         )
 
 
-class ProgressBars:
+class ProgressBars(Listener):
     """Shows a bar for decoding and one for training, with loss, accuracy and remaining time."""
 
     def __init__(self, bars: Progress) -> None:

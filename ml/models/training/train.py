@@ -1,31 +1,30 @@
-"""Train a model version from a folder of labelled photos: `python -m ml train`."""
+"""Train a model version from a folder of labeled photos: `python -m ml train`."""
 
 import csv
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import structlog
 import torch
 
 from ml.models.card import ModelCard, Thresholds
-from ml.models.evaluation.calibration import apply_temperature
+from ml.models.features import FeatureCache
+from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
-from ml.models.training.dataset import Dataset, open_dataset
-from ml.models.training.feature_cache import FeatureCache
+from ml.models.training.dataset import Dataset, open_dataset, split
 from ml.models.training.image_folder import SkippedFile
 from ml.models.training.init_network import init_network
 from ml.models.training.pipeline import (
     Evaluation,
     calibrate,
-    evaluate_calibrated,
     package_version,
     train_network,
 )
 from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener, LogListener
-from ml.models.training.split import split
 from ml.models.training.trainer import Splits, TrainJob, predict
 from ml.policy.schema import Policy
 from ml.vision.images.decode import DecodeLimits
@@ -33,14 +32,6 @@ from ml.vision.images.decode import DecodeLimits
 log = structlog.get_logger()
 
 REJECTED = "rejected.csv"
-
-
-@dataclass(frozen=True)
-class TrainedVersion:
-    """A version in its folder, with its metrics, plots and the list of files left out."""
-
-    folder: Path
-    card: ModelCard
 
 
 def train(
@@ -57,28 +48,16 @@ def train(
     checkpoints: Checkpoints | None = None,
     minutes: float | None = None,
     cache: FeatureCache | None = None,
-) -> TrainedVersion:
-    """Train, calibrate, evaluate and package one version.
+) -> ModelCard:
+    """Train, calibrate, evaluate and package one version; returns its card.
 
-    Writes `weights.safetensors`, `card.json`, `metrics.json`, `plots/*.png`, `rejected.csv` and
-    `training_photos.json`. A preset that starts from the champion gets the pretrained weights
-    instead: this run has no champion.
-
-    Args:
-        data: an ImageFolder whose folders are the policy's classes.
-        preset: the recipe.
-        policy: names the classes; its `pass_confidence` goes into the card.
-        out: folder of the version; created if missing. During training it also holds the resized
-            photos in an unnamed temporary file: about 260 kB per photo at `resize: 256`.
-        pretrained_weights: "auto", "imagenet", "bundled", "none" or a .safetensors file.
-        device: "cpu", "cuda" or "cuda:<n>".
-        seed: of split, head, order and augmentation.
-        limits: size limits of a photo.
-        progress: is notified of the progress; None writes log lines.
-        checkpoints: of this run, which resumes from them; None: it starts at the beginning.
-        minutes: time budget of the run: as many epochs as fit into what the head leaves of it.
-            None: as many as the preset says.
-        cache: of features for the head; None: all are computed.
+    `data` is an ImageFolder whose folders are the policy's classes. The folder `out` gets the files
+    of `package_version` and `rejected.csv`; during training it also holds the resized photos in an
+    unnamed temporary file, about 260 kB per photo at `resize: 256`. A preset that starts from the
+    champion gets the pretrained weights instead: this run has no champion. With `minutes`, as many
+    epochs are run as fit into what the head leaves of this time. A run with `checkpoints` resumes
+    from them. `pretrained_weights` is the setting, see `load_pretrained_weights`; the device is
+    "cpu", "cuda" or "cuda:<n>".
 
     Raises:
         TrainingError: the folder cannot be used, the loss is not finite, or there is no time.
@@ -108,19 +87,12 @@ def train(
         job = TrainJob(network, dataset, splits, preset, target, seed, listener, checkpoints)
         trained = train_network(job, origin, cache=cache, deadline=deadline)
         evaluation = _evaluate(job, policy)
-    return TrainedVersion(out, package_version(trained, evaluation, out, minutes=minutes))
+    return package_version(trained, evaluation, out, minutes=minutes)
 
 
 def _split(dataset: Dataset, preset: Preset, seed: int) -> Splits:
-    return Splits(
-        *split(
-            dataset.labels,
-            dataset.categories,
-            dataset.groups,
-            share=preset.validation_share,
-            seed=seed,
-        )
-    )
+    share, labels, categories = preset.validation_share, dataset.labels, dataset.categories
+    return Splits(*split(labels, categories, dataset.groups, share=share, seed=seed))
 
 
 def _evaluate(job: TrainJob, policy: Policy) -> Evaluation:
@@ -129,8 +101,7 @@ def _evaluate(job: TrainJob, policy: Policy) -> Evaluation:
     logits = predict(job.network, dataset, validation, device=job.device, batch=job.preset.batch)
     scores, labels = logits.double().numpy(), dataset.targets[validation].numpy()
     calibration = calibrate(scores, labels)
-    categories = dataset.categories
-    return evaluate_calibrated(
+    return Evaluation(
         apply_temperature(scores, calibration.temperature),
         labels,
         split="validation",
@@ -138,7 +109,7 @@ def _evaluate(job: TrainJob, policy: Policy) -> Evaluation:
         thresholds=Thresholds(pass_confidence=policy.pass_confidence, source="policy default"),
         classes=dataset.classes,
         policy=policy,
-        categories=[categories[i] for i in validation],
+        categories=np.array(dataset.categories)[validation].tolist(),
     )
 
 

@@ -1,7 +1,8 @@
 """Second step: list the window's objects, join them with the commerce rows, cut shards."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -11,7 +12,6 @@ from ml.core.settings import Settings
 from ml.core.types import Shard
 from ml.core.window import Window
 from ml.storage import audit_runs
-from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.run_images import Discovery
@@ -26,11 +26,8 @@ def discover(run_id: str, *, settings: Settings, connections: Connections) -> li
 
     One transaction: interrupted, it leaves nothing; repeated after its commit, it returns the
     stored shards. Memory holds one page of the listing.
-
-    Raises:
-        StorageError: database or bucket.
     """
-    return in_transaction(connections.engine, lambda c: _discover(c, run_id, settings, connections))
+    return in_transaction(connections.engine, _discover, run_id, settings, connections)
 
 
 def _discover(
@@ -41,7 +38,12 @@ def _discover(
     run = audit_runs.load(connection, run_id)
     lookback = timedelta(days=settings.lookback_days)
     discovery = Discovery(connection, run, commerce=connections.commerce, lookback=lookback)
-    _list_objects(discovery, run, settings, connections)
+    listed = prefixes(settings.photo_prefix, run.window, lookback, settings.timezone)
+    pages = chain.from_iterable(map(connections.photos.list_pages, listed))
+    for number, page in enumerate(pages, start=1):
+        discovery.add_page(page)
+        if number % LOG_EVERY_PAGES == 0:
+            log.info("listing", pages=number, joined=discovery.listed)
     discovery.quarantine_without_row()
     discovery.quarantine_absent(settings.commerce.status_pending)
     audit_runs.cut_shards(connection, run_id, shard_size=settings.shard_size)
@@ -51,41 +53,17 @@ def _discover(
     return shards
 
 
-def _list_objects(
-    discovery: Discovery, run: AuditRun, settings: Settings, connections: Connections
-) -> None:
-    pages = 0
-    for prefix in prefixes(
-        settings.photo_prefix,
-        run.window,
-        lookback=timedelta(days=settings.lookback_days),
-        timezone=settings.timezone,
-    ):
-        for page in connections.photos.list_pages(prefix):
-            discovery.add_page(page)
-            pages += 1
-            if pages % LOG_EVERY_PAGES == 0:
-                log.info("listing", pages=pages, joined=discovery.listed)
-
-
-def prefixes(template: str, window: Window, *, lookback: timedelta, timezone: str) -> Iterator[str]:
+def prefixes(template: str, window: Window, lookback: timedelta, timezone: str) -> Iterable[str]:
     """The key prefixes to list: the template itself, or one for each day (or hour, ...) it names.
 
     A template with strftime codes is filled for every hour from the start of the lookback days
-    to the end of the window in `timezone`; each prefix is yielded once.
+    to the end of the window in `timezone`; each prefix is returned once.
     """
     if "%" not in template:
-        yield template
-        return
+        return [template]
     zone = ZoneInfo(timezone)
-    first: datetime = (window.start - lookback).astimezone(zone)
     # On the hour: otherwise hourly steps could miss the hour of the window's end.
-    moment = first.replace(minute=0, second=0, microsecond=0)
-    end = window.end.astimezone(zone)
-    last = None
-    while moment <= end:
-        prefix = moment.strftime(template)
-        if prefix != last:
-            yield prefix
-        last = prefix
-        moment += timedelta(hours=1)
+    first = (window.start - lookback).astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    hours = (window.end.astimezone(zone) - first) // timedelta(hours=1)
+    moments = (first + timedelta(hours=hour) for hour in range(hours + 1))
+    return dict.fromkeys(moment.strftime(template) for moment in moments)

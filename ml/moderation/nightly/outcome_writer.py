@@ -1,13 +1,13 @@
 """Decide the scored photos of a shard, and write its outcomes in batches."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from ml.core.types import Outcome, RejectedImage, Scored
 from ml.models.predictor import Predictor, runtime_fingerprint
-from ml.policy.verdict import decide
+from ml.policy.verdict import Verdict, decide
 from ml.storage.audit_runs import AuditRun
-from ml.storage.connections import Connections
-from ml.storage.database import in_transaction
 from ml.storage.decided_photos import earlier_decisions
 from ml.storage.pending_images import set_outcomes
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
@@ -22,69 +22,43 @@ from ml.storage.verdicts import (
 
 
 class OutcomeWriter:
-    """Writes the outcomes of one run, a batch of them in a transaction.
+    """Decides and writes the outcomes of one run, whose predictors have scored the photos."""
 
-    Args:
-        run: the run.
-        predictor: has scored the photos.
-        shadow: has scored them, too; None without one.
-        connections: open ones.
-    """
-
-    def __init__(
-        self,
-        run: AuditRun,
-        *,
-        predictor: Predictor,
-        shadow: Predictor | None,
-        connections: Connections,
-    ) -> None:
+    def __init__(self, run: AuditRun, predictor: Predictor, shadow: Predictor | None) -> None:
         self._run = run
-        self._engine = connections.engine
-        self._pass_confidence = predictor.card.thresholds.pass_confidence
         self._shadow_confidence = shadow.card.thresholds.pass_confidence if shadow else None
         self._source = VerdictSource(
             run_id=run.run_id,
             model_hash=run.model_hash,
             policy_version=run.policy.version,
-            pass_confidence=self._pass_confidence,
+            pass_confidence=predictor.card.thresholds.pass_confidence,
             runtime_versions=runtime_fingerprint(predictor.batch_size),
         )
 
-    def write(self, outcomes: list[Outcome]) -> dict[str, int]:
-        """Write what was scored or rejected; returns how many images were scored, quarantined."""
-        scored = [outcome for outcome in outcomes if isinstance(outcome, Scored)]
-        rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedImage)]
-        in_transaction(self._engine, lambda c: self._write(c, scored, rejected))
-        return {"judged": len(scored), "quarantined": len(rejected)}
-
-    def _write(
-        self, connection: Connection, scored: list[Scored], rejected: list[RejectedImage]
-    ) -> None:
+    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> dict[str, int]:
+        """Write what was scored or rejected; returns how many images were judged, quarantined."""
         run_id = self._run.run_id
-        write_verdicts(connection, self._source, self._verdicts(scored))
+        scored = [outcome for outcome in outcomes if isinstance(outcome, Scored)]
+        verdicts = [DecidedVerdict(photo, self._decide(photo)) for photo in scored]
+        write_verdicts(connection, self._source, verdicts)
         write_reused_decisions(connection, run_id, self._reused_decisions(connection, scored))
         write_shadow_verdicts(connection, run_id, self._shadow_verdicts(scored))
         rows = [
-            QuarantineRow(r.image.object_key, r.image.etag, r.error.reason, r.error.detail)
-            for r in rejected
+            QuarantineRow(o.image.object_key, o.image.etag, o.error.reason, o.error.detail)
+            for o in outcomes
+            if isinstance(o, RejectedImage)
         ]
-        put_in_quarantine(connection, run_id, rows)
-        set_outcomes(connection, run_id, [row.object_key for row in rows], "quarantined")
+        quarantine(connection, run_id, rows)
+        return {"judged": len(scored), "quarantined": len(rows)}
 
-    def _verdicts(self, scored: list[Scored]) -> list[DecidedVerdict]:
-        return [
-            DecidedVerdict(
-                photo,
-                decide(
-                    photo.scores,
-                    pass_confidence=self._pass_confidence,
-                    policy=self._run.policy,
-                    screens=photo.screens,
-                ),
-            )
-            for photo in scored
-        ]
+    def _decide(self, photo: Scored, human_label: str | None = None) -> Verdict:
+        return decide(
+            photo.scores,
+            pass_confidence=self._source.pass_confidence,
+            policy=self._run.policy,
+            screens=photo.screens,
+            human_label=human_label,
+        )
 
     def _reused_decisions(
         self, connection: Connection, scored: list[Scored]
@@ -97,18 +71,9 @@ class OutcomeWriter:
         reused = []
         for photo in scored:
             known = earlier.get(photo.content.sha256)
-            if known is None:
-                continue
-            decided = decide(
-                photo.scores,
-                pass_confidence=self._pass_confidence,
-                policy=self._run.policy,
-                screens=photo.screens,
-                human_label=known.label,
-            )
-            if decided.reused:
+            if known is not None and (verdict := self._decide(photo, known.label)).reused:
                 key = photo.image.object_key
-                reused.append(ReusedDecision(key, known.label_id, decided.decision))
+                reused.append(ReusedDecision(key, known.label_id, verdict.decision))
         return reused
 
     def _shadow_verdicts(self, scored: list[Scored]) -> list[ShadowVerdict]:
@@ -128,3 +93,9 @@ class OutcomeWriter:
             for photo in scored
             if photo.shadow_scores is not None
         ]
+
+
+def quarantine(connection: Connection, run_id: str, rows: Sequence[QuarantineRow]) -> None:
+    """Quarantine images of a run."""
+    put_in_quarantine(connection, run_id, rows)
+    set_outcomes(connection, run_id, [row.object_key for row in rows], "quarantined")

@@ -1,6 +1,6 @@
 """Fifth step: check the accounting identity. The run fails if it does not hold."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 from sqlalchemy import Connection
@@ -17,19 +17,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class RunAccounting:
-    """The images that a run listed, and their outcomes by the rows that prove them.
+    """The images that a run listed, and their outcomes by the rows that prove them."""
 
-    `listed` is counted while listing. `judged` and `already_judged` are images with a verdict of
-    the run's model and policy, `quarantined` those with a quarantine row, `undecided` those without
-    an outcome. `unwritten` are commerce rows that do not show their outcome.
-    """
-
-    listed: int
-    judged: int
-    quarantined: int
-    already_judged: int
-    undecided: int
-    unwritten: int
+    listed: int  # counted while listing
+    judged: int  # with a verdict of the run's model and policy
+    quarantined: int  # with a quarantine row
+    already_judged: int  # with such a verdict of an earlier run
+    undecided: int = 0  # without an outcome
+    unwritten: int = 0  # commerce rows that do not show their outcome
 
     @property
     def balanced(self) -> bool:
@@ -52,7 +47,7 @@ def reconcile(run_id: str, *, settings: Settings, connections: Connections) -> R
         ReconciliationError: it does not balance; the numbers are in the message.
         RunNotStarted: `preflight` or `discover` did not finish.
     """
-    accounting = in_transaction(connections.engine, lambda c: _store(c, run_id, settings))
+    accounting = in_transaction(connections.engine, _store, run_id, settings)
     if not accounting.balanced:
         raise ReconciliationError(
             f"run {run_id} does not balance: {accounting}. Look at the failed shards first; once "
@@ -82,17 +77,11 @@ def count_outcomes(connection: Connection, run_id: str, settings: Settings) -> R
         RunNotStarted: there is no such run, or its objects were never listed.
     """
     row = audit_runs.row_of(connection, run_id)
-    listed = row["listed"]
-    if listed is None:
+    if row["listed"] is None:
         raise RunNotStarted(f"run {run_id} has no listing: its `discover` did not finish")
     if row["expired_at"] is not None:
-        return RunAccounting(listed, row["judged"], row["quarantined"], row["already_judged"], 0, 0)
-    counts = run_reports.count_outcomes(connection, run_id)
-    return RunAccounting(
-        listed=listed,
-        judged=counts.judged,
-        quarantined=counts.quarantined,
-        already_judged=counts.already_judged,
-        undecided=counts.undecided,
-        unwritten=WriteBack(run_id, settings.commerce).unwritten(connection),
-    )
+        names = ("listed", "judged", "quarantined", "already_judged")
+        return RunAccounting(**{name: row[name] for name in names})
+    counts = asdict(run_reports.count_outcomes(connection, run_id))
+    unwritten = WriteBack(run_id, settings.commerce).unwritten(connection)
+    return RunAccounting(row["listed"], **counts, unwritten=unwritten)

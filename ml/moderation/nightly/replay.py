@@ -4,34 +4,39 @@ Photos, model, policy, threshold and screen results are the recorded ones. Scree
 near duplicates depend on what reviewers had decided by then, and text on the time that was left.
 With the same libraries, CPU instructions, batch size and device, scores must be equal to the last
 bit. If one of these differs, other last bits are expected and only reported; but a different
-decision is always a failure, because the decision is what the shop acted on.
+decision is always a failure, because the commerce database has acted on the decision.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
 
 import structlog
 
-from ml.core.errors import QuarantineReason, ReplayMismatch, RunNotStarted
-from ml.core.settings import Settings
-from ml.core.types import NotFetched, Outcome, RejectedImage, Scored
-from ml.models import registry
-from ml.models.predictor import (
-    Predictor,
-    describe_device,
-    resolve_device,
-    runtime_fingerprint,
+from ml.core.errors import (
+    ObjectChanged,
+    ObjectNotFound,
+    QuarantineReason,
+    ReplayMismatch,
+    RunNotStarted,
 )
-from ml.moderation.nightly.recorded_photos import RecordedPhotoSource
+from ml.core.settings import Settings
+from ml.core.types import NotFetched, Outcome, PendingImage, Scored
+from ml.models.predictor import describe_device, resolve_device, runtime_fingerprint
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.policy.schema import Policy
 from ml.policy.verdict import decide
 from ml.storage import audit_runs
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.recorded_verdicts import RecordedVerdict
-from ml.vision.images.decode import decode_limits
+from ml.storage.photo_cache import local_copies
+from ml.storage.run_reports import RecordedVerdict, load_recorded_verdicts
+from ml.vision.images.fingerprint import content_hash
 
 log = structlog.get_logger()
 
@@ -41,47 +46,7 @@ UNKNOWN = "unknown"  # what a verdict of an older version of this program did no
 _MISSING_ERRORS = (QuarantineReason.OBJECT_ABSENT, QuarantineReason.OBJECT_CHANGED)
 
 
-@dataclass(frozen=True)
-class ReplayResult:
-    """The result of a replay.
-
-    Args:
-        photos: that have a verdict of the run's model and policy.
-        compared: photos scored again.
-        missing: photos whose bytes no longer exist.
-        unreadable: photos that were scored then, and are rejected now.
-        equal: photos with the same scores, decision and reasons.
-        largest_difference: of any class's score.
-        decisions_changed: photos with another decision.
-        runtime_differs: what scores depend on and has changed: name -> (then, now).
-        device_then: as the run recorded it.
-        device_now: of this replay.
-    """
-
-    photos: int
-    compared: int
-    missing: int
-    unreadable: int
-    equal: int
-    largest_difference: float
-    decisions_changed: int
-    runtime_differs: dict[str, tuple[str, str]]
-    device_then: str
-    device_now: str
-
-    def __str__(self) -> str:
-        text = (
-            f"{self.photos:,} photos, {self.compared:,} scored again, {self.equal:,} equal; "
-            f"largest difference {self.largest_difference:.3g}, {self.decisions_changed:,} "
-            f"decisions changed; {self.missing:,} missing, {self.unreadable:,} unreadable"
-        )
-        changed = [f"{name} {then} -> {now}" for name, (then, now) in self.runtime_differs.items()]
-        if self.device_then != self.device_now:
-            changed.append(f"device {self.device_then} -> {self.device_now}")
-        return f"{text}; now different: {'; '.join(changed)}" if changed else text
-
-
-def replay(run_id: str, *, settings: Settings, connections: Connections) -> ReplayResult:
+def replay(run_id: str, *, settings: Settings, connections: Connections) -> "ReplayResult":
     """Replay a reconciled run; changes nothing.
 
     Raises:
@@ -90,132 +55,158 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> Repl
         RunNotStarted: there is no such run, or it was not reconciled.
         ObjectNotFound: the bucket no longer holds the run's model.
     """
-    run = in_transaction(connections.engine, lambda c: audit_runs.load(c, run_id))
-    _check_reconciled(run, connections)
-    checkpoint = registry.fetch(
-        run.model_hash, store=connections.models, cache=connections.model_cache
-    )
-    device = resolve_device(settings.device)
-    recorded = RecordedPhotoSource(
-        run_id, connections=connections, cache=settings.data_dir / "labelled"
-    )
+    run = in_transaction(connections.engine, audit_runs.load, run_id)
+    row = in_transaction(connections.engine, audit_runs.row_of, run_id)
+    if row["state"] != "reconciled":
+        raise RunNotStarted(
+            f"run {run_id} is {row['state']}: only a reconciled run can be replayed"
+        )
+    recorded = RecordedPhotoSource(run_id, connections, settings.data_dir / "labelled")
     pipeline = Pipeline(
         store=recorded,
-        predictor=Predictor(checkpoint, device=device, batch_size=settings.batch_size),
-        limits=decode_limits(settings),
-        fetch_threads=settings.fetch_threads,
-        decode_threads=settings.decode_threads,
+        predictor=ModelLoader(run.policy, settings, connections).load(run.model_hash),
+        settings=settings,
         picture_side=run.policy.screens.picture_side,
     )
-    tally = _Tally(run.policy, runtime_fingerprint(settings.batch_size), describe_device(device))
+    device = describe_device(resolve_device(settings.device))
+    result = ReplayResult(run, device, runtime_fingerprint(settings.batch_size))
     with closing(pipeline.run(recorded.images())) as batches:
         for batch in batches:
             for outcome in batch:
-                tally.add(recorded.take(outcome.image), outcome)
-    return tally.finalize(run)
-
-
-def _check_reconciled(run: AuditRun, connections: Connections) -> None:
-    row = in_transaction(connections.engine, lambda c: audit_runs.row_of(c, run.run_id))
-    if row["state"] != "reconciled":
-        raise RunNotStarted(
-            f"run {run.run_id} is {row['state']}: only a reconciled run can be replayed"
-        )
+                result.add(recorded.take(outcome.image), outcome)
+    log.info("replayed", run_id=run_id, result=str(result))
+    result.check()
+    return result
 
 
 @dataclass
-class _Tally:
-    """Counts how recorded verdicts and new outcomes compare."""
+class ReplayResult:
+    """How the recorded verdicts of a run and the new outcomes compare, in photos."""
 
-    policy: Policy
-    runtime: dict[str, str]
-    device: str
-    photos: int = 0
-    compared: int = 0
-    missing: int = 0
-    unreadable: int = 0
-    equal: int = 0
-    largest: float = 0.0
+    run: AuditRun
+    device_now: str
+    runtime_now: dict[str, str]  # what scores depend on, by name
+    runtimes_then: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    photos: int = 0  # with a verdict of the run's model and policy
+    compared: int = 0  # scored again
+    missing: int = 0  # whose bytes no longer exist
+    unreadable: int = 0  # scored then, and rejected now
+    equal: int = 0  # with the same scores, decision and reasons
+    largest_difference: float = 0.0  # of any class's score
     decisions_changed: int = 0
     unexplained: int = 0  # other scores although nothing that they depend on has changed
-    then: dict[str, set[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
+
+    @property
+    def runtime_differs(self) -> dict[str, tuple[str, str]]:
+        """What scores depend on and has changed: name -> (then, now)."""
+        pairs = {
+            name: (", ".join(sorted(then)), self.runtime_now.get(name, UNKNOWN))
+            for name, then in sorted(self.runtimes_then.items())
+        }
+        return {name: (then, now) for name, (then, now) in pairs.items() if then != now}
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.photos:,} photos, {self.compared:,} scored again, {self.equal:,} equal; "
+            f"largest difference {self.largest_difference:.3g}, {self.decisions_changed:,} "
+            f"decisions changed; {self.missing:,} missing, {self.unreadable:,} unreadable"
+        )
+        changed = [f"{name} {then} -> {now}" for name, (then, now) in self.runtime_differs.items()]
+        if self.run.device != self.device_now:
+            changed.append(f"device {self.run.device} -> {self.device_now}")
+        return f"{text}; now different: {'; '.join(changed)}" if changed else text
 
     def add(self, record: RecordedVerdict, outcome: Outcome) -> None:
         """Compare one photo."""
         if isinstance(outcome, NotFetched):
             raise outcome.error  # the bucket failed, not the photo
         self.photos += 1
-        if isinstance(outcome, RejectedImage):
-            self._rejected(record, outcome)
-        else:
+        if isinstance(outcome, Scored):
             self._compare(record, outcome)
+        elif outcome.error.reason in _MISSING_ERRORS:
+            self.missing += 1
+        else:
+            self.unreadable += 1
+            self._add_example(record)
         if self.photos % LOG_EVERY == 0:
             log.info("replaying", photos=self.photos, equal=self.equal)
 
-    def _rejected(self, record: RecordedVerdict, outcome: RejectedImage) -> None:
-        if outcome.error.reason in _MISSING_ERRORS:
-            self.missing += 1
-            return
-        self.unreadable += 1
-        self._example(record)
-
     def _compare(self, record: RecordedVerdict, outcome: Scored) -> None:
         self.compared += 1
-        for name in record.runtime_versions.keys() | self.runtime.keys():
-            self.then.setdefault(name, set()).add(record.runtime_versions.get(name, UNKNOWN))
+        for name in record.runtime_versions.keys() | self.runtime_now.keys():
+            self.runtimes_then[name].add(record.runtime_versions.get(name, UNKNOWN))
         now = decide(
             outcome.scores,
             pass_confidence=record.pass_confidence,
-            policy=self.policy,
+            policy=self.run.policy,
             screens=record.screens,
         )
         names = record.scores.keys() | outcome.scores.keys()
         differences = [abs(record.scores[n] - outcome.scores[n]) for n in names]
-        self.largest = max(self.largest, *differences)
+        self.largest_difference = max(self.largest_difference, *differences)
         same_decision = now.decision.value == record.decision
         if same_decision and now.reasons == record.reasons and not any(differences):
             self.equal += 1
             return
+        same_runtime = record.runtime_versions == self.runtime_now
+        comparable = same_runtime and record.device == self.device_now
         self.decisions_changed += not same_decision
-        comparable = record.runtime_versions == self.runtime and record.device == self.device
         self.unexplained += comparable
         if comparable or not same_decision:
-            self._example(record)
+            self._add_example(record)
 
-    def _example(self, record: RecordedVerdict) -> None:
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(record.image.object_key)
+    def _add_example(self, record: RecordedVerdict) -> None:
+        self.examples = [*self.examples, record.image.object_key][:EXAMPLES]
 
-    def finalize(self, run: AuditRun) -> ReplayResult:
-        """The result.
-
-        Raises:
-            ReplayMismatch: see `replay`.
-        """
-        result = ReplayResult(
-            photos=self.photos,
-            compared=self.compared,
-            missing=self.missing,
-            unreadable=self.unreadable,
-            equal=self.equal,
-            largest_difference=self.largest,
-            decisions_changed=self.decisions_changed,
-            runtime_differs=self._runtime_differs(),
-            device_then=run.device,
-            device_now=self.device,
-        )
-        log.info("replayed", run_id=run.run_id, result=str(result))
+    def check(self) -> None:
+        """Raise `ReplayMismatch` unless all differences are explained and harmless."""
         if self.unexplained or self.decisions_changed or self.unreadable:
             raise ReplayMismatch(
-                f"run {run.run_id} comes out otherwise, {self.unexplained:,} photos without a "
-                f"reason: {result}. Among them: {', '.join(self.examples)}"
+                f"run {self.run.run_id} has other results, {self.unexplained:,} photos without a "
+                f"reason: {self}. Among them: {', '.join(self.examples)}"
             )
-        return result
 
-    def _runtime_differs(self) -> dict[str, tuple[str, str]]:
-        pairs = {
-            name: (", ".join(sorted(then)), self.runtime.get(name, UNKNOWN))
-            for name, then in sorted(self.then.items())
-        }
-        return {name: (then, now) for name, (then, now) in pairs.items() if then != now}
+
+class RecordedPhotoSource:
+    """The recorded verdicts of a run, as a source of photos for a `Pipeline`.
+
+    Bytes are identified by content, not by name: the bucket's if they still have the recorded hash,
+    else the copy in the photo archive, which `cache` holds locally. Memory holds the records in
+    progress.
+    """
+
+    def __init__(self, run_id: str, connections: Connections, cache: Path) -> None:
+        self._run_id, self._connections, self._cache = run_id, connections, cache
+        self._in_progress: dict[str, RecordedVerdict] = {}
+        self._copy_lock = Lock()
+
+    def images(self) -> Iterator[PendingImage]:
+        """The photos in key order, read in pages."""
+        load_page = partial(load_recorded_verdicts, run_id=self._run_id)
+        after = ""
+        while page := in_transaction(self._connections.engine, partial(load_page, after=after)):
+            for record in page:
+                self._in_progress[record.image.object_key] = record
+                yield record.image
+            after = page[-1].image.object_key
+
+    def take(self, image: PendingImage) -> RecordedVerdict:
+        """The record of a photo that came through the pipeline, once."""
+        return self._in_progress.pop(image.object_key)
+
+    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
+        """The bytes of a recorded verdict; `ObjectNotFound` if bucket and archive lack them."""
+        record = self._in_progress[key]
+        try:
+            data = self._connections.photos.get(key, etag=etag, max_bytes=max_bytes)
+            if content_hash(data) == record.content_sha256:
+                return data
+        except (ObjectNotFound, ObjectChanged):
+            pass
+        if not record.archived:
+            raise ObjectNotFound(f"{key} is missing, or holds another photo, and was not archived")
+        # One thread at a time: two of them may want to write the same file.
+        with self._copy_lock:
+            [path] = local_copies(self._connections.models, [record.content_sha256], self._cache)
+            return path.read_bytes()

@@ -1,165 +1,142 @@
 """Third step, once a shard: fetch, decode, screen, score and decide; commits in batches."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import chain, islice
+from itertools import chain
 
 import structlog
+from sqlalchemy import Connection
 
-from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, bounded_map
-from ml.core.errors import ShardIncomplete
+from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, batched, bounded_map
+from ml.core.errors import QuarantineReason, ShardIncomplete, StorageForbidden
 from ml.core.settings import Settings
-from ml.core.types import Outcome, Shard
-from ml.models import registry
-from ml.models.card import check_classes
-from ml.models.predictor import Predictor, resolve_device
-from ml.moderation.nightly.fetch_failures import FetchFailures
-from ml.moderation.nightly.outcome_writer import OutcomeWriter
-from ml.moderation.nightly.preflight import best_effort
+from ml.core.types import NotFetched, Outcome, Shard
+from ml.moderation.nightly.outcome_writer import OutcomeWriter, quarantine
+from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.policy.schema import Policy
 from ml.storage import audit_runs
-from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.decided_photos import decided_photos
-from ml.storage.pending_images import pending_images
-from ml.vision.images.decode import decode_limits
+from ml.storage.pending_images import count_fetch_failure, pending_images
+from ml.storage.quarantine import QuarantineRow
 from ml.vision.screens.near_duplicates import DuplicateIndex
-from ml.vision.screens.runner import ScreenRunner
 
 log = structlog.get_logger()
 
 COMMIT_BATCHES = 4  # forward batches a commit: of 32 images each, a kill repeats at most some 400
 WRITES_AHEAD = 2
+# So many in a row mean that the bucket fails: stop instead of waiting for each photo of the shard.
+MAX_CONSECUTIVE_FAILURES = 20
+# Attempts of the shard's task after which a photo that alone fails is quarantined.
+MAX_FETCH_FAILURES = 3
 
 
 def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -> dict[str, int]:
     """Score what is still undecided in a shard. Killed and retried, it continues where it was.
 
-    Returns:
-        Images of this attempt: scored, quarantined.
+    Returns the images of this attempt: `judged` and `quarantined`.
 
     Raises:
         ShardIncomplete: some images could not be fetched this time; a retry tries them again.
         StorageUnavailable, StorageForbidden: bucket or database as a whole.
     """
-    run = in_transaction(connections.engine, lambda c: audit_runs.load(c, shard.run_id))
-    timer = StageTimer()
-    predictor = _load_predictor(run.model_hash, run.policy, settings, connections)
-    shadow = _load_shadow(run, settings, connections)
+    engine, timer = connections.engine, StageTimer()
+    run = in_transaction(engine, audit_runs.load, shard.run_id)
+    loader = ModelLoader(run.policy, settings, connections)
+    predictor = loader.load(run.model_hash)
+    shadow = loader.load_shadow(run.shadow_hash)
+    duplicates = run.policy.screens.duplicates.enabled
+    decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
     pipeline = Pipeline(
         store=connections.photos,
         predictor=predictor,
         shadow=shadow,
-        limits=decode_limits(settings),
-        fetch_threads=settings.fetch_threads,
-        decode_threads=settings.decode_threads,
+        settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=_load_screens(run, settings, connections, timer),
+        screening=load_screens(run.policy, DuplicateIndex(decided), settings, timer),
         clock=timer,
     )
-    writer = OutcomeWriter(run, predictor=predictor, shadow=shadow, connections=connections)
-    return _ShardScoring(shard, pipeline, writer, timer, connections).run()
+    writer, failures = OutcomeWriter(run, predictor, shadow), FetchFailures()
+    counts = _run(shard, connections, pipeline, writer, failures)
+    quarantined, left = in_transaction(engine, failures.finalize, shard.run_id)
+    counts["quarantined"] += quarantined
+    in_transaction(engine, audit_runs.add_seconds, shard, json.dumps(timer.drain()))
+    if left:
+        raise ShardIncomplete(f"{left} images of shard {shard.index} were not fetched")
+    return dict(counts)
 
 
-def _load_predictor(
-    model_hash: str, policy: Policy, settings: Settings, connections: Connections
-) -> Predictor:
-    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, policy)
-    return Predictor(
-        checkpoint, device=resolve_device(settings.device), batch_size=settings.batch_size
-    )
+def _run(
+    shard: Shard,
+    connections: Connections,
+    pipeline: Pipeline,
+    writer: OutcomeWriter,
+    failures: "FetchFailures",
+) -> Counter[str]:
+    """Run the pipeline over the undecided images, and write the outcomes in parallel."""
+    engine, timer = connections.engine, pipeline.clock
+    counts = Counter(judged=0, quarantined=0)
+
+    def write(group: list[Outcome]) -> dict[str, int]:
+        with timer.time("write"):
+            return in_transaction(engine, writer.write, group)
+
+    with (
+        timer.time("wall"),
+        ContextThreadPoolExecutor(1, "write") as pool,
+        closing(pipeline.run(pending_images(engine, shard))) as batches,
+    ):
+        groups = (list(chain.from_iterable(some)) for some in batched(batches, COMMIT_BATCHES))
+        for written in bounded_map(pool, write, failures.observe(groups), ahead=WRITES_AHEAD):
+            counts.update(written)
+            log.info("scoring", done=counts.total(), of=shard.images)
+    return counts
 
 
-def _load_shadow(run: AuditRun, settings: Settings, connections: Connections) -> Predictor | None:
-    """The run's shadow; None if it has none, or if it can no longer be used."""
-    model_hash = run.shadow_hash
-    if model_hash is None:
-        return None
-    return best_effort(
-        model_hash, lambda: _load_predictor(model_hash, run.policy, settings, connections)
-    )
+class FetchFailures:
+    """Collects the failed fetches of a shard; distinguishes a bad photo from a bad bucket."""
 
+    def __init__(self) -> None:
+        self._failed: list[NotFetched] = []
 
-def _load_screens(
-    run: AuditRun, settings: Settings, connections: Connections, timer: StageTimer
-) -> ScreenRunner | None:
-    rules = run.policy.screens
-    if not rules.verdict_settings:
-        return None
-    decided = decided_photos(connections.engine, run) if rules.duplicates.enabled else ()
-    return ScreenRunner(
-        rules,
-        DuplicateIndex(decided),
-        workers=settings.decode_threads,
-        timed=lambda name: timer.time(f"screen_{name}"),
-    )
+    def observe(self, groups: Iterable[list[Outcome]]) -> Iterator[list[Outcome]]:
+        """Return the groups unchanged, and record what was not fetched.
 
-
-class _ShardScoring:
-    """Runs the pipeline over a shard's undecided images, and writes the outcomes in parallel."""
-
-    def __init__(
-        self,
-        shard: Shard,
-        pipeline: Pipeline,
-        writer: OutcomeWriter,
-        timer: StageTimer,
-        connections: Connections,
-    ) -> None:
-        self._shard = shard
-        self._pipeline = pipeline
-        self._writer = writer
-        self._timer = timer
-        self._engine = connections.engine
-        self._failures = FetchFailures()
-        self._counts = {"judged": 0, "quarantined": 0}
-
-    def run(self) -> dict[str, int]:
-        images = pending_images(self._engine, self._shard)
-        with (
-            self._timer.time("wall"),
-            ContextThreadPoolExecutor(1, "write") as pool,
-            closing(self._pipeline.run(images)) as batches,
-        ):
-            groups = self._observe_failures(_grouped(batches, COMMIT_BATCHES))
-            for counts in bounded_map(pool, self._write, groups, ahead=WRITES_AHEAD):
-                self._add_counts(counts)
-        self._finish()
-        return self._counts
-
-    def _observe_failures(self, groups: Iterator[list[Outcome]]) -> Iterator[list[Outcome]]:
+        Raises:
+            StorageError: the last MAX_CONSECUTIVE_FAILURES images all failed; the bucket's error.
+        """
+        consecutive = 0
         for group in groups:
             for outcome in group:
-                self._failures.observe(outcome)
+                if not isinstance(outcome, NotFetched):
+                    consecutive = 0
+                    continue
+                self._failed.append(outcome)
+                consecutive += 1
+                if consecutive >= MAX_CONSECUTIVE_FAILURES:
+                    raise outcome.error
             yield group
 
-    def _write(self, group: list[Outcome]) -> dict[str, int]:
-        with self._timer.time("write"):
-            return self._writer.write(group)
+    def finalize(self, connection: Connection, run_id: str) -> tuple[int, int]:
+        """Quarantine the forbidden images and those that failed too often.
 
-    def _add_counts(self, counts: dict[str, int]) -> None:
-        for name, number in counts.items():
-            self._counts[name] += number
-        done = sum(self._counts.values())
-        log.info("scoring", done=done, of=self._shard.images)
-
-    def _finish(self) -> None:
-        """Finalize the images that were not fetched, and add the seconds to the shard's."""
-        run_id = self._shard.run_id
-        quarantined, left = in_transaction(
-            self._engine, lambda c: self._failures.finalize(c, run_id)
-        )
-        self._counts["quarantined"] += quarantined
-        seconds = json.dumps(self._timer.drain())
-        in_transaction(self._engine, lambda c: audit_runs.add_seconds(c, self._shard, seconds))
-        if left:
-            raise ShardIncomplete(f"{left} images of shard {self._shard.index} were not fetched")
+        Returns how many were quarantined, and how many are left for a retry.
+        """
+        checked = [_quarantine_row(connection, run_id, failed) for failed in self._failed]
+        rows = [row for row in checked if row is not None]
+        quarantine(connection, run_id, rows)
+        return len(rows), len(self._failed) - len(rows)
 
 
-def _grouped(batches: Iterator[list[Outcome]], size: int) -> Iterator[list[Outcome]]:
-    while group := list(chain.from_iterable(islice(batches, size))):
-        yield group
+def _quarantine_row(
+    connection: Connection, run_id: str, failed: NotFetched
+) -> QuarantineRow | None:
+    image, error = failed.image, failed.error
+    if isinstance(error, StorageForbidden):
+        return QuarantineRow(image.object_key, image.etag, QuarantineReason.FORBIDDEN, str(error))
+    if count_fetch_failure(connection, run_id, image.object_key) < MAX_FETCH_FAILURES:
+        return None
+    return QuarantineRow(image.object_key, image.etag, QuarantineReason.UNREACHABLE, str(error))

@@ -1,7 +1,7 @@
 """The steps of a nightly run as a workflow calls them: settings from the environment, plain types.
 
-Every log line of a step names its run, and in `score_shard` its shard. A step imports its module
-when it runs: a workflow starts a process for each, and most need no torch, which takes seconds.
+A step imports its module when it runs: a workflow starts a process for each, and most need no
+torch, which takes seconds.
 """
 
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from typing import Any
 
 from ml.core.types import Shard
 from ml.core.window import resolve_window
-from ml.storage.task_context import task_context
+from ml.storage.connections import task_context
 
 
 def preflight(

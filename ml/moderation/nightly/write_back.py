@@ -17,22 +17,16 @@ IMAGES_PER_COMMIT = 5000
 
 
 def write_back(run_id: str, *, settings: Settings, connections: Connections) -> dict[str, int]:
-    """Write what is settled so far, in ranges of keys. Idempotent.
+    """Write what is settled so far, in ranges of keys; return the changes. Idempotent.
 
     It also runs when some shards failed: the photos that were scored need not wait for the rest.
-
-    Returns:
-        Commerce rows changed and review tasks opened by this attempt.
-
-    Raises:
-        RunNotStarted: an earlier step did not finish.
+    Raises `RunNotStarted` if an earlier step did not finish.
     """
     engine = connections.engine
-    run = in_transaction(engine, lambda c: audit_runs.load(c, run_id))
+    run = in_transaction(engine, audit_runs.load, run_id)
     writer = WriteBack(run_id, settings.commerce)
-    ranges = in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT))
     done = {"rows_changed": 0, "tasks_opened": 0}
-    for keys in ranges:
+    for keys in in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT)):
         rows, tasks = in_transaction(engine, _write, run, writer, keys)
         done["rows_changed"] += rows
         done["tasks_opened"] += tasks

@@ -34,38 +34,31 @@ class PhotoSource(Protocol):
         ...  # pragma: no cover - a protocol's method has no body
 
 
+@dataclass(frozen=True)
 class Fetcher:
-    """Fetches objects of one bucket. Thread-safe.
+    """Fetches objects of one bucket, at most `max_bytes` of each. Thread-safe."""
 
-    Args:
-        store: the photos' bucket.
-        max_bytes: larger objects are rejected without being read completely.
-        clock: times the stage "fetch".
-    """
-
-    def __init__(self, store: PhotoSource, *, max_bytes: int, clock: StageTimer) -> None:
-        self._store = store
-        self._max_bytes = max_bytes
-        self._clock = clock
+    store: PhotoSource
+    max_bytes: int
+    clock: StageTimer
 
     def fetch(self, image: PendingImage) -> Fetched | RejectedImage | NotFetched:
         """Fetch an object; storage errors are returned as outcomes, not raised."""
-        if image.size_bytes > self._max_bytes:
-            return RejectedImage(image, None, self._too_large(image.size_bytes))
+        if image.size_bytes > self.max_bytes:
+            detail = f"{image.size_bytes:,} bytes, at most {self.max_bytes:,} are read"
+            return _rejected(image, QuarantineReason.TOO_MANY_BYTES, detail)
         try:
-            with self._clock.time("fetch"):
-                data = self._store.get(image.object_key, etag=image.etag, max_bytes=self._max_bytes)
+            with self.clock.time("fetch"):
+                data = self.store.get(image.object_key, etag=image.etag, max_bytes=self.max_bytes)
         except ObjectNotFound as error:
-            missing = ImageRejected(QuarantineReason.OBJECT_ABSENT, str(error))
-            return RejectedImage(image, None, missing)
+            return _rejected(image, QuarantineReason.OBJECT_ABSENT, str(error))
         except ObjectChanged as error:
-            changed = ImageRejected(QuarantineReason.OBJECT_CHANGED, str(error))
-            return RejectedImage(image, None, changed)
+            return _rejected(image, QuarantineReason.OBJECT_CHANGED, str(error))
         except StorageError as error:
             log.warning("not fetched", error=str(error))
             return NotFetched(image, error)
         return Fetched(image, data)
 
-    def _too_large(self, size: int) -> ImageRejected:
-        detail = f"{size:,} bytes, at most {self._max_bytes:,} are read"
-        return ImageRejected(QuarantineReason.TOO_MANY_BYTES, detail)
+
+def _rejected(image: PendingImage, reason: QuarantineReason, detail: str) -> RejectedImage:
+    return RejectedImage(image, None, ImageRejected(reason, detail))

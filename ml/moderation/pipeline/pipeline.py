@@ -10,12 +10,13 @@ from contextlib import closing
 from structlog.contextvars import bound_contextvars
 
 from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, bounded_map
+from ml.core.settings import Settings
 from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored
 from ml.models.predictor import Predictor, Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher, PhotoSource
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.shadow import Shadow
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.decode import decode_limits
 from ml.vision.images.preprocess import DecodePlan
 from ml.vision.screens.runner import ScreenRunner
 
@@ -28,16 +29,9 @@ Prepared = PreparedImage | RejectedImage | NotFetched
 class Pipeline:
     """Fetches, decodes and scores images of one bucket with one model.
 
-    Args:
-        store: the photos' bucket.
-        predictor: the loaded model; its card specifies the preprocessing.
-        shadow: a second model that scores the same photos, without effect on the first.
-        limits: limits of a photo.
-        fetch_threads, decode_threads: number of threads of the two stages.
-        picture_side: `Screens.picture_side` of the policy. It decides the scale at which photos are
-            decoded, so a replay needs it although it runs no screens.
-        screening: the screens; they run in the decode threads.
-        clock: sums the seconds of the stages.
+    `picture_side` is `Screens.picture_side` of the policy: it decides the scale at which photos are
+    decoded, so a replay needs it although it runs no screens. The screens run in the decode
+    threads. A shadow scores the same photos, without effect on the model's outcomes.
     """
 
     def __init__(
@@ -46,43 +40,34 @@ class Pipeline:
         store: PhotoSource,
         predictor: Predictor,
         shadow: Predictor | None = None,
-        limits: DecodeLimits,
-        fetch_threads: int,
-        decode_threads: int,
+        settings: Settings,
         picture_side: int | None = None,
         screening: ScreenRunner | None = None,
         clock: StageTimer | None = None,
     ) -> None:
         self.clock = clock or StageTimer()
-        self._fetcher = Fetcher(store, max_bytes=limits.max_bytes, clock=self.clock)
+        self._settings = settings
         self._predictor = predictor
-        plan = DecodePlan(limits, picture_side)
+        self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
+        plan = DecodePlan(decode_limits(settings), picture_side)
         self._shadow = Shadow(shadow, plan, self.clock) if shadow is not None else None
-        self._preprocessor = Preprocessor(
-            plan,
-            predictor.card.preprocessing,
-            screening=screening,
-            shadow=self._shadow,
-            clock=self.clock,
-        )
-        self._fetch_threads = fetch_threads
-        self._decode_threads = decode_threads
+        spec = predictor.card.preprocessing
+        self._preprocessor = Preprocessor(plan, spec, self.clock, screening, self._shadow)
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
-        ahead = self._predictor.batch_size + self._decode_threads
+        fetch_threads, decode_threads = self._settings.fetch_threads, self._settings.decode_threads
+        ahead = self._predictor.batch_size + decode_threads
         # If the caller stops early, closing the generators first cancels pending work, so that the
         # pools shut down at once.
-        with ContextThreadPoolExecutor(self._fetch_threads, "fetch") as fetchers:
-            fetched = bounded_map(fetchers, self._fetch, images, ahead=2 * self._fetch_threads)
-            with (
-                closing(fetched),
-                ContextThreadPoolExecutor(self._decode_threads, "decode") as decoders,
-            ):
-                prepared = bounded_map(decoders, self._prepare, fetched, ahead=ahead)
-                with closing(prepared):
-                    for batch in _group_batches(prepared, self._predictor.batch_size):
-                        yield self._score(batch)
+        with (
+            ContextThreadPoolExecutor(fetch_threads, "fetch") as fetchers,
+            closing(bounded_map(fetchers, self._fetch, images, ahead=2 * fetch_threads)) as fetched,
+            ContextThreadPoolExecutor(decode_threads, "decode") as decoders,
+            closing(bounded_map(decoders, self._prepare, fetched, ahead=ahead)) as prepared,
+        ):
+            for batch in _group_batches(prepared, self._predictor.batch_size):
+                yield self._score(batch)
 
     def _fetch(self, image: PendingImage) -> Fetched | RejectedImage | NotFetched:
         with bound_contextvars(image=image.object_key):
@@ -98,16 +83,14 @@ class Pipeline:
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
             scores = self._predictor.scores([p.pixels for p in photos]) if photos else []
+        shadow_scores: Sequence[Scores | None] = [None] * len(photos)
+        if self._shadow is not None:
+            shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])
         scored = (
             Scored(photo.image, photo.content, own, shadow, photo.screens)
-            for photo, own, shadow in zip(photos, scores, self._shadow_scores(photos), strict=True)
+            for photo, own, shadow in zip(photos, scores, shadow_scores, strict=True)
         )
         return [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
-
-    def _shadow_scores(self, photos: list[PreparedImage]) -> Sequence[Scores | None]:
-        if self._shadow is None:
-            return [None] * len(photos)
-        return self._shadow.scores([photo.shadow_pixels for photo in photos])
 
 
 def _group_batches(items: Iterator[Prepared], batch_size: int) -> Iterator[list[Prepared]]:

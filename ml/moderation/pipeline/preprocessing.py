@@ -16,7 +16,7 @@ from ml.moderation.pipeline.shadow import Shadow
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.preprocess import DecodePlan, Preprocessing, prepare
 from ml.vision.screens.runner import ScreenRunner
-from ml.vision.screens.text.scheduler import OcrAdmission
+from ml.vision.screens.text.gate import OcrAdmission
 
 
 @dataclass(frozen=True)
@@ -30,55 +30,37 @@ class PreparedImage:
     screens: dict[str, ScreenResult] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class Preprocessor:
-    """Decodes, fingerprints, screens and resizes photos. Thread-safe.
+    """Decodes, fingerprints, screens and resizes photos for a model's card. Thread-safe."""
 
-    Args:
-        plan: decides the scale at which photos are decoded.
-        spec: the preprocessing of the model's card.
-        screening: the screens; None runs none.
-        shadow: a second model with a preprocessing of its own.
-        clock: times the stage "decode".
-    """
-
-    def __init__(
-        self,
-        plan: DecodePlan,
-        spec: Preprocessing,
-        *,
-        screening: ScreenRunner | None,
-        shadow: Shadow | None,
-        clock: StageTimer,
-    ) -> None:
-        self._plan = plan
-        self._spec = spec
-        self._screening = screening
-        self._shadow = shadow
-        self._clock = clock
+    plan: DecodePlan
+    spec: Preprocessing
+    clock: StageTimer
+    screening: ScreenRunner | None
+    shadow: Shadow | None = None
 
     def prepare(
         self, fetched: Fetched, admission: OcrAdmission | None = None
     ) -> PreparedImage | RejectedImage:
         """Preprocess one photo, or reject it with a reason.
 
-        Args:
-            fetched: the bytes.
-            admission: decides whether the photo is read; None: the screens' own budget decides.
+        `admission` decides whether its text is read; None: the screens' own budget decides.
         """
-        with self._clock.time("decode"):
+        with self.clock.time("decode"):
             sha256 = content_hash(fetched.data)
             try:
-                photo = self._plan.decode(fetched.data, self._spec)
+                photo = self.plan.decode(fetched.data, self.spec)
             except ImageRejected as error:
                 return RejectedImage(fetched.image, sha256, error)
-            model_image = self._plan.for_model(photo.image, self._spec)
+            model_image = self.plan.for_model(photo.image, self.spec)
             pdq, quality = perceptual_hash(model_image)
             content = ImageContent(sha256, pdq, quality, photo.width, photo.height)
-            prepared = PreparedImage(fetched.image, content, prepare(model_image, self._spec))
-        if self._screening is not None:
-            screens = self._screening.run(photo.image, pdq, quality, admission)
+            prepared = PreparedImage(fetched.image, content, prepare(model_image, self.spec))
+        if self.screening is not None:
+            screens = self.screening.run(photo.image, pdq, quality, admission)
             prepared = replace(prepared, screens=screens)
-        if self._shadow is None:
+        if self.shadow is None:
             return prepared
-        pixels = self._shadow.pixels(fetched.data, photo, self._spec)
+        pixels = self.shadow.pixels(fetched.data, photo, self.spec)
         return replace(prepared, shadow_pixels=pixels)

@@ -2,19 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from ml.core.settings import Settings
-from ml.moderation.serving.error_handlers import register_error_handlers
-from ml.moderation.serving.health import health_router
+from ml.moderation.serving.error_handlers import BEARER, register_error_handlers
 from ml.moderation.serving.predict import predict_router
 from ml.moderation.serving.request_log import RequestLog
 from ml.moderation.serving.service import Service
+from ml.storage.api_keys import ApiKeyScope
 from ml.storage.connections import Connections
 
 API_VERSION = "1"
+_MAX_CONNECTIONS = 1024  # further ones are answered with 503
+_MAX_HEADER_BYTES = 16 * 2**10
+_KEEP_ALIVE_SECONDS = 5
 
 
 def create_app(service: Service) -> FastAPI:
@@ -43,9 +49,32 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-_MAX_CONNECTIONS = 1024  # further ones are answered with 503
-_MAX_HEADER_BYTES = 16 * 2**10
-_KEEP_ALIVE_SECONDS = 5
+def health_router(service: Service) -> APIRouter:
+    """The other routes; the first two need no key and reveal as little as possible."""
+    router = APIRouter()
+
+    @router.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Whether a model is loaded and all dependencies respond")
+    async def readyz() -> JSONResponse:
+        ready, loaded = service.watcher.ready, service.watcher.current is not None
+        body = {"ready": ready, "loaded": loaded, "checks": service.watcher.checks}
+        return JSONResponse(body, 200 if ready else 503)
+
+    @router.get("/metrics", summary="Metrics for Prometheus", dependencies=[BEARER])
+    async def metrics(request: Request) -> Response:
+        service.authorize(request.headers.get("authorization"), ApiKeyScope.METRICS)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/openapi.json", summary="This description", dependencies=[BEARER])
+    async def openapi(request: Request) -> dict[str, Any]:
+        service.authorize(request.headers.get("authorization"), ApiKeyScope.PREDICT)
+        description: dict[str, Any] = request.app.openapi()
+        return description
+
+    return router
 
 
 def make_server(settings: Settings, connections: Connections) -> uvicorn.Server:

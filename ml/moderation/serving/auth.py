@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from ml.core.errors import RequestRejected
 from ml.storage.api_keys import ApiKey, ApiKeyScope, hash_secret, parse_token
 
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
 # Compared if the id is unknown, so that the time does not reveal that; no secret hashes to it.
 _UNKNOWN_CALLER = secrets.token_bytes(32)
 
@@ -18,9 +17,6 @@ class ApiKeyCache:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = {key.key_id: key for key in keys}
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def authorize(self, header: str | None, right: ApiKeyScope) -> ApiKey:
         """Return the key of an `Authorization` header.
 
@@ -29,21 +25,19 @@ class ApiKeyCache:
         """
         key = self._authenticate(header)
         if key.revoked_at is not None:
-            raise RequestRejected(_FORBIDDEN, "key_revoked", "this key is revoked")
+            raise RequestRejected(403, "key_revoked", "this key is revoked")
         if right not in key.rights:
-            raise RequestRejected(
-                _FORBIDDEN, "right_missing", f"this key lacks the right `{right}`"
-            )
+            raise RequestRejected(403, "right_missing", f"this key lacks the right `{right}`")
         return key
 
     def _authenticate(self, header: str | None) -> ApiKey:
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             detail = "send your key as `Authorization: Bearer ...`"
-            raise RequestRejected(_UNAUTHORIZED, "key_missing", detail)
+            raise RequestRejected(401, "key_missing", detail)
         key_id, secret = parse_token(token.strip()) or ("", "")
         key = self._keys.get(key_id)
         stored = key.secret_sha256 if key is not None else _UNKNOWN_CALLER
         if not hmac.compare_digest(stored, hash_secret(secret)) or key is None:
-            raise RequestRejected(_UNAUTHORIZED, "key_unknown", "no such key")
+            raise RequestRejected(401, "key_unknown", "no such key")
         return key

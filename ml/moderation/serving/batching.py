@@ -20,13 +20,8 @@ class Batcher(Generic[A, B]):
     if that is longer. If none are being prepared, it starts at once. Items whose caller was
     cancelled are dropped.
 
-    Args:
-        work: maps a batch to its results, in order; runs in `executor`.
-        size: maximum number of items of a batch.
-        wait_seconds: minimum of the maximum wait, see above.
-        executor: runs `work`.
-        coming: returns the number of items that are being prepared.
-        on_batch: called with the size of each batch.
+    `work` maps a batch of up to `size` items to their results, in order, and runs in `executor`.
+    `coming` returns the number of items that are being prepared; `on_batch` gets each batch's size.
     """
 
     def __init__(
@@ -39,12 +34,9 @@ class Batcher(Generic[A, B]):
         coming: Callable[[], int] = lambda: 0,
         on_batch: Callable[[int], None] = lambda _size: None,
     ) -> None:
-        self._work = work
-        self._size = size
-        self._wait_seconds = wait_seconds
-        self._executor = executor
-        self._coming = coming
-        self._on_batch = on_batch
+        self._work, self._executor = work, executor
+        self._size, self._wait_seconds = size, wait_seconds
+        self._coming, self._on_batch = coming, on_batch
         self._waiting: deque[tuple[A, asyncio.Future[B]]] = deque()
         self._changed = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None

@@ -10,12 +10,10 @@ from starlette.exceptions import HTTPException
 
 from ml.core.errors import RequestRejected, StorageError
 from ml.moderation.serving.metrics import Metrics
-from ml.moderation.serving.responses import ErrorResponse, Problem
+from ml.moderation.serving.responses import error_response
 
 # For the API documentation only: `ml.moderation.serving.auth` checks the keys.
 BEARER = Depends(HTTPBearer(auto_error=False, description="A key of `python -m ml keys create`"))
-
-_UNAUTHORIZED, _TIMEOUT, _TOO_LARGE, _UNAVAILABLE = 401, 408, 413, 503
 _STORAGE_RETRY_SECONDS = 5.0
 
 
@@ -33,13 +31,9 @@ def register_error_handlers(app: FastAPI, metrics: Metrics) -> None:
         return _response(request, error)
 
     @app.exception_handler(StorageError)
-    async def unavailable(request: Request, error: StorageError) -> JSONResponse:  # noqa: ARG001 - the framework's signature
-        metrics.refused.labels("storage").inc()
-        detail = "database or bucket do not answer"
-        return _response(
-            request,
-            RequestRejected(_UNAVAILABLE, "storage", detail, retry_after=_STORAGE_RETRY_SECONDS),
-        )
+    async def unavailable(request: Request, _error: StorageError) -> JSONResponse:
+        detail, seconds = "database or bucket do not answer", _STORAGE_RETRY_SECONDS
+        return await rejected(request, RequestRejected(503, "storage", detail, retry_after=seconds))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -50,17 +44,12 @@ def register_error_handlers(app: FastAPI, metrics: Metrics) -> None:
 
 def _response(request: Request, error: RequestRejected) -> JSONResponse:
     request.state.reason = error.reason
-    problem = Problem(reason=error.reason, detail=error.detail)
-    body = ErrorResponse(error=problem, request_id=request.state.request_id)
-    return JSONResponse(body.model_dump(mode="json"), error.status, _headers(request, error))
-
-
-def _headers(request: Request, error: RequestRejected) -> dict[str, str]:
+    body = error_response(error.reason, error.detail, request.state.request_id)
     headers = retry_header(error.retry_after) if error.retry_after is not None else {}
-    if error.status == _UNAUTHORIZED:
+    if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     # The server reads and drops the rest of the body, so that the caller receives this response.
     # It closes the connection instead if the rest may be long or its length is unknown.
-    if "transfer-encoding" in request.headers or error.status in (_TIMEOUT, _TOO_LARGE):
+    if "transfer-encoding" in request.headers or error.status in (408, 413):
         headers["Connection"] = "close"
-    return headers
+    return JSONResponse(body, error.status, headers)

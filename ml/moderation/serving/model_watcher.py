@@ -3,22 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import structlog
 
-from ml.core.concurrency import StageTimer
 from ml.core.errors import ModerationError, NoChampion, PolicyError, StorageForbidden
-from ml.core.settings import Settings
 from ml.models import registry
 from ml.moderation.serving.auth import ApiKeyCache
-from ml.moderation.serving.executors import Executors, run_in
 from ml.moderation.serving.loaded_model import LoadedModel, load_model
-from ml.moderation.serving.metrics import Metrics
 from ml.moderation.serving.prediction_service import PredictionService
+from ml.moderation.serving.resources import Resources, run_in
 from ml.policy.schema import Policy, load_policy
 from ml.storage.api_keys import all_keys
-from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction
 
 log = structlog.get_logger()
@@ -29,55 +24,31 @@ _MIN_STALE_SECONDS = 30.0  # retries within a poll take seconds
 _RELOAD_SECONDS = 60.0  # wait after a failed load
 
 
-Names = tuple[str, str]  # model hash and policy version
-
-
-@dataclass
-class PollState:
-    """Result of the last poll; `checks` maps each dependency to `ok` or to its problem."""
-
-    checks: dict[str, str] = field(default_factory=dict)
-    api_keys: ApiKeyCache | None = None
-    polled_at: float = float("-inf")
-
-
 class ModelWatcher:
     """Polls, and replaces the loaded model in the background; a failed load keeps the old one.
 
     `current` changes between two requests, never within one. Polling continues while a model loads.
-
-    Args:
-        settings, connections, pools, metrics, clock: those of the service.
+    `checks` maps each dependency to `ok` or to its problem at the last poll.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        connections: Connections,
-        pools: Executors,
-        metrics: Metrics,
-        clock: StageTimer,
-    ) -> None:
+    def __init__(self, resources: Resources) -> None:
         self.current: PredictionService | None = None
-        self.poll_state = PollState()
+        self.checks: dict[str, str] = {}
+        self.api_keys: ApiKeyCache | None = None
+        self._polled_at = float("-inf")
+        self._resources = resources
         self._target: tuple[str, Policy] | None = None  # to be loaded
-        self._settings = settings
-        self._connections = connections
-        self._pools = pools
-        self._metrics = metrics
-        self._clock = clock
         self._loading: asyncio.Task[None] | None = None
-        self._failed: tuple[Names, float] | None = None
+        self._failed: tuple[tuple[str, str], float] | None = None  # names, and when to try again
         self._duplicates_read_at = time.monotonic()
 
     @property
     def ready(self) -> bool:
         """Whether a model is loaded and all dependencies responded recently."""
-        state = self.poll_state
-        age = time.monotonic() - state.polled_at
-        fresh = age < max(_MIN_STALE_SECONDS, _STALE_POLLS * self._settings.serve_poll_seconds)
-        return self.current is not None and fresh and set(state.checks.values()) == {OK}
+        poll_seconds = self._resources.settings.serve_poll_seconds
+        max_age = max(_MIN_STALE_SECONDS, _STALE_POLLS * poll_seconds)
+        fresh = time.monotonic() - self._polled_at < max_age
+        return self.current is not None and fresh and set(self.checks.values()) == {OK}
 
     async def follow(self) -> None:
         """Poll until cancelled."""
@@ -86,25 +57,25 @@ class ModelWatcher:
                 await self.poll()
             except Exception:  # a bug must not stop the polling
                 log.exception("a poll failed")
-            await asyncio.sleep(self._settings.serve_poll_seconds)
+            await asyncio.sleep(self._resources.settings.serve_poll_seconds)
 
     async def poll(self) -> None:
         """Poll once; start to load a new champion or policy."""
-        connections = self._connections
-        checks = {
+        connections = self._resources.connections
+        self.checks = {
             "database": await self._run_check(self._poll_database),
             "photos": await self._run_check(connections.photos.check),
             "models": await self._run_check(connections.models.check),
             "champion": await self._run_check(self._poll_champion),
         }
-        self.poll_state.checks, self.poll_state.polled_at = checks, time.monotonic()
-        if set(checks.values()) == {OK}:
-            self._metrics.polled.set_to_current_time()
+        self._polled_at = time.monotonic()
+        if set(self.checks.values()) == {OK}:
+            self._resources.metrics.polled.set_to_current_time()
         self._start_loading()
 
     async def _run_check(self, check: Callable[[], None]) -> str:
         try:
-            await run_in(self._pools.follow, check)
+            await run_in(self._resources.pools.follow, check)
         except ModerationError as error:
             log.warning("a poll failed", error=str(error))
             if isinstance(error, NoChampion):
@@ -113,25 +84,27 @@ class ModelWatcher:
         return OK
 
     def _poll_database(self) -> None:
-        engine, seconds = self._connections.engine, self._settings.serve_poll_seconds
+        engine = self._resources.connections.engine
+        seconds = self._resources.settings.serve_poll_seconds
         in_transaction(engine, check_migrated, seconds=seconds)
-        self.poll_state.api_keys = ApiKeyCache(in_transaction(engine, all_keys, seconds=seconds))
+        self.api_keys = ApiKeyCache(in_transaction(engine, all_keys, seconds=seconds))
 
     def _poll_champion(self) -> None:
-        engine, seconds = self._connections.engine, self._settings.serve_poll_seconds
+        engine = self._resources.connections.engine
+        seconds = self._resources.settings.serve_poll_seconds
         model_hash = in_transaction(engine, registry.champion_hash, seconds=seconds)
         self._target = model_hash, self._load_policy()
 
     def _load_policy(self) -> Policy:
         """The policy of the file; if the file is invalid, the loaded policy."""
         try:
-            return load_policy(self._settings.policy_file)
+            return load_policy(self._resources.settings.policy_file)
         except PolicyError as error:
             if self.current is None:
                 raise
-            self._metrics.switches.labels("failed").inc()
+            self._resources.metrics.switches.labels("failed").inc()
             log.warning("the policy file is invalid; the old policy stays", error=str(error))
-            return self.current.version.context.policy
+            return self.current.version.policy
 
     def _start_loading(self) -> None:
         """Load the target, or refresh the duplicate index, in the background; one at a time."""
@@ -140,46 +113,37 @@ class ModelWatcher:
         model_hash, policy = self._target
         names = (model_hash, policy.version)
         now = time.monotonic()
+        refresh_seconds = self._resources.settings.serve_duplicates_refresh_seconds
         if self.current is None or self.current.version.names != names:
             if self._failed is None or self._failed[0] != names or now >= self._failed[1]:
                 self._loading = asyncio.create_task(self._load(model_hash, policy))
-        elif now - self._duplicates_read_at >= self._settings.serve_duplicates_refresh_seconds:
+        elif now - self._duplicates_read_at >= refresh_seconds:
             self._duplicates_read_at = now
             self._loading = asyncio.create_task(self._refresh_duplicates(self.current.version))
 
     async def _load(self, model_hash: str, policy: Policy) -> None:
-        settings, connections, clock = self._settings, self._connections, self._clock
+        resources = self._resources
         try:
             version = await run_in(
-                self._pools.follow,
-                lambda: load_model(
-                    model_hash, policy, settings=settings, connections=connections, clock=clock
-                ),
+                resources.pools.follow, lambda: load_model(model_hash, policy, resources)
             )
         except Exception as error:  # noqa: BLE001 - the old model stays, whatever the error
             self._failed = (model_hash, policy.version), time.monotonic() + _RELOAD_SECONDS
-            self._metrics.switches.labels("failed").inc()
+            resources.metrics.switches.labels("failed").inc()
             log.error("a model cannot be loaded", model=model_hash, error=str(error))  # noqa: TRY400 - one line is enough
             return
         self._duplicates_read_at = time.monotonic()
-        self.current = PredictionService(
-            version,
-            settings=settings,
-            connections=connections,
-            pools=self._pools,
-            metrics=self._metrics,
-            clock=clock,
-        )
-        self._metrics.switches.labels("loaded").inc()
-        self._metrics.set_loaded(*version.names)
+        self.current = PredictionService(version, resources)
+        resources.metrics.switches.labels("loaded").inc()
+        resources.metrics.set_loaded(*version.names)
         log.info("model loaded", model=model_hash, policy=policy.version)
 
     async def _refresh_duplicates(self, version: LoadedModel) -> None:
-        engine = self._connections.engine
+        engine = self._resources.connections.engine
         try:
             await run_in(
-                self._pools.follow,
-                lambda: version.duplicate_index.read(engine, version.context),
+                self._resources.pools.follow,
+                lambda: version.duplicate_index.read(engine, version.policy),
             )
         except ModerationError as error:
             log.warning("the duplicate index was not refreshed", error=str(error))

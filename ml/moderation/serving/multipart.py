@@ -18,7 +18,6 @@ _MULTIPART = "multipart/form-data"
 _MAX_KEY_BYTES = 1024  # of S3
 _SPOOL_BYTES = 2**40  # larger than any body: photos stay in memory and are counted there
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046, 5.1.1
-_TIMEOUT, _TOO_LARGE, _UNSUPPORTED, _MALFORMED, _UNPROCESSABLE = 408, 413, 415, 400, 422
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,14 @@ async def read_body(
 ) -> MultipartBody:
     """Read and validate a body.
 
-    Args:
-        request: its body is not read yet.
-        settings: the limits.
-        reserve: called with the size of each chunk before the chunk is kept; may raise.
+    `reserve` is called with the size of each chunk before the chunk is kept; it may raise.
 
     Raises:
         RequestRejected: 400 malformed or truncated, 408 too slow, 413 too large, 415 not multipart,
             422 without a photo, with unknown fields or with an invalid key.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _MULTIPART:
-        raise RequestRejected(_UNSUPPORTED, "not_multipart", f"send {_MULTIPART}")
+        raise RequestRejected(415, "not_multipart", f"send {_MULTIPART}")
     max_bytes = settings.serve_max_body_bytes
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > max_bytes:
@@ -80,9 +76,9 @@ async def read_body(
             form = await _parse(request, settings, reserve)
     except TimeoutError as error:
         detail = f"the body did not arrive within {settings.serve_upload_timeout_seconds:g} s"
-        raise RequestRejected(_TIMEOUT, "body_too_slow", detail) from error
+        raise RequestRejected(408, "body_too_slow", detail) from error
     except ClientDisconnect as error:
-        raise RequestRejected(_MALFORMED, "body_cut", "the connection ended in the body") from error
+        raise RequestRejected(400, "body_cut", "the connection ended in the body") from error
     try:
         return await _validate(form, settings)
     finally:
@@ -104,26 +100,25 @@ async def _parse(request: Request, settings: Settings, reserve: Callable[[int], 
     except MultiPartException as error:
         if error.message.startswith("Too many"):
             raise _too_many(settings) from error
-        raise RequestRejected(_MALFORMED, "malformed_multipart", error.message) from error
+        raise RequestRejected(400, "malformed_multipart", error.message) from error
     finally:
         if not complete:
             parser.discard()
     if not complete:
-        raise RequestRejected(_MALFORMED, "body_cut", "the closing boundary is missing")
+        raise RequestRejected(400, "body_cut", "the closing boundary is missing")
     return form
 
 
 def _reduce_headers(headers: Headers) -> Headers:
     """Keep only the content type and its boundary: names are UTF-8, regardless of `charset`.
 
-    Some of Python's codecs produce characters that JSON cannot represent, or raise errors that the
-    parser does not expect.
+    Some of Python's codecs produce characters that JSON cannot represent, or unexpected errors.
     """
     _, options = parse_options_header(headers["content-type"])
     boundary = options.get(b"boundary", b"").decode("latin-1")
     if not _BOUNDARY.fullmatch(boundary):
         detail = "the boundary is missing or not a boundary"
-        raise RequestRejected(_MALFORMED, "malformed_multipart", detail)
+        raise RequestRejected(400, "malformed_multipart", detail)
     return Headers({"content-type": f'{_MULTIPART}; boundary="{boundary}"'})
 
 
@@ -146,15 +141,15 @@ async def _validate(form: FormData, settings: Settings) -> MultipartBody:
             uploads.append(Upload(value.filename or "", await value.read()))
         elif field == IMAGE:
             detail = f"`{IMAGE}` must be a file part; text such as an address is not fetched"
-            raise RequestRejected(_UNPROCESSABLE, "image_is_no_file", detail)
+            raise RequestRejected(422, "image_is_no_file", detail)
         elif field == KEY and isinstance(value, str):
             keys.append(_validate_key(value, settings.photo_prefix))
         else:
             detail = f"the fields are `{IMAGE}` (files) and `{KEY}` (text)"
-            raise RequestRejected(_UNPROCESSABLE, "unknown_field", detail)
+            raise RequestRejected(422, "unknown_field", detail)
     body = MultipartBody(tuple(uploads), tuple(dict.fromkeys(keys)))
     if not len(body):
-        raise RequestRejected(_UNPROCESSABLE, "no_image", f"no field `{IMAGE}` or `{KEY}`")
+        raise RequestRejected(422, "no_image", f"no field `{IMAGE}` or `{KEY}`")
     if len(body) > settings.serve_max_images:
         raise _too_many(settings)
     return body
@@ -166,14 +161,14 @@ def _validate_key(value: str, prefix: str) -> str:
     suspicious = "://" in value or {"", ".", ".."} & set(value.split("/"))
     if not value.startswith(fixed) or not value.isprintable() or suspicious:
         detail = f"`{KEY}` must be an object's key under {fixed!r}; addresses are not fetched"
-        raise RequestRejected(_UNPROCESSABLE, "not_a_photo_key", detail)
+        raise RequestRejected(422, "not_a_photo_key", detail)
     return value
 
 
 def _too_large(max_bytes: int) -> RequestRejected:
-    return RequestRejected(_TOO_LARGE, "body_too_large", f"at most {max_bytes:,} bytes a request")
+    return RequestRejected(413, "body_too_large", f"at most {max_bytes:,} bytes a request")
 
 
 def _too_many(settings: Settings) -> RequestRejected:
     detail = f"at most {settings.serve_max_images} photos a request"
-    return RequestRejected(_TOO_LARGE, "too_many_images", detail)
+    return RequestRejected(413, "too_many_images", detail)

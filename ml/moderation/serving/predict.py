@@ -1,7 +1,6 @@
 """The route `POST /predict` and its description for OpenAPI."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,17 +11,17 @@ from ml.core.errors import RequestRejected
 from ml.core.types import PendingImage, RejectedImage
 from ml.moderation.pipeline.fetch import Fetched
 from ml.moderation.serving.error_handlers import BEARER, retry_header
-from ml.moderation.serving.multipart import IMAGE, KEY, MultipartBody, Upload, read_body
-from ml.moderation.serving.object_fetch import ResolvedKey, resolve_object_keys
-from ml.moderation.serving.prediction_service import Photo, PredictionService
+from ml.moderation.serving.multipart import IMAGE, KEY, MultipartBody, read_body
+from ml.moderation.serving.prediction_service import Photo, PredictionService, ResolvedKey
 from ml.moderation.serving.responses import (
     EXAMPLE,
     ErrorResponse,
     PredictResponse,
-    error_example,
+    error_response,
     predict_response,
 )
 from ml.moderation.serving.service import Service
+from ml.moderation.serving.verdict_recorder import record_verdicts
 from ml.storage.api_keys import ApiKeyScope
 
 _UNAVAILABLE = 503
@@ -41,28 +40,22 @@ _EXAMPLES: tuple[tuple[int, str, str, str], ...] = (
     (503, "Overloaded, not ready or a failed part", "queue_full", "128 photos are waiting"),
 )  # fmt: skip
 
+_FIELDS: dict[str, Any] = {
+    IMAGE: {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF; no animations.",
+    },
+    KEY: {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Keys of photos in the shop's bucket; URLs are rejected.",
+        "example": ["reviews/2026/11/26/photo.jpg"],
+    },
+}
 _BODY: dict[str, Any] = {
     "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    IMAGE: {
-                        "type": "array",
-                        "items": {"type": "string", "format": "binary"},
-                        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF; no animations.",
-                    },
-                    KEY: {
-                        "type": "array",
-                        "items": {"type": "string"},
-                        "description": "Keys of photos in the shop's bucket; URLs are rejected.",
-                        "example": ["reviews/2026/11/26/photo.jpg"],
-                    },
-                },
-            }
-        }
-    },
+    "content": {"multipart/form-data": {"schema": {"type": "object", "properties": _FIELDS}}},
 }
 
 
@@ -84,75 +77,56 @@ def predict_router(service: Service) -> APIRouter:
         `result` is `normal` only if the photo may be published; it is `violate` for photos that
         need a review or are blocked.
         """
-        return await _Prediction(service, request).response()
-
-    return router
-
-
-class _Prediction:
-    """One request in progress."""
-
-    def __init__(self, service: Service, request: Request) -> None:
-        self._service = service
-        self._request = request
-
-    async def response(self) -> JSONResponse:
-        service, request = self._service, self._request
         key = service.authorize(request.headers.get("authorization"), ApiKeyScope.PREDICT)
         bind_contextvars(key=key.key_id)
         with service.key_limits.admit(key), service.load.reserve_bytes() as reserve:
             # Fail early, before a body is read in vain.
             service.loaded_predictions()
             service.load.check()
-            return await self._to_response(reserve)
+            body = await read_body(request, service.settings, reserve)
+            bind_contextvars(photos=len(body))
+            with service.load.reserve_images(len(body)):
+                status, content = await _predict_in_time(service, body, request.state.request_id)
+            headers = retry_header(service.load.retry_after) if status == _UNAVAILABLE else {}
+            return JSONResponse(content.model_dump(mode="json"), status, headers)
 
-    async def _to_response(self, reserve: Callable[[int], None]) -> JSONResponse:
-        service = self._service
-        body = await read_body(self._request, service.settings, reserve)
-        bind_contextvars(photos=len(body))
-        with service.load.reserve_images(len(body)):
-            # Choose the model after the body was read: a slow body must not keep an old model.
-            predictions = service.loaded_predictions()
-            seconds = service.settings.serve_request_timeout_seconds
-            try:
-                async with asyncio.timeout(seconds):
-                    status, content = await self._predict(predictions, body)
-            except TimeoutError as error:
-                detail = f"no answer within {seconds:g} s"
-                wait = service.load.retry_after
-                raise RequestRejected(_UNAVAILABLE, "too_slow", detail, retry_after=wait) from error
-        headers = retry_header(service.load.retry_after) if status == _UNAVAILABLE else {}
-        return JSONResponse(content.model_dump(mode="json"), status, headers)
-
-    async def _predict(
-        self, predictions: PredictionService, body: MultipartBody
-    ) -> tuple[int, PredictResponse | ErrorResponse]:
-        service, version = self._service, predictions.version
-        store, pools = service.connections.photos, service.pools
-        resolved = await resolve_object_keys(body.keys, store=store, pools=pools)
-        inputs = [*(_fetched(upload) for upload in body.uploads), *map(_pending, resolved)]
-        photos = await predictions.predict(inputs)
-        recorded: set[str] = set()
-        if service.settings.serve_record_verdicts:
-            listed = {o.key: o for o in resolved if not isinstance(o, RejectedImage)}
-            recorded = await service.recorder.record(version, photos, listed)
-        self._count(photos)
-        bind_contextvars(model=version.context.model_hash)
-        names = [*(upload.name for upload in body.uploads), *body.keys]
-        request_id = self._request.state.request_id
-        return predict_response(request_id, version, names, photos, recorded)
-
-    def _count(self, photos: Sequence[Photo]) -> None:
-        metrics = self._service.metrics
-        for photo in photos:
-            if isinstance(photo, RejectedImage):
-                metrics.rejected.labels(photo.error.reason.value).inc()
-            else:
-                metrics.photos.labels(photo.verdict.decision.value).inc()
+    return router
 
 
-def _fetched(upload: Upload) -> Fetched:
-    return Fetched(PendingImage("", "", len(upload.data)), upload.data)
+async def _predict_in_time(
+    service: Service, body: MultipartBody, request_id: str
+) -> tuple[int, PredictResponse | ErrorResponse]:
+    # Choose the model after the body was read: a slow body must not keep an old model.
+    predictions = service.loaded_predictions()
+    seconds = service.settings.serve_request_timeout_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            photos, recorded = await _predict(service, predictions, body)
+    except TimeoutError as error:
+        detail, wait = f"no answer within {seconds:g} s", service.load.retry_after
+        raise RequestRejected(503, "too_slow", detail, retry_after=wait) from error
+    bind_contextvars(model=predictions.version.model_hash)
+    names = [*(upload.name for upload in body.uploads), *body.keys]
+    return predict_response(request_id, predictions.version, names, photos, recorded)
+
+
+async def _predict(
+    service: Service, predictions: PredictionService, body: MultipartBody
+) -> tuple[list[Photo], set[str]]:
+    """The photos of a request, in order, and the keys whose verdicts are recorded."""
+    resolved = await predictions.resolve_keys(body.keys)
+    uploads = [Fetched(PendingImage("", "", len(u.data)), u.data) for u in body.uploads]
+    photos = await predictions.predict([*uploads, *map(_pending, resolved)])
+    recorded: set[str] = set()
+    if service.settings.serve_record_verdicts:
+        listed = {o.key: o for o in resolved if not isinstance(o, RejectedImage)}
+        recorded = await record_verdicts(service, predictions.version, photos, listed)
+    for photo in photos:
+        if isinstance(photo, RejectedImage):
+            service.metrics.rejected.labels(photo.error.reason.value).inc()
+        else:
+            service.metrics.photos.labels(photo.verdict.decision.value).inc()
+    return photos, recorded
 
 
 def _pending(resolved: ResolvedKey) -> PendingImage | RejectedImage:
@@ -166,7 +140,7 @@ def _response_docs() -> dict[int | str, dict[str, Any]]:
         status: {
             "model": ErrorResponse,
             "description": description,
-            "content": _json(error_example(reason, detail)),
+            "content": _json(error_response(reason, detail, EXAMPLE["request_id"])),
         }
         for status, description, reason, detail in _EXAMPLES
     }

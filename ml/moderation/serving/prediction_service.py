@@ -3,29 +3,31 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
-from sqlalchemy import Connection
 
-from ml.core.concurrency import StageTimer
-from ml.core.settings import Settings
+from ml.core.errors import (
+    ImageRejected,
+    ObjectNotFound,
+    QuarantineReason,
+    StorageError,
+    StorageForbidden,
+)
 from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
 from ml.moderation.pipeline.preprocessing import PreparedImage
 from ml.moderation.serving.batching import Batcher
-from ml.moderation.serving.executors import Executors, run_in
 from ml.moderation.serving.loaded_model import LoadedModel
-from ml.moderation.serving.metrics import Metrics
-from ml.moderation.serving.object_fetch import fetch_error_reason, rejected
+from ml.moderation.serving.resources import Resources, run_in
 from ml.moderation.serving.screens import RequestOcrBudget
 from ml.policy.verdict import Verdict, decide
-from ml.storage.connections import Connections
-from ml.storage.database import in_transaction
 from ml.storage.decided_photos import EarlierDecision, earlier_decisions
+from ml.storage.object_store import ListedObject
 
 log = structlog.get_logger()
 
-_DATABASE_SECONDS = 5.0  # of retries within one request
+ResolvedKey = ListedObject | RejectedImage
 
 
 @dataclass(frozen=True)
@@ -40,41 +42,37 @@ Photo = Prediction | RejectedImage
 
 
 class PredictionService:
-    """Decides on photos with one loaded model and policy.
+    """Decides on photos with one loaded model and policy."""
 
-    Args:
-        version: the loaded model and policy.
-        settings, connections, pools, metrics: those of the service.
-        clock: sums the seconds of the stages.
-    """
-
-    def __init__(
-        self,
-        version: LoadedModel,
-        *,
-        settings: Settings,
-        connections: Connections,
-        pools: Executors,
-        metrics: Metrics,
-        clock: StageTimer,
-    ) -> None:
+    def __init__(self, version: LoadedModel, resources: Resources) -> None:
         self.version = version
-        self._settings = settings
-        self._connections = connections
-        self._pools = pools
-        self._fetching = Fetcher(
-            connections.photos, max_bytes=settings.max_image_bytes, clock=clock
+        self._resources = resources
+        settings = resources.settings
+        self._fetcher = Fetcher(
+            resources.connections.photos, settings.max_image_bytes, resources.clock
         )
-        self._clock = clock
         self._preparing = 0
         self._batcher = Batcher(
             self._scores,
             size=version.predictor.batch_size,
             wait_seconds=settings.serve_batch_wait_ms / 1000,
-            executor=pools.forward,
+            executor=resources.pools.forward,
             coming=lambda: self._preparing,
-            on_batch=metrics.batch_size.observe,
+            on_batch=resources.metrics.batch_size.observe,
         )
+
+    async def resolve_keys(self, keys: Sequence[str]) -> list[ResolvedKey]:
+        """Look up each key, in order; the ETag pins the content that is fetched later."""
+        async with asyncio.TaskGroup() as group:
+            pool = self._resources.pools.fetch
+            tasks = [group.create_task(run_in(pool, partial(self._head, key))) for key in keys]
+        return [task.result() for task in tasks]
+
+    def _head(self, key: str) -> ResolvedKey:
+        try:
+            return self._resources.connections.photos.head(key)
+        except StorageError as error:
+            return _not_fetched(key, error)
 
     async def predict(
         self, photos: Sequence[Fetched | PendingImage | RejectedImage]
@@ -86,21 +84,23 @@ class PredictionService:
         Raises:
             StorageForbidden, StorageUnavailable: the database, for decisions on the same bytes.
         """
-        reading = RequestOcrBudget(self.version.reading, self._settings.serve_ocr_budget_seconds)
+        seconds = self._resources.settings.serve_ocr_budget_seconds
+        budget = RequestOcrBudget(self.version.ocr_budget, seconds)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._score(photo, reading)) for photo in photos]
+            tasks = [group.create_task(self._score(photo, budget)) for photo in photos]
         outcomes = [task.result() for task in tasks]
-        earlier = await self._earlier([o.content.sha256 for o in outcomes if isinstance(o, Scored)])
-        return [self._decided(outcome, earlier) for outcome in outcomes]
+        earlier = await self._earlier({o.content.sha256 for o in outcomes if isinstance(o, Scored)})
+        return [
+            outcome if isinstance(outcome, RejectedImage) else self._decide(outcome, earlier)
+            for outcome in outcomes
+        ]
 
     async def _score(
-        self, photo: Fetched | PendingImage | RejectedImage, reading: RequestOcrBudget
+        self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
     ) -> Scored | RejectedImage:
-        if isinstance(photo, RejectedImage):
-            return photo
         self._preparing += 1
         try:
-            prepared = await self._prepare(photo, reading)
+            prepared = await self._prepare(photo, budget)
         finally:
             self._preparing -= 1
             self._batcher.changed()
@@ -110,49 +110,55 @@ class PredictionService:
         return Scored(prepared.image, prepared.content, scores, None, prepared.screens)
 
     async def _prepare(
-        self, photo: Fetched | PendingImage, reading: RequestOcrBudget
+        self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
     ) -> PreparedImage | RejectedImage:
-        if isinstance(photo, Fetched):
-            fetched: Fetched | RejectedImage | NotFetched = photo
-        else:
-            fetched = await run_in(self._pools.fetch, lambda: self._fetching.fetch(photo))
+        pools = self._resources.pools
+        fetched = (
+            await run_in(pools.fetch, partial(self._fetcher.fetch, photo))
+            if isinstance(photo, PendingImage)
+            else photo
+        )
         if isinstance(fetched, NotFetched):
-            log.warning("a photo was not fetched", error=str(fetched.error))
-            return rejected(fetched.image.object_key, fetch_error_reason(fetched.error))
+            return _not_fetched(fetched.image.object_key, fetched.error)
         if isinstance(fetched, RejectedImage):
             return fetched
-        preparation = self.version.preparation
-        return await run_in(self._pools.decode, lambda: preparation.prepare(fetched, reading))
+        preprocessor = self.version.preprocessor
+        return await run_in(pools.decode, lambda: preprocessor.prepare(fetched, budget))
 
     def _scores(self, photos: Sequence[PreparedImage]) -> list[dict[str, float]]:
-        with self._clock.time("forward"):
+        with self._resources.clock.time("forward"):
             return self.version.predictor.scores([photo.pixels for photo in photos])
 
-    async def _earlier(self, contents: list[str]) -> dict[str, EarlierDecision]:
-        context = self.version.context
-        if not contents or not context.policy.reuses_decisions:
+    async def _earlier(self, contents: set[str]) -> dict[str, EarlierDecision]:
+        version = self.version
+        if not contents or not version.policy.reuses_decisions:
             return {}
-
-        def load(connection: Connection) -> dict[str, EarlierDecision]:
-            return earlier_decisions(connection, set(contents), before=context.started_at)
-
-        engine = self._connections.engine
-        return await run_in(
-            self._pools.database,
-            lambda: in_transaction(engine, load, seconds=_DATABASE_SECONDS),
+        return await self._resources.query(
+            lambda c: earlier_decisions(c, contents, before=version.started_at)
         )
 
-    def _decided(
-        self, outcome: Scored | RejectedImage, earlier: dict[str, EarlierDecision]
-    ) -> Photo:
-        if isinstance(outcome, RejectedImage):
-            return outcome
-        known = earlier.get(outcome.content.sha256)
+    def _decide(self, scored: Scored, earlier: dict[str, EarlierDecision]) -> Prediction:
+        known = earlier.get(scored.content.sha256)
         verdict = decide(
-            outcome.scores,
+            scored.scores,
             pass_confidence=self.version.predictor.card.thresholds.pass_confidence,
-            policy=self.version.context.policy,
-            screens=outcome.screens,
+            policy=self.version.policy,
+            screens=scored.screens,
             human_label=known.label if known else None,
         )
-        return Prediction(outcome, verdict)
+        return Prediction(scored, verdict)
+
+
+def _not_fetched(key: str, error: StorageError) -> RejectedImage:
+    """An object that the bucket did not return; the detail does not reveal the bucket's address.
+
+    Missing permissions are never reported as absent.
+    """
+    if isinstance(error, ObjectNotFound):
+        reason, detail = QuarantineReason.OBJECT_ABSENT, "the bucket holds no such object"
+    else:
+        log.warning("a photo was not fetched", error=str(error))
+        forbidden = isinstance(error, StorageForbidden)
+        reason = QuarantineReason.FORBIDDEN if forbidden else QuarantineReason.UNREACHABLE
+        detail = "the bucket did not give the photo"
+    return RejectedImage(PendingImage(key, "", 0), None, ImageRejected(reason, detail))

@@ -13,7 +13,6 @@ from ml.core.budget import Budget, Clock
 from ml.core.errors import RequestRejected
 from ml.storage.api_keys import ApiKey
 
-_TOO_MANY_REQUESTS, _UNAVAILABLE = 429, 503
 _BURST_SECONDS = 10.0  # of its rate that a key may use at once
 _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
 _PACE_PHOTOS = 256  # finished photos from which the throughput is estimated
@@ -28,22 +27,12 @@ class _KeyUsage:
 
 
 class KeyLimits:
-    """Requests per minute and in flight of each key; a key without own limits has the defaults.
-
-    Args:
-        requests_per_minute, in_flight: the defaults.
-        clock: measures the time of refilling.
-    """
+    """Requests per minute and in flight of each key; a key without own limits has the defaults."""
 
     def __init__(
-        self,
-        *,
-        requests_per_minute: int,
-        in_flight: int,
-        clock: Clock = time.monotonic,
+        self, *, requests_per_minute: int, in_flight: int, clock: Clock = time.monotonic
     ) -> None:
-        self._requests_per_minute = requests_per_minute
-        self._max_in_flight = in_flight
+        self._defaults = (requests_per_minute, in_flight)
         self._clock = clock
         self._usage: dict[str, _KeyUsage] = {}
 
@@ -56,17 +45,12 @@ class KeyLimits:
         """
         usage = self._usage_of(key)
         if usage.in_flight >= usage.max_in_flight:
-            detail = (
-                f"{usage.max_in_flight} requests of this key are being answered; "
-                "send fewer at a time"
-            )
-            raise RequestRejected(
-                _TOO_MANY_REQUESTS, "too_many_in_flight", detail, retry_after=_MIN_RETRY_SECONDS
-            )
-        wait = usage.budget.take_one()
-        if wait:
+            detail = f"{usage.max_in_flight} requests of this key are in flight; send fewer"
+            wait = _MIN_RETRY_SECONDS
+            raise RequestRejected(429, "too_many_in_flight", detail, retry_after=wait)
+        if wait := usage.budget.take_one():
             detail = f"this key may send {usage.requests_per_minute} requests a minute"
-            raise RequestRejected(_TOO_MANY_REQUESTS, "too_many_requests", detail, retry_after=wait)
+            raise RequestRejected(429, "too_many_requests", detail, retry_after=wait)
         usage.in_flight += 1
         try:
             yield
@@ -74,12 +58,11 @@ class KeyLimits:
             usage.in_flight -= 1
 
     def _usage_of(self, key: ApiKey) -> _KeyUsage:
-        per_minute = key.requests_per_minute or self._requests_per_minute
-        max_in_flight = key.in_flight or self._max_in_flight
+        per_minute, max_in_flight = self._defaults
+        limits = (key.requests_per_minute or per_minute, key.in_flight or max_in_flight)
         usage = self._usage.get(key.key_id)
-        limits = (per_minute, max_in_flight)
         if usage is None or (usage.requests_per_minute, usage.max_in_flight) != limits:
-            rate = per_minute / 60.0
+            rate = limits[0] / 60.0
             burst = max(1.0, rate * _BURST_SECONDS)
             budget = Budget(burst, rate=rate, capacity=burst, clock=self._clock)
             usage = _KeyUsage(*limits, budget, usage.in_flight if usage else 0)
@@ -88,18 +71,11 @@ class KeyLimits:
 
 
 class LoadLimiter:
-    """Bytes and photos of all requests in flight.
-
-    Args:
-        max_bytes, max_images: the limits.
-        clock: measures the throughput.
-    """
+    """Bytes and photos of all requests in flight."""
 
     def __init__(self, *, max_bytes: int, max_images: int, clock: Clock = time.monotonic) -> None:
-        self.bytes = 0
-        self.images = 0
-        self._max_bytes = max_bytes
-        self._max_images = max_images
+        self.bytes, self.images = 0, 0
+        self._max_bytes, self._max_images = max_bytes, max_images
         self._clock = clock
         self._finished_at: deque[float] = deque(maxlen=_PACE_PHOTOS)
 
@@ -116,18 +92,14 @@ class LoadLimiter:
     def reserve_bytes(self) -> Iterator[Callable[[int], None]]:
         """Yield a function that reserves bytes of one request; they are released at the end.
 
-        Raises:
-            RequestRejected: 503, raised by that function if no memory is left.
+        The function raises `RequestRejected` (503) if no memory is left.
         """
         reserved = 0
 
         def reserve(count: int) -> None:
             nonlocal reserved
             if self.bytes + count > self._max_bytes:
-                detail = "the service holds as many bytes as it may"
-                raise RequestRejected(
-                    _UNAVAILABLE, "overloaded", detail, retry_after=self.retry_after
-                )
+                raise self._overloaded("overloaded", "the service holds as many bytes as it may")
             reserved += count
             self.bytes += count
 
@@ -136,18 +108,16 @@ class LoadLimiter:
         finally:
             self.bytes -= reserved
 
-    def check(self) -> None:
-        """Raise as `reserve_images` would for one photo, before a body is read in vain."""
-        self._reject_over(1)
+    def check(self, images: int = 1) -> None:
+        """Raise `RequestRejected` (503) if the queue has no room for so many photos."""
+        if self.images + images > self._max_images:
+            detail = f"{self.images} photos are waiting, at most {self._max_images} may"
+            raise self._overloaded("queue_full", detail)
 
     @contextmanager
     def reserve_images(self, images: int) -> Iterator[None]:
-        """Count the photos of one request until the block ends.
-
-        Raises:
-            RequestRejected: 503, the queue is full.
-        """
-        self._reject_over(images)
+        """Count the photos of one request until the block ends; 503 if the queue is full."""
+        self.check(images)
         self.images += images
         try:
             yield
@@ -155,7 +125,5 @@ class LoadLimiter:
             self.images -= images
             self._finished_at.extend([self._clock()] * images)
 
-    def _reject_over(self, images: int) -> None:
-        if self.images + images > self._max_images:
-            detail = f"{self.images} photos are waiting, at most {self._max_images} may"
-            raise RequestRejected(_UNAVAILABLE, "queue_full", detail, retry_after=self.retry_after)
+    def _overloaded(self, reason: str, detail: str) -> RequestRejected:
+        return RequestRejected(503, reason, detail, retry_after=self.retry_after)

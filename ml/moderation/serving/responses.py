@@ -12,8 +12,8 @@ from ml.moderation.serving.loaded_model import LoadedModel
 from ml.moderation.serving.prediction_service import Photo, Prediction
 from ml.policy.verdict import Decision
 
+_SERVER_ERROR = 500  # the first of HTTP's server errors
 _MAX_TEXT = 200  # characters of a name or detail
-# Status of a response with a photo that could not be scored; all other reasons are 422.
 _STATUS = {
     QuarantineReason.TOO_MANY_BYTES: 413,
     QuarantineReason.TOO_MANY_PIXELS: 413,
@@ -24,9 +24,6 @@ _STATUS = {
     QuarantineReason.FORBIDDEN: 503,
     QuarantineReason.UNREACHABLE: 503,
 }
-_UNPROCESSABLE = 422
-
-Result = Literal["violate", "normal"]
 
 
 class Screen(StrictModel):
@@ -44,7 +41,7 @@ class VerdictBody(StrictModel):
     violation classes' probabilities.
     """
 
-    result: Result
+    result: Literal["violate", "normal"]
     decision: Literal["pass", "review", "block"]
     reasons: list[str]
     confidence: float = Field(ge=0, le=1)
@@ -67,6 +64,11 @@ class RejectedPhoto(StrictModel):
     name: str
     reason: QuarantineReason
     detail: str
+
+    @property
+    def status(self) -> int:
+        """HTTP status of a response with this photo."""
+        return _STATUS.get(self.reason, 422)
 
 
 class PredictResponse(VerdictBody):
@@ -95,8 +97,7 @@ class ErrorResponse(StrictModel):
     photos: list[ScoredPhoto | RejectedPhoto] = Field(default_factory=list)
 
 
-def scored_photo(name: str, photo: Prediction, *, recorded: bool) -> ScoredPhoto:
-    """Response body of one verdict."""
+def _scored_photo(name: str, photo: Prediction, *, recorded: bool) -> ScoredPhoto:
     verdict, scored = photo.verdict, photo.photo
     return ScoredPhoto(
         result="normal" if verdict.decision is Decision.PASS else "violate",
@@ -108,8 +109,8 @@ def scored_photo(name: str, photo: Prediction, *, recorded: bool) -> ScoredPhoto
         name=name[:_MAX_TEXT],
         content_sha256=scored.content.sha256,
         screens={
-            screen: Screen(state=outcome.state.value, reason=outcome.reason)
-            for screen, outcome in scored.screens.items()
+            screen: Screen(state=result.state.value, reason=result.reason)
+            for screen, result in scored.screens.items()
         },
         recorded=recorded,
     )
@@ -126,41 +127,32 @@ def predict_response(
     results = [
         _rejected_photo(name, photo)
         if isinstance(photo, RejectedImage)
-        else scored_photo(name, photo, recorded=photo.photo.image.object_key in recorded)
+        else _scored_photo(name, photo, recorded=photo.photo.image.object_key in recorded)
         for name, photo in zip(names, photos, strict=True)
     ]
-    model_version, policy_version = version.names
-    common = {
-        "request_id": request_id,
-        "model_version": model_version,
-        "policy_version": policy_version,
-    }
+    model, policy = version.names
+    common = {"request_id": request_id, "model_version": model, "policy_version": policy}
     scored = [photo for photo in results if isinstance(photo, ScoredPhoto)]
     rejected = [photo for photo in results if isinstance(photo, RejectedPhoto)]
     if not rejected:
-        worst = max(scored, key=_severity)
+        worst = max(scored, key=lambda p: (Decision(p.decision).severity, p.violation_score))
         verdict = worst.model_dump(include=set(VerdictBody.model_fields))
         return 200, PredictResponse(**verdict, **common, photos=scored)
-    status = max((_STATUS.get(p.reason, _UNPROCESSABLE) for p in rejected), key=_is_server_error)
-    first = next(p for p in rejected if _STATUS.get(p.reason, _UNPROCESSABLE) == status)
+    # Server errors have precedence over the caller's errors: a retry of the request may help.
+    first = max(rejected, key=lambda photo: photo.status >= _SERVER_ERROR)
     problem = Problem(reason=first.reason.value, detail=first.detail)
-    return status, ErrorResponse(error=problem, **common, photos=results)
+    return first.status, ErrorResponse(error=problem, **common, photos=results)
 
 
-def _severity(photo: ScoredPhoto) -> tuple[int, float]:
-    return Decision(photo.decision).severity, photo.violation_score
-
-
-def _is_server_error(status: int) -> bool:
-    """Server errors have precedence over the caller's errors: a retry of the request may help."""
-    return status >= 500  # noqa: PLR2004 - the first of HTTP's server errors
+def error_response(reason: str, detail: str, request_id: str) -> dict[str, Any]:
+    """Body of an error response without photos, as JSON."""
+    problem = Problem(reason=reason, detail=detail)
+    return ErrorResponse(error=problem, request_id=request_id).model_dump(mode="json")
 
 
 def _rejected_photo(name: str, photo: RejectedImage) -> RejectedPhoto:
-    error = photo.error
-    return RejectedPhoto(
-        name=name[:_MAX_TEXT], reason=error.reason, detail=error.detail[:_MAX_TEXT]
-    )
+    detail = photo.error.detail[:_MAX_TEXT]
+    return RejectedPhoto(name=name[:_MAX_TEXT], reason=photo.error.reason, detail=detail)
 
 
 _VERDICT_EXAMPLE: dict[str, Any] = {
@@ -189,9 +181,3 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
 }
-
-
-def error_example(reason: str, detail: str) -> dict[str, Any]:
-    """Example of an error response for the API description."""
-    problem = Problem(reason=reason, detail=detail)
-    return ErrorResponse(error=problem, request_id=EXAMPLE["request_id"]).model_dump(mode="json")

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from ml.core.budget import Budget, Clock
-from ml.storage.audit_runs import VerdictContext
+from ml.policy.schema import Policy
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.near_duplicates import DuplicateIndex, Match
-from ml.vision.screens.text.scheduler import EXPECTED_SECONDS
+from ml.vision.screens.text.gate import EXPECTED_SECONDS
 
 
 class RefreshingDuplicateIndex:
@@ -33,14 +33,10 @@ class RefreshingDuplicateIndex:
         """The decided photos at most `distance` bits away, the nearest first."""
         return self._photos.find_near(pdq, distance)
 
-    def read(self, engine: Engine, context: VerdictContext) -> None:
-        """Load all photos that reviewers have decided on, by the policy's classes.
-
-        Raises:
-            StorageForbidden, StorageUnavailable: the index is unchanged.
-        """
-        if context.policy.screens.duplicates.enabled:
-            self._photos = DuplicateIndex(decided_photos(engine, context))
+    def read(self, engine: Engine, policy: Policy) -> None:
+        """Load all photos that reviewers have decided on; if it raises, the index is unchanged."""
+        if policy.screens.duplicates.enabled:
+            self._photos = DuplicateIndex(decided_photos(engine, policy, before=None))
 
 
 SPAN_SECONDS = 60.0
@@ -50,21 +46,15 @@ _COST_WEIGHT = 0.1  # weight of the newest photo in the mean cost
 class SharedOcrBudget:
     """OCR budget of a loaded model, shared by all requests. Thread-safe.
 
-    Args:
-        share: seconds of reading earned per second.
-        clock: measures the time of earning.
-        cost_clock: measures the cost of reading: CPU time, as in the nightly run.
+    It earns `share` seconds of CPU time per second.
     """
 
     def __init__(
         self, share: float, clock: Clock = time.monotonic, cost_clock: Clock = time.thread_time
     ) -> None:
-        self._clock = clock
-        self._cost_clock = cost_clock
-        self._earned_in_span = share * SPAN_SECONDS
-        self._budget = Budget(
-            self._earned_in_span, rate=share, capacity=self._earned_in_span, clock=clock
-        )
+        self._clock, self._cost_clock = clock, cost_clock
+        self._earned_in_span = earned = share * SPAN_SECONDS
+        self._budget = Budget(earned, rate=share, capacity=earned, clock=clock)
         self._cost = EXPECTED_SECONDS
         self._arrivals: deque[tuple[float, float]] = deque()  # time and likelihood, in the span
         self._likelihoods: list[float] = []  # the same likelihoods, ascending
@@ -103,9 +93,7 @@ class SharedOcrBudget:
 class RequestOcrBudget:
     """OCR budget of one request: the shared budget and a limit of the request's own.
 
-    Args:
-        shared: the budget of all requests.
-        seconds: limit in wall-clock time, because a caller waits; started work is finished.
+    That limit is in wall-clock seconds, because a caller waits; started work is finished.
     """
 
     def __init__(self, shared: SharedOcrBudget, seconds: float) -> None:

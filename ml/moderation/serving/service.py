@@ -1,4 +1,4 @@
-"""State that the routes share: limits, thread pools, metrics and the loaded model."""
+"""State that the routes share: limits, shared resources and the loaded model."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,31 +6,19 @@ from contextlib import asynccontextmanager, suppress
 
 from ml.core.errors import RequestRejected
 from ml.core.settings import Settings
-from ml.moderation.serving.executors import Executors
-from ml.moderation.serving.metrics import Metrics, MetricsStageTimer
 from ml.moderation.serving.model_watcher import ModelWatcher
 from ml.moderation.serving.prediction_service import PredictionService
 from ml.moderation.serving.rate_limits import KeyLimits, LoadLimiter
-from ml.moderation.serving.verdict_recorder import VerdictRecorder
+from ml.moderation.serving.resources import Resources
 from ml.storage.api_keys import ApiKey, ApiKeyScope
 from ml.storage.connections import Connections
 
-_UNAVAILABLE = 503
 
-
-class Service:
-    """State of one service; create it in the serving process.
-
-    Args:
-        settings: the settings.
-        connections: open connections; the caller closes them.
-    """
+class Service(Resources):
+    """State of one service; create it in the serving process. The caller closes `connections`."""
 
     def __init__(self, settings: Settings, connections: Connections) -> None:
-        self.settings = settings
-        self.connections = connections
-        self.metrics = Metrics()
-        self.pools = Executors(settings)
+        super().__init__(settings, connections)
         self.load = LoadLimiter(
             max_bytes=settings.serve_max_inflight_bytes, max_images=settings.serve_queue_images
         )
@@ -40,14 +28,7 @@ class Service:
             requests_per_minute=settings.serve_requests_per_minute,
             in_flight=settings.serve_in_flight,
         )
-        self.watcher = ModelWatcher(
-            settings=settings,
-            connections=connections,
-            pools=self.pools,
-            metrics=self.metrics,
-            clock=MetricsStageTimer(self.metrics),
-        )
-        self.recorder = VerdictRecorder(connections, self.pools, self.metrics)
+        self.watcher = ModelWatcher(self)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -67,21 +48,17 @@ class Service:
         Raises:
             RequestRejected: 401 or 403; 503 until the keys were read for the first time.
         """
-        api_keys = self.watcher.poll_state.api_keys
+        api_keys = self.watcher.api_keys
         if api_keys is None:
             raise self._not_ready("the keys are not read yet")
         return api_keys.authorize(header, right)
 
     def loaded_predictions(self) -> PredictionService:
-        """The prediction service of the loaded model.
-
-        Raises:
-            RequestRejected: 503, no model is loaded yet.
-        """
+        """The predictions of the loaded model; `RequestRejected` (503) until one is loaded."""
         if self.watcher.current is None:
             raise self._not_ready("no model version is loaded yet")
         return self.watcher.current
 
     def _not_ready(self, detail: str) -> RequestRejected:
         retry_after = self.settings.serve_poll_seconds
-        return RequestRejected(_UNAVAILABLE, "not_ready", detail, retry_after=retry_after)
+        return RequestRejected(503, "not_ready", detail, retry_after=retry_after)

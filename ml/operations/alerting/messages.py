@@ -12,8 +12,6 @@ import yaml
 from ml.core.types import AlertKind
 from ml.storage.alerts import StoredAlert
 
-LANGUAGES = ("en", "zh")
-
 
 @dataclass(frozen=True)
 class Message:
@@ -27,27 +25,22 @@ def message(
     kind: AlertKind, details: Mapping[str, Any], *, resolved_at: datetime | None = None
 ) -> Message:
     """Message for a raised alert or, if `resolved_at` is given, for its resolution."""
-    texts = _texts()[kind.value]
-    title = dict(texts["title"])
-    text = {name: texts["text"][name].format(**details) for name in LANGUAGES}
+    title: dict[str, str] = _texts()[kind.value]["title"]
+    text = {name: t.format(**details) for name, t in _texts()[kind.value]["text"].items()}
     if resolved_at is None:
         return Message(title, text)
     over, end = _texts()["over"], resolved_at.isoformat(sep=" ", timespec="minutes")
     return Message(
-        {name: over["title"][name].format(title=title[name]) for name in LANGUAGES},
-        {name: over["text"][name].format(text=text[name], resolved_at=end) for name in LANGUAGES},
+        {name: t.format(title=title[name]) for name, t in over["title"].items()},
+        {name: t.format(text=text[name], resolved_at=end) for name, t in over["text"].items()},
     )
 
 
 @cache
 def _texts() -> dict[str, Any]:
-    texts: dict[str, Any] = yaml.safe_load(
-        files("ml.operations.alerting").joinpath("texts.yaml").read_text("utf-8")
-    )
+    file = files("ml.operations.alerting").joinpath("texts.yaml")
+    texts: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
     return texts
-
-
-RUNBOOK = "docs/runbook.md"
 
 
 def payload(stored: StoredAlert) -> dict[str, Any]:
@@ -73,4 +66,4 @@ def payload(stored: StoredAlert) -> dict[str, Any]:
 
 def runbook_entry(kind: AlertKind) -> str:
     """Where the runbook says what to do."""
-    return f"{RUNBOOK}#{kind.value}"
+    return f"docs/runbook.md#{kind.value}"

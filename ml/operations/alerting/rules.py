@@ -2,14 +2,14 @@
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
 from ml.core.types import Alert, AlertKind
-from ml.operations.monitoring.leak_rate import MonthlyLeakRate
+from ml.operations.alerting.signals import Signals
 from ml.operations.monitoring.trend import outside, review_rate
 from ml.policy.schema import Policy
 
@@ -18,41 +18,8 @@ NO_RUN = "no run yet"
 
 
 @dataclass(frozen=True)
-class LastPromotion:
-    """The last time that a new model became champion."""
-
-    model_hash: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What the rules look at, as of `now` (with a time zone).
-
-    Attributes:
-        now: when the signals were read.
-        done_until: end of the newest window of a finished run; None before the first.
-        broken: runs whose accounting does not balance.
-        verdicts: of the newest runs with a report, the newest first: run id, photos by decision.
-        leak: the newest month with answered spot checks.
-        waiting: pending review tasks.
-        oldest: age of the oldest pending task.
-        promotion: None before the first one.
-    """
-
-    now: datetime
-    done_until: datetime | None = None
-    broken: tuple[str, ...] = ()
-    verdicts: tuple[tuple[str, dict[str, int]], ...] = ()
-    leak: MonthlyLeakRate | None = None
-    waiting: int = 0
-    oldest: timedelta | None = None
-    promotion: LastPromotion | None = None
-
-
-@dataclass(frozen=True)
 class RunSchedule:
-    """When nightly runs are due: a cron expression read in a time zone (IANA name)."""
+    """When nightly runs are due: a cron expression in a time zone (IANA name)."""
 
     schedule: str
     timezone: str
@@ -82,8 +49,8 @@ class RunSchedule:
         return self.due(end, policy) - end
 
 
-def alerts(signals: Signals, policy: Policy, schedule: RunSchedule) -> list[Alert]:
-    """The alerts to be open by these signals, without the kinds that the policy mutes.
+def apply_rules(signals: Signals, policy: Policy, schedule: RunSchedule) -> list[Alert]:
+    """The alerts that these signals raise, without the kinds that the policy mutes.
 
     Failed runs are no signal: Airflow reports them itself.
     """
@@ -115,7 +82,7 @@ def _nightly_run_late(signals: Signals, policy: Policy, schedule: RunSchedule) -
 
 
 def _identity_broken(signals: Signals) -> Iterator[Alert]:
-    for run_id in signals.broken:
+    for run_id in signals.unbalanced_runs:
         yield Alert(AlertKind.IDENTITY_BROKEN, run_id, {"run_id": run_id})
 
 
@@ -134,11 +101,7 @@ def _leak_bound(signals: Signals, policy: Policy) -> Iterator[Alert]:
     """Significantly broken: even the low end of the exact interval lies above the bound."""
     bound, leak = policy.retraining.leak_bound.rate, signals.leak
     if leak is not None and leak.low > bound:
-        details = {
-            "month": leak.month, "rate": leak.rate, "low": leak.low, "high": leak.high,
-            "reviewed": leak.reviewed, "leaked": leak.leaked, "bound": bound,
-        }  # fmt: skip
-        yield Alert(AlertKind.LEAK_BOUND, leak.month, details)
+        yield Alert(AlertKind.LEAK_BOUND, leak.month, asdict(leak) | {"bound": bound})
 
 
 def _queue_age(signals: Signals, policy: Policy) -> Iterator[Alert]:
@@ -150,10 +113,12 @@ def _queue_age(signals: Signals, policy: Policy) -> Iterator[Alert]:
 
 
 def _promotion_age(signals: Signals, policy: Policy) -> Iterator[Alert]:
-    months, last = policy.alerts.promotion_months, signals.promotion
-    if last is not None and last.at <= _months_before(signals.now, months):
-        details = {"model_hash": last.model_hash, "since": _minute(last.at), "months": months}
-        yield Alert(AlertKind.PROMOTION_AGE, last.model_hash, details)
+    if signals.promotion is None:
+        return
+    months, (model_hash, since) = policy.alerts.promotion_months, signals.promotion
+    if since <= _months_before(signals.now, months):
+        details = {"model_hash": model_hash, "since": _minute(since), "months": months}
+        yield Alert(AlertKind.PROMOTION_AGE, model_hash, details)
 
 
 def _months_before(moment: datetime, months: int) -> datetime:

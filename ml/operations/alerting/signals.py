@@ -1,14 +1,14 @@
-"""Collect the signals that the alert rules look at, in one transaction."""
+"""The signals that the alert rules look at, collected in one transaction."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table
 
-from ml.operations.alerting.rules import LastPromotion, Signals
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.policy.schema import Policy
-from ml.storage.read.alert_signals import (
-    latest_promotion,
+from ml.storage.model_versions import latest_promotion
+from ml.storage.read.run_summary import (
     latest_reported_end,
     list_unbalanced_runs,
     list_verdict_counts,
@@ -16,9 +16,33 @@ from ml.storage.read.alert_signals import (
 from ml.storage.review_queue import count_tasks
 
 # An older run that never balanced raises no new alert; one with an open alert keeps it.
-UNBALANCED_SPAN = timedelta(days=30)
-MAX_RUNS = 14  # searched for one with enough photos
-LEAK_SPAN = timedelta(days=366)
+_UNBALANCED_SPAN = timedelta(days=30)
+_MAX_RUNS = 14  # searched for one with enough photos
+_LEAK_SPAN = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the rules look at, as of `now` (with a time zone).
+
+    Attributes:
+        done_until: end of the newest window of a finished run; None before the first.
+        unbalanced_runs: runs whose accounting does not balance.
+        verdicts: of the newest runs with a report, the newest first: run id, photos by decision.
+        leak: the newest month with answered spot checks.
+        waiting: pending review tasks.
+        oldest: age of the oldest pending task.
+        promotion: model hash and time of the last promotion; None before the first.
+    """
+
+    now: datetime
+    done_until: datetime | None = None
+    unbalanced_runs: tuple[str, ...] = ()
+    verdicts: tuple[tuple[str, dict[str, int]], ...] = ()
+    leak: MonthlyLeakRate | None = None
+    waiting: int = 0
+    oldest: timedelta | None = None
+    promotion: tuple[str, datetime] | None = None
 
 
 def collect_signals(
@@ -26,21 +50,16 @@ def collect_signals(
 ) -> Signals:
     """All signals as of `now` (with a time zone)."""
     queue = count_tasks(connection, commerce=commerce)
-    promotion = latest_promotion(connection)
+    leak_rates = monthly_leak_rates(
+        connection, policy=policy, timezone=timezone, since=now - _LEAK_SPAN
+    )
     return Signals(
         now=now,
         done_until=latest_reported_end(connection),
-        broken=tuple(list_unbalanced_runs(connection, since=now - UNBALANCED_SPAN)),
-        verdicts=tuple(list_verdict_counts(connection, limit=MAX_RUNS)),
-        leak=_latest_leak_rate(connection, now=now, policy=policy, timezone=timezone),
+        unbalanced_runs=tuple(list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)),
+        verdicts=tuple(list_verdict_counts(connection, limit=_MAX_RUNS)),
+        leak=leak_rates[-1] if leak_rates else None,
         waiting=queue.open_count + queue.claimed_count,
         oldest=queue.oldest_age,
-        promotion=None if promotion is None else LastPromotion(*promotion),
+        promotion=latest_promotion(connection),
     )
-
-
-def _latest_leak_rate(
-    connection: Connection, *, now: datetime, policy: Policy, timezone: str
-) -> MonthlyLeakRate | None:
-    months = monthly_leak_rates(connection, policy=policy, timezone=timezone, since=now - LEAK_SPAN)
-    return months[-1] if months else None

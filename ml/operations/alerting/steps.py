@@ -1,25 +1,26 @@
-"""Steps of `evaluate_alerts` for a workflow: settings from the environment, plain types."""
+"""Steps of `evaluate_alerts` for a workflow: raise, resolve and deliver alerts, send the gauges."""
 
+from collections import Counter
 from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from ml.core.errors import SettingsError
-from ml.core.settings import load_settings
+from ml.core.settings import Settings, load_settings
+from ml.core.statsd import Gauge, send_gauges
 from ml.core.types import Alert, AlertKind
-from ml.operations.alerting import evaluate
-from ml.operations.alerting.deliver import deliver
+from ml.operations.alerting.deliver import Webhook, deliver
 from ml.operations.alerting.messages import payload
-from ml.operations.alerting.webhook import Webhook
+from ml.operations.alerting.rules import BY_RULE, RunSchedule, apply_rules
+from ml.operations.alerting.signals import Signals, collect_signals
 from ml.policy.schema import load_policy
 from ml.storage import alerts
-from ml.storage.alerts import StoredAlert
-from ml.storage.connections import open_connections
+from ml.storage.connections import Connections, open_connections, task_context
 from ml.storage.database import DATABASE_ERRORS, in_transaction
-from ml.storage.task_context import task_context
 
 log = structlog.get_logger()
 
@@ -32,14 +33,70 @@ def failed_runs() -> list[str]:
 
 
 def evaluate_rules(runs_over: Collection[str] = ()) -> dict[str, Any]:
-    """See `ml.operations.alerting.evaluate`; as of now, in a retry too."""
+    """Evaluate all rules once as of now, in a retry too; `runs_over` as in `update_alerts`."""
     with task_context() as (settings, connections):
-        return evaluate.evaluate_rules(
-            now=datetime.now(UTC),
-            runs_over=runs_over,
-            settings=settings,
-            connections=connections,
-        )
+        return update_alerts(datetime.now(UTC), runs_over, settings, connections)
+
+
+def update_alerts(
+    now: datetime, runs_over: Collection[str], settings: Settings, connections: Connections
+) -> dict[str, Any]:
+    """Evaluate all rules once as of `now` (with a time zone), and deliver what changed.
+
+    `runs_over` are the dedup keys of alerts of failed runs that have succeeded since, by Airflow.
+    The result has the pending review tasks, the keys of the open alerts, and the numbers of
+    messages delivered and pending.
+    """
+    engine = connections.engine
+    signals = in_transaction(engine, _update, now, runs_over, settings, connections)
+    messages = deliver(engine, Webhook.of(settings))
+    still_open = [row.alert for row in in_transaction(engine, alerts.open_alerts)]
+    send_gauges(_gauges(signals, still_open, messages.pending), settings)
+    result = {
+        "waiting": signals.waiting,
+        "open": [alert.key for alert in still_open],
+        "delivered": messages.delivered,
+        "pending": messages.pending,
+    }
+    log.info("alert rules evaluated", **result)
+    return result
+
+
+def _update(
+    connection: Connection,
+    now: datetime,
+    runs_over: Collection[str],
+    settings: Settings,
+    connections: Connections,
+) -> Signals:
+    """Make the stored open alerts those that the rules raise."""
+    policy, timezone = load_policy(settings.policy_file), settings.timezone
+    signals = collect_signals(
+        connection, now=now, policy=policy, timezone=timezone, commerce=connections.commerce
+    )
+    raised = apply_rules(signals, policy, RunSchedule(settings.schedule, timezone))
+    keys = {alert.key for alert in raised}
+    was_open = [row.alert for row in alerts.open_alerts(connection)]
+    alerts.resolve(connection, [a for a in was_open if _is_over(a, keys, runs_over)])
+    for alert in raised:
+        alerts.raise_alert(connection, alert)
+    return signals
+
+
+def _is_over(alert: Alert, raised: Collection[str], runs_over: Collection[str]) -> bool:
+    return alert.key not in raised if alert.kind in BY_RULE else alert.dedup_key in runs_over
+
+
+def _gauges(signals: Signals, still_open: list[Alert], pending: int) -> list[Gauge]:
+    """Gauges of the queue and the alerts; without `watch.ran` the evaluation is down."""
+    open_by_kind = Counter(alert.kind for alert in still_open)
+    return [
+        Gauge("queue.waiting", signals.waiting),
+        Gauge("queue.oldest_seconds", signals.oldest.total_seconds() if signals.oldest else 0.0),
+        *(Gauge(f"alerts.open.{kind.value}", open_by_kind[kind]) for kind in AlertKind),
+        Gauge("alerts.undelivered", pending),
+        Gauge("watch.ran", 1),
+    ]
 
 
 def run_failed(dedup_key: str, **details: str) -> None:
@@ -62,10 +119,8 @@ def run_failed(dedup_key: str, **details: str) -> None:
             deliver(connections.engine, webhook)
     except (SettingsError, *DATABASE_ERRORS) as error:
         log.warning(
-            "alert not stored: the database fails",
-            alert=alert.key,
-            error=type(error).__name__,
+            "alert not stored: the database fails", alert=alert.key, error=type(error).__name__
         )
         if webhook is not None:
-            unstored = StoredAlert(0, alert, datetime.now(UTC), None, None, None)
+            unstored = alerts.StoredAlert(0, alert, datetime.now(UTC), None, None)
             webhook.send(f"{alert.key}-open", payload(unstored))

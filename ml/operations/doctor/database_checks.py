@@ -1,60 +1,31 @@
 """Checks of the database: connection, schema, privileges, commerce table."""
 
-from ml.core.errors import StorageForbidden, StorageUnavailable
 from ml.core.settings import CommerceNames
-from ml.operations.doctor.result import Deployment, Finding, failed, ok, skipped
+from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
+from ml.storage import server
 from ml.storage.database import check_migrated, in_transaction, newest
-from ml.storage.privileges import (
-    ColumnPrivileges,
-    WritableTable,
-    column_privileges,
-    has_schema_usage,
-    is_superuser,
-    list_foreign_tables,
-    missing_privileges,
-)
-from ml.storage.server import session_identity
 
-MAX_TABLES = 5  # named in the message
+_MAX_TABLES = 5  # named in the message
 
 
 def check_database(deployment: Deployment) -> Finding:
-    """Log in and ask who we are."""
-    try:
-        identity = in_transaction(deployment.connections.engine, session_identity)
-    except StorageForbidden as error:
-        return failed(
-            error,
-            remedy="fix user and password in MODERATION_DATABASE_URL, or let the user log in "
-            "(pg_hba.conf)",
-        )
-    except StorageUnavailable as error:
-        return failed(
-            error,
-            remedy="start PostgreSQL, or fix host, port and database name in "
-            "MODERATION_DATABASE_URL",
-        )
-    user, database, version = identity
+    """Log in, and read the names of user and database and the version."""
+    user, database, version = in_transaction(deployment.connections.engine, server.session_identity)
     return ok(f"user {user} in database {database}, PostgreSQL {version}")
 
 
 def check_migrations(deployment: Deployment) -> Finding:
     """Compare the database's revision with the newest one of the code."""
-    try:
-        in_transaction(deployment.connections.engine, check_migrated)
-    except StorageForbidden as error:
-        return failed(error, remedy="GRANT USAGE ON SCHEMA moderation, and SELECT on its tables")
-    except StorageUnavailable as error:
-        return failed(error, remedy="see the check `database`")
+    in_transaction(deployment.connections.engine, check_migrated)
     return ok(f"schema moderation at {newest()}")
 
 
 def check_own_schema(deployment: Deployment) -> Finding:
-    """Ask the database for our privileges on each table of `moderation`."""
+    """Compare our privileges on each table of `moderation` with the needed ones."""
     engine = deployment.connections.engine
-    tables = in_transaction(engine, missing_privileges)
+    tables = in_transaction(engine, server.missing_privileges)
     missing = [f"{', '.join(names)} on {table}" for table, names in tables.items() if names]
-    if not in_transaction(engine, has_schema_usage):
+    if not in_transaction(engine, server.has_schema_usage):
         missing.insert(0, "USAGE on the schema")
     if missing:
         return failed(
@@ -70,7 +41,7 @@ def check_commerce_table(deployment: Deployment) -> Finding:
     names = deployment.settings.commerce
     table = _table_name(names)
     columns = in_transaction(
-        deployment.connections.engine, column_privileges, names.table_schema, names.table
+        deployment.connections.engine, server.column_privileges, names.table_schema, names.table
     )
     if not columns:
         return failed(
@@ -78,7 +49,7 @@ def check_commerce_table(deployment: Deployment) -> Finding:
             remedy="fix MODERATION_COMMERCE__TABLE_SCHEMA and __TABLE, or the database of "
             "MODERATION_DATABASE_URL",
         )
-    absent = [name for name in read_columns(names) if name not in columns]
+    absent = [name for name in _read_columns(names) if name not in columns]
     if absent:
         return failed(
             f"{table} has no column {', '.join(absent)}",
@@ -87,27 +58,14 @@ def check_commerce_table(deployment: Deployment) -> Finding:
         )
     if grants := _missing_grants(names, columns):
         return failed(f"rights are missing on {table}", remedy="; ".join(grants))
-    return ok(f"{table}: reads {len(read_columns(names))} columns, writes 2")
+    return ok(f"{table}: reads {len(_read_columns(names))} columns, writes 2")
 
 
-def read_columns(names: CommerceNames) -> tuple[str, ...]:
-    """The columns of the commerce table that we read, by its own names."""
-    return (
-        names.image_id, names.review_id, names.product_id, names.object_key, names.uploaded_at,
-        *written_columns(names),
-    )  # fmt: skip
-
-
-def written_columns(names: CommerceNames) -> tuple[str, str]:
-    """The two columns of the commerce table that we write, by its own names."""
-    return names.moderation_status, names.moderated_at
-
-
-def _missing_grants(names: CommerceNames, columns: dict[str, ColumnPrivileges]) -> list[str]:
+def _missing_grants(names: CommerceNames, columns: dict[str, server.ColumnPrivileges]) -> list[str]:
     """The missing grants, as SQL for the administrator of the commerce database."""
     table = _table_name(names)
-    unreadable = [name for name in read_columns(names) if not columns[name].readable]
-    unwritable = [name for name in written_columns(names) if not columns[name].writable]
+    unreadable = [name for name in _read_columns(names) if not columns[name].readable]
+    unwritable = [name for name in _written_columns(names) if not columns[name].writable]
     grants = []
     if not all(column.usable for column in columns.values()):
         grants.append(f"GRANT USAGE ON SCHEMA {names.table_schema} TO our user")
@@ -123,26 +81,26 @@ def check_least_privilege(deployment: Deployment) -> Finding:
     if deployment.settings.embedded:
         return skipped("the embedded database is ours as a whole")
     engine, names = deployment.connections.engine, deployment.settings.commerce
-    if in_transaction(engine, is_superuser):
+    if in_transaction(engine, server.is_superuser):
         return failed(
             "our user is a superuser of the database",
             remedy="run the pipeline as a user of its own, which owns the schema moderation only "
             "(docs/data_contract.md)",
         )
-    excess = _excess_privileges(in_transaction(engine, list_foreign_tables), names)
+    excess = _excess_privileges(in_transaction(engine, server.list_foreign_tables), names)
     if excess:
-        more = f" and {len(excess) - MAX_TABLES} more" if len(excess) > MAX_TABLES else ""
+        more = f" and {len(excess) - _MAX_TABLES} more" if len(excess) > _MAX_TABLES else ""
         return failed(
-            f"our user may also write {'; '.join(excess[:MAX_TABLES])}{more}",
+            f"our user may also write {'; '.join(excess[:_MAX_TABLES])}{more}",
             remedy="REVOKE these rights, of the user and of PUBLIC",
         )
     return ok("writes its own schema and the two columns of the commerce table alone")
 
 
-def _excess_privileges(tables: list[WritableTable], names: CommerceNames) -> list[str]:
+def _excess_privileges(tables: list[server.WritableTable], names: CommerceNames) -> list[str]:
     excess = []
     for table in tables:
-        needed = written_columns(names) if table.name == _table_name(names) else ()
+        needed = _written_columns(names) if table.name == _table_name(names) else ()
         columns = [name for name in table.columns if name not in needed]
         rights = [*table.privileges, *([f"columns {', '.join(columns)}"] if columns else [])]
         if rights:
@@ -152,3 +110,16 @@ def _excess_privileges(tables: list[WritableTable], names: CommerceNames) -> lis
 
 def _table_name(names: CommerceNames) -> str:
     return f"{names.table_schema}.{names.table}"
+
+
+def _read_columns(names: CommerceNames) -> tuple[str, ...]:
+    """The columns of the commerce table that we read, by its own names."""
+    return (
+        names.image_id, names.review_id, names.product_id, names.object_key, names.uploaded_at,
+        *_written_columns(names),
+    )  # fmt: skip
+
+
+def _written_columns(names: CommerceNames) -> tuple[str, str]:
+    """The two columns of the commerce table that we write, by its own names."""
+    return names.moderation_status, names.moderated_at

@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from ml.core.errors import ObjectNotFound, StorageError, StorageForbidden
-from ml.operations.doctor.result import Deployment, Finding, failed, ok
-from ml.storage.database import in_transaction
+from ml.operations.doctor.check import Deployment, Finding, failed, ok
+from ml.storage.database import current_time, in_transaction
 from ml.storage.object_store import ObjectStore
-from ml.storage.server import server_time
+
+_START_STORAGE = "start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
 
 
 def check_photo_bucket(deployment: Deployment) -> Finding:
@@ -33,7 +34,7 @@ def check_photo_bucket(deployment: Deployment) -> Finding:
 
 
 def check_model_bucket(deployment: Deployment) -> Finding:
-    """List, put, get and delete a small object of our own."""
+    """List; put, get and delete a small object."""
     store = deployment.connections.models
     key, data = f"doctor/{uuid.uuid4()}", b"written by the doctor"
     try:
@@ -45,61 +46,49 @@ def check_model_bucket(deployment: Deployment) -> Finding:
         actions = "list, get, put and delete"
         return _failed(error, store, setting="MODERATION_MODEL_BUCKET", actions=actions)
     if not same:
-        message = f"{store.bucket} returned other bytes than were put"
-        return failed(
-            message, remedy="repair the object storage itself: it must not be used as it is"
-        )
+        remedy = "repair the object storage itself: it must not be used as it is"
+        return failed(f"{store.bucket} returned other bytes than were put", remedy=remedy)
     return ok(f"{store.bucket}: lists, puts, gets and deletes")
 
 
 def _failed(error: StorageError, store: ObjectStore, *, setting: str, actions: str) -> Finding:
-    message = f"{type(error).__name__}: {error}"
+    remedy = _START_STORAGE
     if isinstance(error, StorageForbidden):
-        return failed(
-            message,
-            remedy=f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}",
-        )
-    if isinstance(error, ObjectNotFound):
-        return failed(
-            message, remedy=f"create the bucket {store.bucket}, or name the right one in {setting}"
-        )
-    return failed(message, remedy="start the object storage, or fix MODERATION_S3_ENDPOINT_URL")
+        remedy = f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}"
+    elif isinstance(error, ObjectNotFound):
+        remedy = f"create the bucket {store.bucket}, or name the right one in {setting}"
+    return failed(f"{type(error).__name__}: {error}", remedy=remedy)
 
 
 # Windows select photos by upload times that other machines wrote; clocks synchronized by NTP differ
 # by milliseconds. An HTTP date has whole seconds.
-MAX_SKEW_SECONDS = 5.0
-TIMEOUT_SECONDS = 10.0
-NTP_REMEDY = "let NTP (chrony, systemd-timesyncd) run on both machines"
+_MAX_SKEW_SECONDS = 5.0
+_TIMEOUT_SECONDS = 10.0
 
 
 def check_database_clock(deployment: Deployment) -> Finding:
     """Compare with the clock of the database."""
     engine = deployment.connections.engine
-    return _compare_clock("the database", lambda: in_transaction(engine, server_time))
+    return _compare_clock("the database", lambda: in_transaction(engine, current_time))
 
 
 def check_bucket_clock(deployment: Deployment) -> Finding:
     """Compare with the Date header of the object storage; needs no key."""
-    settings = deployment.settings
     url = deployment.connections.photos.endpoint_url
     try:
         return _compare_clock("the object storage", lambda: _response_date(url))
     except httpx.HTTPError as error:
-        return failed(
-            f"{url} does not answer: {error}",
-            remedy="start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
-            if settings.s3_endpoint_url
-            else "let this machine reach the object storage",
-        )
+        remedy = "let this machine reach the object storage"
+        if deployment.settings.s3_endpoint_url:
+            remedy = _START_STORAGE
+        return failed(f"{url} does not answer: {error}", remedy=remedy)
     except ValueError as error:
-        return failed(
-            f"{url}: {error}", remedy="let the answers of the object storage keep their Date"
-        )
+        remedy = "let the answers of the object storage keep their Date"
+        return failed(f"{url}: {error}", remedy=remedy)
 
 
 def _response_date(url: str) -> datetime:
-    header = httpx.get(url, timeout=TIMEOUT_SECONDS).headers.get("date")
+    header = httpx.get(url, timeout=_TIMEOUT_SECONDS).headers.get("date")
     if header is None:
         raise ValueError("the answer has no Date")
     return parsedate_to_datetime(header)
@@ -111,10 +100,11 @@ def _compare_clock(owner: str, ask: Callable[[], datetime]) -> Finding:
     elapsed = time.monotonic() - started
     # The remote clock was read at some moment of the round trip: assume its middle.
     skew = (remote - datetime.now(UTC)).total_seconds() + elapsed / 2
-    if abs(skew) > MAX_SKEW_SECONDS + elapsed / 2:
+    if abs(skew) > _MAX_SKEW_SECONDS + elapsed / 2:
         direction = "ahead of" if skew > 0 else "behind"
-        return failed(f"{owner} is {abs(skew):.0f} s {direction} this machine", remedy=NTP_REMEDY)
-    return ok(f"{owner}: within {MAX_SKEW_SECONDS:.0f} s")
+        message = f"{owner} is {abs(skew):.0f} s {direction} this machine"
+        return failed(message, remedy="let NTP (chrony, systemd-timesyncd) run on both machines")
+    return ok(f"{owner}: within {_MAX_SKEW_SECONDS:.0f} s")
 
 
 # A cached version has 45 MB; a retraining run writes checkpoints of three times that, and its

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.operations.monitoring.run_summary import NightlyRun
-from ml.storage.read.scores import list_earlier_runs, sample_scores
+from ml.storage.read.run_summary import list_earlier_runs, sample_scores
 
 Floats = npt.NDArray[np.float64]
 Sign = Literal["too_few", "none", "moderate", "strong"]
@@ -30,7 +31,7 @@ _HISTOGRAM_BINS = 20
 class Drift:
     """The population stability index (PSI) of a run's violation scores.
 
-    `chance` is the 95 % quantile of the index if nothing changed. `reference` and `current` are
+    `chance` is the 95 % quantile of the index without a change. `reference` and `current` are
     shares of photos in 20 equal bins of the score.
     """
 
@@ -52,20 +53,16 @@ class Drift:
         return "moderate" if self.psi <= STRONG else "strong"
 
 
-def psi(reference: Floats, current: Floats, *, bins: int = BINS) -> float:
+def psi(reference: Floats, current: Floats) -> float:
     """Sum over bins of (c - r) ln(c / r), r and c being the shares of photos; 0 is no change.
 
-    The bins are the reference's quantiles; equal quantiles are merged. A bin counts as at least
-    half a photo, so that an empty one does not make the index infinite.
-
-    Args:
-        reference: (N,), at least one.
-        current: (M,), at least one.
-        bins: number of quantile bins.
+    Both samples need at least one score. The bins are the reference's quantiles; equal quantiles
+    are merged. A bin counts as at least half a photo, so that an empty one does not make the index
+    infinite.
     """
-    edges = np.unique(np.quantile(reference, np.arange(1, bins) / bins))
-    shares = [_shares(scores, edges) for scores in (reference, current)]
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    edges = np.unique(np.quantile(reference, np.arange(1, BINS) / BINS))
+    r, c = _shares(reference, edges), _shares(current, edges)
+    return float(((c - r) * np.log(c / r)).sum())
 
 
 def _shares(scores: Floats, edges: Floats) -> Floats:
@@ -112,15 +109,15 @@ def drift_of(connection: Connection, nightly_run: NightlyRun) -> Drift | None:
     current = scores_of(connection, nightly_run.run_id, judged=nightly_run.judged)
     if not len(current):
         return None
-    runs = reference_runs(connection, nightly_run)
+    runs = _reference_runs(connection, nightly_run)
     samples = [scores_of(connection, run_id, judged=judged) for run_id, judged in runs]
-    reference = np.concatenate(samples) if samples else np.empty(0)
+    reference = np.concatenate([np.empty(0), *samples])
     if not len(reference):
         return None
     return compare(reference, current, [run_id for run_id, _ in runs])
 
 
-def reference_runs(connection: Connection, nightly_run: NightlyRun) -> list[tuple[str, int]]:
+def _reference_runs(connection: Connection, nightly_run: NightlyRun) -> list[tuple[str, int]]:
     """(run id, photos scored) of the first earlier runs by the same model and policy."""
     earlier = list_earlier_runs(
         connection,
@@ -129,12 +126,8 @@ def reference_runs(connection: Connection, nightly_run: NightlyRun) -> list[tupl
         policy_version=nightly_run.policy_version,
         limit=_MAX_REFERENCE_RUNS,
     )
-    runs: list[tuple[str, int]] = []
-    for run_id, judged in earlier:
-        runs.append((run_id, judged))
-        if sum(photos for _, photos in runs) >= REFERENCE_PHOTOS:
-            break
-    return runs
+    before = accumulate((judged for _, judged in earlier), initial=0)
+    return [run for run, photos in zip(earlier, before, strict=False) if photos < REFERENCE_PHOTOS]
 
 
 def scores_of(connection: Connection, run_id: str, *, judged: int) -> Floats:

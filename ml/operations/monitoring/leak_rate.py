@@ -9,20 +9,15 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
-from ml.storage.read.leak_rate import count_spot_checks
+from ml.storage.leak_estimates import count_spot_checks
 
 
 @dataclass(frozen=True)
 class MonthlyLeakRate:
-    """Estimate for the passed photos of one month, with its exact 95 % interval.
+    """Estimate for the passed photos of one month, such as 2026-11.
 
-    Attributes:
-        month: such as 2026-11.
-        reviewed: passed photos that reviewers looked at.
-        leaked: those of them that are violations.
-        rate: leaked / reviewed, 0..1.
-        low: lower end of the interval, 0..1.
-        high: upper end of the interval, 0..1.
+    `leaked` of the `reviewed` photos are violations; `rate` (0..1) is their share, and `low` and
+    `high` are the ends of its exact 95 % interval.
     """
 
     month: str
@@ -49,10 +44,6 @@ def monthly_leak_rates(
         month, estimate = counts.month[:7], estimate_rate(counts)
         is_leak_count = (counts.decision, counts.name) == ("pass", ANY_CLASS)
         if is_leak_count and estimate.rate is not None and month >= since.strftime("%Y-%m"):
-            months.append(
-                MonthlyLeakRate(
-                    month, counts.reviewed, counts.violations,
-                    estimate.rate, estimate.low, estimate.high,
-                )
-            )  # fmt: skip
+            figures = counts.reviewed, counts.violations, estimate.rate, estimate.low, estimate.high
+            months.append(MonthlyLeakRate(month, *figures))
     return months

@@ -9,11 +9,11 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from ml.operations.monitoring.trend import RunTotals
-from ml.storage.read.queue_throughput import count_latest_decisions
+from ml.storage.read.reviewer_stats import count_latest_decisions
 
-SPAN = timedelta(hours=24)
-MAX_AGE = timedelta(days=7)  # an older last decision says nothing about the throughput of today
-INFLOW_RUNS = 7
+_SPAN = timedelta(hours=24)
+_MAX_AGE = timedelta(days=7)  # an older last decision says nothing about the throughput of today
+_INFLOW_RUNS = 7
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,18 @@ class Forecast:
 
 def throughput(connection: Connection) -> Throughput | None:
     """How fast reviewers decide; None without a decision in the last week."""
-    row = count_latest_decisions(connection, span=SPAN, max_age=MAX_AGE)
+    row = count_latest_decisions(connection, span=_SPAN, max_age=_MAX_AGE)
     return None if row is None else Throughput(*row)
 
 
 def inflow(runs: Sequence[RunTotals]) -> float | None:
     """Tasks that a nightly run adds, the mean of the last week's; None without a report."""
-    added = [
-        nightly_run.review_tasks for nightly_run in runs if nightly_run.review_tasks is not None
-    ]
-    return mean(added[-INFLOW_RUNS:]) if added else None
+    added = [run.review_tasks for run in runs if run.review_tasks is not None]
+    return mean(added[-_INFLOW_RUNS:]) if added else None
 
 
 def forecast(waiting: int | None, pace: Throughput | None, added_per_run: float | None) -> Forecast:
-    """When the queue is empty.
-
-    Args:
-        waiting: pending tasks; None is unknown, never zero.
-        pace: of the reviewers; None where nobody decides.
-        added_per_run: None before the first report.
-    """
+    """When the queue of `waiting` tasks is empty; None is an unknown number, never zero."""
     if waiting is None:
         return Forecast("unknown")
     if waiting == 0:

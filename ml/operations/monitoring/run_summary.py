@@ -1,4 +1,4 @@
-"""Summary of one nightly run: its accounting, its state, and whether a run is overdue."""
+"""Summary of one nightly run: its accounting, state and gauges, and whether a run is overdue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from ml.core.errors import QuarantineReason
+from ml.core.settings import load_settings
+from ml.core.statsd import Gauge, send_gauges
 from ml.core.window import Window, resolve_window
 from ml.storage.read.run_summary import RunRank, count_by_outcome, find_run_row, latest_run_row
 
-GRACE = timedelta(minutes=30)  # after the schedule's tick, before a run counts as overdue
+_GRACE = timedelta(minutes=30)  # after the schedule's tick, before a run counts as overdue
+_OUTCOMES = ("judged", "quarantined", "already_judged")
+_YUAN = ("manual_only", "machine", "review", "saved")
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,9 @@ class NightlyRun:
         return RunRank(self.window.end, self.started_at)
 
 
-def latest_run(connection: Connection) -> NightlyRun | None:
-    """The run with the latest window; None before the first."""
-    row = latest_run_row(connection)
-    return None if row is None else _nightly_run(connection, row)
-
-
-def find_run(connection: Connection, run_id: str) -> NightlyRun | None:
-    """One run; None where its `preflight` never finished."""
-    row = find_run_row(connection, run_id)
+def find_run(connection: Connection, run_id: str | None = None) -> NightlyRun | None:
+    """A run, by default that with the latest window; None where no `preflight` has finished."""
+    row = latest_run_row(connection) if run_id is None else find_run_row(connection, run_id)
     return None if row is None else _nightly_run(connection, row)
 
 
@@ -73,16 +72,13 @@ def overdue(
 ) -> datetime | None:
     """End of the last scheduled window, where no run covers it yet; else None.
 
-    Args:
-        newest_end: end of the newest run's window; None where there is no run.
-        now: with a time zone.
-        schedule: cron expression of the nightly run, read in `timezone`.
-        timezone: IANA name.
+    `newest_end` is the end of the newest run's window. The cron expression of the nightly run is
+    read in the time zone (IANA name).
     """
     due = resolve_window(
         requested=(None, None),
         data_interval=None,
-        run_after=now - GRACE,
+        run_after=now - _GRACE,
         schedule=schedule,
         timezone=timezone,
     )
@@ -93,25 +89,32 @@ def _nightly_run(connection: Connection, row: RowMapping) -> NightlyRun:
     so_far: dict[str | None, int] = {}
     if row["state"] != "reconciled":
         so_far = count_by_outcome(connection, row["run_id"])
-
-    def count(outcome: str) -> int:
-        reconciled: int | None = row[outcome]
-        return so_far.get(outcome, 0) if reconciled is None else reconciled
-
+    counts = {n: so_far.get(n, 0) if row[n] is None else row[n] for n in _OUTCOMES}
+    columns = {name: row[name] for name in NightlyRun.__dataclass_fields__ if name in row}
     return NightlyRun(
-        run_id=row["run_id"],
+        **(columns | counts),
         window=Window(row["window_start"], row["window_end"]),
-        model_hash=row["model_hash"],
-        policy_version=row["policy_version"],
-        device=row["device"],
-        state=row["state"],
-        started_at=row["started_at"],
         ended_at=row["reconciled_at"],
-        shadow_hash=row["shadow_hash"],
-        listed=row["listed"],
-        judged=count("judged"),
-        quarantined=count("quarantined"),
-        already_judged=count("already_judged"),
         undecided=so_far.get(None, 0),
-        report=row["report"],
     )
+
+
+def run_gauges(report: Mapping[str, Any]) -> list[Gauge]:
+    """The gauges of a run's stored report (`ml.moderation.nightly.report`).
+
+    A quarantine reason that did not occur is sent as 0: a metrics server keeps the last value,
+    which would be another run's. An unknown value (no photos, no rate) is left out.
+    """
+    reasons = report["quarantine_reasons"]
+    numbers: dict[str, float | None] = {f"photos.{n}": report[n] for n in ("listed", *_OUTCOMES)}
+    numbers |= {f"verdicts.{name}": photos for name, photos in report["verdicts"].items()}
+    numbers |= {f"quarantine.{r.value}": reasons.get(r.value, 0) for r in QuarantineReason}
+    numbers |= {f"seconds.{stage}": value for stage, value in report["seconds"].items()}
+    numbers |= {f"yuan.{name}": report["yuan"][name] for name in _YUAN}
+    numbers["images_per_second"] = report["images_per_second"]
+    return [Gauge(f"audit.{name}", value) for name, value in numbers.items() if value is not None]
+
+
+def send_run_gauges(report: Mapping[str, Any]) -> None:
+    """Send the gauges of a stored report to the StatsD server of the settings."""
+    send_gauges(run_gauges(report), load_settings())

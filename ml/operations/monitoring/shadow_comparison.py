@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from ml.operations.monitoring.run_summary import NightlyRun
 from ml.storage.shadow_verdicts import compare_decisions
 
-EXAMPLES = 6  # object keys per change
-SAMPLE = 10_000  # photos compared; the candidate's own report compares all
+_EXAMPLES = 6  # object keys per change
+_SAMPLE = 10_000  # photos compared; the candidate's own report compares all
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Change:
 class Shadowed:
     """Decisions on the photos that both models scored; the most frequent change first.
 
-    `sampled`: of a large run, about SAMPLE photos were compared.
+    `sampled`: of a large run, about 10,000 photos were compared.
     """
 
     model_hash: str
@@ -39,9 +39,9 @@ def shadow_of(connection: Connection, nightly_run: NightlyRun) -> Shadowed | Non
     """The comparison of a run; None where it had no shadow model."""
     if nightly_run.shadow_hash is None:
         return None
-    every = max(1, nightly_run.judged // SAMPLE)
-    compared = compare_decisions(connection, nightly_run.run_id, samples=EXAMPLES, every=every)
-    pairs = [Change(*pair) for pair in compared]
+    every = max(1, nightly_run.judged // _SAMPLE)
+    rows = compare_decisions(connection, nightly_run.run_id, samples=_EXAMPLES, every=every)
+    pairs = [Change(*row) for row in rows]
     return Shadowed(
         model_hash=nightly_run.shadow_hash,
         photos=sum(pair.photos for pair in pairs),

@@ -76,4 +76,4 @@ def outside(rate: float | None, band: tuple[float, float]) -> bool:
 
 def total_saved(runs: Sequence[RunTotals]) -> float:
     """Yuan saved over the runs that have a report."""
-    return sum(nightly_run.yuan["saved"] or 0.0 for nightly_run in runs if nightly_run.yuan)
+    return sum(run.yuan["saved"] or 0.0 for run in runs if run.yuan)

@@ -14,41 +14,33 @@ bytes are deleted, and the next run lists the bucket again: a killed run leaves 
 
 from sqlalchemy import Connection
 
-from ml.core.settings import Settings
-from ml.operations.retention.plan import Plan
-from ml.operations.retention.purge import Purged, Purging
+from ml.operations.retention.purge import Purging
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.expired_photos import (
+from ml.storage.object_store import ListedObject
+from ml.storage.photo_archive import deleted
+from ml.storage.photo_cache import evict_deleted
+from ml.storage.purge import (
+    Count,
     list_expired_photos,
     list_golden_sets_without_rows,
     mark_photos_deleted,
     running_snapshot,
 )
-from ml.storage.object_store import ListedObject
-from ml.storage.photo_archive import deleted
-from ml.storage.photo_cache import evict_deleted
-from ml.storage.purge import Count
 from ml.storage.snapshots import get_golden, get_manifest
-
-KIND = "archived_photos"
 
 _PREFIX = "labelled/"
 
 
-def purge_archived_photos(plan: Plan, connections: Connections, settings: Settings) -> Purged:
+def purge_archived_photos(purging: Purging) -> None:
     """Walk the bucket, a page of the listing at a time; then evict this machine's copies."""
-    days = plan.retention.archived_photo_days
-    if days is None:
-        return Purged(KIND, None)
-    purging = Purging(KIND, days, plan, connections)
+    connections = purging.connections
     needed = _needed(connections)
     for page in connections.models.list_pages(_PREFIX):
         files = {file.key.removeprefix(_PREFIX): file for file in page}
         _purge_page(files, needed, purging)
-    if not plan.dry_run:
-        evict_deleted(settings, connections.engine)
-    return purging.purged()
+    if not purging.plan.dry_run:
+        evict_deleted(purging.settings, connections.engine)
 
 
 def _purge_page(files: dict[str, ListedObject], needed: set[str], purging: Purging) -> None:
@@ -71,12 +63,12 @@ def _purge_page(files: dict[str, ListedObject], needed: set[str], purging: Purgi
 def _needed(connections: Connections) -> set[str]:
     """Needed photos that only the bucket lists: of the running snapshot and old golden sets."""
     golden_sets = in_transaction(connections.engine, list_golden_sets_without_rows)
-    snapshot = in_transaction(connections.engine, running_snapshot)
-    needed: set[str] = set()
-    for golden_hash in golden_sets:
-        photos = get_golden(connections.models, golden_hash).photos
-        needed |= {photo.content_sha256 for photo in photos}
-    if snapshot is not None:
+    needed = {
+        photo.content_sha256
+        for golden_hash in golden_sets
+        for photo in get_golden(connections.models, golden_hash).photos
+    }
+    if snapshot := in_transaction(connections.engine, running_snapshot):
         manifest = get_manifest(connections.models, snapshot)
         needed |= {photo.content_sha256 for photo in manifest.photos}
     return needed

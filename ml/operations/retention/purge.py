@@ -1,4 +1,4 @@
-"""Purge one kind of data in one run: batches of deletions, and their count.
+"""One kind of data in one run of `purge_expired`: the plan, batches of deletions, and their count.
 
 A batch and its count are one transaction, so that a retry of a killed run continues and reports the
 whole. The count stays in `moderation.purge`, as the record of what was deleted when and why.
@@ -6,20 +6,33 @@ whole. The count stays in `moderation.purge`, as the record of what was deleted 
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
-from ml.operations.retention.plan import Plan
+from ml.core.settings import Settings
+from ml.core.yaml_file import StrictModel
+from ml.policy.operations import Retention
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.expired_rows import ExpiredRows, mark_runs_expired
+from ml.storage.expired_rows import ExpiredRows
 from ml.storage.purge import Count, add_count, begin_purge, load_count, set_read_only
 
 log = structlog.get_logger()
 
-ROWS_PER_BATCH = 10_000
+
+class Plan(StrictModel):
+    """Plan of a run, fixed once when it starts.
+
+    Ages count back from `cutoff`, the end of the run's data interval, whenever it runs. A `dry_run`
+    only counts: its transactions are read-only, and it touches no bucket.
+    """
+
+    run_id: str
+    cutoff: datetime
+    dry_run: bool
+    retention: Retention
 
 
 @dataclass(frozen=True)
@@ -31,26 +44,18 @@ class Purged:
     items: int = 0
     bytes: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 class Purging:
-    """Runs the batches of one kind.
+    """Runs the batches of one kind; data from before `since` is expired."""
 
-    Args:
-        kind: its name.
-        days: how long the policy keeps it.
-        plan: of the run.
-        connections: open ones.
-    """
-
-    def __init__(self, kind: str, days: int, plan: Plan, connections: Connections) -> None:
+    def __init__(
+        self, kind: str, days: int, plan: Plan, connections: Connections, settings: Settings
+    ) -> None:
         self.kind = kind
         self.plan = plan
         self.connections = connections
-        self.since = plan.expiry_cutoff(days)
+        self.settings = settings
+        self.since = plan.cutoff - timedelta(days=days)
         self._days = days
         self._counted = Count()
         if not plan.dry_run:
@@ -88,22 +93,3 @@ class Purging:
         count = work(connection)
         add_count(connection, self.plan.run_id, self.kind, count)
         return count
-
-
-def purge_in_batches(rows: ExpiredRows, purging: Purging) -> None:
-    """Delete rows, a batch per transaction; a dry run counts them in one."""
-    while True:
-        count = purging.delete(rows, limit=ROWS_PER_BATCH)
-        if purging.plan.dry_run or count.items < ROWS_PER_BATCH:
-            return
-
-
-def expire_runs(purging: Purging) -> None:
-    """Mark the reconciled runs that are old enough to purge; nothing in a dry run."""
-    if purging.plan.dry_run:
-        return
-
-    def mark(connection: Connection) -> None:
-        mark_runs_expired(connection, cutoff=purging.plan.cutoff, since=purging.since)
-
-    in_transaction(purging.connections.engine, mark)

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, exists, select, text
+from sqlalchemy import Connection, RowMapping, Select, exists, select
 
 from ml.core.window import Window
 from ml.storage.model_versions import Promotion, list_promotions, load_evaluation
-from ml.storage.schema import champion, label_snapshot, model_version, retrain_run
+from ml.storage.schema import (
+    audit_result,
+    audit_run,
+    champion,
+    label_snapshot,
+    model_version,
+    retrain_run,
+)
 
 _version = model_version.c
 
@@ -152,27 +159,22 @@ class VerdictOrigin:
     judged_at: datetime | None
 
 
-_VERDICT_ORIGIN = text(
-    """
-    select ar.run_id, r.window_start, r.window_end, ar.model_hash, ar.policy_version, ar.etag,
-        ar.outcome, ar.decision, coalesce(ar.reasons, '{}') as reasons, ar.judged_at
-    from moderation.audit_result ar
-    join moderation.audit_run r on r.run_id = ar.run_id
-    where ar.object_key = :object_key
-    order by r.started_at, ar.run_id
-    """
-)
-
-
 def verdict_origin(connection: Connection, object_key: str) -> list[VerdictOrigin]:
     """Every nightly run that covered a photo, oldest first; empty for an unknown key."""
-    rows = connection.execute(_VERDICT_ORIGIN, {"object_key": object_key})
-    return [
-        VerdictOrigin(
-            run_id, Window(start, end), model, policy, etag, outcome, decision, tuple(reasons), at
-        )
-        for run_id, start, end, model, policy, etag, outcome, decision, reasons, at in rows
-    ]
+    result, run = audit_result.c, audit_run.c
+    names = ("run_id", "model_hash", "policy_version", "etag", "outcome", "decision", "judged_at")
+    query = (
+        select(*result[names], result.reasons, run.window_start, run.window_end)
+        .join(audit_run, run.run_id == result.run_id)
+        .where(result.object_key == object_key)
+        .order_by(run.started_at, run.run_id)
+    )
+    return [_verdict_origin(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _verdict_origin(row: dict[str, Any]) -> VerdictOrigin:
+    window = Window(row.pop("window_start"), row.pop("window_end"))
+    return VerdictOrigin(window=window, reasons=row.pop("reasons") or (), **row)
 
 
 def find_report_hashes(connection: Connection, run_id: str) -> tuple[str, str] | None:
@@ -182,5 +184,4 @@ def find_report_hashes(connection: Connection, run_id: str) -> tuple[str, str] |
         .join(label_snapshot, label_snapshot.c.snapshot_hash == retrain_run.c.snapshot_hash)
         .where(retrain_run.c.run_id == run_id, retrain_run.c.candidate_hash.is_not(None))
     )
-    row = connection.execute(query).first()
-    return None if row is None else (row.candidate_hash, row.golden_hash)
+    return connection.execute(query).first()

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, or_, select
 
+from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import decision_undo, human_label, image, quarantine, review_task
 
+T = TypeVar("T")
 MAX_ROWS = 200  # of a key with a longer history, the latest part is shown
 
 
@@ -72,10 +75,8 @@ class CommerceRow:
 
 def list_contents(connection: Connection, object_key: str) -> list[UploadedContent]:
     """The contents that were uploaded under a key."""
-    columns = [image.c[name] for name in UploadedContent.__dataclass_fields__]
-    query = select(*columns).where(image.c.object_key == object_key)
-    rows = connection.execute(query.order_by(image.c.uploaded_at.desc()).limit(MAX_ROWS))
-    return [UploadedContent(**row) for row in rows.mappings()]
+    of_key = image.c.object_key == object_key
+    return _load_latest(connection, image, UploadedContent, of_key, by=image.c.uploaded_at)
 
 
 def holds_task(
@@ -93,10 +94,9 @@ def holds_task(
 
 def list_quarantined(connection: Connection, object_key: str) -> list[Quarantined]:
     """The quarantine rows of a key."""
-    columns = [quarantine.c[name] for name in Quarantined.__dataclass_fields__]
-    query = select(*columns).where(quarantine.c.object_key == object_key)
-    rows = connection.execute(query.order_by(quarantine.c.quarantined_at.desc()).limit(MAX_ROWS))
-    return [Quarantined(**row) for row in rows.mappings()]
+    of_key = quarantine.c.object_key == object_key
+    by = quarantine.c.quarantined_at
+    return _load_latest(connection, quarantine, Quarantined, of_key, by=by)
 
 
 def list_tasks(
@@ -108,32 +108,19 @@ def list_tasks(
     """
     task = review_task.c
     visible = task.kind.in_(visible_kinds) & task.route.is_(None)
-    query = select(*(task[name] for name in Task.__dataclass_fields__)).where(
-        task.object_key == object_key, or_(visible, task.state == "decided")
-    )
-    rows = connection.execute(query.order_by(task.task_id.desc()).limit(MAX_ROWS))
-    return [Task(**{**row, "reasons": tuple(row["reasons"])}) for row in rows.mappings()]
+    shown = (task.object_key == object_key) & or_(visible, task.state == "decided")
+    return _load_latest(connection, review_task, Task, shown, by=task.task_id)
 
 
 def list_labels(connection: Connection, contents: Sequence[str]) -> list[LabelEntry]:
     """All labels on the contents, undone ones included."""
-    label = human_label.c
-    query = (
-        select(
-            label.label,
-            label.category,
-            label.reviewer,
-            label.decided_at,
-            label.route,
-            label.note,
-            decision_undo.c.undone_at,
-        )
-        .outerjoin(decision_undo, decision_undo.c.label_id == label.label_id)
-        .where(label.content_sha256.in_(contents))
-        .order_by(label.label_id.desc())
-        .limit(MAX_ROWS)
+    with_undo = (
+        select(human_label, decision_undo.c.undone_at)
+        .select_from(human_label.outerjoin(decision_undo))
+        .subquery()
     )
-    return [LabelEntry(**row) for row in connection.execute(query).mappings()]
+    of_contents = with_undo.c.content_sha256.in_(contents)
+    return _load_latest(connection, with_undo, LabelEntry, of_contents, by=with_undo.c.label_id)
 
 
 def list_commerce_rows(
@@ -148,3 +135,15 @@ def list_commerce_rows(
         .limit(MAX_ROWS)
     )
     return [CommerceRow(*row) for row in connection.execute(query)]
+
+
+def _load_latest(
+    connection: Connection,
+    source: FromClause,
+    row_type: type[T],
+    condition: ColumnElement[bool],
+    *,
+    by: ColumnElement[Any],
+) -> list[T]:
+    query = select(*columns_of(source, row_type)).where(condition)
+    return load_rows(connection, query.order_by(by.desc()).limit(MAX_ROWS), row_type)

@@ -1,9 +1,11 @@
-"""What reviewers labelled, answered and did in a span of time (`since` inclusive, `until` not)."""
+"""What reviewers labeled, answered and did in a span of time (`since` inclusive, `until` not)."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, text
+
+from ml.storage.rows import load_rows
 
 _LABELS = text(
     """
@@ -31,8 +33,20 @@ _ACTIVITY = text(
     )
     select actor, action, day, count(*) as times,
         count(*) filter (where gap <= :max_gap) as steps,
-        coalesce(sum(gap) filter (where gap <= :max_gap), 0) as seconds
+        coalesce(sum(gap) filter (where gap <= :max_gap), 0)::float as seconds
     from act group by actor, action, day order by actor, day
+    """
+)
+# The latest decision by the index on time, backwards; then one span of it.
+_THROUGHPUT = text(
+    """
+    with latest as (
+        select max(occurred_at) as at from moderation.activity
+        where action = 'decide' and occurred_at > now() - cast(:max_age as interval)
+    )
+    select count(*), count(distinct actor), count(distinct date_trunc('hour', occurred_at)), max(at)
+    from moderation.activity, latest
+    where action = 'decide' and occurred_at > at - cast(:span as interval) and occurred_at <= at
     """
 )
 
@@ -74,16 +88,14 @@ class DailyActivity:
 
 def load_labels(connection: Connection, *, since: datetime, until: datetime) -> list[GivenLabel]:
     """Active labels that were not imported, in the order of the decisions."""
-    rows = connection.execute(_LABELS, {"since": since, "until": until})
-    return [GivenLabel(*row) for row in rows]
+    return load_rows(connection, _LABELS, GivenLabel, since=since, until=until)
 
 
 def load_golden_answers(
     connection: Connection, *, since: datetime, until: datetime
 ) -> list[AnsweredPhoto]:
     """Answers to golden tasks, in the order in which they were given."""
-    rows = connection.execute(_ANSWERS, {"since": since, "until": until})
-    return [AnsweredPhoto(*row) for row in rows]
+    return load_rows(connection, _ANSWERS, AnsweredPhoto, since=since, until=until)
 
 
 def load_daily_activity(
@@ -96,5 +108,16 @@ def load_daily_activity(
 ) -> list[DailyActivity]:
     """Decisions and undos by reviewer and day (of `timezone`), in this order."""
     values = {"since": since, "until": until, "timezone": timezone, "max_gap": max_gap_seconds}
-    rows = connection.execute(_ACTIVITY, values).mappings()
-    return [DailyActivity(**{**row, "seconds": float(row["seconds"])}) for row in rows]
+    return load_rows(connection, _ACTIVITY, DailyActivity, **values)
+
+
+def count_latest_decisions(
+    connection: Connection, *, span: timedelta, max_age: timedelta
+) -> tuple[int, int, int, datetime] | None:
+    """(decisions, reviewers, clock hours with a decision, latest) of `span` up to the latest.
+
+    None where the latest decision is older than `max_age`.
+    """
+    values = {"max_age": max_age, "span": span}
+    decisions, reviewers, hours, latest = connection.execute(_THROUGHPUT, values).one()
+    return (decisions, reviewers, hours, latest) if decisions else None

@@ -9,21 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import (
-    ARRAY,
-    Connection,
-    Float,
-    Text,
-    and_,
-    any_,
-    column,
-    literal,
-    or_,
-    select,
-    table,
-)
+from sqlalchemy import Connection, and_, any_, func, literal, or_, select
 
-from ml.storage.schema import audit_image, quarantine
+from ml.storage.rows import load_rows
+from ml.storage.schema import TEXTS, audit_image, audit_result, quarantine
 
 PAGE = 60
 # Keys per query: more each time, since frequent photos are found in the first chunk.
@@ -74,37 +63,23 @@ class PhotoPage:
     complete: bool = True
 
 
-_audit_result = table(  # a view
-    "audit_result",
-    column("run_id", Text),
-    column("object_key", Text),
-    column("etag", Text),
-    column("content_sha256", Text),
-    column("outcome", Text),
-    column("decision", Text),
-    column("reasons", ARRAY(Text)),
-    column("violation_score", Float),
-    column("model_hash", Text),
-    schema="moderation",
-)
-_result = _audit_result.c
+_result = audit_result.c
 _quarantined = and_(
     _result.outcome == "quarantined",
     quarantine.c.object_key == _result.object_key,
     quarantine.c.etag == _result.etag,
 )
-_SELECT_PHOTOS = select(
-    _result.object_key,
-    _result.etag,
-    _result.content_sha256,
-    _result.outcome,
-    _result.decision,
-    _result.reasons,
-    _result.violation_score,
-    _result.model_hash,
-    quarantine.c.reason.label("quarantine_reason"),
-    quarantine.c.detail.label("quarantine_detail"),
-).select_from(_audit_result.outerjoin(quarantine, _quarantined))
+_RUN_PHOTOS = (
+    select(
+        *_result["object_key", "etag", "content_sha256", "outcome", "decision"],
+        func.coalesce(_result.reasons, literal((), TEXTS)).label("reasons"),
+        *_result["violation_score", "model_hash"],
+        quarantine.c.reason.label("quarantine_reason"),
+        quarantine.c.detail.label("quarantine_detail"),
+    )
+    .select_from(audit_result.outerjoin(quarantine, _quarantined))
+    .order_by(_result.object_key)
+)
 
 
 def list_run_photos(
@@ -151,14 +126,12 @@ def _photos(
     connection: Connection, photo_filter: PhotoFilter, keys: list[str], *, limit: int
 ) -> list[RunPhoto]:
     """Those of the keys that pass the other filters, with all that the page shows."""
-    query = _SELECT_PHOTOS.where(
-        _result.run_id == photo_filter.run_id,
-        _result.object_key == any_(literal(keys, ARRAY(Text))),
+    query = _RUN_PHOTOS.where(
+        _result.run_id == photo_filter.run_id, _result.object_key == any_(literal(keys, TEXTS))
     )
     if photo_filter.decision is not None:
         query = query.where(_result.decision == photo_filter.decision)
     if photo_filter.reason is not None:
         reason = literal(photo_filter.reason)
         query = query.where(or_(reason == any_(_result.reasons), reason == quarantine.c.reason))
-    rows = connection.execute(query.order_by(_result.object_key).limit(limit)).mappings()
-    return [RunPhoto(**{**row, "reasons": tuple(row["reasons"] or ())}) for row in rows]
+    return load_rows(connection, query.limit(limit), RunPhoto)

@@ -1,15 +1,19 @@
-"""Nightly runs as the operations page reads them: rows of `audit_run`, and counts so far."""
+"""Nightly runs as the operations page, the alert rules and the check of drift read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Tuple, func, select, tuple_
+from sqlalchemy import Connection, RowMapping, func, or_, select, text, tuple_
 
-from ml.storage.schema import audit_image, audit_run
+from ml.core.types import AlertKind
+from ml.storage.rows import columns_of, load_dict, load_rows
+from ml.storage.schema import alert, audit_image, audit_run
 
 _run = audit_run.c
+_RANK = tuple_(_run.window_end, _run.started_at)
+_NEWEST_FIRST = (_run.window_end.desc(), _run.started_at.desc(), _run.run_id)
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,6 @@ class RunRank:
 
     window_end: datetime
     started_at: datetime
-
-    def to_sql(self) -> Tuple:
-        """The row value to compare with (window_end, started_at)."""
-        return tuple_(self.window_end, self.started_at)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class StoredReport:
 
 def latest_run_row(connection: Connection) -> RowMapping | None:
     """The run with the latest window, so that a backfill does not hide the last nightly run."""
-    newest_first = (_run.window_end.desc(), _run.started_at.desc(), _run.run_id)
-    query = select(audit_run).order_by(*newest_first).limit(1)
+    query = select(audit_run).order_by(*_NEWEST_FIRST).limit(1)
     return connection.execute(query).mappings().first()
 
 
@@ -52,16 +51,95 @@ def count_by_outcome(connection: Connection, run_id: str) -> dict[str | None, in
     """Photos of a run by outcome; None counts those that have none yet."""
     outcome = audit_image.c.outcome
     query = select(outcome, func.count()).where(audit_image.c.run_id == run_id).group_by(outcome)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return load_dict(connection, query)
 
 
 def list_reports(connection: Connection, until: RunRank, *, limit: int) -> list[StoredReport]:
     """The last `limit` runs up to and with `until`, the latest first."""
-    columns = [_run[name] for name in StoredReport.__dataclass_fields__]
     query = (
-        select(*columns)
-        .where(tuple_(_run.window_end, _run.started_at) <= until.to_sql())
-        .order_by(_run.window_end.desc(), _run.started_at.desc(), _run.run_id)
+        select(*columns_of(audit_run, StoredReport))
+        .where(tuple_(until.window_end, until.started_at) >= _RANK)
+        .order_by(*_NEWEST_FIRST)
         .limit(limit)
     )
-    return [StoredReport(**row) for row in connection.execute(query).mappings()]
+    return load_rows(connection, query, StoredReport)
+
+
+def latest_reported_end(connection: Connection) -> datetime | None:
+    """End of the newest window of a reconciled run with a report; None before the first."""
+    query = (
+        select(_run.window_end)
+        .where(_run.state == "reconciled", _run.report.is_not(None))
+        .order_by(_run.window_end.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar()
+
+
+def list_unbalanced_runs(connection: Connection, *, since: datetime) -> list[str]:
+    """Failed runs that started since a moment, or that have an open alert."""
+    has_open_alert = select(alert.c.dedup_key).where(
+        alert.c.kind == AlertKind.IDENTITY_BROKEN.value, alert.c.resolved_at.is_(None)
+    )
+    query = (
+        select(_run.run_id)
+        .where(
+            _run.state == "failed",
+            or_(_run.started_at >= since, _run.run_id.in_(has_open_alert)),
+        )
+        .order_by(_run.started_at, _run.run_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def list_verdict_counts(connection: Connection, *, limit: int) -> list[tuple[str, dict[str, int]]]:
+    """(run id, photos by decision) of the newest runs with a report, the newest first."""
+    query = (
+        select(_run.run_id, _run.report["verdicts"])
+        .where(_run.report.is_not(None))
+        .order_by(*_NEWEST_FIRST)
+        .limit(limit)
+    )
+    return [(run_id, verdicts) for run_id, verdicts in connection.execute(query)]
+
+
+# Every so many keys by their hash: an unbiased sample, the same each time, by the run's own index.
+_SCORES = text(
+    """
+    select v.violation_score
+    from moderation.audit_image ai
+    join moderation.audit_run r on r.run_id = ai.run_id
+    join moderation.image i on i.object_key = ai.object_key and i.etag = ai.etag
+    join moderation.verdict v on v.content_sha256 = i.content_sha256
+        and v.model_hash = r.model_hash and v.policy_version = r.policy_version
+    where ai.run_id = :run_id and ai.outcome = 'judged'
+        and (hashtext(ai.object_key) & 2147483647) % :every = 0
+    """
+)
+
+
+def sample_scores(connection: Connection, run_id: str, *, every: int) -> list[float]:
+    """Violation scores, 0..1, of one in `every` of the photos that a run scored itself."""
+    return list(connection.execute(_SCORES, {"run_id": run_id, "every": every}).scalars())
+
+
+def list_earlier_runs(
+    connection: Connection, before: RunRank, *, model_hash: str, policy_version: str, limit: int
+) -> list[tuple[str, int]]:
+    """(run id, photos scored) of the first reconciled runs of a model and policy that scored any.
+
+    The earliest run first; runs from `before` on are left out.
+    """
+    query = (
+        select(_run.run_id, _run.judged)
+        .where(
+            _run.model_hash == model_hash,
+            _run.policy_version == policy_version,
+            _run.state == "reconciled",
+            _run.judged > 0,
+            tuple_(before.window_end, before.started_at) > _RANK,
+        )
+        .order_by(_run.window_end, _run.started_at, _run.run_id)
+        .limit(limit)
+    )
+    return [(run_id, judged) for run_id, judged in connection.execute(query)]

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from ml.storage.rows import columns_of, load_rows
+from ml.storage.schema import active_label
+
+_active = active_label.c
 
 _HASHES = text(
     """
@@ -21,14 +27,6 @@ _HASHES = text(
         where content_sha256 = h.content_sha256 and pdq is not null and p.pdq is null limit 1
     ) i on true
     order by h.label_id
-    """
-)
-_ACTIVE_LABELS = text(
-    """
-    select distinct on (content_sha256) content_sha256, label, decided_at
-    from moderation.active_label
-    where content_sha256 = any(:contents)
-    order by content_sha256, label_id desc
     """
 )
 
@@ -55,11 +53,15 @@ def load_labelled_hashes(
     connection: Connection, *, after_label_id: int, newest: int
 ) -> list[LabelledHash]:
     """The `newest` last labels of those after a label, undone ones included, oldest first."""
-    rows = connection.execute(_HASHES, {"after": after_label_id, "newest": newest})
-    return [LabelledHash(*row) for row in rows]
+    return load_rows(connection, _HASHES, LabelledHash, after=after_label_id, newest=newest)
 
 
 def load_active_labels(connection: Connection, contents: Collection[str]) -> list[ContentLabel]:
     """The latest active label of each content that has one."""
-    rows = connection.execute(_ACTIVE_LABELS, {"contents": list(contents)})
-    return [ContentLabel(*row) for row in rows]
+    query = (
+        select(*columns_of(active_label, ContentLabel))
+        .where(_active.content_sha256.in_(contents))
+        .ext(distinct_on(_active.content_sha256))
+        .order_by(_active.content_sha256, _active.label_id.desc())
+    )
+    return load_rows(connection, query, ContentLabel)

@@ -1,38 +1,49 @@
 """The tables of schema `moderation`, as SQLAlchemy Core; `migrations/` creates them."""
 
-from ml.storage.schema.audit import (
-    audit_image,
-    audit_run,
-    audit_shard,
-    leak_estimate,
-    sampling_key,
-    shadow,
-    shadow_verdict,
-)
-from ml.storage.schema.columns import metadata
-from ml.storage.schema.labels import (
+from ml.storage.schema.learning import (
     active_label,
     archived_photo,
     blocklist_photo,
+    champion,
     golden_photo,
     golden_set,
     human_label,
     label_issue,
     label_snapshot,
+    model_version,
+    promotion,
+    retrain_run,
+    training_epoch,
 )
-from ml.storage.schema.models import champion, model_version, promotion, retrain_run, training_epoch
-from ml.storage.schema.operations import alert, api_key, purge
-from ml.storage.schema.photos import image, quarantine, verdict
+from ml.storage.schema.photos import (
+    TEXTS,
+    audit_image,
+    audit_result,
+    audit_run,
+    audit_shard,
+    image,
+    leak_estimate,
+    metadata,
+    quarantine,
+    sampling_key,
+    shadow,
+    shadow_verdict,
+    verdict,
+)
 from ml.storage.schema.review import (
     activity,
+    alert,
+    api_key,
     appeal,
     decision_undo,
     golden_answer,
+    purge,
     review_task,
     reviewer_preference,
 )
 
 __all__ = [
+    "TEXTS",
     "active_label",
     "activity",
     "alert",
@@ -40,6 +51,7 @@ __all__ = [
     "appeal",
     "archived_photo",
     "audit_image",
+    "audit_result",
     "audit_run",
     "audit_shard",
     "blocklist_photo",

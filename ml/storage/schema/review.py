@@ -1,143 +1,167 @@
-"""The review queue, and what reviewers do in it apart from labelling."""
+"""The review queue and what reviewers do in it; and what operators keep: alerts, keys, purges."""
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    DateTime,
-    Float,
-    ForeignKey,
-    Identity,
-    Index,
-    Table,
-    Text,
-    text,
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ml.storage.schema.photos import (
+    TEXTS,
+    TIME,
+    key,
+    metadata,
+    optional,
+    primary,
+    reference,
+    required,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from ml.storage.schema.columns import key, metadata, time
+_IS_OPEN = sa.text("state = 'open'")
 
-review_task = Table(
+review_task = sa.Table(
     "review_task",
     metadata,
-    Column("task_id", BigInteger, Identity(always=True), primary_key=True),
+    sa.Column("task_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     key(),
-    Column("etag", Text, nullable=False),
-    Column("content_sha256", Text, nullable=False),
-    Column("model_hash", Text, nullable=False),
-    Column("policy_version", Text, nullable=False),
-    Column("reasons", ARRAY(Text), nullable=False),
-    Column("violation_score", Float, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("state", Text, nullable=False, server_default="open"),
-    time("created_at"),
-    Column("kind", Text, nullable=False, server_default="verdict"),
-    Column("claimed_by", Text),  # the lease's holder and end
-    Column("claimed_until", DateTime(timezone=True)),
-    Column("skipped_by", ARRAY(Text), nullable=False, server_default="{}"),
-    time("opened_at"),  # `created_at` until the task is reopened
-    # The violation score, or a drawn number that looks like one.
-    Column("priority", Float, nullable=False),
-    Column("route", Text),  # null: a violation or an uncertain photo, as the reasons say
-    Column("sampling_rate", Float, nullable=False, server_default="1"),  # share of its route
-    # Never offered to these.
-    Column("excluded_reviewers", ARRAY(Text), nullable=False, server_default="{}"),
-    CheckConstraint(
-        "kind in ('verdict', 'second_review', 'blind', 'golden')", name="review_task_kind"
-    ),
-    CheckConstraint("route in ('spot_check', 'second_review')", name="review_task_route"),
-    CheckConstraint("sampling_rate > 0 and sampling_rate <= 1", name="review_task_sampling_rate"),
-    CheckConstraint("state in ('open', 'claimed', 'decided')", name="review_task_state"),
-    CheckConstraint(
-        "(state = 'claimed') = (claimed_by is not null)"
-        " and (state = 'claimed') = (claimed_until is not null)",
-        name="review_task_lease",
-    ),
-    Index(
+    *required(sa.Text, "etag", "content_sha256", "model_hash", "policy_version", "run_id"),
+    *required(TEXTS, "reasons"),
+    *required(sa.Float, "violation_score"),
+    *required(sa.Text, "state"),  # open, claimed or decided
+    *required(sa.Text, "kind"),  # verdict, second_review, blind or golden
+    # spot_check or second_review; null: a violation or an uncertain photo, as the reasons say.
+    *optional(sa.Text, "route"),
+    *required(sa.Float, "sampling_rate"),  # share of its route's photos that are reviewed
+    *required(TIME, "created_at", "opened_at"),  # they are equal until the task is reopened
+    *optional(sa.Text, "claimed_by"),  # the lease's holder and end
+    *optional(TIME, "claimed_until"),
+    *required(TEXTS, "skipped_by", "excluded_reviewers"),  # it is never offered to the latter
+    *required(sa.Float, "priority"),  # the violation score, or a drawn number that looks like one
+    sa.Index(
         "review_task_priority",
-        text("(kind = 'second_review'::text)"),
-        text("priority DESC"),
+        sa.text("(kind = 'second_review'::text)"),
+        sa.text("priority DESC"),
         "task_id",
-        postgresql_where=text("state = 'open'"),
+        postgresql_where=_IS_OPEN,
     ),
     # An object has one task of each kind, but many golden ones: one per reviewer and time.
-    Index(
+    sa.Index(
         "review_task_object",
         "object_key",
         "etag",
         "kind",
         unique=True,
-        postgresql_where=text("kind <> 'golden'"),
+        postgresql_where=sa.text("kind <> 'golden'"),
     ),
-    Index("review_task_content", "content_sha256"),
-    Index("review_task_oldest", "opened_at", "task_id", postgresql_where=text("state = 'open'")),
-    Index(
+    sa.Index("review_task_content", "content_sha256"),
+    sa.Index("review_task_oldest", "opened_at", "task_id", postgresql_where=_IS_OPEN),
+    sa.Index(
         "review_task_skipped",
         "task_id",
-        postgresql_where=text("state = 'open' and skipped_by <> '{}'"),
+        postgresql_where=sa.text("state = 'open' and skipped_by <> '{}'"),
     ),
-    Index(
-        "review_task_reasons",
-        "reasons",
-        postgresql_using="gin",
-        postgresql_where=text("state = 'open'"),
+    sa.Index("review_task_reasons", "reasons", postgresql_using="gin", postgresql_where=_IS_OPEN),
+    sa.Index(
+        "review_task_lease_end", "claimed_until", postgresql_where=sa.text("state = 'claimed'")
     ),
-    Index("review_task_lease_end", "claimed_until", postgresql_where=text("state = 'claimed'")),
-    Index("review_task_spot_check", "created_at", postgresql_where=text("route = 'spot_check'")),
+    sa.Index(
+        "review_task_spot_check", "created_at", postgresql_where=sa.text("route = 'spot_check'")
+    ),
 )
 
-decision_undo = Table(
+decision_undo = sa.Table(
     "decision_undo",  # labels that their reviewer undid; human_label itself is append-only
     metadata,
-    Column("label_id", BigInteger, ForeignKey("moderation.human_label.label_id"), primary_key=True),
-    Column("undone_by", Text, nullable=False),
-    time("undone_at"),
+    reference(sa.BigInteger, "label_id", "human_label.label_id", primary_key=True),
+    *required(sa.Text, "undone_by"),
+    *required(TIME, "undone_at"),
 )
 
-appeal = Table(
+appeal = sa.Table(
     "appeal",
     metadata,
-    Column("appeal_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("appealed_by", Text, nullable=False),
+    sa.Column("appeal_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    reference(sa.BigInteger, "task_id", "review_task.task_id"),
+    *required(sa.Text, "reason", "appealed_by"),
     # The task's last label at the time of the appeal; 0: none.
-    Column("superseded_label_id", BigInteger, nullable=False),
-    time("appealed_at"),
-    Index("appeal_task", "task_id"),
+    *required(sa.BigInteger, "superseded_label_id"),
+    *required(TIME, "appealed_at"),
+    sa.Index("appeal_task", "task_id"),
 )
 
-golden_answer = Table(
+golden_answer = sa.Table(
     "golden_answer",  # answers to hidden golden tasks measure reviewers; they are no labels
     metadata,
-    Column("task_id", BigInteger, ForeignKey("moderation.review_task.task_id"), primary_key=True),
-    Column("content_sha256", Text, nullable=False),
-    Column("golden_hash", Text, ForeignKey("moderation.golden_set.golden_hash"), nullable=False),
-    Column("truth", Text, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("reviewer", Text, nullable=False),
-    time("answered_at"),
-    Index("golden_answer_reviewer", "reviewer", "answered_at"),
+    reference(sa.BigInteger, "task_id", "review_task.task_id", primary_key=True),
+    reference(sa.Text, "golden_hash", "golden_set.golden_hash"),
+    *required(sa.Text, "content_sha256", "truth", "label", "reviewer"),
+    *required(TIME, "answered_at"),
+    sa.Index("golden_answer_reviewer", "reviewer", "answered_at"),
 )
 
-reviewer_preference = Table(
+reviewer_preference = sa.Table(
     "reviewer_preference",
     metadata,
-    Column("reviewer", Text, primary_key=True),
-    Column("settings", JSONB, nullable=False, server_default="{}"),
-    time("changed_at"),
+    *primary(sa.Text, "reviewer"),
+    *required(JSONB, "settings"),
+    *required(TIME, "changed_at"),
 )
 
-activity = Table(
+activity = sa.Table(
     "activity",  # who did what to what, when
     metadata,
-    Column("activity_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("detail", JSONB, nullable=False, server_default="{}"),
-    time("occurred_at"),
-    Index("activity_target", "target", "activity_id"),
-    Index("activity_actor", "actor", "activity_id"),
-    Index("activity_time", "occurred_at"),
+    sa.Column("activity_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    *required(sa.Text, "actor", "action", "target"),
+    *required(JSONB, "detail"),
+    *required(TIME, "occurred_at"),
+    sa.Index("activity_target", "target", "activity_id"),
+    sa.Index("activity_actor", "actor", "activity_id"),
+    sa.Index("activity_time", "occurred_at"),
+)
+
+alert = sa.Table(
+    "alert",  # what was wrong, from when to when, and what was delivered
+    metadata,
+    sa.Column("alert_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    *required(sa.Text, "kind", "dedup_key"),
+    *required(JSONB, "details"),
+    *required(TIME, "raised_at"),
+    # The last two: when the receiver was notified that it was raised, and resolved.
+    *optional(TIME, "resolved_at", "notified_at", "resolution_notified_at"),
+    *optional(sa.Text, "last_error"),  # of the last delivery, where that failed
+    sa.Index(
+        "alert_open",
+        "kind",
+        "dedup_key",
+        unique=True,
+        postgresql_where=sa.text("resolved_at is null"),
+    ),
+    sa.Index(
+        "alert_undelivered",
+        "alert_id",
+        postgresql_where=sa.text(
+            "resolved_at is null and notified_at is null"
+            " or resolved_at is not null and notified_at is not null"
+            " and resolution_notified_at is null"
+        ),
+    ),
+)
+
+api_key = sa.Table(
+    "api_key",  # who may call /predict; the secret itself is nowhere
+    metadata,
+    *primary(sa.Text, "key_id"),
+    *required(sa.Text, "name"),
+    *required(sa.LargeBinary, "secret_sha256"),
+    *required(TEXTS, "rights"),  # predict, metrics
+    *optional(sa.Integer, "requests_per_minute", "in_flight"),  # null: what the settings say
+    *required(TIME, "created_at"),
+    *optional(TIME, "revoked_at"),
+    sa.Index("api_key_name", "name", unique=True, postgresql_where=sa.text("revoked_at is null")),
+)
+
+purge = sa.Table(
+    "purge",  # what a run of `purge_expired` deleted of each kind
+    metadata,
+    *primary(sa.Text, "run_id", "kind"),
+    *required(TIME, "cutoff", "started_at"),
+    *required(sa.Integer, "days"),  # the policy's, before the cutoff
+    *required(sa.BigInteger, "deleted", "bytes"),  # rows or files, and their bytes
 )

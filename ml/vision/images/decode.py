@@ -1,4 +1,4 @@
-"""Decode the bytes of an object into one RGB picture, or reject them with a typed reason."""
+"""Decode the bytes of an object into an RGB picture or thumbnail, or reject them with a reason."""
 
 import io
 import math
@@ -10,56 +10,13 @@ from pydantic import Field
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.core.yaml_file import StrictModel
-from ml.vision.images.color import to_rgb
 from ml.vision.images.decode_errors import (
     DECODER_ERRORS,
     claimed_format,
     map_decode_errors,
     silence_pillow,
 )
-
-_EXIF_ORIENTATION = 0x0112  # EXIF 2.3, tag 274
-# The transpositions of ImageOps.exif_transpose. That function also writes the EXIF block back, so
-# it would reject an intact photo because of a tag that cannot be written.
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SWAPS_SIDES = range(5, 9)
-
-
-def read_orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 (upright) to 8; 1 if the block is missing or broken."""
-    try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except DECODER_ERRORS:
-        return 1
-    return value if value in _TRANSPOSE else 1
-
-
-def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
-    """Rotate and mirror a stored picture according to its orientation.
-
-    Args:
-        image: the picture as stored, of any size.
-        orientation: 1 to 8, from `read_orientation`.
-
-    Returns:
-        The upright picture; 5 to 8 swap width and height.
-    """
-    return image.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else image
-
-
-def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Width and height of the upright picture, given those of the stored one."""
-    width, height = size
-    return (height, width) if orientation in _SWAPS_SIDES else (width, height)
-
+from ml.vision.images.upright_rgb import apply_orientation, read_orientation, to_rgb, upright_size
 
 # The formats that shops store and browsers show. The JPEG parser also reads MPO (a JPEG with
 # further views or an HDR gain map appended, as phones write it); browsers show its first picture.
@@ -72,6 +29,8 @@ _PILLOW_MAX_PIXELS = 178_956_970
 # four photos enlarged to 12 MP, at a short side of 256, versus a decode at full size: the maximum
 # difference of a pixel is 23 of 255 levels without headroom and 8 with it, at a cost of 3 ms of 50.
 DRAFT_HEADROOM = 1.5
+
+_THUMBNAIL_QUALITY = 85
 
 # Both at import, before any thread pool starts. Otherwise Image.open would register Pillow's
 # parsers at the first WebP, and the AVIF decoder would start one thread per core.
@@ -122,19 +81,14 @@ def decode(
     short_side: int | None = None,
     long_side: int | None = None,
 ) -> Decoded:
-    """Decode one photo completely. Thread-safe.
+    """Decode one photo completely, to RGB and upright. Thread-safe.
 
-    Args:
-        data: the bytes of the object.
-        limits: checked on bytes and header, before any pixel is decoded.
-        short_side: pixels of the short side that the caller needs. A JPEG is then decoded at the
-            smallest of the scales 1/1, 1/2, 1/4, 1/8 that leaves `DRAFT_HEADROOM` times as many,
-            which saves half of the time; the caller resizes. None decodes at full size.
-        long_side: pixels of the long side that the caller also needs; only with `short_side`.
+    The limits are checked on bytes and header, before any pixel is decoded. An unreadable EXIF
+    block counts as upright.
 
-    Returns:
-        The picture in RGB, upright according to its EXIF orientation (an unreadable EXIF block
-        counts as upright), with the size and format of the original.
+    If `short_side` says how many pixels the caller needs there, a JPEG is decoded at the smallest
+    of the scales 1/1, 1/2, 1/4, 1/8 that leaves `DRAFT_HEADROOM` times as many, which saves half of
+    the time; the caller resizes. `long_side` are the pixels that are needed there, too.
 
     Raises:
         ImageRejected: with the reason `empty`, `too_many_bytes`, `not_an_image`,
@@ -158,11 +112,9 @@ def decode(
 
 
 def draft_factor(size: tuple[int, int], short_side: int) -> int:
-    """Largest of the factors 1, 2, 4, 8 by which a picture may shrink and keep the headroom.
+    """Largest of the factors 1, 2, 4, 8 by which a picture may shrink.
 
-    Args:
-        size: width and height in pixels.
-        short_side: pixels of the short side that are needed in the end; see `DRAFT_HEADROOM`.
+    `DRAFT_HEADROOM` times the pixels of the needed short side remain.
     """
     max_factor = max(min(size) // math.ceil(short_side * DRAFT_HEADROOM), 1)
     return next(factor for factor in (8, 4, 2, 1) if factor <= max_factor)
@@ -192,13 +144,13 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except UnidentifiedImageError as error:
         claimed = claimed_format(data)
         if claimed is None:
-            detail = "no known image signature"
-            raise ImageRejected(QuarantineReason.NOT_AN_IMAGE, detail) from error
-        if claimed not in ACCEPTED_FORMATS:
+            reason, detail = QuarantineReason.NOT_AN_IMAGE, "no known image signature"
+        elif claimed in ACCEPTED_FORMATS:
+            reason, detail = QuarantineReason.CORRUPT, f"the {claimed} header cannot be read"
+        else:
+            reason = QuarantineReason.UNSUPPORTED_FORMAT
             detail = f"{claimed}; accepted are {', '.join(ACCEPTED_FORMATS)}"
-            raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, detail) from error
-        detail = f"the {claimed} header cannot be read"
-        raise ImageRejected(QuarantineReason.CORRUPT, detail) from error
+        raise ImageRejected(reason, detail) from error
 
 
 def _read_header(data: bytes) -> ImageFile.ImageFile:
@@ -226,3 +178,26 @@ def _check_header(image: ImageFile.ImageFile, limits: DecodeLimits) -> None:
     if image.format != "MPO" and getattr(image, "is_animated", False):
         detail = "several frames: only the first one would be checked"
         raise ImageRejected(QuarantineReason.ANIMATED, detail)
+
+
+def resize_for_display(
+    data: bytes, side: int, *, limits: DecodeLimits, size: tuple[int, int] | None = None
+) -> Image.Image:
+    """Decode a photo and shrink its long side to `side` pixels; smaller ones are not enlarged.
+
+    If the `size` of the original is known, a JPEG is decoded at the smallest sufficient scale.
+
+    Raises:
+        ImageRejected: the bytes cannot be decoded.
+    """
+    short = side if size is None else round(side * min(size) / max(size))
+    image = decode(data, limits=limits, short_side=max(1, short)).image
+    image.thumbnail((side, side), Image.Resampling.BICUBIC)
+    return image
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """Encode an RGB picture; it has no EXIF block, because `decode` removes it."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return out.getvalue()

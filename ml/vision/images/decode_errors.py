@@ -56,10 +56,7 @@ DECODER_ERRORS = (
 
 @contextmanager
 def map_decode_errors(data: bytes) -> Iterator[None]:
-    """Turn every exception that Pillow raises for broken bytes into ImageRejected.
-
-    Args:
-        data: the bytes that are decoded in the block; their header is examined.
+    """Turn every exception that Pillow raises for broken bytes, `data`, into ImageRejected.
 
     Raises:
         ImageRejected: `truncated` if the file ends early, `too_many_pixels` if Pillow rejects the
@@ -90,56 +87,38 @@ def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-# (offset, magic bytes, name); Pillow's names for the formats that it knows.
+# Name, offset and magic bytes; Pillow's names for the formats that it knows.
 _SIGNATURES = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (8, b"WEBP", "WEBP"),
-    (4, b"ftypavif", "AVIF"),
-    (4, b"ftypavis", "AVIF"),
-    (4, b"ftypheic", "HEIC"),  # iPhones store it
-    (4, b"ftypheix", "HEIC"),
-    (4, b"ftyphevc", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (4, b"ftypmsf1", "HEIF"),
-    (0, b"II*\x00", "TIFF"),
-    (0, b"MM\x00*", "TIFF"),
-    (0, b"II+\x00", "TIFF"),  # BigTIFF
-    (0, b"MM\x00+", "TIFF"),
-    (0, b"\x00\x00\x00\x0cjP  ", "JPEG2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG2000"),
-    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (0, b"8BPS", "PSD"),
-    (0, b"\x00\x00\x01\x00", "ICO"),
-    (0, b"\x00\x00\x02\x00", "CUR"),
-    (0, b"DDS ", "DDS"),
-    (0, b"qoif", "QOI"),
-    (0, b"icns", "ICNS"),
-    (0, b"\x01\xda", "SGI"),
-    (0, b"%!PS", "EPS"),
-    (0, b"<svg", "SVG"),
-    *((0, b"P%d\n" % kind, "PPM") for kind in range(1, 7)),
-    (0, b"BM", "BMP"),  # last: two letters are the weakest evidence
+    ("JPEG", 0, (b"\xff\xd8\xff",)),
+    ("PNG", 0, (b"\x89PNG\r\n\x1a\n",)),
+    ("GIF", 0, (b"GIF87a", b"GIF89a")),
+    ("WEBP", 8, (b"WEBP",)),
+    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
+    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc")),  # iPhones store it
+    ("HEIF", 4, (b"ftypmif1", b"ftypmsf1")),
+    ("TIFF", 0, (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")),  # with + it is BigTIFF
+    ("JPEG2000", 0, (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")),
+    ("JPEG XL", 0, (b"\x00\x00\x00\x0cJXL ", b"\xff\x0a")),
+    ("PSD", 0, (b"8BPS",)),
+    ("ICO", 0, (b"\x00\x00\x01\x00",)),
+    ("CUR", 0, (b"\x00\x00\x02\x00",)),
+    ("DDS", 0, (b"DDS ",)),
+    ("QOI", 0, (b"qoif",)),
+    ("ICNS", 0, (b"icns",)),
+    ("SGI", 0, (b"\x01\xda",)),
+    ("EPS", 0, (b"%!PS",)),
+    ("SVG", 0, (b"<svg",)),
+    ("PPM", 0, tuple(b"P%d\n" % kind for kind in range(1, 7))),
+    ("BMP", 0, (b"BM",)),  # last: two letters are the weakest evidence
 )
 
 
 def claimed_format(data: bytes) -> str | None:
-    """Name the image format that the magic bytes claim, or None.
+    """Name of the image format that the magic bytes claim, such as "TIFF"; None if none match.
 
-    Only magic bytes are compared. Pillow could distinguish more formats by opening the file with
+    Only the first 16 bytes are read. Pillow could distinguish more formats by opening the file with
     all of its parsers, but each parser is attack surface, which "unsupported" instead of "not an
     image" is not worth. Formats without magic bytes (TGA) or unknown here are "not an image".
-
-    Args:
-        data: the whole object or its beginning; at most 16 bytes are read.
-
-    Returns:
-        The format's name, such as "TIFF" or "HEIC"; None if no magic bytes match.
     """
-    for offset, magic, name in _SIGNATURES:
-        if data.startswith(magic, offset):
-            return name
-    return None
+    names = (name for name, offset, magic in _SIGNATURES if data.startswith(magic, offset))
+    return next(names, None)

@@ -39,12 +39,8 @@ def perceptual_hash(image: Image.Image) -> tuple[str, int]:
     4 bits; from the library's hash of the full picture by 6.5 on average and at most 24, so
     external lists of PDQ hashes match. It takes 2 ms per photo instead of 5.
 
-    Args:
-        image: RGB picture of any size.
-
-    Returns:
-        256 bits as 64 hexadecimal digits, in the order of ThreatExchange's tools, and the
-        quality, 0 (flat) to 100.
+    Returns 256 bits as 64 hexadecimal digits, in the order of ThreatExchange's tools, and the
+    quality, 0 (flat) to 100.
     """
     cells = image.resize((_CELLS, _CELLS), Image.Resampling.HAMMING)
     bits, quality = pdqhash.compute(np.asarray(cells))
@@ -60,33 +56,26 @@ def near_duplicate_groups(
     another's: all blank pictures have the same hash, and unrelated photos would share a group.
     Equal bytes are found by `content_hash`.
 
-    Args:
-        hashes: n PDQ hashes of `perceptual_hash`.
-        qualities: their n qualities.
-        distance: bits, 0 to 256.
-
-    Returns:
-        n group numbers from 0, in the order of each group's first picture.
-
+    Returns the number of each picture's group, from 0 in the order of each group's first picture.
     Every pair is compared, in blocks of at most 64 MiB: 20,000 pictures take seconds.
     """
     groups = np.arange(len(hashes))
     usable = np.flatnonzero(np.asarray(qualities, dtype=np.int64) > MIN_QUALITY)
     if usable.size:
-        words = _to_words([hashes[i] for i in usable.tolist()])
+        words = pdq_words([hashes[i] for i in usable.tolist()])
         groups[usable] = usable[_first_of_component(words, distance)]
     numbers: list[int] = np.unique(groups, return_inverse=True)[1].tolist()
     return numbers
 
 
-def _to_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Hashes as an array (n, 4) of 64-bit words."""
+def pdq_words(hashes: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """PDQ hashes as an array (n, 4) of 64-bit words."""
     raw = bytes.fromhex("".join(hashes))
     return np.frombuffer(raw, dtype=np.uint64).reshape(len(hashes), _WORDS)
 
 
 def _first_of_component(words: npt.NDArray[np.uint64], distance: int) -> npt.NDArray[np.int64]:
-    """Index of the first hash in each hash's component, shape (n,)."""
+    """Index (n,) of the first hash in each hash's component."""
     n = len(words)
     first = np.arange(n)
     rows = max(1, _BLOCK_BYTES // (_BYTES_PER_PAIR * n))

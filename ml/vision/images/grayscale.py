@@ -32,14 +32,9 @@ def limit_long_side(image: Image.Image, long_side: int) -> Image.Image:
 
 
 def fix_short_side(image: Image.Image, short_side: int) -> Gray:
-    """Grayscale pixels at a fixed short side, so that measurements are comparable between photos.
+    """Grayscale pixels (height, width) of a fixed short side, so that photos are comparable.
 
-    Args:
-        image: RGB picture of any size.
-        short_side: pixels; the long side keeps the aspect ratio, up to 8 times as many.
-
-    Returns:
-        (height, width), 0..255.
+    The long side keeps the aspect ratio, up to 8 times as many pixels.
 
     Raises:
         cv2.error: the picture has no pixels.

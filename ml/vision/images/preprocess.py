@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 
-_INTERPOLATION = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
+_INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 # Resizing the short side of a 32 x 3,000,000 strip to 256 would need about 20 GB for a crop of 224
 # pixels. Beyond this aspect ratio the center of the strip is cropped first.
@@ -70,13 +67,8 @@ def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
     than `MAX_ASPECT` times their width are cropped to that ratio first; only for those the sampling
     grid is shifted, by less than a pixel of the original.
 
-    Args:
-        image: RGB picture.
-        spec: the card's preprocessing.
-
-    Returns:
-        uint8 array (3, crop, crop), 0 to 255, contiguous. `normalize` follows for the whole batch:
-        one byte per value is a quarter of the data to copy to the device.
+    Returns a contiguous uint8 array (3, crop, crop), 0 to 255. `normalize` follows for the whole
+    batch: one byte per value is a quarter of the data to copy to the device.
     """
     image = _crop_extreme_aspect(image)
     width, height = image.size
@@ -92,19 +84,12 @@ def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
 def normalize(
     batch: torch.Tensor, spec: Preprocessing, *, dtype: torch.dtype | None = None
 ) -> torch.Tensor:
-    """Scale a batch to the model's input range, on the batch's device.
+    """Scale a batch (N, 3, H, W) of results of `prepare` to the model's input range.
 
-    Computes (value / 255 - mean) / std in 32-bit floats, as torchvision's `ToTensor` and
-    `Normalize` do, and rounds to `dtype` once at the end.
-
-    Args:
-        batch: uint8 tensor (N, 3, H, W), stacked results of `prepare`.
-        spec: the card's preprocessing.
-        dtype: type of the result; None is float32.
-
-    Returns:
-        Tensor (N, 3, H, W) of `dtype` in channels-last memory format, in which convolutions are
-        fastest on recent CPUs and GPUs.
+    Computes (value / 255 - mean) / std in 32-bit floats on the batch's device, as torchvision's
+    `ToTensor` and `Normalize` do, and rounds to `dtype` (float32 by default) once at the end. The
+    result is in channels-last memory format, in which convolutions are fastest on recent CPUs and
+    GPUs.
     """
     import torch  # noqa: PLC0415 - decode workers import this file and must not load torch
 
@@ -140,11 +125,7 @@ class DecodePlan:
     picture_side: int | None = None
 
     def decode(self, data: bytes, spec: Preprocessing) -> Decoded:
-        """Decode a photo for the model and the screens.
-
-        Raises:
-            ImageRejected: see `ml.vision.images.decode.decode`.
-        """
+        """Decode a photo for the model and the screens; raises as `decode` does."""
         return decode(data, limits=self.limits, short_side=spec.resize, long_side=self.picture_side)
 
     def for_model(self, image: Image.Image, spec: Preprocessing) -> Image.Image:

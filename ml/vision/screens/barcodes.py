@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 import zxingcpp
 from PIL import Image
 
-from ml.core.types import Json, ScreenResult, negative, positive, screen_failed
+from ml.core.types import Json, ScreenResult, negative, positive
 from ml.vision.images.grayscale import Gray
 
 NAME = "codes"
@@ -62,21 +62,18 @@ def screen_codes(
 ) -> ScreenResult:
     r"""Fire `code` on a 2-D code, unless each payload fully matches an allowed expression.
 
-    A QR code that is detected but unreadable fires `code_unreadable`: it may not be an allowed one.
-    Barcodes of products (1-D) are evidence only.
-
-    Args:
-        image: RGB picture; its size, the caller's choice, limits how small a readable code is.
-        allowed: expressions of the shop's own URLs, such as `https://shop\.example/.*`.
-        second_pass: see `SecondPass`.
+    These match the shop's own URLs, such as `https://shop\.example/.*`. A QR code that is detected
+    but unreadable fires `code_unreadable`: it may not be an allowed one. Barcodes of products (1-D)
+    are evidence only. The size of the picture limits how small a readable code is.
     """
-    try:
-        codes = read_codes(image, second_pass)
-    except (ValueError, RuntimeError, cv2.error) as error:
-        return screen_failed(NAME, error)
+    codes = read_codes(image, second_pass)
     evidence: dict[str, Json] = {"codes": [_evidence(code) for code in codes]}
     matrix_codes = [code for code in codes if code.two_dimensional]
-    external = [c for c in matrix_codes if c.readable and not _is_allowed(c.payload, allowed)]
+    external = [
+        code
+        for code in matrix_codes
+        if code.readable and not any(pattern.fullmatch(code.payload) for pattern in allowed)
+    ]
     if external:
         return positive(NAME, "code", float(len(external)), evidence)
     if any(not code.readable for code in matrix_codes):
@@ -92,12 +89,11 @@ def read_codes(image: Image.Image, second_pass: SecondPass = SecondPass.ON_DETEC
     """
     gray = np.asarray(image.convert("L"))
     codes = _detect(gray, 1)
-    if second_pass is SecondPass.ALWAYS or (
-        second_pass is SecondPass.ON_DETECTION and _unreadable(codes)
-    ):
-        enlarged = _enlarge(gray)
-        if enlarged is not None:
-            codes = _merge(codes, _detect(enlarged, _SCALE))
+    again = second_pass is SecondPass.ON_DETECTION and bool(_unreadable(codes))
+    if (again or second_pass is SecondPass.ALWAYS) and gray.size * _SCALE**2 <= _MAX_PIXELS:
+        size = (gray.shape[1] * _SCALE, gray.shape[0] * _SCALE)
+        enlarged = cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        codes = _merge(codes, _detect(enlarged, _SCALE))
     readable = [code for code in codes if code.readable]
     return readable + [code for code in _unreadable(codes) if code.format in _QR_NAMES]
 
@@ -117,20 +113,11 @@ def _unreadable(codes: list[Code]) -> list[Code]:
         code
         for code in codes
         if not code.readable
-        and all(cv2.pointPolygonTest(box, _center(code), measureDist=False) < 0 for box in boxes)
+        and all(
+            cv2.pointPolygonTest(box, np.mean(code.box, axis=0).tolist(), measureDist=False) < 0
+            for box in boxes
+        )
     ]
-
-
-def _center(code: Code) -> tuple[float, float]:
-    x, y = np.asarray(code.box, dtype=np.float64).mean(axis=0)
-    return float(x), float(y)
-
-
-def _enlarge(gray: Gray) -> Gray | None:
-    if gray.size * _SCALE**2 > _MAX_PIXELS:
-        return None
-    size = (gray.shape[1] * _SCALE, gray.shape[0] * _SCALE)
-    return cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
 def _to_code(symbol: zxingcpp.Barcode, scale: int) -> Code:
@@ -150,16 +137,7 @@ def _merge(first: list[Code], second: list[Code]) -> list[Code]:
     return first + [c for c in second if c.readable and (c.format, c.payload) not in known]
 
 
-def _is_allowed(payload: str, allowed: Sequence[re.Pattern[str]]) -> bool:
-    return any(pattern.fullmatch(payload) for pattern in allowed)
-
-
 def _evidence(code: Code) -> dict[str, Json]:
-    return {
-        "format": code.format,
-        # PostgreSQL's JSON rejects NUL, which a payload may contain.
-        "payload": code.payload[:MAX_PAYLOAD].replace("\x00", "\ufffd"),
-        "box": [[x, y] for x, y in code.box],
-        "two_dimensional": code.two_dimensional,
-        "readable": code.readable,
-    }
+    # PostgreSQL's JSON rejects NUL, which a payload may contain.
+    payload = code.payload[:MAX_PAYLOAD].replace("\x00", "\ufffd")
+    return asdict(code) | {"payload": payload, "box": [[x, y] for x, y in code.box]}

@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.core.types import DecidedPhoto, Json, ScreenResult, negative, positive, unknown
-from ml.vision.images.fingerprint import HASH_BITS, MIN_QUALITY, NEAR_DUPLICATE_DISTANCE
+from ml.vision.images.fingerprint import (
+    HASH_BITS,
+    MIN_QUALITY,
+    NEAR_DUPLICATE_DISTANCE,
+    pdq_words,
+)
 
 NAME = "duplicates"
 _MAX_EVIDENCE = 5  # matches kept of each kind, the nearest first
@@ -42,8 +47,7 @@ class DuplicateIndex:
     tolerance) took 2 ms on the busy core but 12 s to build, and those figures assume uniformly
     distributed bits, which real photos do not have.
 
-    Args:
-        photos: those with a hash of quality 49 or less are excluded: they match unrelated photos.
+    Photos with a hash of quality 49 or less are excluded: they match unrelated photos.
     """
 
     def __init__(self, photos: Iterable[DecidedPhoto]) -> None:
@@ -52,7 +56,7 @@ class DuplicateIndex:
         self._blocked = np.array([photo.blocked for photo in usable], dtype=bool)
         self._index = faiss.IndexBinaryFlat(HASH_BITS)
         if usable:
-            self._index.add(_to_bytes([photo.pdq for photo in usable]))
+            self._index.add(_to_bytes(*(photo.pdq for photo in usable)))
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -62,7 +66,7 @@ class DuplicateIndex:
         if not self._hashes:
             return []
         # faiss's radius is exclusive.
-        _, distances, indices = self._index.range_search(_to_bytes([pdq]), distance + 1)
+        _, distances, indices = self._index.range_search(_to_bytes(pdq), distance + 1)
         matches = [
             Match(self._hashes[index], int(bits), bool(self._blocked[index]))
             for index, bits in zip(indices.tolist(), distances.tolist(), strict=True)
@@ -81,15 +85,8 @@ def screen_duplicates(
     """Fire `near_duplicate_blocked` if a reviewer blocked a near duplicate of the photo.
 
     Near duplicates that passed are evidence only: a screen never approves a photo. `value` is the
-    distance to the nearest blocked photo, in bits.
-
-    Args:
-        pdq: 64 hexadecimal digits of `perceptual_hash`.
-        pdq_quality: 0..100; a hash of low quality is not looked up.
-        decided: index of photos that reviewers decided on.
-        distance: maximum distance of a match, in bits.
-        dense_text: the photo is a page of text; it is not looked up, because PDQ cannot
-            distinguish pages.
+    distance to the nearest blocked photo, in bits. A hash of low quality is not looked up, nor that
+    of a page of text (`dense_text`), because PDQ cannot distinguish pages.
     """
     if len(pdq) != _HEX_DIGITS:
         return unknown(NAME, "failed", {"error": f"not a PDQ hash: {len(pdq)} digits"})
@@ -100,21 +97,19 @@ def screen_duplicates(
     matches = decided.find_near(pdq, distance)
     blocked = [match for match in matches if match.blocked]
     passed = [match for match in matches if not match.blocked]
-    evidence: dict[str, Json] = {}
-    if blocked:
-        evidence["blocked"] = [_evidence(match) for match in blocked[:_MAX_EVIDENCE]]
-    if passed:
-        evidence["passed"] = [_evidence(match) for match in passed[:_MAX_EVIDENCE]]
+    evidence: dict[str, Json] = {
+        kind: [
+            {"content_sha256": match.content_sha256, "distance": match.distance}
+            for match in found[:_MAX_EVIDENCE]
+        ]
+        for kind, found in (("blocked", blocked), ("passed", passed))
+        if found
+    }
     if blocked:
         return positive(NAME, "near_duplicate_blocked", float(blocked[0].distance), evidence)
     return negative(NAME, None, evidence)
 
 
-def _evidence(match: Match) -> dict[str, Json]:
-    return {"content_sha256": match.content_sha256, "distance": match.distance}
-
-
-def _to_bytes(hashes: list[str]) -> npt.NDArray[np.uint8]:
+def _to_bytes(*hashes: str) -> npt.NDArray[np.uint8]:
     """Hashes as an array (n, 32) of bytes."""
-    raw = bytes.fromhex("".join(hashes))
-    return np.frombuffer(raw, dtype=np.uint8).reshape(len(hashes), HASH_BITS // 8)
+    return pdq_words(hashes).view(np.uint8)

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 
 import structlog
 from PIL import Image
 
 from ml.core.budget import Budget
-from ml.core.types import ScreenResult, ScreenStatus, not_run, screen_failed
-from ml.policy.screens import ScreenAction, Screens, TextScreen
+from ml.core.types import ScreenResult, not_run, screen_failed
+from ml.policy.screens import ScreenAction, Screens
 from ml.vision.images.grayscale import limit_long_side
 from ml.vision.screens import barcodes, near_duplicates, sharpness
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.text import screen
+from ml.vision.screens.text.gate import OcrAdmission, OcrScheduler
 from ml.vision.screens.text.ocr import TextReader
-from ml.vision.screens.text.overlays import OverlayKind
-from ml.vision.screens.text.scheduler import OcrAdmission, OcrScheduler
 
 log = structlog.get_logger()
 
@@ -31,29 +31,23 @@ class _Pictures:
     def __init__(self, image: Image.Image, long_side: int) -> None:
         self._image = image
         self._long_side = long_side
-        self._gray: Image.Image | None = None
 
+    @cached_property
     def gray(self) -> Image.Image:
-        if self._gray is None:
-            self._gray = limit_long_side(self._image, self._long_side)
-        return self._gray
+        return limit_long_side(self._image, self._long_side)
 
     def color(self) -> Image.Image:
         """The RGB picture at the size of the gray one; only OCR needs it, on few photos."""
-        size = self.gray().size
-        if size == self._image.size:
+        if self.gray.size == self._image.size:
             return self._image
-        return self._image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return self._image.resize(self.gray.size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 class ScreenRunner:
     """The enabled screens of a policy. Thread-safe.
 
-    Args:
-        rules: policy section `screens`.
-        decided: index of photos that reviewers decided on.
-        workers: number of calling threads; the OCR budget is a share of their time from now on.
-        timed: returns the context manager that times a screen, given its name.
+    The OCR budget is a share of the time of `workers` calling threads from now on. `timed` returns
+    the context manager that times a screen, given its name.
 
     Raises:
         SettingsError: the text screen is enabled and its models are missing.
@@ -68,9 +62,9 @@ class ScreenRunner:
         timed: Timer = lambda _name: nullcontext(),
     ) -> None:
         self._rules = rules
+        self._enabled = dict(rules.enabled())
         self._decided = decided
         self._timed = timed
-        self._text_rules = _text_rules(rules.text)
         self._reader = TextReader() if rules.text.enabled else None
         self._scheduler = OcrScheduler(Budget(0.0, rate=rules.text.budget_share * workers))
 
@@ -79,74 +73,58 @@ class ScreenRunner:
     ) -> Outcomes:
         """The result of each enabled screen; a screen that raises is `unknown`.
 
-        Args:
-            image: RGB picture of any size; the screens see it at a long side of `long_side` pixels.
-            pdq: hash of `perceptual_hash`.
-            pdq_quality: 0..100.
-            admission: decides whether the photo is read; None: the budget of all calls decides.
+        The screens see the RGB picture at the long side of the policy. Without an `admission`, the
+        budget of all calls decides whether the photo is read.
         """
         rules, outcomes = self._rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)
-        if rules.sharpness.enabled:
-            threshold = rules.sharpness.threshold
-            outcomes["sharpness"] = self._guarded(
-                sharpness.NAME, lambda: sharpness.screen_sharpness(pictures.gray(), threshold)
-            )
-        if rules.codes.enabled:
-            outcomes["codes"] = self._guarded(barcodes.NAME, lambda: self._codes(pictures.gray()))
-        if rules.text.enabled:
-            outcomes["text"] = (
-                not_run(screen.NAME, SENT_BY_CODE)
-                if self._sent_by_code(outcomes)
-                else self._guarded(
-                    screen.NAME, lambda: self._text(pictures, admission or self._scheduler)
-                )
-            )
-        if rules.duplicates.enabled:
-            dense = "text" in outcomes and outcomes["text"].evidence.get(screen.DENSE) is True
-            outcomes["duplicates"] = self._guarded(
-                near_duplicates.NAME, lambda: self._duplicates(pdq, pdq_quality, dense_text=dense)
-            )
+        screens: dict[str, Callable[[], ScreenResult]] = {
+            sharpness.NAME: lambda: sharpness.screen_sharpness(
+                pictures.gray, rules.sharpness.threshold
+            ),
+            barcodes.NAME: lambda: barcodes.screen_codes(
+                pictures.gray, rules.codes.allowed, barcodes.SecondPass(rules.codes.second_pass)
+            ),
+            screen.NAME: lambda: self._screen_text(pictures, admission, outcomes),
+            near_duplicates.NAME: lambda: near_duplicates.screen_duplicates(
+                pdq,
+                pdq_quality,
+                self._decided,
+                distance=rules.duplicates.distance,
+                dense_text=_is_page_of_text(outcomes),
+            ),
+        }
+        for name, run_screen in screens.items():
+            if name in self._enabled:
+                outcomes[name] = self._guarded(name, run_screen)
         return outcomes
 
-    def _codes(self, picture: Image.Image) -> ScreenResult:
-        rules = self._rules.codes
-        return barcodes.screen_codes(picture, rules.allowed, barcodes.SecondPass(rules.second_pass))
+    def _screen_text(
+        self, pictures: _Pictures, admission: OcrAdmission | None, outcomes: Outcomes
+    ) -> ScreenResult:
+        if self._sent_by_code(outcomes):
+            return not_run(screen.NAME, SENT_BY_CODE)
+        if self._reader is None:  # pragma: no cover - loaded if the text screen is enabled
+            raise RuntimeError("the text screen is not enabled")
+        admission = admission or self._scheduler
+        return screen.screen_text(
+            pictures.gray, self._reader, admission, self._rules.text, color=pictures.color
+        )
 
     def _sent_by_code(self, outcomes: Outcomes) -> bool:
         """Whether a code sends the photo to review anyway: then no OCR budget is spent on it."""
-        codes = outcomes.get("codes")
-        review = self._rules.codes.action is ScreenAction.REVIEW
-        return codes is not None and codes.state is ScreenStatus.FIRED and review
+        codes = outcomes.get(barcodes.NAME)
+        return bool(codes and codes.fired and self._rules.codes.action is ScreenAction.REVIEW)
 
-    def _text(self, pictures: _Pictures, admission: OcrAdmission) -> ScreenResult:
-        if self._reader is None:  # pragma: no cover - loaded if the text screen is enabled
-            raise RuntimeError("the text screen is not enabled")
-        return screen.screen_text(
-            pictures.gray(), self._reader, admission, self._text_rules, color=pictures.color
-        )
-
-    def _duplicates(self, pdq: str, quality: int, *, dense_text: bool) -> ScreenResult:
-        distance = self._rules.duplicates.distance
-        return near_duplicates.screen_duplicates(
-            pdq, quality, self._decided, distance=distance, dense_text=dense_text
-        )
-
-    def _guarded(self, name: str, work: Callable[[], ScreenResult]) -> ScreenResult:
+    def _guarded(self, name: str, run_screen: Callable[[], ScreenResult]) -> ScreenResult:
         try:
             with self._timed(name):
-                return work()
+                return run_screen()
         except Exception as error:  # noqa: BLE001 - no error of a library may stop the shard
             log.warning("a screen failed", screen=name, error=f"{type(error).__name__}: {error}")
             return screen_failed(name, error)
 
 
-def _text_rules(rules: TextScreen) -> screen.TextRules:
-    return screen.TextRules(
-        min_text_likelihood=rules.min_text_likelihood,
-        max_text_area=rules.max_text_area,
-        max_text_characters=rules.max_text_characters,
-        max_lines=rules.max_lines,
-        overlays=frozenset(OverlayKind(kind) for kind in rules.overlays),
-        allowed=rules.allowed,
-    )
+def _is_page_of_text(outcomes: Outcomes) -> bool:
+    text = outcomes.get(screen.NAME)
+    return text is not None and text.evidence.get(screen.DENSE) is True

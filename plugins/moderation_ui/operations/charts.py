@@ -1,14 +1,13 @@
-"""Figures of the operations page as Plotly's {data, layout}; drawn by `static/charts.js`.
+"""Charts of the operations page as Plotly's {data, layout}; drawn by `static/charts.js`.
 
-Colours are names of style variables, so that both themes fit. No text that a buyer wrote gets in.
+Colors are names of style variables, so that both themes fit. Texts of buyers never get in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from moderation_ui.web.operations_labels import stage_text
-from moderation_ui.web.resources import Words
+from moderation_ui.web.words import Words
 
 if TYPE_CHECKING:
     from ml.operations.monitoring.drift import Drift
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from ml.operations.monitoring.trend import RunTotals
 
 Chart = dict[str, Any]
-_DECISIONS = ("pass", "review", "block")
-_TICKS = 8
-_MIN_PLACES = 10  # so that a single run is not one bar as wide as the chart
-_WIDEST_LABEL = 14
+_MAX_RUN_LABELS, _MAX_MONTH_LABELS = 8, 13
+_MIN_RUNS, _MIN_MONTHS = 10, 4  # positions, so that a single value does not fill the chart
+_MAX_HOVER_NAME = 14  # characters
 
 
 class TrendCharts:
@@ -41,66 +39,63 @@ class TrendCharts:
         address: Callable[[str], str],
     ) -> None:
         zone = ZoneInfo(timezone)
-        self._nights, self._words = runs, words
-        self._ends = [nightly_run.window_end.astimezone(zone) for nightly_run in runs]
-        self._addresses = [address(nightly_run.run_id) for nightly_run in runs]
+        self._runs, self._words = runs, words
+        self._ends = [run.window_end.astimezone(zone) for run in runs]
+        self._addresses = [address(run.run_id) for run in runs]
 
     def verdict_mix(self) -> Chart:
         """Photos by decision, stacked."""
         data = [
-            self._series(
-                self._words(f"common.{decision}"),
-                [
-                    nightly_run.verdicts[decision] if nightly_run.verdicts else None
-                    for nightly_run in self._nights
-                ],
+            self._bars(
+                f"common.{decision}",
+                [run.verdicts[decision] if run.verdicts else None for run in self._runs],
                 color=f"--{decision}",
                 unit=":,",
             )
-            | {"type": "bar"}
-            for decision in _DECISIONS
+            for decision in ("pass", "review", "block")
         ]
-        return _chart(data, {"barmode": "stack", "xaxis": self._axis(), "yaxis": _axis(",d")})
+        return self._chart(data, ",d", barmode="stack")
 
     def review_rate(self, band: tuple[float, float]) -> Chart:
         """Share of photos sent to review, on the band that the policy expects."""
-        rates = [nightly_run.review_rate for nightly_run in self._nights]
-        outside = [rate is not None and not band[0] <= rate <= band[1] for rate in rates]
-        line = self._series(
-            self._words("operations.review_rate"), rates, color="--review", unit=":.1%"
-        )
-        line |= {"type": "scatter", "mode": "lines+markers", "line": {"color": "--review"}}
-        line["marker"]["color"] = ["--block" if out else "--review" for out in outside]
-        line["marker"]["size"] = [11 if out else 7 for out in outside]
-        top = max([band[1], *(rate for rate in rates if rate is not None)])
-        axis = _axis(".0%") | {"range": [0, min(1.02, top * 1.1 + 0.01)]}
+        low, high = band
+        rates = [run.review_rate for run in self._runs]
+        outside = [rate is not None and not low <= rate <= high for rate in rates]
+        line = self._line("operations.review_rate", rates, color="--review", unit=":.1%")
+        line["marker"] = {
+            "color": ["--block" if out else "--review" for out in outside],
+            "size": [11 if out else 7 for out in outside],
+        }
         expected = {
-            "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": band[0], "y1": band[1],
+            "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": low, "y1": high,
             "fillcolor": "--pass", "opacity": 0.12, "line": {"width": 0}, "layer": "below",
         }  # fmt: skip
-        layout = {"xaxis": self._axis(), "yaxis": axis, "shapes": [expected], "showlegend": False}
-        return _chart([line], layout)
+        chart = self._chart([line], ".0%", shapes=[expected], showlegend=False)
+        top = max([high, *(rate for rate in rates if rate is not None)])
+        chart["layout"]["yaxis"]["range"] = [0, min(1.02, top * 1.1 + 0.01)]
+        return chart
 
     def throughput(self) -> Chart:
-        """Photos a second."""
-        speeds = [nightly_run.images_per_second for nightly_run in self._nights]
-        line = self._series(
-            self._words("operations.throughput"), speeds, color="--accent", unit=":,.1f"
-        )
-        line |= {"type": "scatter", "mode": "lines+markers", "line": {"color": "--accent"}}
-        layout = {"xaxis": self._axis(), "yaxis": _axis(",~g"), "showlegend": False}
-        return _chart([line], layout)
+        """Photos per second."""
+        speeds = [run.images_per_second for run in self._runs]
+        line = self._line("operations.throughput", speeds, color="--accent", unit=":,.1f")
+        return self._chart([line], ",~g", showlegend=False)
 
     def saved(self) -> Chart:
         """Yuan saved."""
-        yuan = [
-            nightly_run.yuan["saved"] if nightly_run.yuan else None for nightly_run in self._nights
-        ]
-        bars = self._series(self._words("operations.saved"), yuan, color="--pass", unit=":,.2f")
-        layout = {"xaxis": self._axis(), "yaxis": _axis(",~g"), "showlegend": False}
-        return _chart([bars | {"type": "bar"}], layout)
+        yuan = [run.yuan["saved"] if run.yuan else None for run in self._runs]
+        bars = self._bars("operations.saved", yuan, color="--pass", unit=":,.2f")
+        return self._chart([bars], ",~g", showlegend=False)
 
-    def _series(self, name: str, values: Sequence[object], *, color: str, unit: str) -> Chart:
+    def _bars(self, key: str, values: Sequence[object], *, color: str, unit: str) -> Chart:
+        return self._series(key, values, color, unit) | {"type": "bar"}
+
+    def _line(self, key: str, values: Sequence[object], *, color: str, unit: str) -> Chart:
+        line = {"type": "scatter", "mode": "lines+markers", "line": {"color": color}}
+        return self._series(key, values, color, unit) | line
+
+    def _series(self, key: str, values: Sequence[object], color: str, unit: str) -> Chart:
+        name = self._words(key)
         return {
             "name": name,
             "x": list(range(len(values))),
@@ -112,44 +107,33 @@ class TrendCharts:
             "hovertemplate": f"%{{text}}<br>{name}: %{{y{unit}}}<extra></extra>",
         }
 
-    def _axis(self) -> Chart:
-        places = range(len(self._ends))
-        shown = places[:: -(-len(places) // _TICKS) or 1]
-        return {
-            "tickmode": "array",
-            "tickvals": list(shown),
-            "ticktext": [self._ends[i].strftime("%m-%d") for i in shown],
-            "range": [-0.6, max(len(places), _MIN_PLACES) - 0.4],
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-        }
+    def _chart(self, data: list[Chart], tick_format: str, **layout: object) -> Chart:
+        dates = [end.strftime("%m-%d") for end in self._ends]
+        axis = _category_axis(dates, min_places=_MIN_RUNS, max_labels=_MAX_RUN_LABELS)
+        return _chart(data, xaxis=axis, yaxis=_value_axis(tick_format), **layout)
 
 
 def stages(seconds: Mapping[str, float], words: Words) -> Chart:
     """Seconds of each stage of the scoring tasks, the longest at the top."""
     ordered = sorted(seconds.items(), key=lambda stage: stage[1])
-    names = [stage_text(name, words) for name, _ in ordered]
     bars = {
         "type": "bar",
         "orientation": "h",
         "x": [value for _, value in ordered],
-        "y": names,
+        "y": [words.get(f"operations.stage_{name}", name) for name, _ in ordered],
         "marker": {"color": "--accent"},
         "texttemplate": "%{x:,.1f} s",
         "textposition": "outside",
         "cliponaxis": False,
         "hovertemplate": "%{y}: %{x:,.2f} s<extra></extra>",
     }
-    max_length = max(seconds.values(), default=0.0)
-    right = {"margin": {"r": 24}, "showlegend": False}
-    axis = _axis(",~g") | {"range": [0, max_length * 1.25 or 1.0]}
-    upright = {"fixedrange": True, "showgrid": False, "ticksuffix": "  "}
-    return _chart([bars], {"xaxis": axis, "yaxis": upright} | right)
+    xaxis = _value_axis(",~g") | {"range": [0, max(seconds.values()) * 1.25 or 1.0]}
+    yaxis = {"fixedrange": True, "showgrid": False, "ticksuffix": "  "}
+    return _chart([bars], xaxis=xaxis, yaxis=yaxis, margin={"r": 24}, showlegend=False)
 
 
 def scores(drift: "Drift", words: Words) -> Chart:
-    """Share of photos by violation score: the reference, and the run; the axis is logarithmic."""
+    """Share of photos by violation score, of the reference and of the run; logarithmic."""
     width = 1.0 / len(drift.current)
     sides = (("reference", drift.reference, "--soft"), ("this_run", drift.current, "--accent"))
     data = [
@@ -163,14 +147,14 @@ def scores(drift: "Drift", words: Words) -> Chart:
         }
         for name, shares, color in sides
     ]
-    across = _axis(".1f") | {"range": [0, 1], "title": {"text": words("operations.score")}}
-    upright = _axis("~%") | {
+    xaxis = _value_axis(".1f") | {"range": [0, 1], "title": {"text": words("operations.score")}}
+    yaxis = {
         "type": "log",
         "tickvals": [0.0001, 0.001, 0.01, 0.1, 1],
         "ticktext": ["0.01%", "0.1%", "1%", "10%", "100%"],
+        "fixedrange": True,
     }
-    upright.pop("rangemode")
-    return _chart(data, {"barmode": "group", "bargap": 0.1, "xaxis": across, "yaxis": upright})
+    return _chart(data, xaxis=xaxis, yaxis=yaxis, barmode="group", bargap=0.1)
 
 
 def leaks(months: "Sequence[MonthlyLeakRate]", words: Words) -> Chart:
@@ -192,22 +176,29 @@ def leaks(months: "Sequence[MonthlyLeakRate]", words: Words) -> Chart:
         "marker": {"color": "--block", "size": 9},
         "hovertemplate": f"{name}: %{{y:.2%}}<extra></extra>",
     }
-    axis = {
-        "tickvals": list(range(len(months))),
-        "ticktext": [month.month for month in months],
-        "range": [-0.6, max(len(months), 4) - 0.4],
+    names = [month.month for month in months]
+    axis = _category_axis(names, min_places=_MIN_MONTHS, max_labels=_MAX_MONTH_LABELS)
+    return _chart([points], xaxis=axis, yaxis=_value_axis(".1~%"), showlegend=False)
+
+
+def _category_axis(names: Sequence[str], *, min_places: int, max_labels: int) -> Chart:
+    labeled = range(len(names))[:: -(-len(names) // max_labels) or 1]
+    return {
+        "tickmode": "array",
+        "tickvals": list(labeled),
+        "ticktext": [names[i] for i in labeled],
+        "range": [-0.6, max(len(names), min_places) - 0.4],
         "fixedrange": True,
         "showgrid": False,
         "zeroline": False,
     }
-    return _chart([points], {"xaxis": axis, "yaxis": _axis(".1~%"), "showlegend": False})
 
 
-def _axis(form: str) -> Chart:
-    return {"tickformat": form, "rangemode": "tozero", "fixedrange": True}
+def _value_axis(tick_format: str) -> Chart:
+    return {"tickformat": tick_format, "rangemode": "tozero", "fixedrange": True}
 
 
-def _chart(data: list[Chart], layout: Chart) -> Chart:
+def _chart(data: list[Chart], **layout: object) -> Chart:
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    shared = {"legend": legend, "dragmode": False, "hoverlabel": {"namelength": _WIDEST_LABEL}}
+    shared = {"legend": legend, "dragmode": False, "hoverlabel": {"namelength": _MAX_HOVER_NAME}}
     return {"data": data, "layout": shared | layout}

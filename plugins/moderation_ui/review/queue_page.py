@@ -1,49 +1,83 @@
-"""The review queue: one photo large, or a grid; its scripts do the rest over `/api/queue`."""
+"""Review queue: the page, its tasks and their explanations, appeals, and preferences.
 
+Its scripts claim and decide over `moderation_ui.review.queue_api`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
+from pydantic import StringConstraints
 
-from moderation_ui.web.access import PagePermission, requires
+# At the top: FastAPI reads the body's fields when the app is built.
+from ml.review.preferences import Preferences, load_preferences, save_preferences
+from moderation_ui.web.access import PagePermission, UserName, requires
+from moderation_ui.web.errors import ApiError
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import Resources, language_of, resources
+from moderation_ui.web.resources import NO_NUL, Opened, Reason, RequestModel, Resources, TaskId
+from moderation_ui.web.words import language_of, short_name
 
 if TYPE_CHECKING:
-    from ml.policy.schema import Policy
+    from sqlalchemy import Connection
 
+    from ml.policy.schema import Policy
+    from ml.review.task_explanation import SimilarDecisions
+    from ml.review.task_view import TaskView
+
+Json = dict[str, Any]
 router = APIRouter(dependencies=[Depends(requires(PagePermission.REVIEW))])
 
 _DIGITS = "123456789"
-_NORMAL_KEY, _VIOLATION_KEY = "n", "v"
-_PLAIN_REASONS = (
+_OTHER_REASONS = (
     "low_confidence", "appeal", "contested", "code", "code_unreadable", "text_dominated", "blurred",
     "promotion", "watermark", "near_duplicate_blocked",
 )  # fmt: skip
 
 
 @router.get("/queue", response_class=HTMLResponse)
-def queue_page(request: Request, opened: Annotated[Resources, Depends(resources)]) -> HTMLResponse:
-    """The page; filters and view are in the address and read by its script."""
+def queue_page(request: Request, opened: Opened) -> HTMLResponse:
+    """The page; its script reads filters and view from the address."""
     policy = opened.policy
-    language = language_of(request)
     facts = {
-        "classes": classes_for_page(policy, language),
-        "reasons": reasons_for_page(policy),
+        "classes": _classes(policy, language_of(request)),
+        "reasons": _reasons(policy),
         "lease_seconds": policy.reviewing.lease_seconds,
         "order": policy.reviewing.order,
     }
     return render(request, "queue.html.j2", script_words=("queue.",), queue=facts)
 
 
-def classes_for_page(policy: "Policy", language: str) -> list[dict[str, Any]]:
+@router.get("/api/preferences")
+def load(opened: Opened, user: UserName) -> Json:
+    """The user's choices; the policy's order where they chose none."""
+    return _view(opened.transaction(lambda c: load_preferences(c, user)), opened)
+
+
+@router.put("/api/preferences")
+def save(body: Preferences, opened: Opened, user: UserName) -> Json:
+    """Keep the choices; returns them as `load` does."""
+    opened.transaction(lambda c: save_preferences(c, user, body))
+    return _view(body, opened)
+
+
+def _view(chosen: Preferences, opened: Resources) -> Json:
+    order = chosen.order or opened.policy.reviewing.order
+    return chosen.model_dump(mode="json") | {"order": order}
+
+
+def _classes(policy: "Policy", language: str) -> list[Json]:
     """The classes in the policy's order, with titles in the language and their keys.
 
     `keys`: 1..9 by place (later classes have no digit), `n` for the first class that is no
     violation and `v` for the first that is.
     """
-    letters = {_first(policy, violation=False): _NORMAL_KEY}
-    letters[_first(policy, violation=True)] = _VIOLATION_KEY
+    letters = {
+        next(name for name, c in policy.classes.items() if c.violation is violation): letter
+        for violation, letter in ((False, "n"), (True, "v"))
+    }
     return [
         {
             "name": name,
@@ -51,18 +85,76 @@ def classes_for_page(policy: "Policy", language: str) -> list[dict[str, Any]]:
             "guidance": getattr(c.guidance, language) if c.guidance else "",
             "violation": c.violation,
             "blur": c.blur,
-            "keys": [*([letters[name]] if name in letters else []), *_DIGITS[place : place + 1]],
+            "keys": [*letters.get(name, ""), *_DIGITS[place : place + 1]],
         }
         for place, (name, c) in enumerate(policy.classes.items())
     ]
 
 
-def reasons_for_page(policy: "Policy") -> list[str]:
+def _reasons(policy: "Policy") -> list[str]:
     """Reasons that a nightly run can give, as filter values."""
-    violations = [name for name, c in policy.classes.items() if c.violation]
+    violations = [f"violation:{name}" for name, c in policy.classes.items() if c.violation]
     label_issues = [f"label_issue:{name}" for name in policy.classes]
-    return [f"violation:{name}" for name in violations] + [*_PLAIN_REASONS] + label_issues
+    return [*violations, *_OTHER_REASONS, *label_issues]
 
 
-def _first(policy: "Policy", *, violation: bool) -> str:
-    return next(name for name, c in policy.classes.items() if c.violation is violation)
+def task_views(connection: "Connection", opened: Resources, task_ids: Sequence[int]) -> list[Json]:
+    """The tasks in the requested order, without those that no longer exist."""
+    from ml.review.task_view import load_task_views
+
+    policy, commerce = opened.policy, opened.connections.commerce
+    tasks = load_task_views(connection, task_ids, policy=policy, commerce=commerce)
+    blurred = {name for name, c in policy.classes.items() if c.blur}
+    return [_task_view(task, blur=task.likely in blurred) for task in tasks]
+
+
+def _task_view(task: "TaskView", *, blur: bool) -> Json:
+    fields = asdict(task)
+    fields["photo"] = fields.pop("content_sha256")
+    del fields["likely"]  # for the blur alone
+    return fields | {"name": short_name(task.object_key), "blur": blur}
+
+
+class AppealBody(RequestModel):
+    """The photo by its key in the bucket, and the objection to the decision."""
+
+    object_key: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+    reason: Reason
+
+
+@router.post("/api/appeals")
+def appeal(body: AppealBody, opened: Opened, user: UserName) -> Json:
+    """Open a review of the photo; its status in the commerce database stays until then."""
+    from ml.review.second_review import appeal_photo
+
+    key, reason = body.object_key, body.reason
+    return {"task_id": opened.transaction(lambda c: appeal_photo(c, key, reason=reason, by=user))}
+
+
+@router.get("/api/queue/tasks/{task_id}/why")
+def explain(task_id: TaskId, opened: Opened) -> Json:
+    """All that the reviewer may know about the task."""
+    from ml.review.task_explanation import explain_task
+
+    policy, decided = opened.policy, _decided_photos()
+    found = opened.transaction(lambda c: explain_task(c, task_id, policy=policy, decided=decided))
+    if found is None:
+        raise ApiError(404, "absent", f"no review task {task_id}")
+    scored = sorted(found.scores.items(), key=lambda pair: (-pair[1], pair[0]))
+    return asdict(found) | {"scores": [_score(name, score, policy) for name, score in scored]}
+
+
+@cache
+def _decided_photos() -> "SimilarDecisions":
+    """The hashes of this process."""
+    from ml.review.task_explanation import SimilarDecisions
+
+    return SimilarDecisions()
+
+
+def _score(name: str, score: float, policy: "Policy") -> Json:
+    known = policy.classes.get(name)
+    # A class that the policy no longer has is shown by its name.
+    title = known.title.model_dump() if known else {"en": name, "zh": name}
+    violation = known.violation if known else False
+    return {"class": name, "title": title, "score": score, "violation": violation}

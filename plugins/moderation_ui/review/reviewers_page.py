@@ -16,30 +16,30 @@ from moderation_ui.review.reviewers_view import (
     work_chart,
 )
 from moderation_ui.web.access import PagePermission, requires
-from moderation_ui.web.operations_labels import class_text
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import Resources, Words, language_of, resources
+from moderation_ui.web.resources import Identifier, Opened, TaskId
+from moderation_ui.web.words import PageLabels
 
 router = APIRouter(prefix="/reviewers", dependencies=[Depends(requires(PagePermission.MANAGE))])
-Opened = Annotated[Resources, Depends(resources)]
-SPANS = (7, 30, 90, 365)
-LATEST = 15
-Days = Annotated[int, Query(ge=1, le=SPANS[-1])]
-Actor = Annotated[str | None, Query(max_length=250, pattern=r"^[^\x00]*$")]
-Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+SPANS = (7, 30, 90, 365)  # days
+_LATEST = 15  # entries of the activity log
 
 
 @router.get("", response_class=HTMLResponse)
-def reviewers_page(request: Request, opened: Opened, days: Days = 30) -> HTMLResponse:
+def reviewers_page(
+    request: Request,
+    opened: Opened,
+    labels: PageLabels,
+    days: Annotated[int, Query(ge=1, le=SPANS[-1])] = 30,
+) -> HTMLResponse:
     """Agreement, golden accuracy and work over the last days."""
     from ml.review.reviewer_stats import reviewer_report
     from ml.storage.activity_log import log_page
 
     until = datetime.now(UTC)
     since = until - timedelta(days=days)
-    zone = opened.settings.timezone
+    zone, others = opened.settings.timezone, labels.words("reviewers.others")
     found = opened.transaction(lambda c: reviewer_report(c, since=since, until=until, zone=zone))
-    words, policy = Words(language_of(request)), opened.policy
     return render(
         request,
         "reviewers.html.j2",
@@ -47,24 +47,25 @@ def reviewers_page(request: Request, opened: Opened, days: Days = 30) -> HTMLRes
         spans=SPANS,
         found=found,
         agreement=agreement_matrix(found.pairs),
-        golden=golden_matrix(found.golden, policy),
-        chart=work_chart(
-            found.work, since=since, until=until, zone=zone, others=words("reviewers.others")
-        ),
-        log=opened.transaction(lambda c: log_page(c, limit=LATEST)),
-        log_line=lambda entry: log_line(entry, words, policy),
-        title_of=lambda name: class_text(name, words, policy),
+        golden=golden_matrix(found.golden, opened.policy),
+        chart=work_chart(found.work, since=since, until=until, zone=zone, others=others),
+        log=opened.transaction(lambda c: log_page(c, limit=_LATEST)),
+        log_line=lambda entry: log_line(entry, labels),
+        labels=labels,
     )
 
 
 @router.get("/activity", response_class=HTMLResponse)
 def activity_page(
-    request: Request, opened: Opened, actor: Actor = None, before: Before = None
+    request: Request,
+    opened: Opened,
+    labels: PageLabels,
+    actor: Annotated[Identifier | None, Query()] = None,
+    before: Annotated[TaskId | None, Query()] = None,
 ) -> HTMLResponse:
     """The activity log, page by page."""
     from ml.storage.activity_log import actors, log_page
 
-    words, policy = Words(language_of(request)), opened.policy
     since = datetime.now(UTC) - timedelta(days=SPANS[-1])
     return render(
         request,
@@ -73,5 +74,5 @@ def activity_page(
         before=before,
         names=opened.transaction(lambda c: actors(c, since=since)),
         log=opened.transaction(lambda c: log_page(c, actor=actor, before=before)),
-        log_line=lambda entry: log_line(entry, words, policy),
+        log_line=lambda entry: log_line(entry, labels),
     )

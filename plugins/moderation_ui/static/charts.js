@@ -1,4 +1,4 @@
-// Charts: every element with data-chart holds Plotly's {data, layout} as JSON, made on the server.
+// Charts: every element with data-chart holds Plotly's {data, layout} as JSON, from the server.
 import { page } from "./page.js";
 
 const colour = (name) =>
@@ -18,7 +18,7 @@ function themed(layout) {
   };
 }
 
-// A colour may be named as a style variable ("--pass"), so that both themes fit.
+// A color may be named as a style variable ("--pass"), so that both themes fit.
 function coloured(value) {
   if (typeof value === "string" && value.startsWith("--")) return colour(value);
   if (Array.isArray(value)) return value.map(coloured);

@@ -1,4 +1,4 @@
-// A question in the page itself: Airflow's frame blocks confirm(). Needs a <dialog> in the page.
+// A confirmation in the page: Airflow's frame blocks confirm(). Needs a <dialog> in the page.
 //
 // <dialog id="…"><form method="dialog"> … <button value="cancel"> <button value="yes"> </form></dialog>
 export function askIn(dialog) {

@@ -1,4 +1,4 @@
-// Switch the champion, or answer the monthly run that waits; asked again in the page, with a reason.
+// Promotion, rollback and approval of a candidate; each is confirmed in the page, with a reason.
 import { askIn } from "./dialog.js";
 import { notice, refused } from "./notices.js";
 import { page, words } from "./page.js";
@@ -19,7 +19,7 @@ function finish(text) {
   window.location.reload();
 }
 
-// The reason that the owner gave; null where they thought better of it.
+// The reason that the owner gave; null where they canceled.
 async function asked({ title, says, yes, danger = false, wantsReason = true }) {
   const reason = document.getElementById("switch-reason");
   document.getElementById("switch-title").textContent = title;
@@ -57,7 +57,7 @@ async function change(button) {
   }
 }
 
-// Airflow's own question to a person, answered with the browser's session: it checks who may.
+// Airflow's approval, answered with the browser's session: Airflow checks the permission.
 async function answerRun(run, option) {
   const airflow = page.base.replace(/\/moderation$/, "");
   const task = "taskInstances/approve/-1/hitlDetails";

@@ -1,4 +1,4 @@
-// Short messages at the lower edge; a refusal stays until it is closed, the rest go by themselves.
+// Short messages at the lower edge; an error stays until it is closed, others disappear.
 import { words } from "./page.js";
 
 const SHOWN_MS = 5000;

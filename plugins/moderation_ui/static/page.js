@@ -1,7 +1,7 @@
-// What the server gives this page: token, prefix, language, user and sentences.
+// Data of the page from the server: token, prefix, language, user and texts.
 export const page = JSON.parse(document.getElementById("page").textContent);
 
-// A sentence with its {values} filled in; the same form as on the server.
+// A text with its {values} filled in, as on the server.
 export function words(key, values = {}) {
   const sentence = page.words[key];
   if (sentence === undefined) throw new Error(`no sentence ${key}`);

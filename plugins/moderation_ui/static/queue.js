@@ -11,7 +11,7 @@ import { Lease } from "./queue_lease.js";
 import { Outbox } from "./queue_outbox.js";
 import { preload } from "./queue_pictures.js";
 import { Preferences } from "./queue_preferences.js";
-import { showSaving, tellRefused } from "./queue_saving.js";
+import { showSaving, showRejected } from "./queue_saving.js";
 import { showSide, speak } from "./queue_side.js";
 import { SIDE, Stage } from "./queue_stage.js";
 import { Queue, SINGLE_AHEAD } from "./queue_state.js";
@@ -21,7 +21,7 @@ import { Why } from "./queue_why.js";
 const PRELOADED = 6; // the photo shown and the next five
 const PAN_PX = 80;
 const RETRY_MS = 5_000;
-const MOST_AHEAD = 50;
+const MAX_AHEAD = 50;
 
 const outbox = new Outbox();
 const queue = new Queue(outbox);
@@ -34,7 +34,7 @@ const counts = new Counts(queue, outbox);
 const grid = new Grid(queue, preferences, decide);
 const lease = new Lease(queue, outbox);
 let failure = null; // of the last claim
-let shown = null; // the task that is before the reviewer
+let shown = null; // the id of the displayed task
 
 function faceOf() {
   if (queue.ahead.length > 0) return "photos";
@@ -70,11 +70,11 @@ function showCurrent() {
   speak(task);
 }
 
-// One sentence at a time: a key that is pressed again does not pile them up.
+// One message at a time: a repeated key does not add another.
 let last = null;
-function tell(sentence) {
+function showMessage(text) {
   last?.remove();
-  last = notice(sentence);
+  last = notice(text);
 }
 
 function decide(entries, skipped = []) {
@@ -86,14 +86,11 @@ function decide(entries, skipped = []) {
 
 function decideShown(label) {
   const task = queue.current;
-  if (task === undefined) return;
-  if (!stage.seen) {
-    tell(words("queue.not_seen"));
-    return;
-  }
+  if (task === undefined) return undefined;
+  if (!stage.seen) return showMessage(words("queue.not_seen"));
   const note = byId("note").value.trim();
   byId("note").value = "";
-  decide([{ task, label, note }]);
+  return decide([{ task, label, note }]);
 }
 
 function skipShown() {
@@ -102,18 +99,18 @@ function skipShown() {
 
 function undo() {
   const entry = queue.history.at(-1);
-  if (entry?.kind === "decide") grid.takenBack(entry.task, entry.label);
+  if (entry?.kind === "decide") grid.restore(entry.task, entry.label);
   queue.undo();
-  if (entry === undefined) return tell(words("queue.nothing_to_undo"));
-  if (entry.kind !== "decide") return tell(words("queue.skip_stays"));
+  if (entry === undefined) return showMessage(words("queue.nothing_to_undo"));
+  if (entry.kind !== "decide") return showMessage(words("queue.skip_stays"));
   counts.decided(-1);
   if (entry.note && byId("note").value === "") byId("note").value = entry.note;
   refresh();
-  return tell(words("queue.undone", { label: titleOf(entry.label), name: entry.task.name }));
+  return showMessage(words("queue.undone", { label: titleOf(entry.label), name: entry.task.name }));
 }
 
 function want() {
-  queue.wanted = view.grid ? Math.min(MOST_AHEAD, 2 * preferences.values.batch) : SINGLE_AHEAD;
+  queue.wanted = view.grid ? Math.min(MAX_AHEAD, 2 * preferences.values.batch) : SINGLE_AHEAD;
 }
 
 function switchView() {
@@ -186,8 +183,8 @@ function wireEvents() {
     failure = detail;
     setTimeout(() => failure !== null && queue.fill(), RETRY_MS);
   });
-  queue.addEventListener("lost", ({ detail }) => tell(words("queue.lost_some", { n: detail.length })));
-  queue.addEventListener("skipped", () => tell(words("queue.only_skipped")));
+  queue.addEventListener("lost", ({ detail }) => showMessage(words("queue.lost_some", { n: detail.length })));
+  queue.addEventListener("skipped", () => showMessage(words("queue.only_skipped")));
   counts.addEventListener("change", () => {
     if (counts.known?.open > 0 && queue.exhausted) {
       queue.exhausted = false;
@@ -204,36 +201,34 @@ function wireEvents() {
     if (view.grid) queue.fill();
   });
   outbox.addEventListener("taken", ({ detail: { item, answer } }) => {
-    // Undone, but another person's decision is active: not this reviewer's to decide again.
+    // Undone, but another reviewer's decision is active: this one may not decide again.
     if (item.kind === "undo" && answer.task === null) queue.drop([item.task.task_id]);
     else if (item.kind === "undo") {
       why.forget(item.task.task_id);
       refresh();
     }
   });
-  outbox.addEventListener("refused", ({ detail }) => refusedItem(detail));
+  outbox.addEventListener("refused", ({ detail }) => handleRejected(detail));
 }
 
-function refusedItem(detail) {
+function handleRejected(detail) {
   const { item } = detail;
   if (item.kind === "decide") {
     counts.decided(-1);
     queue.forget(item.task.task_id);
   }
   if (item.kind === "undo") queue.drop([item.task.task_id], { quiet: true });
-  if (item.kind !== "skip") tellRefused(detail); // what is not ours needs no skipping
+  if (item.kind !== "skip") showRejected(detail); // no need to skip another reviewer's photo
 }
 
-// A second tab of the same person must not show the photos that the first one holds.
+// A second tab of the same reviewer must not show the photos that the first one holds.
 const firstTab = () =>
   new Promise((resolve) => {
-    if (!navigator.locks) resolve(true);
-    else {
-      navigator.locks.request("moderation-queue", { ifAvailable: true }, (lock) => {
-        resolve(lock !== null);
-        return lock === null ? null : new Promise(() => {});
-      });
-    }
+    if (!navigator.locks) return resolve(true);
+    return navigator.locks.request("moderation-queue", { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock === null ? null : new Promise(() => {});
+    });
   });
 
 async function start() {

@@ -1,4 +1,4 @@
-// How much waits, and the reviewer's own pace. What is not known is called unknown, never nought.
+// Waiting photos, and the reviewer's own pace. An unknown number is shown as unknown, not as 0.
 import { words } from "./page.js";
 import { byId } from "./queue_dom.js";
 import { post } from "./requests.js";
@@ -6,7 +6,7 @@ import { age, number } from "./queue_words.js";
 
 const EVERY_MS = 15_000;
 const AFTER_DECISION_MS = 2_000;
-const LONGEST_LOOK_MS = 60_000; // a longer pause is no part of the pace
+const MAX_PAUSE_MS = 60_000; // a longer pause is no part of the pace
 const ENOUGH = 3;
 const CLAIM_MS = 300;
 
@@ -32,14 +32,14 @@ export class Counts extends EventTarget {
 
   decided(count) {
     const now = Date.now();
-    if (this.#last !== null) this.#spent += Math.min(LONGEST_LOOK_MS, now - this.#last);
+    if (this.#last !== null) this.#spent += Math.min(MAX_PAUSE_MS, now - this.#last);
     this.#last = now;
     this.done = Math.max(0, this.done + count);
     this.#later(AFTER_DECISION_MS);
     this.#show();
   }
 
-  // Claimed photos are no longer open; the next figures of the server say so, too.
+  // Claimed photos are no longer open, as the server's next numbers will say.
   #moved(count) {
     if (this.known === null) return;
     const { open, claimed } = this.known;
@@ -51,7 +51,7 @@ export class Counts extends EventTarget {
     this.#soon ??= setTimeout(() => this.refresh(), ms);
   }
 
-  // A claim moves photos from "open" to here: figures of while it runs would count them twice.
+  // A claim moves photos from "open" to here: numbers read meanwhile would count them twice.
   async refresh() {
     clearTimeout(this.#soon);
     this.#soon = null;
@@ -66,7 +66,7 @@ export class Counts extends EventTarget {
     try {
       answer = await post("/api/queue/counts", { filters: this.#queue.filters });
     } catch {
-      // Unknown is what the page says then.
+      // The page then shows unknown.
     }
     if (asked !== this.#asked) return;
     if (answer !== null && claims !== this.#queue.claims) {
@@ -94,7 +94,7 @@ export class Counts extends EventTarget {
     this.#pace();
   }
 
-  // What is held here is not among the open ones, and may be the oldest.
+  // Photos claimed here are not among the open ones, and may be the oldest.
   #oldest(seconds) {
     const held = this.#queue.ahead.map((task) => (Date.now() - new Date(task.opened_at)) / 1000);
     const oldest = Math.max(seconds ?? 0, ...held);

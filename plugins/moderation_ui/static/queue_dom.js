@@ -1,7 +1,7 @@
 // Elements without HTML in strings: what users wrote can only become text.
 export const byId = (id) => document.getElementById(id);
 
-// element("p", { class: "soft" }, "text", otherElement); null children are left out.
+// element("p", { class: "soft" }, "text", otherElement); null children are omitted.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

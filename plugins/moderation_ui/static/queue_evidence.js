@@ -1,5 +1,5 @@
-// What a screen found, in one form: texts to read and boxes to draw. Screens may come from other
-// versions than this page, so nothing is taken for granted but that evidence is JSON.
+// The evidence of a screen: texts to read and boxes to draw. Other versions than this page may
+// have written it, so that it can be any JSON.
 const MOST = 50; // of texts and of boxes
 const TEXT_KEYS = ["payload", "text"];
 

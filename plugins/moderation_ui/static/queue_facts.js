@@ -1,4 +1,4 @@
-// What the server gives the queue page of the policy: classes with titles and keys, lease, order.
+// The policy for the queue page: classes with titles and keys, lease, order.
 export const facts = JSON.parse(document.getElementById("queue-facts").textContent);
 
 export const classes = facts.classes;
@@ -11,5 +11,5 @@ const byKey = new Map(classes.flatMap((c) => c.keys.map((key) => [key, c])));
 export const classOf = (name) => byName.get(name);
 export const classOfKey = (key) => byKey.get(key);
 
-// A class that the policy does not know (any more) is shown by its name.
+// A class that the policy no longer has is shown by its name.
 export const titleOf = (name) => byName.get(name)?.title ?? String(name);

@@ -1,4 +1,4 @@
-// Which photos are asked for; kept in the address, so that it can be linked.
+// The filter; kept in the address, so that it can be linked.
 import { words } from "./page.js";
 import { byId } from "./queue_dom.js";
 import { facts } from "./queue_facts.js";
@@ -7,7 +7,7 @@ import { reasonInWords } from "./queue_words.js";
 const NAMES = ["category", "reason", "since", "until", "product"];
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
-// A day is the reviewer's own; "to" includes it. A moment (with its zone) is taken as it is.
+// A day is in the reviewer's time zone; "to" includes it. A time with its zone stays as it is.
 function moment(text, { end = false } = {}) {
   if (!text) return null;
   const date = new Date(DAY.test(text) ? `${text}T00:00` : text);
@@ -53,7 +53,7 @@ export class Filters extends EventTarget {
     return ["priority", "oldest"].includes(asked) ? asked : this.#preferences.values.order;
   }
 
-  // As the server takes them.
+  // As the server expects them.
   get wanted() {
     const address = this.#address;
     const reasons = address.getAll("reason").filter(Boolean);
@@ -95,7 +95,7 @@ export class Filters extends EventTarget {
     const before = this.#address;
     for (const name of NAMES) {
       const value = this.#form.elements[name].value.trim();
-      // A linked moment stays exact where its day was not changed.
+      // A linked time stays exact unless its day was changed.
       const same = ["since", "until"].includes(name) && value === dayOf(before.get(name) ?? "");
       const kept = same ? before.get(name) : value;
       if (kept) address.set(name, kept);

@@ -1,4 +1,4 @@
-// Many photos at once: all count as normal but those that are marked; one key decides them all.
+// Many photos at once: those not marked count as normal; one key decides them all.
 import { words } from "./page.js";
 import { notice } from "./notices.js";
 import { byId, element } from "./queue_dom.js";
@@ -9,7 +9,7 @@ import { altOf } from "./queue_words.js";
 
 export const TILE_SIDE = 320;
 
-// Least width of a tile, so that a batch about fills a large window.
+// Minimum width of a tile, so that a batch about fills a large window.
 const tileWidth = (count) => (count <= 12 ? "13rem" : count <= 24 ? "10rem" : "8rem");
 
 export class Grid {
@@ -20,7 +20,7 @@ export class Grid {
   #revealed = false;
   #decided;
 
-  // `decided(entries, skipped)` carries out what was said of a batch.
+  // `decided(entries, skipped)` writes the decisions on a batch.
   constructor(queue, preferences, decided) {
     this.#queue = queue;
     this.#preferences = preferences;
@@ -34,9 +34,9 @@ export class Grid {
     return this.#preferences.values.batch;
   }
 
-  // Brings the tiles in line with the queue: removed tasks go, an undone photo comes first, and
-  // an empty grid takes the next batch. A batch is never filled up: nothing may come under the eyes
-  // unnoticed just before all are decided.
+  // Updates the tiles from the queue: removed tasks disappear, an undone photo comes first, and
+  // an empty grid takes the next batch. A batch is never refilled: no photo may appear unnoticed
+  // just before all are decided.
   refresh() {
     const held = new Set(this.#queue.ahead);
     const kept = this.#batch.filter((entry) => held.has(entry.task));
@@ -64,7 +64,7 @@ export class Grid {
 
   #taken = new Map(); // label of a taken-back photo
 
-  takenBack(task, label) {
+  restore(task, label) {
     this.#taken.set(task.task_id, label);
   }
 
@@ -164,7 +164,7 @@ export class Grid {
     this.#dress();
   }
 
-  // What nobody has seen is not decided: it waits until it is shown, or is skipped.
+  // A photo that was not shown is not decided: it waits until it is shown, or is skipped.
   decideAll() {
     if (this.#batch.length === 0) return;
     if (this.#batch.some((entry) => entry.picture.state === "waiting")) {
@@ -200,7 +200,7 @@ export class Grid {
     return true;
   }
 
-  // On another button than a tile, Enter is the button's.
+  // Enter on another button than a tile presses that button.
   #enter() {
     const focused = document.activeElement;
     if (focused.matches("button, a") && !focused.matches(".tile")) return false;

@@ -1,7 +1,7 @@
-// One key a command. Keys rest while somebody types, and while a dialog asks something.
+// Keyboard shortcuts; off while the user types and while a dialog is open.
 const FIELDS = "input, textarea, select, [contenteditable]";
 
-// `run(key, event)` says whether it used the key. A key that is held down counts once.
+// `run(key, event)` returns whether it used the key. A key that is held down counts once.
 export function listen(run) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

@@ -1,4 +1,4 @@
-// The lease on the photos held: renewed while somebody works, given back when the page goes.
+// The lease on claimed photos: renewed while the reviewer is active, released when the page closes.
 import { byId } from "./queue_dom.js";
 import { facts } from "./queue_facts.js";
 import { ask, post } from "./requests.js";
@@ -20,7 +20,7 @@ export class Lease {
     }
     setInterval(() => this.#tick(), LEASE_MS / 3);
     document.addEventListener("visibilitychange", () => this.#shown());
-    window.addEventListener("pagehide", () => this.#goodbye());
+    window.addEventListener("pagehide", () => this.#releaseAll());
     window.addEventListener("pageshow", (event) => event.persisted && this.#wake());
     this.#dialog.addEventListener("close", () => this.#back());
   }
@@ -50,33 +50,33 @@ export class Lease {
     if (document.visibilityState === "visible" && !this.#dialog.open) this.renew();
   }
 
-  // What the server does not name is somebody else's by now.
+  #undecided() {
+    return this.#queue.ahead.map((task) => task.task_id).filter((id) => !this.#outbox.holds(id));
+  }
+
+  // The photos that the server omits belong to other reviewers now.
   async renew() {
-    const ids = this.#queue.ahead
-      .map((task) => task.task_id)
-      .filter((id) => !this.#outbox.holds(id));
+    const ids = this.#undecided();
     if (ids.length === 0) return;
     try {
       const { held } = await post("/api/queue/renew", { task_ids: ids });
       const still = new Set(held);
       this.#queue.drop(ids.filter((id) => !still.has(id) && !this.#outbox.holds(id)));
     } catch {
-      // The next tick tries again; a decision on a lost photo is refused by the server.
+      // The next tick tries again; the server rejects a decision on a lost photo.
     }
   }
 
-  #goodbye() {
-    const ids = this.#queue.ahead
-      .map((task) => task.task_id)
-      .filter((id) => !this.#outbox.holds(id));
+  #releaseAll() {
+    const ids = this.#undecided();
     if (ids.length === 0) return;
     const released = { task_ids: ids };
     ask("POST", "/api/queue/release", released, { keepalive: true }).catch(() => {});
   }
 
-  // Shown again from the browser's memory: all was given back when it was left.
+  // Shown again from the browser's cache: all photos were released when the page was left.
   #wake() {
     this.#used = Date.now();
-    this.#queue.reset({ giveBack: false });
+    this.#queue.reset({ release: false });
   }
 }

@@ -1,16 +1,16 @@
-// What the reviewer said and the server has not confirmed: sent at once, in order, one request at
-// a time, until it is taken. Kept over a reload, so that no decision is lost in silence.
+// Decisions that the server has not confirmed: sent at once, in order, one request at
+// a time, until they are accepted. Kept over a reload, so that no decision is lost silently.
 import { page } from "./page.js";
 import { ask, post } from "./requests.js";
 
-const MOST_AT_ONCE = 50; // of the server's
+const MAX_BATCH = 50; // of the server's
 const KEPT_BYTES = 30_000; // browsers let a closing page send 64 KiB in all
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 30_000;
 const LATER = new Set(["unavailable", "storage_forbidden", "internal"]);
 const STORE = `moderation-queue:${page.user}`;
 
-// Outage, overload and a lapsed login pass; a refusal that names its reason is an answer.
+// Outage, overload and an expired login are temporary; a rejection with a reason is final.
 const passing = (error) =>
   error.code === undefined ||
   LATER.has(error.code) ||
@@ -53,7 +53,7 @@ export class Outbox extends EventTarget {
     this.#send();
   }
 
-  // Takes back a decision that has not left yet; false where it is too late for that.
+  // Removes a decision that was not sent yet; false where it was.
   withdraw(taskId) {
     const index = this.items.findLastIndex((item) => item.task.task_id === taskId);
     if (index < this.#sending || this.items[index]?.kind !== "decide") return false;
@@ -89,7 +89,7 @@ export class Outbox extends EventTarget {
     const [first] = this.items;
     if (first.kind !== "decide" || this.#alone) return [first];
     const end = this.items.findIndex((item) => item.kind !== "decide");
-    return this.items.slice(0, Math.min(end === -1 ? this.items.length : end, MOST_AT_ONCE));
+    return this.items.slice(0, Math.min(end === -1 ? this.items.length : end, MAX_BATCH));
   }
 
   async #request(batch) {
@@ -104,14 +104,14 @@ export class Outbox extends EventTarget {
       category: null,
       note,
     }));
-    // A page that closes meanwhile still sends it.
+    // Sent even if the page closes meanwhile.
     const keepalive = JSON.stringify(decisions).length < KEPT_BYTES;
     const { results } = await ask("POST", "/api/queue/decide", { decisions }, { keepalive });
     const byTask = new Map(results.map((result) => [result.task_id, result]));
     return decisions.map(({ task_id: id }) => byTask.get(id));
   }
 
-  // What the server could not do just now stays, with all after it, so that the order holds.
+  // A request that failed for now stays, with all after it, to keep the order.
   #settle(batch, answers) {
     const stuck = answers.findIndex((answer) => !answer || LATER.has(answer.error));
     const settled = stuck === -1 ? batch.length : stuck;
@@ -138,7 +138,7 @@ export class Outbox extends EventTarget {
   }
 
   #later() {
-    this.#wait = Math.min(LONGEST_WAIT_MS, Math.max(FIRST_WAIT_MS, this.#wait * 2));
+    this.#wait = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, this.#wait * 2));
     this.#timer = setTimeout(() => this.retryNow(), this.#wait);
   }
 
@@ -146,7 +146,7 @@ export class Outbox extends EventTarget {
     try {
       sessionStorage.setItem(STORE, JSON.stringify(this.items));
     } catch {
-      // No storage: the page still warns before it is left.
+      // Without storage the page still warns before it is left.
     }
     this.dispatchEvent(new Event("change"));
   }

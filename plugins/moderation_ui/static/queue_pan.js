@@ -1,6 +1,6 @@
-// Fitted or full size, moved by drag or arrows. A frame lies in the middle of its stage.
-const MOST_ENLARGED = 4; // of a small photo that is fitted
-const MOST_PIXELS = 2048; // the server's largest side
+// Fitted or full size, moved by drag or arrows. A frame is centered in its stage.
+const MAX_ENLARGEMENT = 4; // of a small photo that is fitted
+const MAX_SIDE = 2048; // the server's largest side
 const CLICK_PX = 5;
 
 export class Pan {
@@ -54,9 +54,9 @@ export class Pan {
   #scale() {
     const { width, height } = this.#size;
     const room = this.#stage;
-    const fitted = Math.min(room.clientWidth / width, room.clientHeight / height, MOST_ENLARGED);
+    const fitted = Math.min(room.clientWidth / width, room.clientHeight / height, MAX_ENLARGEMENT);
     if (!this.zoomed) return fitted;
-    const full = Math.min(1, MOST_PIXELS / Math.max(width, height));
+    const full = Math.min(1, MAX_SIDE / Math.max(width, height));
     return Math.max(full, fitted * 2);
   }
 
@@ -92,7 +92,7 @@ export class Pan {
     this.move(-x, -y);
   }
 
-  // A click zooms to where it was; a drag or a long press has done its work already.
+  // A click zooms to its position; a drag or a long press is not a click.
   #up(event) {
     const drag = this.#drag;
     this.#drag = null;

@@ -1,4 +1,4 @@
-// Photos as pictures in memory, fetched before they are looked at: a few at a time, the next first.
+// Photos in memory, fetched before they are shown: a few at a time, the next first.
 import { page } from "./page.js";
 
 const AT_ONCE = 3; // connections that are left for decisions
@@ -101,7 +101,7 @@ export function again(address) {
   return ask(address, true);
 }
 
-// Fetches these, and lets go of all pictures of other photos.
+// Fetches these, and drops all others.
 export function preload(tasks, side) {
   const kept = new Set(tasks.map((task) => task.photo));
   for (const [address, held] of pictures) {

@@ -1,11 +1,11 @@
-// How a person wants photos shown; kept by the server for the person, on every machine.
+// View settings of the reviewer, stored by the server.
 import { words } from "./page.js";
 import { notice, refused } from "./notices.js";
 import { byId } from "./queue_dom.js";
 import { facts } from "./queue_facts.js";
 import { get, put } from "./requests.js";
 
-// Until the server has answered, photos are blurred: somebody may need that.
+// Until the server has answered, photos are blurred, to be safe.
 const CAREFUL = { blur: "always", grey: false, order: facts.order, batch: 24 };
 const BATCH = { least: 6, most: 48 };
 
@@ -33,7 +33,7 @@ export class Preferences extends EventTarget {
     }
   }
 
-  // One after the other, so that the last one stays.
+  // One after the other, so that the last one wins.
   save(changes) {
     this.#set({ ...this.values, ...changes });
     this.#saving = this.#saving.then(() => this.#put(changes));

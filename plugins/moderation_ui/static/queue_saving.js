@@ -39,8 +39,8 @@ export function showSaving(outbox) {
   show();
 }
 
-// A decision that the server refused: which photo, what was said, and why.
-export function tellRefused({ item, answer }) {
+// A decision that the server rejected: the photo, the label, and why.
+export function showRejected({ item, answer }) {
   const key = item.kind === "undo" ? "queue.undo_refused" : "queue.not_taken";
   const what = words(key, { name: item.task.name });
   const why = page.words[`errors.${answer.error}`] ?? words("errors.internal");

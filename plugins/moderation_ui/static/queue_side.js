@@ -1,4 +1,4 @@
-// The panel next to the photo: why it waits, what the policy says, and where it is from.
+// The panel next to the photo: reason, guidance of the policy, and origin.
 import { words } from "./page.js";
 import { byId, element } from "./queue_dom.js";
 import { classOf } from "./queue_facts.js";

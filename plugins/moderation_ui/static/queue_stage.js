@@ -1,4 +1,4 @@
-// The one large photo: fitted or at full size, blurred or grey, with boxes and activation map.
+// The one large photo: fitted or at full size, blurred or gray, with boxes and activation map.
 import { page, words } from "./page.js";
 import { byId, drawing } from "./queue_dom.js";
 import { titleOf, violations } from "./queue_facts.js";
@@ -33,7 +33,7 @@ export class Stage {
     this.#holdReveals(byId("stage"));
   }
 
-  // Whether there is a photo before the reviewer's eyes.
+  // Whether a photo is shown.
   get seen() {
     return this.#picture?.state === "shown";
   }
@@ -79,7 +79,7 @@ export class Stage {
     this.#dress();
   }
 
-  // The upright photo's own pixels; the ledger may have them as they lie in the file.
+  // Pixels of the upright photo; the database may have those of the file.
   #size() {
     const { naturalWidth, naturalHeight } = this.#picture.image;
     const { width, height } = this.task;

@@ -2,10 +2,10 @@
 import { get, post } from "./requests.js";
 
 export const SINGLE_AHEAD = 10; // held in the single view; the grid asks for more
-const MOST_AT_ONCE = 50; // of the server's
+const MAX_BATCH = 50; // of the server's
 
-// Events: "change" (what is ahead), "taken" (a claim was answered; detail: how many), "failed" (it
-// was not; detail: the error), "lost" (detail: tasks that went to others), "skipped" (only skipped ones are left).
+// Events: "change" (what is ahead), "taken" (a claim succeeded; detail: how many), "failed" (it
+// failed; detail: the error), "lost" (detail: tasks that went to others), "skipped" (only skipped ones are left).
 export class Queue extends EventTarget {
   ahead = [];
   filters = {};
@@ -32,14 +32,14 @@ export class Queue extends EventTarget {
     return this.#claiming !== null;
   }
 
-  // What is still this reviewer's after a reload.
+  // The tasks that the reviewer still holds after a reload.
   async resume() {
     const said = new Set(this.#outbox.items.map((item) => item.task.task_id));
     const { tasks } = await get("/api/queue/held");
     this.#take(tasks.filter((task) => !said.has(task.task_id)));
   }
 
-  // Claims more where no more than half of what is wanted is left.
+  // Claims more where at most half of the wanted number is left.
   fill() {
     if (this.#claiming !== null || this.exhausted || this.ahead.length > this.wanted / 2) return;
     const round = this.#round;
@@ -47,19 +47,19 @@ export class Queue extends EventTarget {
     this.#claiming = this.#claim(round).then((answered) => {
       this.#claiming = null;
       this.#changed();
-      // What was claimed may have been decided meanwhile, or be known already.
+      // A claimed task may have been decided meanwhile, or be here already.
       if (answered) this.fill();
     });
   }
 
   // Whether the server answered.
   async #claim(round) {
-    const count = Math.min(MOST_AT_ONCE, this.wanted - this.ahead.length);
+    const count = Math.min(MAX_BATCH, this.wanted - this.ahead.length);
     const { filters, order } = this;
     try {
       const { tasks } = await post("/api/queue/claim", { count, order, filters });
       if (round !== this.#round) {
-        await this.#giveBack(tasks);
+        await this.#release(tasks);
         return true;
       }
       this.dispatchEvent(new CustomEvent("taken", { detail: tasks.length }));
@@ -81,7 +81,7 @@ export class Queue extends EventTarget {
     this.#changed();
   }
 
-  // entries: [{task, label, note}]; all leave in one request where none waits before them.
+  // entries: [{task, label, note}]; sent in one request unless others wait before them.
   decide(entries, skipped = []) {
     for (const task of skipped) this.#skipped.add(task.task_id);
     const said = entries.map((entry) => ({ kind: "decide", ...entry }));
@@ -102,7 +102,7 @@ export class Queue extends EventTarget {
     this.fill();
   }
 
-  // Shows the last decided photo at once; the server hears of it in its turn. Returns the entry.
+  // Shows the last decided photo at once and queues the undo. Returns the entry.
   undo() {
     const last = this.history.pop();
     if (last === undefined || last.kind !== "decide") return last;
@@ -114,7 +114,7 @@ export class Queue extends EventTarget {
     return last;
   }
 
-  // Tasks that are not this reviewer's any more.
+  // Tasks that the reviewer no longer holds.
   drop(taskIds, { quiet = false } = {}) {
     const removed = new Set(taskIds);
     const lost = this.ahead.filter((task) => removed.has(task.task_id));
@@ -130,23 +130,23 @@ export class Queue extends EventTarget {
   }
 
   // Releases all tasks and starts again, under other filters or after the page slept.
-  async reset({ giveBack = true } = {}) {
+  async reset({ release = true } = {}) {
     const tasks = this.ahead;
     this.#round += 1;
     this.ahead = [];
     this.exhausted = false;
     this.#changed();
-    if (giveBack) await this.#giveBack(tasks);
+    if (release) await this.#release(tasks);
     this.fill();
   }
 
-  async #giveBack(tasks) {
+  async #release(tasks) {
     const ids = tasks.map((task) => task.task_id).filter((id) => !this.#outbox.holds(id));
     if (ids.length === 0) return;
     try {
       await post("/api/queue/release", { task_ids: ids });
     } catch {
-      // Their lease runs out by itself.
+      // Their lease expires.
     }
   }
 

@@ -1,4 +1,4 @@
-// Which of the page's faces is shown: one photo, the grid, or why there is none.
+// What the page shows: one photo, the grid, or why there is none.
 import { words } from "./page.js";
 import { byId, element } from "./queue_dom.js";
 import { number } from "./queue_words.js";

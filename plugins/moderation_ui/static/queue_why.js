@@ -1,4 +1,4 @@
-// Why a photo is here: scores, checks, similar photos, history. Fetched when somebody asks.
+// Why a photo is here: scores, checks, similar photos, history. Fetched on demand.
 import { page, words } from "./page.js";
 import { button, byId, element } from "./queue_dom.js";
 import { classOf, titleOf } from "./queue_facts.js";
@@ -13,13 +13,13 @@ const figure = new Intl.NumberFormat(page.language, { maximumFractionDigits: 3 }
 const heading = (key) => element("h3", {}, words(`queue.${key}`));
 const soft = (text) => element("p", { class: "soft small long" }, text);
 
-function bar(title, score, violation, cutOff) {
+function bar(title, score, violation, threshold) {
   const row = element("div", { class: "score" });
   const line = element("div", { class: violation ? "bar-of bad" : "bar-of good" }, element("span"));
   line.firstChild.style.width = `${Math.min(100, Math.max(0, score * 100))}%`;
-  if (cutOff !== null) {
+  if (threshold !== null) {
     const mark = element("i", { title: words("queue.threshold") });
-    mark.style.left = `${cutOff * 100}%`;
+    mark.style.left = `${threshold * 100}%`;
     line.append(mark);
   }
   line.setAttribute("aria-hidden", "true");
@@ -38,15 +38,15 @@ function scores(why) {
   const only = passing.length === 1;
   const name = (score) => score.title?.[page.language] ?? titleOf(score.class);
   const none = only ? name(passing[0]) : words("queue.no_violation");
-  const cutOff = why.pass_confidence;
+  const threshold = why.pass_confidence;
   const bars = [...why.scores]
     .sort((a, b) => b.score - a.score)
-    .map((s) => bar(name(s), s.score, s.violation, only && !s.violation ? cutOff : null));
+    .map((s) => bar(name(s), s.score, s.violation, only && !s.violation ? threshold : null));
   if (!only) {
     const total = passing.reduce((sum, s) => sum + s.score, 0);
-    bars.unshift(bar(none, total, false, cutOff));
+    bars.unshift(bar(none, total, false, threshold));
   }
-  const note = words("queue.passes_from", { share: share(cutOff), title: none });
+  const note = words("queue.passes_from", { share: share(threshold), title: none });
   return element("div", {}, heading("scores"), bars, soft(note));
 }
 
@@ -86,7 +86,7 @@ function screens(why) {
 function nearPhoto(past) {
   const label = titleOf(past.label);
   const alt = words("queue.near_alt", { label, when: when(past.decided_at) });
-  const address = `${page.base}/photos/${encodeURIComponent(past.photo)}?side=320`;
+  const address = `${page.base}/photos/${past.content_sha256}?side=320`;
   const image = element("img", { src: address, alt, loading: "lazy" });
   const bad = classOf(past.label)?.violation ?? true;
   if (classOf(past.label)?.blur ?? true) image.dataset.blur = "true";
@@ -169,7 +169,7 @@ export class Why {
     return why;
   }
 
-  // Something happened to the task: its history is another one now.
+  // The task has changed, and so has its history.
   forget(taskId) {
     this.#known.delete(taskId);
     if (this.#task?.task_id === taskId) this.#task = null;

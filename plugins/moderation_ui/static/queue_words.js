@@ -1,4 +1,4 @@
-// Reasons, ages, shares and moments in the page's language.
+// Reasons, ages, shares and times in the page's language.
 import { page, words } from "./page.js";
 import { titleOf } from "./queue_facts.js";
 
@@ -15,13 +15,16 @@ export function when(iso) {
   return Number.isNaN(date.getTime()) ? String(iso) : moment.format(date);
 }
 
-// "violation:violate" has the sentence queue.reason_violation; an unknown reason is shown as it is.
+const TITLES = { contact: "common.contact_", screen_failed: "queue.screen_", screen_not_run: "queue.screen_" };
+
+// "violation:violate" has the text queue.reason_violation; an unknown reason is shown as it is.
 export function reasonInWords(reason) {
   const [word, ...rest] = String(reason).split(":");
   const key = `queue.reason_${word}`;
   if (!Object.hasOwn(page.words, key)) return String(reason);
-  const sentence = words(key, { title: titleOf(rest.join(":")) });
-  return rest.length > 0 && !page.words[key].includes("{title}") ? `${sentence} (${rest.join(":")})` : sentence;
+  const name = rest.join(":");
+  const text = words(key, { title: page.words[`${TITLES[word]}${name}`] ?? titleOf(name) });
+  return name && !page.words[key].includes("{title}") ? `${text} (${name})` : text;
 }
 
 export const reasonsInWords = (reasons) => (reasons ?? []).map(reasonInWords).join(" · ");

@@ -1,4 +1,4 @@
-// What every page has: the language switch, and times in the browser's own zone.
+// Of every page: the language switch, and times in the browser's time zone.
 import { page } from "./page.js";
 
 document.getElementById("language").addEventListener("click", () => {

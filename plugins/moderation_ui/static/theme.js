@@ -1,4 +1,4 @@
-// Light or dark as Airflow shows itself around us; alone in a window, as the system prefers.
+// Light or dark as the Airflow page around this one; in a window of its own, as the system prefers.
 (() => {
   const dark = () => {
     try {
@@ -8,7 +8,7 @@
         if (outer.classList.contains("light")) return false;
       }
     } catch {
-      // Framed by a page whose document we may not read: the system's preference is what is left.
+      // The document of the page around this one cannot be read: use the system's preference.
     }
     return window.matchMedia("(prefers-color-scheme: dark)").matches;
   };

@@ -1,4 +1,4 @@
-"""Page permissions, mapped to permissions of Airflow's auth manager.
+"""Who may do what: page permissions, mapped to those of Airflow's auth manager, and CSRF tokens.
 
 | permission | permission in Airflow                                 | simple | FAB    |
 |------------|-------------------------------------------------------|--------|--------|
@@ -8,6 +8,10 @@
 
 Each exists in both auth managers (`docs/access.md`). FAB can grant them one by one; the simple auth
 manager has four fixed roles. Without a login: 401; without the permission: 403.
+
+Airflow's session is a cookie, which a browser also sends with requests that other sites make. A
+write therefore needs a signed token, which our pages carry and other sites cannot read, and no
+header by which the browser says that another site made the request.
 """
 
 from collections.abc import Callable
@@ -21,12 +25,16 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
     PoolDetails,
 )
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.configuration import conf
 from fastapi import Depends, Request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from moderation_ui.web.errors import ApiError
 
 AUDIT_DAG = "audit_review_images"
 RETRAIN_DAG = "retrain_model"
+_TOKEN_HEADER = "x-moderation-token"  # noqa: S105 - a header's name
+_TOKEN_SECONDS = 24 * 3600
 
 
 class PagePermission(StrEnum):
@@ -37,37 +45,30 @@ class PagePermission(StrEnum):
     MANAGE = "manage"
 
 
-def may(user: Any, right: PagePermission) -> bool:  # noqa: ANN401 - whatever the auth manager's user is
-    """Whether Airflow grants the user a right."""
+def may(user: Any, permission: PagePermission) -> bool:  # noqa: ANN401 - whatever the auth manager's user is
+    """Whether Airflow grants the user a permission."""
     manager = get_auth_manager()
-    if right is PagePermission.VIEW:
-        return bool(
-            manager.is_authorized_dag(method="GET", details=DagDetails(id=AUDIT_DAG), user=user)
+    audit, retrain = DagDetails(id=AUDIT_DAG), DagDetails(id=RETRAIN_DAG)
+    if permission is PagePermission.VIEW:
+        return manager.is_authorized_dag(method="GET", details=audit, user=user)
+    if permission is PagePermission.REVIEW:
+        answers = DagAccessEntity.HITL_DETAIL
+        return manager.is_authorized_dag(
+            method="PUT", access_entity=answers, details=audit, user=user
         )
-    if right is PagePermission.REVIEW:
-        return bool(
-            manager.is_authorized_dag(
-                method="PUT",
-                access_entity=DagAccessEntity.HITL_DETAIL,
-                details=DagDetails(id=AUDIT_DAG),
-                user=user,
-            )
-        )
-    edits = manager.is_authorized_dag(method="PUT", details=DagDetails(id=RETRAIN_DAG), user=user)
-    return bool(
-        edits and manager.is_authorized_pool(method="PUT", details=PoolDetails(), user=user)
-    )
+    return manager.is_authorized_dag(
+        method="PUT", details=retrain, user=user
+    ) and manager.is_authorized_pool(method="PUT", details=PoolDetails(), user=user)
 
 
-def requires(right: PagePermission) -> Callable[[Request, Any], None]:
-    """A dependency of a router or route; every route of the app has one (a test sees to it)."""
+def requires(permission: PagePermission) -> Callable[[Request, Any], None]:
+    """A dependency of a router or route; every route of the app has one (a test checks it)."""
 
     def check(request: Request, user: GetUserDep) -> None:
-        if not may(user, right):
-            raise ApiError(403, "forbidden", f"this requires the permission {right.value}")
+        if not may(user, permission):
+            raise ApiError(403, "forbidden", f"this requires the permission {permission.value}")
         request.state.moderation_user = user
 
-    check.right = right  # type: ignore[attr-defined]  # read by the test of all routes
     return check
 
 
@@ -76,3 +77,26 @@ def _name(user: GetUserDep) -> str:
 
 
 UserName = Annotated[str, Depends(_name)]
+
+
+def create_token(user: str) -> str:
+    """The token of a user's pages."""
+    return _signer().dumps(user)
+
+
+def check_same_origin(request: Request, user: UserName) -> None:
+    """Reject a write that another site made, or that has another user's token."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ApiError(403, "cross_site", "this request comes from another site")
+    try:
+        owner = _signer().loads(request.headers.get(_TOKEN_HEADER, ""), max_age=_TOKEN_SECONDS)
+    except BadSignature as error:
+        raise ApiError(403, "token", "the page has expired: reload it") from error
+    if owner != user:
+        raise ApiError(403, "token", "the page was loaded by another user: reload it")
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(conf.get_mandatory_value("api", "secret_key"), salt="moderation")

@@ -1,6 +1,7 @@
 """Answers to rejected requests: a code for scripts, a sentence for people, nothing internal."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False)
 class ApiError(ModerationError):
-    """A request that is not carried out.
+    """A request that is rejected.
 
     `code` is one word for scripts and for the translated sentence (`locale/errors.yaml`);
     `detail` says more, in English, and names nothing internal.
@@ -35,7 +36,7 @@ class ApiError(ModerationError):
         return self.detail or self.code
 
 
-# The first that fits. What is not named here cannot be carried out as it is asked (422).
+# The first that fits. Any other error means that the request is not allowed as it is (422).
 _STATUS: tuple[tuple[type[ModerationError], int, str], ...] = (
     (LeaseLost, 409, "lease_lost"),
     (PromotionConflict, 409, "champion_changed"),
@@ -44,18 +45,18 @@ _STATUS: tuple[tuple[type[ModerationError], int, str], ...] = (
     (StorageForbidden, 503, "storage_forbidden"),
 )
 # Their messages may name hosts, buckets or settings: for the log, not for the browser.
-_SILENT = {"unavailable", "storage_forbidden", "absent"}
+_WITHOUT_DETAIL = {"unavailable", "storage_forbidden", "absent"}
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of the project, and every bad request, leave the app in one form."""
+    """Answer every error of the project, every invalid request and every other error alike."""
     app.add_exception_handler(ModerationError, _moderation)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(status: int, code: str, detail: str) -> JSONResponse:
-    headers = {"Retry-After": "5"} if status == 503 else None  # noqa: PLR2004 - HTTP's number
+def _answer(status: int, code: str, detail: str = "") -> JSONResponse:
+    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return JSONResponse({"error": code, "detail": detail}, status, headers=headers)
 
 
@@ -64,8 +65,8 @@ def _moderation(request: Request, error: Exception) -> JSONResponse:
         return _answer(error.status, error.code, error.detail)
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
-            log.warning("request refused", path=request.url.path, code=code, error=str(error))
-            return _answer(status, code, "" if code in _SILENT else str(error))
+            log.warning("request rejected", path=request.url.path, code=code, error=str(error))
+            return _answer(status, code, "" if code in _WITHOUT_DETAIL else str(error))
     return _answer(422, "refused", str(error))
 
 
@@ -77,4 +78,4 @@ def _validation(_: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("request failed", path=request.url.path, exc_info=error)
-    return _answer(500, "internal", "")
+    return _answer(500, "internal")

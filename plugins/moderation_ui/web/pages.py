@@ -8,23 +8,25 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ml.core.format import MISSING, count, percent, short_hash
-from moderation_ui.web.access import PagePermission, may
-from moderation_ui.web.csrf import token_for
-from moderation_ui.web.resources import Words, language_of
+from ml.core.format import count, percent, short_hash
+from moderation_ui.web.access import PagePermission, create_token, may
+from moderation_ui.web.words import Words, language_of, short_name
 
-home_router = APIRouter()
-
-
-@home_router.get("/")
-def home(request: Request) -> RedirectResponse:
-    """To the person's first page."""
-    decides = may(request.state.moderation_user, PagePermission.REVIEW)
-    base = request.scope.get("root_path", "")
-    return RedirectResponse(f"{base}/{'queue' if decides else 'operations'}", status_code=303)
-
-
+router = APIRouter()
 _FOLDER = Path(__file__).parents[1] / "templates"
+
+
+@router.get("/")
+def home(request: Request) -> RedirectResponse:
+    """To the review queue for those who may review, else to the nightly run."""
+    page = "queue" if may(request.state.moderation_user, PagePermission.REVIEW) else "operations"
+    return RedirectResponse(f"{base_path(request)}/{page}", status_code=303)
+
+
+@router.get("/help", response_class=HTMLResponse)
+def help_page(request: Request) -> HTMLResponse:
+    """The user's permissions."""
+    return render(request, "help.html.j2")
 
 
 def render(
@@ -32,26 +34,28 @@ def render(
 ) -> HTMLResponse:
     """A page.
 
-    The template has `words(key, ...)` for every sentence, `base` (the prefix of our addresses),
-    `rights` of the user, and `page` for the script: `token`, `base`, `language` and the sentences
+    The template has `words(key, ...)` for every text, `base` (the prefix of our addresses),
+    `rights` of the user, and `page` for the script: `token`, `base`, `language` and the texts
     whose keys start with `script_words`.
     """
     user = request.state.moderation_user
-    words = Words(language_of(request))
-    base = request.scope.get("root_path", "")
+    words, base = Words(language_of(request)), base_path(request)
     page = {
-        "token": token_for(user.get_name()),
+        "token": create_token(user.get_name()),
         "base": base,
         "language": words.language,
         "user": user.get_name(),
         "words": words.starting("common.", "errors.", *script_words),
     }
-    rights = {right.value: may(user, right) for right in PagePermission}
-    shown = _environment().get_template(template)
-    html = shown.render(
-        words=words, base=base, rights=rights, page=page, path=request.url.path, **values
-    )
+    rights = {permission.value: may(user, permission) for permission in PagePermission}
+    shared = {"words": words, "base": base, "rights": rights, "page": page}
+    html = _environment().get_template(template).render(shared, path=request.url.path, **values)
     return HTMLResponse(html)
+
+
+def base_path(request: Request) -> str:
+    """The prefix of the app's addresses, such as `/moderation`."""
+    return str(request.scope.get("root_path", ""))
 
 
 @cache
@@ -68,22 +72,11 @@ def _environment() -> Environment:
         "number": count,
         "share": partial(percent, unit=" %"),
         "short": short_hash,
+        "short_name": short_name,
     }
     return environment
 
 
-def _when(value: datetime | str | None) -> str:
+def _when(moment: datetime) -> str:
     """A time for people; the script turns it into the browser's own time zone."""
-    if value is None:
-        return MISSING
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-help_router = APIRouter()
-
-
-@help_router.get("/help", response_class=HTMLResponse)
-def help_page(request: Request) -> HTMLResponse:
-    """Name, rights and keys."""
-    return render(request, "help.html.j2")

@@ -1,6 +1,6 @@
-"""Photos by content hash, upright, reduced and without metadata; and what the model looked at.
+"""Photos by content hash, upright, resized and without metadata; and their activation maps.
 
-Bytes never come from a public bucket: whoever may see the pages gets them through here.
+The bytes never come from a public bucket: only users of the pages get them, from here.
 """
 
 from enum import IntEnum
@@ -8,12 +8,11 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
-from cachetools import LRUCache
-from fastapi import APIRouter, Depends, Header, Query, Response
+from cachetools import LRUCache, cached
+from fastapi import APIRouter, Header, Query, Response
 
 from moderation_ui.web.errors import ApiError
-from moderation_ui.web.request_types import JsonBody, Sha256, Word
-from moderation_ui.web.resources import Resources, resources
+from moderation_ui.web.resources import Opened, RequestModel, Resources, Sha256, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ml.storage.connections import Connections
 
 router = APIRouter(prefix="/photos")
-Opened = Annotated[Resources, Depends(resources)]
+Etag = Annotated[str, Header()]
 
 _CACHE_BYTES = 256 * 2**20  # of encoded JPEGs, a few hundred kB each
 _cache: LRUCache[tuple[object, ...], bytes] = LRUCache(_CACHE_BYTES, getsizeof=len)
@@ -41,118 +40,98 @@ class PhotoSize(IntEnum):
     FULL = 2048
 
 
-class MapSide(IntEnum):
+class MapSize(IntEnum):
     """As `PhotoSize`, of activation maps."""
 
     MIDDLE = 640
     LARGE = 1280
 
 
-class MapQuery(JsonBody):
-    """Of which version and class a map is asked for."""
+class MapQuery(RequestModel):
+    """The version and class of an activation map, and its long side."""
 
     model: Sha256
     label: Word
-    side: MapSide
+    side: MapSize
 
 
 @router.get("/{sha}")
 def photo(
-    sha: Sha256,
-    side: Annotated[PhotoSize, Query()],
-    opened: Opened,
-    if_none_match: Annotated[str, Header()] = "",
+    sha: Sha256, side: Annotated[PhotoSize, Query()], opened: Opened, if_none_match: Etag = ""
 ) -> Response:
     """A photo that fits a square of `side` pixels."""
-    from ml.vision.images.thumbnails import as_jpeg
-
-    def make() -> bytes:
-        return as_jpeg(_reduced(opened, *_bytes_of(opened, sha), side))
-
-    return _answer((sha, int(side)), if_none_match, make)
+    return _answer(_photo_jpeg, opened, (sha, int(side)), if_none_match)
 
 
 @router.get("/{sha}/activation")
 def activation(
-    sha: Sha256,
-    query: Annotated[MapQuery, Query()],
-    opened: Opened,
-    if_none_match: Annotated[str, Header()] = "",
+    sha: Sha256, query: Annotated[MapQuery, Query()], opened: Opened, if_none_match: Etag = ""
 ) -> Response:
-    """The photo with the places that speak for a class laid over it."""
-    from ml.vision.images.thumbnails import as_jpeg
-
-    def make() -> bytes:
-        data, size = _bytes_of(opened, sha)
-        shown = _reduced(opened, data, size, query.side)
-        return as_jpeg(_with_map(opened, shown, data, query))
-
-    return _answer((sha, int(query.side), query.model, query.label), if_none_match, make)
+    """The photo under a map of the areas that speak for a class."""
+    key = (sha, int(query.side), query.model, query.label)
+    return _answer(_map_jpeg, opened, key, if_none_match)
 
 
-def _answer(key: tuple[object, ...], if_none_match: str, make: "Callable[[], bytes]") -> Response:
-    """The JPEG of a key, made once; what a key names never changes."""
-    tag = f'"{"-".join(str(part) for part in key)}"'
+def _answer(
+    encode: "Callable[..., bytes]", opened: Resources, key: tuple[object, ...], if_none_match: str
+) -> Response:
+    """The JPEG of a key; it never changes."""
+    tag = f'"{"-".join(map(str, key))}"'
     headers = {"Cache-Control": "private, max-age=86400, immutable", "ETag": tag}
     if tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    with _cache_lock:
-        found = _cache.get(key)
-    if found is None:
-        found = make()
-        with _cache_lock:
-            _cache[key] = found
-    return Response(found, media_type="image/jpeg", headers=headers)
+    return Response(encode(opened, *key), media_type="image/jpeg", headers=headers)
 
 
-def _bytes_of(opened: Resources, sha: str) -> tuple[bytes, tuple[int, int] | None]:
-    """The photo's bytes, and its size where it is known."""
-    from ml.storage import photo_archive
-
-    places = opened.transaction(photo_archive.locate, sha)
-    data = photo_archive.read(
-        places,
-        photos=opened.connections.photos,
-        models=opened.connections.models,
-        max_bytes=opened.settings.max_image_bytes,
-    )
-    return data, places.size
+def _cache_key(_: Resources, *key: object) -> tuple[object, ...]:
+    return key
 
 
-def _reduced(
-    opened: Resources, data: bytes, size: tuple[int, int] | None, side: int
-) -> "Image.Image":
-    from ml.vision.images.decode import decode_limits
-    from ml.vision.images.thumbnails import resize_for_display
+@cached(_cache, key=_cache_key, lock=_cache_lock)
+def _photo_jpeg(opened: Resources, sha: str, side: int) -> bytes:
+    from ml.vision.images.decode import as_jpeg
 
-    return resize_for_display(data, side, limits=decode_limits(opened.settings), size=size)
+    return as_jpeg(_load(opened, sha, side)[1])
 
 
-def _with_map(
-    opened: Resources, shown: "Image.Image", data: bytes, query: MapQuery
-) -> "Image.Image":
-    """Computes the map on the photo as the model saw it, and lays it over the shown one."""
+@cached(_cache, key=_cache_key, lock=_cache_lock)
+def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) -> bytes:
+    """Computes the map on the photo as the model saw it, and lays it over the displayed one."""
     from ml.models.activation_map import overlay
-    from ml.vision.images.decode import decode, decode_limits
+    from ml.storage.model_versions import is_registered
+    from ml.vision.images.decode import as_jpeg, decode, decode_limits
 
-    _check_registered(opened, query.model)
+    data, displayed = _load(opened, sha, side)
+    if not opened.transaction(is_registered, model):
+        raise ApiError(404, "absent", "no such model version")
     with _model_lock:
-        maps = _maps(query.model, opened.connections)
+        maps = _load_maps(model, opened.connections)
         spec = maps.card.preprocessing
         limits = decode_limits(opened.settings)
         tensor = decode(data, limits=limits, short_side=spec.resize).image
-        return overlay(shown, maps.of(tensor, query.label), spec)
+        combined = overlay(displayed, maps.of(tensor, label), spec)
+    return as_jpeg(combined)
 
 
-def _check_registered(opened: Resources, model: str) -> None:
-    from ml.storage.model_versions import is_registered
+def _load(opened: Resources, sha: str, side: int) -> "tuple[bytes, Image.Image]":
+    """The stored bytes, and the upright photo that fits a square of `side` pixels."""
+    from ml.storage import photo_archive
+    from ml.vision.images.decode import decode_limits, resize_for_display
 
-    if not opened.transaction(is_registered, model):
-        raise ApiError(404, "absent", "no such model version")
+    connections, settings = opened.connections, opened.settings
+    places = opened.transaction(photo_archive.locate, sha)
+    data = photo_archive.read(
+        places,
+        photos=connections.photos,
+        models=connections.models,
+        max_bytes=settings.max_image_bytes,
+    )
+    limits = decode_limits(settings)
+    return data, resize_for_display(data, side, limits=limits, size=places.size)
 
 
 @lru_cache(maxsize=2)
-def _maps(model: str, connections: "Connections") -> "ActivationMaps":
+def _load_maps(model: str, connections: "Connections") -> "ActivationMaps":
     import torch
 
     from ml.models.activation_map import ActivationMaps

@@ -16,7 +16,7 @@ from devtools.local_stack.airflow import Airflow
 from devtools.local_stack.airflow_client import AirflowClient
 from devtools.local_stack.celery import COMPONENTS, Worker, Workers, celery_variables
 from devtools.local_stack.redis import Redis
-from ml.operations.doctor.result import CheckStatus
+from ml.operations.doctor.check import CheckStatus
 from tests.support.airflow_doctor import run_airflow_checks
 from tests.support.airflow_runs import (
     AUDIT,
@@ -129,7 +129,7 @@ def _the_doctor_sees_what_is_wrong(cluster: Cluster, dags: Path) -> None:
     )
     assert found["DAG files"] == "broken.py: NameError: name 'misspelt' is not defined"
     assert "no pool none" in found["pool"]
-    assert "Redis refuses" in found["broker"]
+    assert "Redis rejects the password" in found["broker"]
     assert found["workers"] == "needs broker"
 
     login = json.loads(cluster.airflow.environment()[LOGIN]) | {"password": "wrong password"}

@@ -1,4 +1,4 @@
-"""The command line as an operator has it: settings in the environment, a wide console."""
+"""The command line of an operator: settings in the environment, a wide console."""
 
 import pytest
 from typer.testing import CliRunner

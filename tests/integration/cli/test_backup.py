@@ -26,7 +26,9 @@ def _done(result: Result) -> str:
     return result.output
 
 
-def test_backup_and_restore_say_what_they_did(shell: CliRunner, own: Shop, tmp_path: Path) -> None:
+def test_backup_and_restore_report_what_they_did(
+    shell: CliRunner, own: Shop, tmp_path: Path
+) -> None:
     folder = str(tmp_path / "backup")
     assert "2 objects" in _done(shell.invoke(app, ["backup", "--to", folder]))
     own.execute("drop schema moderation cascade")
@@ -35,7 +37,7 @@ def test_backup_and_restore_say_what_they_did(shell: CliRunner, own: Shop, tmp_p
     assert own.rows("select model_hash from moderation.champion") == [(own.model_hash,)]
 
 
-def test_a_refusal_is_one_message(
+def test_rejected_restore_prints_one_message(
     shell: CliRunner,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

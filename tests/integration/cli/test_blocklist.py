@@ -21,7 +21,7 @@ def _add(shell: CliRunner, *arguments: str) -> Result:
     return shell.invoke(app, ["blocklist", "add", "--reason", "nude", *arguments])
 
 
-def test_add_by_hash_archives_a_judged_photo(shell: CliRunner, shop: Shop) -> None:
+def test_add_by_hash_archives_a_scored_photo(shell: CliRunner, shop: Shop) -> None:
     data = photo()
     shop.upload("a.jpg", data)
     run_nightly(shop)

@@ -19,7 +19,7 @@ def test_import_takes_valid_lines_and_reports_the_others(
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     file = tmp_path / "labels.csv"
-    # What looks like rich's markup is the user's text.
+    # Text that looks like rich's markup is printed unchanged.
     bad = "".join(f"a.jpg,[/b]{n}\n" for n in range(25))
     file.write_text("path,label\na.jpg,normal\n" + bad, encoding="utf-8")
     done = shell.invoke(app, ["labels", "import", str(file)])
@@ -35,7 +35,7 @@ def test_import_takes_valid_lines_and_reports_the_others(
     assert shop.rows("select count(*) from moderation.human_label") == [(1,)]
 
 
-def test_a_clean_import_removes_an_earlier_report(shell: CliRunner, tmp_path: Path) -> None:
+def test_import_without_errors_removes_an_earlier_report(shell: CliRunner, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     file, report = tmp_path / "labels.csv", tmp_path / "labels.csv.rejected.csv"
     file.write_text("path,label\na.jpg,normal\n", encoding="utf-8")
@@ -50,6 +50,6 @@ def test_a_clean_import_removes_an_earlier_report(shell: CliRunner, tmp_path: Pa
     assert not report.exists()
 
 
-def test_a_missing_file_is_an_import_error(shell: CliRunner, tmp_path: Path) -> None:
+def test_missing_label_file_is_an_import_error(shell: CliRunner, tmp_path: Path) -> None:
     done = shell.invoke(app, ["labels", "import", str(tmp_path / "none.csv")])
     assert isinstance(done.exception, LabelImportError)

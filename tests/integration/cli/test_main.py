@@ -35,7 +35,7 @@ def test_train_registers_and_promotes(shell: CliRunner, shop: Shop, tmp_path: Pa
     assert str(champion) in done.output.replace("\n", "")
 
 
-def test_a_project_error_prints_one_message_and_exits_with_1(
+def test_project_error_prints_one_message_and_exits_with_1(
     shell: CliRunner,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

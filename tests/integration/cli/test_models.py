@@ -63,7 +63,7 @@ def test_rollback_needs_a_reason_and_a_version_that_was_champion(
     assert isinstance(rejected.exception, ModelError)
 
 
-def test_champion_at_prints_the_version_live_then(shell: CliRunner, shop: Shop) -> None:
+def test_champion_at_prints_the_version_at_a_time(shell: CliRunner, shop: Shop) -> None:
     between = datetime.now(UTC)
     later = _promoted(shop, "c")
     now = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()

@@ -16,7 +16,7 @@ def _done(result: Result) -> str:
     return result.output
 
 
-def test_explain_lists_the_runs_that_judged_a_photo(shell: CliRunner, shop: Shop) -> None:
+def test_explain_lists_the_runs_that_scored_a_photo(shell: CliRunner, shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(BRIGHT))
     run_nightly(shop)
     listed = _done(shell.invoke(app, ["photos", "explain", key]))

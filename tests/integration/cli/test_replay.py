@@ -30,7 +30,7 @@ def test_replay_reports_equal_verdicts_and_fails_on_a_difference(
     failed = shell.invoke(app, ["replay", "--run", "night"])
     assert failed.exit_code == 1
     assert isinstance(failed.exception, ReplayMismatch)
-    # ... which the program itself turns into a message and the same exit code.
+    # The program prints it as a message, with the same exit code.
     monkeypatch.setattr(main, "app", lambda: app(["replay", "--run", "night"]))
     with pytest.raises(SystemExit) as ended:
         main.main()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import redis
 
-import create_buckets
+import create_storage
 from devtools.embedded.ports import free_ports
 from healthcheck import is_healthy
 from make_secrets import generate_secrets, write_secrets
@@ -109,7 +109,7 @@ def make_buckets(storage: Storage) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            create_buckets.create_buckets(
+            create_storage.create_buckets(
                 identities, endpoint_url=storage.url, buckets=["review-photos", "moderation"]
             )
         except StorageForbidden:

@@ -1,4 +1,4 @@
-"""Which version judged a photo: every run that answered for it, with what it made of it."""
+"""Which model version judged a photo: each run with its version and result."""
 
 from pathlib import Path
 

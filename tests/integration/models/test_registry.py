@@ -35,7 +35,9 @@ def promote(shop: Shop, model_hash: str) -> None:
     registry.promote(model_hash, engine=shop.connections.engine, by="ann", reason="better")
 
 
-def test_promotion_switches_the_one_row_and_keeps_history(shop: Shop, tmp_path: Path) -> None:
+def test_promote_switches_the_champion_row_and_keeps_the_history(
+    shop: Shop, tmp_path: Path
+) -> None:
     second = second_version(shop, tmp_path / "second", seed=1)
     assert champion(shop) == shop.model_hash != second
     promote(shop, second)
@@ -47,12 +49,12 @@ def test_promotion_switches_the_one_row_and_keeps_history(shop: Shop, tmp_path: 
     assert shop.rows("select count(*) from moderation.champion") == [(1,)]
 
 
-def test_promoted_twice_is_promoted_once(shop: Shop) -> None:
+def test_promote_twice_adds_one_entry_to_the_history(shop: Shop) -> None:
     promote(shop, shop.model_hash)
     assert len(history(shop)) == 1
 
 
-def test_rollback_is_the_same_switch(shop: Shop, tmp_path: Path) -> None:
+def test_promote_returns_to_an_earlier_champion(shop: Shop, tmp_path: Path) -> None:
     second = second_version(shop, tmp_path / "second", seed=1)
     promote(shop, second)
     promote(shop, shop.model_hash)
@@ -60,28 +62,28 @@ def test_rollback_is_the_same_switch(shop: Shop, tmp_path: Path) -> None:
     assert [row[:2] for row in history(shop)][-1] == (shop.model_hash, second)
 
 
-def test_an_unknown_version_is_refused_and_changes_nothing(shop: Shop) -> None:
+def test_promote_rejects_an_unknown_version_and_changes_nothing(shop: Shop) -> None:
     with pytest.raises(ModelError, match="register it first"):
         promote(shop, "f" * 64)
     assert champion(shop) == shop.model_hash
     assert len(history(shop)) == 1
 
 
-def test_registered_twice_is_one_row(shop: Shop, champion_folder: Path) -> None:
+def test_register_twice_adds_one_row(shop: Shop, champion_folder: Path) -> None:
     parts = shop.connections
     again = registry.register(champion_folder, engine=parts.engine, store=parts.models)
     assert again == shop.model_hash
     assert shop.rows("select model_hash from moderation.model_version") == [(again,)]
 
 
-def test_without_a_champion_the_remedy_is_named(database_url: str) -> None:
+def test_champion_hash_without_a_champion_names_the_command(database_url: str) -> None:
     engine = connect(database_url)
     with pytest.raises(NoChampion, match=r"python -m ml train .*--promote"):
         in_transaction(engine, registry.champion_hash)
     engine.dispose()
 
 
-def test_a_version_is_fetched_once(shop: Shop, tmp_path: Path) -> None:
+def test_fetch_reads_a_cached_version_without_the_bucket(shop: Shop, tmp_path: Path) -> None:
     store, cache = shop.connections.models, tmp_path / "cache"
     fetched = registry.fetch(shop.model_hash, store=store, cache=cache)
     assert fetched.card.model_hash == shop.model_hash
@@ -106,7 +108,7 @@ def flip_last_byte(path: Path) -> None:
         lambda folder: (folder / CARD).write_text("{}"),
     ],
 )
-def test_a_damaged_cache_is_fetched_anew(
+def test_fetch_replaces_a_damaged_cache_entry(
     spoil: Callable[[Path], object], shop: Shop, tmp_path: Path
 ) -> None:
     store, cache = shop.connections.models, tmp_path / "cache"
@@ -135,6 +137,6 @@ def test_a_version_tampered_with_in_the_bucket_is_refused(
             registry.fetch(version, store=store, cache=tmp_path / "cache")
 
 
-def test_a_version_that_the_bucket_does_not_hold_is_absent(shop: Shop, tmp_path: Path) -> None:
+def test_fetch_of_a_version_that_is_not_in_the_bucket_fails(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(ObjectNotFound):
         registry.fetch("e" * 64, store=shop.connections.models, cache=tmp_path)

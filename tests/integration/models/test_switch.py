@@ -1,4 +1,4 @@
-"""Promotions at once: the history stays a chain without gaps, and no decision is overrun."""
+"""Concurrent promotions: the history is a chain without gaps, and no promotion is overwritten."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def _champion(engine: Engine) -> str:
 
 
 def _at_once(versions: list[str], work: Callable[[str], object]) -> list[object]:
-    """Run `work` for each version in a thread of its own, all let go at the same moment."""
+    """Run `work` for each version in its own thread; all threads start at the same time."""
     barrier = threading.Barrier(len(versions))
 
     def one(version: str) -> object:
@@ -64,7 +64,7 @@ def _forget_champion(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("from_none", [True, False])
-def test_promotions_at_once_make_a_chain_without_gaps(engine: Engine, from_none: bool) -> None:
+def test_concurrent_promotions_make_a_chain_without_gaps(engine: Engine, from_none: bool) -> None:
     for _ in range(ROUNDS):
         if from_none:
             in_transaction(engine, _forget_champion)
@@ -93,7 +93,7 @@ def test_of_promotions_that_expect_the_same_champion_one_wins(engine: Engine) ->
         assert len(_history(engine)) == before + 1
 
 
-def test_what_is_champion_already_is_fine_whatever_was_expected(engine: Engine) -> None:
+def test_promote_accepts_the_present_champion_whatever_was_expected(engine: Engine) -> None:
     _promote(engine, VERSIONS[0], expected=None)
     _promote(engine, VERSIONS[0], expected=None)
     _promote(engine, VERSIONS[0], expected=VERSIONS[1])
@@ -101,7 +101,7 @@ def test_what_is_champion_already_is_fine_whatever_was_expected(engine: Engine) 
 
 
 @pytest.mark.parametrize("expected", [None, VERSIONS[2]])
-def test_another_champion_than_expected_is_refused_and_named(
+def test_promote_rejects_another_champion_than_expected_and_names_it(
     engine: Engine, expected: str | None
 ) -> None:
     _promote(engine, VERSIONS[0])
@@ -112,7 +112,7 @@ def test_another_champion_than_expected_is_refused_and_named(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_commit_whose_answer_was_lost_is_not_repeated_over_a_later_switch(
+def test_promote_is_not_repeated_over_a_later_promotion_if_its_reply_was_lost(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _promote(engine, VERSIONS[0])
@@ -132,7 +132,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated_over_a_later_switch(
     assert [row.model_hash for row in _history(engine)] == VERSIONS[:3]
 
 
-def test_the_history_says_who_was_champion_when(engine: Engine) -> None:
+def test_champion_at_returns_the_champion_of_each_time(engine: Engine) -> None:
     for version in VERSIONS[:2]:
         _promote(engine, version)
     _promote(engine, VERSIONS[0], kind="rollback")

@@ -1,4 +1,4 @@
-"""What Airflow shows of our pages, asked of Airflow itself."""
+"""The views that Airflow lists for our plugin."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""The random audit: drawn by content, unmarked, without effect until a person decides."""
+"""Spot check: sampled by content, unmarked, without effect until a reviewer decides."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ def uploads(shop: Shop) -> None:
 
 
 def expected(shop: Shop, level: int, seeds: range, share: float) -> set[str]:
-    """The contents whose lot falls under the share."""
+    """The contents that are sampled at this share."""
     [(key,)] = shop.rows("select key from moderation.sampling_key")
     assert isinstance(key, bytes)
     contents = {content_hash(photo(level, seed=seed)) for seed in seeds}
@@ -54,7 +54,7 @@ def audited(shop: Shop) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def audit(shop: Shop, tmp_path: Path) -> Shop:
-    """Half of what passes and half of what is blocked goes to people, too."""
+    """Half of the passed and half of the blocked photos go to review, too."""
     audit = with_policy(shop, tmp_path, spot_check={"passed": SHARE, "blocked": SHARE})
     path = audit.settings.policy_file
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def audit(shop: Shop, tmp_path: Path) -> Shop:
     return audit
 
 
-def test_it_draws_by_content_and_changes_no_verdict(audit: Shop) -> None:
+def test_spot_check_samples_by_content_and_changes_no_verdict(audit: Shop) -> None:
     uploads(audit)
     audit.upload("bright-copy.jpg", photo(BRIGHT, seed=0))
     report = run_nightly(audit)
@@ -71,7 +71,7 @@ def test_it_draws_by_content_and_changes_no_verdict(audit: Shop) -> None:
     blocked = expected(audit, DARK, range(100, 100 + DARKS), SHARE)
     tasks = audited(audit)
     assert {content for content, *_ in tasks} == passed | blocked
-    assert len(tasks) == len(passed) + len(blocked)  # a copy is not asked twice
+    assert len(tasks) == len(passed) + len(blocked)  # one task for all copies
     assert report["spot_check"] == {"passed": len(passed), "blocked": len(blocked)}
     assert report["verdicts"] == {"pass": PASSED + 1, "review": 0, "block": DARKS}
     statuses = dict(
@@ -80,7 +80,7 @@ def test_it_draws_by_content_and_changes_no_verdict(audit: Shop) -> None:
     assert statuses == {"pass": PASSED + 1, "block": DARKS}
 
 
-def test_a_task_of_it_looks_like_any_other(audit: Shop) -> None:
+def test_spot_check_task_looks_like_any_other_task(audit: Shop) -> None:
     uploads(audit)
     run_nightly(audit)
     passed = expected(audit, BRIGHT, range(PASSED), SHARE)
@@ -93,7 +93,7 @@ def test_a_task_of_it_looks_like_any_other(audit: Shop) -> None:
         assert score < 0.3 if content in passed else score >= 0.9
 
 
-def test_again_nothing_more_is_drawn(audit: Shop) -> None:
+def test_repeated_write_back_samples_no_more_photos(audit: Shop) -> None:
     uploads(audit)
     run_nightly(audit)
     before = dump_results(audit), audited(audit)
@@ -104,7 +104,7 @@ def test_again_nothing_more_is_drawn(audit: Shop) -> None:
     assert (dump_results(audit), audited(audit)) == before
 
 
-def test_without_a_share_nothing_is_drawn_and_the_rest_is_equal(
+def test_spot_check_without_a_share_samples_nothing(
     audit: Shop,
 ) -> None:
     uploads(audit)
@@ -122,7 +122,7 @@ def test_without_a_share_nothing_is_drawn_and_the_rest_is_equal(
     assert (plain["verdict"], plain["commerce"]) == (drawn["verdict"], drawn["commerce"])
 
 
-def test_a_label_from_it_weighs_by_its_share_and_says_what_leaks(audit: Shop) -> None:
+def test_spot_check_label_is_weighted_by_its_share_and_gives_the_leak_rate(audit: Shop) -> None:
     uploads(audit)
     run_nightly(audit)
     passed = sorted(expected(audit, BRIGHT, range(PASSED), SHARE))
@@ -131,7 +131,7 @@ def test_a_label_from_it_weighs_by_its_share_and_says_what_leaks(audit: Shop) ->
             "select content_sha256, task_id from moderation.review_task where route is not null"
         )
     )
-    for number, content in enumerate(passed[:-1]):  # one is not answered yet
+    for number, content in enumerate(passed[:-1]):  # one is not reviewed yet
         task_id = tasks[content]
         assert isinstance(task_id, int)
         person_decides(audit, task_id, "violate" if number == 0 else "normal")
@@ -156,14 +156,14 @@ def test_a_label_from_it_weighs_by_its_share_and_says_what_leaks(audit: Shop) ->
         assert (estimate["low"], estimate["high"]) == pytest.approx((exact.low, exact.high))
     assert found["block", ""]["reviewed"] == 0
     assert found["block", ""]["rate"] is None
-    # The report again changes nothing; a later month knows this one.
+    # A repeated report changes nothing; a later month includes this one.
     assert finish_run(audit)["leak"] == report["leak"]
     with audit.connections.engine.begin() as connection:
         later = leak_of_a_year(connection, until=datetime.now(UTC).date().isoformat())
     assert later == report["leak"]
 
 
-def test_what_people_decided_on_before_is_not_drawn(shop: Shop, tmp_path: Path) -> None:
+def test_photos_with_a_reused_decision_are_not_sampled(shop: Shop, tmp_path: Path) -> None:
     audit = with_policy(shop, tmp_path, spot_check={"passed": SHARE}, duplicates={})
     first = audit.upload("first.jpg", photo(DARK, seed=1))
     run_nightly(audit)
@@ -176,7 +176,7 @@ def test_what_people_decided_on_before_is_not_drawn(shop: Shop, tmp_path: Path) 
     assert audited(audit) == []
 
 
-def test_a_classs_priority_moves_its_photos_up(shop: Shop, tmp_path: Path) -> None:
+def test_class_priority_moves_its_photos_up(shop: Shop, tmp_path: Path) -> None:
     moved = with_policy(shop, tmp_path)
     path = moved.settings.policy_file
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -191,7 +191,7 @@ def test_a_classs_priority_moves_its_photos_up(shop: Shop, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ranges_done", [0, 1, 3])
-def test_a_night_killed_between_its_writes_draws_the_same(
+def test_run_killed_between_its_writes_samples_the_same_photos(
     audit: Shop, monkeypatch: pytest.MonkeyPatch, ranges_done: int
 ) -> None:
     """`uploads` makes 36 photos: five ranges, of which some commit before the kill."""
@@ -223,7 +223,7 @@ def test_a_night_killed_between_its_writes_draws_the_same(
     assert report["spot_check"] == {"passed": len(passed), "blocked": len(blocked)}
 
 
-def test_another_night_asks_none_of_the_same_contents_again(audit: Shop) -> None:
+def test_later_run_does_not_sample_the_same_contents_again(audit: Shop) -> None:
     uploads(audit)
     run_nightly(audit)
     before = audited(audit)
@@ -235,7 +235,7 @@ def test_another_night_asks_none_of_the_same_contents_again(audit: Shop) -> None
     assert report["spot_check"] == {"passed": 0, "blocked": 0}
 
 
-def test_a_photo_that_waits_for_a_person_anyhow_is_not_counted_as_drawn(
+def test_photo_with_an_open_task_is_not_counted_as_sampled(
     audit: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     promote_constant_model(audit, champion_folder, tmp_path / "asks", violation=0.6)

@@ -1,6 +1,6 @@
-"""A golden set in the room's database, and claims that bring its photos."""
+"""A golden set in the test database, and claims with golden tasks."""
 
-from ml.policy.review import Reviewing
+from ml.policy.operations import Reviewing
 from ml.policy.schema import Policy
 from ml.review.golden_tasks import insert_golden_tasks
 from ml.storage.review_queue import ClaimedTask
@@ -8,12 +8,12 @@ from tests.integration.review.queue_fixture import NIGHT, Room
 
 
 def with_shares(room: Room, **shares: float) -> Policy:
-    """The room's policy with other shares of hidden checks."""
+    """The policy with other shares of hidden checks."""
     return room.policy.model_copy(update={"reviewing": Reviewing(**shares)})
 
 
 def freeze(room: Room, name: str, labels: dict[str, str]) -> None:
-    """A golden set of photos `sha-<key>`, each kept under its key."""
+    """A golden set of photos `sha-<key>`, each archived under its key."""
     room.execute(
         "insert into moderation.golden_set (golden_hash, name, photos, added) "
         "values (:h, :h, :n, :n)",
@@ -51,7 +51,7 @@ def judged(room: Room, key: str, *reasons: str, score: float = 0.3) -> None:
 def mixed(
     room: Room, tasks: list[ClaimedTask], reviewer: str = "ann", share: float = 0.5
 ) -> list[ClaimedTask]:
-    """Golden items among claimed tasks."""
+    """Claimed tasks with golden ones among them."""
     policy = with_shares(room, golden_share=share)
     return room.act(
         lambda c: insert_golden_tasks(
@@ -61,7 +61,7 @@ def mixed(
 
 
 def claim_golden(room: Room, reviewer: str = "ann") -> ClaimedTask:
-    """Claim until a golden item comes along; the others are given back."""
+    """Claim until a golden task is among the tasks; the others are released."""
     for _ in range(100):
         given = mixed(room, room.claim(reviewer, count=50), reviewer)
         golden = [task for task in given if task.kind == "golden"]

@@ -1,4 +1,4 @@
-"""A review queue of its own: a fresh database with made-up photos, tasks and commerce rows."""
+"""A review queue in a fresh database, with invented photos, tasks and commerce rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class Room:
     policy: Policy = field(default_factory=lambda: policy(violate=None))
 
     def photo(self, key: str, *, status: str = "review", product: int = 1) -> None:
-        """A photo that the night judged, and the shop's row of it."""
+        """A scored photo, and its row in the commerce database."""
         values = {"key": key, "status": status, "at": NIGHT, "product": product}
         values["uploaded_at"] = NIGHT - timedelta(hours=1)
         self.execute(_IMAGE, **values)
@@ -103,7 +103,7 @@ class Room:
         lease: bool = True,
         at: datetime | None = None,
     ) -> None:
-        """Decide, under a lease unless told otherwise."""
+        """Decide; under a lease unless `lease` is False."""
         decision = ReviewerDecision(task_id, label, reviewer, decided_at=at)
         parts = {"policy": self.policy, "commerce": self.commerce, "names": self.names}
         holder = reviewer if lease else None
@@ -112,7 +112,7 @@ class Room:
     def undo(
         self, task_id: int, reviewer: str = "ann", within: timedelta = timedelta(minutes=10)
     ) -> None:
-        """Take back a decision."""
+        """Undo a decision."""
         parts = {"policy": self.policy, "commerce": self.commerce, "names": self.names}
         self.act(
             lambda c: undo_decision(c, task_id=task_id, reviewer=reviewer, within=within, **parts)
@@ -132,7 +132,7 @@ class Room:
         return self.execute(query, id=task_id)[0]
 
     def shown(self, key: str) -> tuple[Any, ...]:
-        """What the shop shows, and since when."""
+        """The status in the commerce database, and its time."""
         return self.execute(
             "select moderation_status, moderated_at from commerce.review_image "
             "where object_key = :key",

@@ -1,7 +1,7 @@
 import pytest
 
 from ml.core.errors import StorageError
-from ml.review.appeal import appeal_photo, appeal_task
+from ml.review.second_review import appeal_photo, appeal_task
 from ml.storage.activity_log import history, task_target
 from tests.integration.review.queue_fixture import NIGHT, Room
 from tests.support.nightly_run import run_nightly
@@ -15,7 +15,7 @@ def _appeals(room: Room) -> list[tuple[object, ...]]:
     return room.execute("select reason, appealed_by from moderation.appeal order by appeal_id")
 
 
-def test_an_appealed_task_waits_again_and_the_status_stays_meanwhile(room: Room) -> None:
+def test_appealed_task_reopens_and_the_status_stays(room: Room) -> None:
     room.photo("a.jpg")
     task_id = room.task("a.jpg")
     room.decide(task_id, "violate", "ann", lease=False)
@@ -37,7 +37,7 @@ def test_an_appealed_task_waits_again_and_the_status_stays_meanwhile(room: Room)
     assert routes == [("violation",), ("second_review",)]
 
 
-def test_an_answered_appeal_can_be_made_again(room: Room) -> None:
+def test_decided_appeal_can_be_repeated(room: Room) -> None:
     task_id = room.task("a.jpg")
     for reviewer in ("ann", "bob"):
         room.decide(task_id, "violate", reviewer, lease=False)
@@ -46,7 +46,7 @@ def test_an_answered_appeal_can_be_made_again(room: Room) -> None:
     assert room.state(task_id)[0] == "open"
 
 
-def test_who_decided_gets_the_appeal_only_when_nothing_else_is_left(room: Room) -> None:
+def test_decider_gets_the_appeal_only_when_no_other_task_is_left(room: Room) -> None:
     task_id = room.task("a.jpg", score=0.9)
     room.decide(task_id, "violate", "ann", lease=False)
     room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
@@ -55,7 +55,7 @@ def test_who_decided_gets_the_appeal_only_when_nothing_else_is_left(room: Room) 
     assert room.claimed("ann") == [task_id]
 
 
-def test_the_same_answer_to_an_appeal_is_a_decision_of_its_own(room: Room) -> None:
+def test_same_label_after_an_appeal_is_a_new_decision(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.decide(task_id, "violate", "ann", lease=False)
     room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
@@ -64,7 +64,7 @@ def test_the_same_answer_to_an_appeal_is_a_decision_of_its_own(room: Room) -> No
     assert room.execute("select count(*) from moderation.human_label") == [(2,)]
 
 
-def test_an_appeal_leaves_who_looks_at_the_task_in_peace(room: Room) -> None:
+def test_appeal_of_a_claimed_task_keeps_the_claim(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed("ann")
     room.act(lambda c: appeal_task(c, task_id, reason="no", by="buyer"))
@@ -72,7 +72,7 @@ def test_an_appeal_leaves_who_looks_at_the_task_in_peace(room: Room) -> None:
     assert _appeals(room) == [("no", "buyer")]
 
 
-def test_a_photo_that_no_person_saw_can_be_appealed(shop: Shop) -> None:
+def test_photo_without_a_review_task_can_be_appealed(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(BRIGHT))
     run_nightly(shop)
     room = Room(shop.connections.engine, shop.connections.commerce)
@@ -91,7 +91,7 @@ def test_a_photo_that_no_person_saw_can_be_appealed(shop: Shop) -> None:
     assert room.shown(key) == before
 
 
-def test_what_was_never_judged_cannot_be_appealed(room: Room) -> None:
+def test_photo_without_a_verdict_cannot_be_appealed(room: Room) -> None:
     room.photo("a.jpg")
     for key in ("a.jpg", "b.jpg"):
         with pytest.raises(StorageError, match="no verdict"):

@@ -31,7 +31,7 @@ def _only_task(shop: Shop) -> object:
 
 
 @pytest.mark.parametrize(("label", "status"), [("violate", "block"), ("normal", "pass")])
-def test_a_decision_writes_label_task_and_status(shop: Shop, label: str, status: str) -> None:
+def test_decision_writes_label_task_and_status(shop: Shop, label: str, status: str) -> None:
     key = shop.upload("a.jpg", photo(DARK))
     run_nightly(shop)
     assert shop.status(key) == "review"
@@ -42,7 +42,7 @@ def test_a_decision_writes_label_task_and_status(shop: Shop, label: str, status:
     assert labels == [(label, "ann", "violation", AT)]
 
 
-def test_the_same_decision_twice_is_one(shop: Shop) -> None:
+def test_repeated_decision_is_written_once(shop: Shop) -> None:
     shop.upload("a.jpg", photo(DARK))
     run_nightly(shop)
     for _ in range(2):
@@ -50,7 +50,7 @@ def test_the_same_decision_twice_is_one(shop: Shop) -> None:
     assert shop.rows("select count(*) from moderation.human_label") == [(1,)]
 
 
-def test_a_later_decision_of_another_stays_beside_the_first_and_counts(shop: Shop) -> None:
+def test_later_decision_of_another_reviewer_sets_the_status(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
     run_nightly(shop)
     _decided(shop, _only_task(shop), "violate")
@@ -62,7 +62,7 @@ def test_a_later_decision_of_another_stays_beside_the_first_and_counts(shop: Sho
     assert shop.status(key) == "pass"
 
 
-def test_the_next_night_leaves_a_decision_alone(shop: Shop) -> None:
+def test_next_nightly_run_keeps_a_decision(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
     run_nightly(shop)
     _decided(shop, _only_task(shop), "normal", datetime.now(UTC))
@@ -70,7 +70,7 @@ def test_the_next_night_leaves_a_decision_alone(shop: Shop) -> None:
     assert shop.status(key) == "pass"
 
 
-def test_what_cannot_be_decided_is_refused_and_changes_nothing(shop: Shop) -> None:
+def test_rejected_decision_changes_nothing(shop: Shop) -> None:
     shop.upload("a.jpg", photo(DARK))
     shop.upload("b.jpg", photo(BRIGHT))
     run_nightly(shop)

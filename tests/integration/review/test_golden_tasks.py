@@ -1,12 +1,11 @@
-"""Hidden golden items: like all others for the reviewer, and nobody else's at all."""
+"""Golden tasks: indistinguishable for their reviewer, invisible for all others."""
 
 from datetime import timedelta
 
 import pytest
 
 from ml.core.errors import LeaseLost, StorageError
-from ml.review.lease import release_tasks
-from ml.review.queue import skip_task
+from ml.review.queue import release_tasks, skip_task
 from ml.storage.activity_log import history, task_target
 from ml.storage.review_queue import count_tasks, list_claimed
 from tests.integration.review.golden import claim_golden, freeze, judged, mixed
@@ -29,7 +28,7 @@ def _labels(room: Room) -> int:
     return int(room.execute("select count(*) from moderation.human_label")[0][0])
 
 
-def test_the_share_of_what_is_given_is_that_of_the_policy(room: Room) -> None:
+def test_share_of_golden_tasks_is_the_policys(room: Room) -> None:
     freeze(room, "g", {f"g{i}.jpg": "normal" for i in range(60)})
     _many(room, 200)
     given = mixed(room, room.claim(count=200), share=0.1)
@@ -39,7 +38,7 @@ def test_the_share_of_what_is_given_is_that_of_the_policy(room: Room) -> None:
     assert mixed(room, [], share=0.5) == []
 
 
-def test_no_share_or_no_golden_set_adds_nothing(room: Room) -> None:
+def test_no_share_or_no_golden_set_adds_no_task(room: Room) -> None:
     _many(room, 40)
     tasks = room.claim(count=40)
     assert mixed(room, tasks) == tasks
@@ -47,7 +46,7 @@ def test_no_share_or_no_golden_set_adds_nothing(room: Room) -> None:
     assert mixed(room, tasks, share=0.0) == tasks
 
 
-def test_whether_a_task_brings_one_is_drawn_once(room: Room) -> None:
+def test_draw_of_a_golden_task_is_deterministic(room: Room) -> None:
     freeze(room, "g", {f"g{i}.jpg": "normal" for i in range(60)})
     _many(room)
     first = mixed(room, room.claim(count=50), share=0.3)
@@ -58,7 +57,7 @@ def test_whether_a_task_brings_one_is_drawn_once(room: Room) -> None:
     ]
 
 
-def test_it_looks_like_its_neighbour(room: Room) -> None:
+def test_golden_task_looks_like_its_neighbor(room: Room) -> None:
     freeze(room, "g", BOTH)
     _many(room)
     given = mixed(room, room.claim(count=50))
@@ -81,7 +80,7 @@ def test_it_looks_like_its_neighbour(room: Room) -> None:
         (("below_cut_off",), ("violation:violate",)),
     ],
 )
-def test_reasons_of_its_own_verdict_show_where_they_fit_the_claim(
+def test_golden_task_shows_its_own_reasons_where_they_match(
     room: Room, reasons: tuple[str, ...], seen: tuple[str, ...]
 ) -> None:
     freeze(room, "g", {"g1.jpg": "normal"})
@@ -101,7 +100,7 @@ def test_photos_with_a_verdict_are_drawn_first(room: Room) -> None:
     assert len(set(keys)) == len(keys) > 1
 
 
-def test_an_answer_measures_and_labels_nothing(room: Room) -> None:
+def test_golden_answer_writes_no_label(room: Room) -> None:
     freeze(room, "g", {"g1.jpg": "violate"})
     room.photo("g1.jpg", status="pass")
     before = room.shown("g1.jpg")
@@ -117,7 +116,7 @@ def test_an_answer_measures_and_labels_nothing(room: Room) -> None:
     assert [(a.actor, a.action, a.detail["label"]) for a in done] == [("ann", "decide", "normal")]
 
 
-def test_an_answered_photo_comes_again_after_90_days_and_not_before(room: Room) -> None:
+def test_answered_golden_photo_repeats_after_90_days(room: Room) -> None:
     freeze(room, "g", {"g1.jpg": "violate"})
     _many(room)
     golden = claim_golden(room)
@@ -130,7 +129,7 @@ def test_an_answered_photo_comes_again_after_90_days_and_not_before(room: Room) 
     assert any(t.kind == "golden" for t in mixed(room, tasks))
 
 
-def test_a_photo_that_the_reviewer_has_just_labelled_is_not_asked(room: Room) -> None:
+def test_recently_labeled_photo_is_no_golden_task(room: Room) -> None:
     freeze(room, "g", {"a.jpg": "violate"})
     room.decide(room.task("a.jpg"), "violate", lease=False)
     _many(room)
@@ -138,7 +137,7 @@ def test_a_photo_that_the_reviewer_has_just_labelled_is_not_asked(room: Room) ->
     assert mixed(room, tasks) == tasks
 
 
-def test_the_newest_set_is_asked_with_its_label(room: Room) -> None:
+def test_golden_task_uses_the_newest_set(room: Room) -> None:
     freeze(room, "older", {"g1.jpg": "normal"})
     freeze(room, "newer", {"g1.jpg": "violate"})
     _many(room)
@@ -146,7 +145,7 @@ def test_the_newest_set_is_asked_with_its_label(room: Room) -> None:
     assert _answers(room) == [("violate", "violate", "ann")]
 
 
-def test_nobody_else_gets_it_whatever_becomes_of_it(room: Room) -> None:
+def test_golden_task_is_never_offered_to_another_reviewer(room: Room) -> None:
     freeze(room, "g", BOTH)
     _many(room)
     golden = claim_golden(room)
@@ -159,7 +158,7 @@ def test_nobody_else_gets_it_whatever_becomes_of_it(room: Room) -> None:
     assert _answers(room) == []
 
 
-def test_given_back_or_skipped_it_is_closed_and_never_counted(room: Room) -> None:
+def test_released_or_skipped_golden_task_is_closed_and_uncounted(room: Room) -> None:
     freeze(room, "g", {f"g{i}.jpg": "normal" for i in range(9)})
     _many(room)
     given = mixed(room, room.claim(count=50))
@@ -178,7 +177,7 @@ def test_given_back_or_skipped_it_is_closed_and_never_counted(room: Room) -> Non
         room.decide(second, "normal")
 
 
-def test_undone_it_is_the_reviewers_again(room: Room) -> None:
+def test_undone_golden_task_returns_to_the_reviewer(room: Room) -> None:
     freeze(room, "g", {"g1.jpg": "violate"})
     _many(room)
     golden = claim_golden(room)
@@ -193,7 +192,7 @@ def test_undone_it_is_the_reviewers_again(room: Room) -> None:
     assert [a.action for a in done] == ["decide", "undo", "decide"]
 
 
-def test_undo_takes_back_the_last_decision_first_of_either_kind(room: Room) -> None:
+def test_undo_requires_the_last_decision_of_any_kind(room: Room) -> None:
     freeze(room, "g", {"g1.jpg": "violate"})
     tasks = _many(room)
     golden = claim_golden(room)
@@ -208,7 +207,7 @@ def test_undo_takes_back_the_last_decision_first_of_either_kind(room: Room) -> N
         room.undo(golden.task_id)
 
 
-def test_only_ones_own_recent_answer_is_undone(room: Room) -> None:
+def test_only_own_recent_golden_answer_can_be_undone(room: Room) -> None:
     freeze(room, "g", {"g1.jpg": "violate"})
     _many(room)
     golden = claim_golden(room)

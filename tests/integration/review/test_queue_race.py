@@ -37,7 +37,7 @@ def _fill(room: Room) -> None:
     )
 
 
-def test_no_task_goes_to_two_and_none_is_lost(room: Room, crowd: Engine) -> None:
+def test_concurrent_claims_take_each_task_once(room: Room, crowd: Engine) -> None:
     _fill(room)
     start = Barrier(REVIEWERS)
 
@@ -66,10 +66,8 @@ def test_no_task_goes_to_two_and_none_is_lost(room: Room, crowd: Engine) -> None
     assert Counter(dict(holders)) == Counter({name: len(tasks) for name, tasks in taken.items()})
 
 
-def test_a_decision_that_comes_while_another_takes_the_task_is_refused(
-    room: Room, crowd: Engine
-) -> None:
-    """The late reviewer waits for the claim's transaction and then learns what it did."""
+def test_decision_during_another_claim_is_rejected(room: Room, crowd: Engine) -> None:
+    """The second reviewer waits for the transaction of the claim, then gets its result."""
     task_id = room.task("a.jpg")
     room.claimed("ann")
     room.lapse(task_id)

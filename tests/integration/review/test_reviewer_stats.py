@@ -1,4 +1,4 @@
-"""What the labels, golden answers and acts of reviewers come to."""
+"""Reviewer statistics from labels, golden answers and the activity log."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -49,7 +49,7 @@ def _answer(room: Room, key: str, truth: str, label: str, *, at: datetime = DAY)
     )
 
 
-def test_agreement_is_of_standing_labels_that_people_gave_within_the_span(room: Room) -> None:
+def test_agreement_is_of_active_labels_within_the_span(room: Room) -> None:
     said = (
         ("normal", "normal"),
         ("violate", "violate"),
@@ -75,7 +75,7 @@ def test_agreement_is_of_standing_labels_that_people_gave_within_the_span(room: 
     assert pair.kappa == pytest.approx(0.4)
 
 
-def test_golden_accuracy_is_of_the_answers_within_the_span(room: Room) -> None:
+def test_golden_accuracy_is_of_answers_within_the_span(room: Room) -> None:
     freeze(room, "g", {})
     _answer(room, "1", "violate", "violate")
     _answer(room, "2", "violate", "normal")
@@ -87,7 +87,7 @@ def test_golden_accuracy_is_of_the_answers_within_the_span(room: Room) -> None:
     assert accuracy.classes["normal"].recall == 1.0
 
 
-def test_work_is_by_the_shops_days_and_without_the_pauses(room: Room) -> None:
+def test_workload_is_by_local_day_without_breaks(room: Room) -> None:
     for minutes in (0, 1, 2, 62, 63):  # three steps of a minute; the hour is a pause
         _act(room, "ann", DAY + timedelta(hours=15, minutes=minutes))
     _act(room, "ann", DAY + timedelta(hours=15, minutes=64), "undo")
@@ -102,11 +102,11 @@ def test_work_is_by_the_shops_days_and_without_the_pauses(room: Room) -> None:
     assert (bob.decisions, bob.an_hour, bob.undo_rate) == (1, None, 0.0)
 
 
-def test_nothing_at_all_is_nothing(room: Room) -> None:
-    assert _people(room) == ReviewerReport((), (), ())
+def test_report_without_activity_is_empty(room: Room) -> None:
+    assert _people(room) == ReviewerReport([], [], [])
 
 
-def test_the_record_is_latest_first_by_person_and_page(room: Room) -> None:
+def test_activity_log_is_newest_first_by_actor_and_page(room: Room) -> None:
     for number in range(5):
         _act(room, "ann" if number % 2 else "bob", DAY + timedelta(minutes=number))
     whole = room.act(lambda c: log_page(c, limit=3))

@@ -1,8 +1,8 @@
-"""Blind second reviews: drawn by the photo, for another person, settled by a third."""
+"""Blind second reviews: drawn by content, for another reviewer, decided by a third."""
 
 import pytest
 
-from ml.review.lease import release_tasks
+from ml.review.queue import release_tasks
 from ml.review.second_review import open_follow_ups
 from tests.integration.review.golden import with_shares
 from tests.integration.review.queue_fixture import Room
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 def _decide(room: Room, task_id: int, label: str, reviewer: str, *, share: float = 0.5) -> None:
-    """Decide as the page does, with what follows; `share` 0.5 is the largest there is."""
+    """Decide as the page does and open follow-ups; `share` 0.5 is the maximum."""
     room.decide(task_id, label, reviewer, lease=False)
     policy = with_shares(room, second_review_share=share)
     for _ in range(2):
@@ -26,7 +26,7 @@ def _blind(room: Room) -> list[tuple[object, ...]]:
 
 
 def _drawn(room: Room, second: str | None = None) -> tuple[int, int]:
-    """A photo that is drawn, a violation by ann, `second` by bob; its task and the blind one."""
+    """A drawn photo that ann labels a violation and bob `second`; its task and the blind one."""
     for i in range(60):
         key = f"drawn{i}.jpg"
         room.photo(key)
@@ -46,7 +46,7 @@ def _key(room: Room, task_id: int) -> str:
     return str(room.execute(query, t=task_id)[0][0])
 
 
-def test_about_the_share_is_drawn_by_the_photo_alone(room: Room) -> None:
+def test_second_reviews_are_drawn_by_content(room: Room) -> None:
     for i in range(100):
         _decide(room, room.task(f"{i}.jpg"), "normal", "ann", share=0.3)
     first = {row[0] for row in _blind(room)}
@@ -61,13 +61,13 @@ def test_about_the_share_is_drawn_by_the_photo_alone(room: Room) -> None:
     assert {row[0] for row in _blind(room)} == first
 
 
-def test_no_share_asks_nobody(room: Room) -> None:
+def test_no_share_opens_no_second_review(room: Room) -> None:
     for i in range(20):
         _decide(room, room.task(f"{i}.jpg"), "normal", "ann", share=0.0)
     assert _blind(room) == []
 
 
-def test_it_waits_among_the_others_for_anybody_else(room: Room) -> None:
+def test_second_review_waits_for_another_reviewer(room: Room) -> None:
     _, blind = _drawn(room)
     room.execute("update moderation.review_task set priority = 0.5 where task_id = :t", t=blind)
     high, low = room.task("high.jpg", score=0.9), room.task("low.jpg", score=0.1)
@@ -77,7 +77,7 @@ def test_it_waits_among_the_others_for_anybody_else(room: Room) -> None:
     assert room.claimed("bob", count=9) == [high, blind, low, doubt]
 
 
-def test_the_second_decision_is_a_label_of_its_route(room: Room) -> None:
+def test_second_decision_is_a_label_of_its_route(room: Room) -> None:
     task, _ = _drawn(room, "violate")
     rows = room.execute(
         "select reviewer, route from moderation.human_label where content_sha256 = 'sha-' || :k "
@@ -88,7 +88,7 @@ def test_the_second_decision_is_a_label_of_its_route(room: Room) -> None:
     assert room.state(task) == ("decided", None)
 
 
-def test_a_contested_photo_shows_the_newer_decision_and_asks_a_third_person(room: Room) -> None:
+def test_contested_photo_has_the_newer_status_and_a_third_review(room: Room) -> None:
     task, _ = _drawn(room, "normal")
     key = _key(room, task)
     assert room.shown(key)[0] == "pass"
@@ -102,14 +102,14 @@ def test_a_contested_photo_shows_the_newer_decision_and_asks_a_third_person(room
     assert appeals == [("bob", "two reviewers decided differently")]
 
 
-def test_an_undone_third_vote_leaves_the_question_open(room: Room) -> None:
+def test_undone_third_vote_reopens_the_task(room: Room) -> None:
     task, _ = _drawn(room, "normal")
     _decide(room, task, "violate", "cid")
     room.undo(task, "cid")
     assert room.state(task)[0] != "decided"
 
 
-def test_an_undone_first_decision_takes_the_blind_task_with_it(room: Room) -> None:
+def test_undone_first_decision_closes_the_blind_task(room: Room) -> None:
     task, blind = _drawn(room)
     room.undo(task)
     assert room.state(blind) == ("decided", None)
@@ -118,7 +118,7 @@ def test_an_undone_first_decision_takes_the_blind_task_with_it(room: Room) -> No
     assert _blind(room)[0][2] == ["eve"]
 
 
-def test_an_answered_blind_task_stays_when_the_first_is_undone(room: Room) -> None:
+def test_decided_blind_task_stays_when_the_first_is_undone(room: Room) -> None:
     task, blind = _drawn(room, "violate")
     room.undo(task)
     assert room.state(blind) == ("decided", None)
@@ -126,7 +126,7 @@ def test_an_answered_blind_task_stays_when_the_first_is_undone(room: Room) -> No
     assert room.state(blind) == ("decided", None)
 
 
-def test_an_undone_blind_decision_closes_the_question_to_a_third(room: Room) -> None:
+def test_undone_blind_decision_closes_the_third_review(room: Room) -> None:
     task, blind = _drawn(room, "normal")
     room.undo(blind, "bob")
     assert room.state(task) == ("decided", None)
@@ -135,7 +135,7 @@ def test_an_undone_blind_decision_closes_the_question_to_a_third(room: Room) -> 
     assert room.state(task) == ("open", None)
 
 
-def test_second_looks_and_golden_items_are_not_looked_at_again(room: Room) -> None:
+def test_second_reviews_and_golden_tasks_open_no_further_review(room: Room) -> None:
     for i in range(20):
         _decide(room, room.task(f"{i}.jpg", kind="second_review"), "normal", "ann")
     assert _blind(room) == []

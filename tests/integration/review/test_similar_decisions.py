@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.review.similar_decisions import SimilarDecision, SimilarDecisions
+from ml.review.task_explanation import SimilarDecision, SimilarDecisions
 from ml.storage.database import in_transaction
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from tests.support.labelled_photos import DECIDED, archive_photo, label_photos
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def scene(seed: int, *, quality: int = 90) -> bytes:
-    """Large soft shapes of their own for each seed; another JPEG quality is a near duplicate."""
+    """Large soft shapes by seed; another JPEG quality is a near duplicate."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     out = io.BytesIO()
@@ -33,7 +33,7 @@ def _near(
     return in_transaction(engine, lambda c: decided.find_similar(c, pdq, **options))  # type: ignore[arg-type]
 
 
-def test_decided_photos_that_look_alike_the_nearest_first(shop: Shop) -> None:
+def test_similar_decided_photos_are_nearest_first(shop: Shop) -> None:
     decided = SimilarDecisions()
     assert _near(shop, decided, scene(1)) == []
     same, like, other = (
@@ -52,13 +52,13 @@ def test_decided_photos_that_look_alike_the_nearest_first(shop: Shop) -> None:
     assert [n.content_sha256 for n in _near(shop, decided, scene(2))] == [other]
 
 
-def test_photos_of_this_month_count_whose_bytes_are_not_kept_yet(shop: Shop) -> None:
+def test_photos_not_yet_archived_are_found(shop: Shop) -> None:
     stored_photo(shop, "a.jpg", scene(1))
     label_photos(shop, [content_hash(scene(1))], "violate")
     assert [n.label for n in _near(shop, SimilarDecisions(), scene(1))] == ["violate"]
 
 
-def test_what_was_taken_back_or_said_since_counts_at_once(shop: Shop) -> None:
+def test_undone_and_new_labels_count_at_once(shop: Shop) -> None:
     decided = SimilarDecisions()
     content = archive_photo(shop, scene(1))
     label_photos(shop, [content], "violate")
@@ -72,7 +72,7 @@ def test_what_was_taken_back_or_said_since_counts_at_once(shop: Shop) -> None:
     assert _near(shop, decided, scene(1)) == []
 
 
-def test_only_the_newest_are_kept(shop: Shop) -> None:
+def test_only_the_newest_photos_are_indexed(shop: Shop) -> None:
     decided = SimilarDecisions(newest=2)
     contents = [archive_photo(shop, scene(seed)) for seed in range(3)]
     label_photos(shop, contents[:1], "violate")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.core.errors import StorageError
-from ml.review.appeal import appeal_task
+from ml.review.second_review import appeal_task
 from ml.storage.activity_log import history, task_target
 from ml.storage.labels import resolve_labels
 from tests.integration.review.queue_fixture import NIGHT, Room
@@ -27,7 +27,7 @@ def _undone(room: Room) -> list[tuple[object, ...]]:
     )
 
 
-def test_undone_all_is_as_it_was_but_for_the_history(room: Room) -> None:
+def test_undo_restores_everything_but_the_history(room: Room) -> None:
     room.photo("a.jpg")
     before = room.shown("a.jpg")
     task_id = _decided(room, "a.jpg", "violate")
@@ -41,7 +41,7 @@ def test_undone_all_is_as_it_was_but_for_the_history(room: Room) -> None:
     assert [a.action for a in done] == ["decide", "undo"]
 
 
-def test_the_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
+def test_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "violate")
     room.undo(task_id)
@@ -54,7 +54,7 @@ def test_the_same_label_after_an_undo_is_a_new_decision(room: Room) -> None:
     assert len(_undone(room)) == 2
 
 
-def test_an_undone_label_is_no_truth(room: Room) -> None:
+def test_undone_label_is_not_resolved(room: Room) -> None:
     task_id = _decided(room, "a.jpg", "violate")
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     assert [t.label for t in room.act(lambda c: resolve_labels(c, as_of=tomorrow))] == ["violate"]
@@ -62,7 +62,7 @@ def test_an_undone_label_is_no_truth(room: Room) -> None:
     assert room.act(lambda c: resolve_labels(c, as_of=tomorrow)) == []
 
 
-def test_only_ones_own_last_and_recent_decision(room: Room) -> None:
+def test_only_own_last_recent_decision_can_be_undone(room: Room) -> None:
     first, second = _decided(room, "a.jpg", "normal"), _decided(room, "b.jpg", "normal")
     with pytest.raises(StorageError, match=f"decided review task {second} since"):
         room.undo(first)
@@ -76,7 +76,7 @@ def test_only_ones_own_last_and_recent_decision(room: Room) -> None:
     assert [room.state(t)[0] for t in (first, second)] == ["open", "open"]
 
 
-def test_another_persons_decision_stands(room: Room) -> None:
+def test_undo_keeps_the_decision_of_another_reviewer(room: Room) -> None:
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "violate", "ann")
     room.decide(task_id, "normal", "bob", lease=False)
@@ -87,7 +87,7 @@ def test_another_persons_decision_stands(room: Room) -> None:
     assert shown[0] == "pass"
 
 
-def test_the_status_goes_back_to_the_earlier_persons_decision(room: Room) -> None:
+def test_undo_restores_the_status_of_an_earlier_decision(room: Room) -> None:
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "violate", "ann")
     shown = room.shown("a.jpg")
@@ -98,7 +98,7 @@ def test_the_status_goes_back_to_the_earlier_persons_decision(room: Room) -> Non
     assert shown[0] == "block"
 
 
-def test_after_an_appeal_an_undone_answer_leaves_the_question_open(room: Room) -> None:
+def test_undone_decision_after_an_appeal_reopens_the_task(room: Room) -> None:
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "violate", "ann")
     shown = room.shown("a.jpg")
@@ -109,7 +109,7 @@ def test_after_an_appeal_an_undone_answer_leaves_the_question_open(room: Room) -
     assert room.shown("a.jpg") == shown
 
 
-def test_a_status_that_the_shop_set_since_stays(room: Room) -> None:
+def test_later_commerce_status_stays_after_an_undo(room: Room) -> None:
     room.photo("a.jpg")
     task_id = _decided(room, "a.jpg", "normal")
     room.execute(
@@ -120,7 +120,7 @@ def test_a_status_that_the_shop_set_since_stays(room: Room) -> None:
     assert room.state(task_id)[0] == "open"
 
 
-def test_the_next_night_treats_an_undone_photo_as_its_own_again(shop: Shop) -> None:
+def test_next_nightly_run_updates_an_undone_photo(shop: Shop) -> None:
     key = shop.upload("a.jpg", photo(DARK))
     run_nightly(shop)
     room = Room(shop.connections.engine, shop.connections.commerce)

@@ -1,4 +1,4 @@
-"""A night finds the shop's rows by the shop's index, however many there are."""
+"""A nightly run finds commerce rows by the index of the commerce table, whatever its size."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ WHOLE_TABLE = "Seq Scan on review_image"
 
 @pytest.fixture
 def plans(shop: Shop) -> Iterator[list[str]]:
-    """The plans of statements on the shop's table, a whole table the last resort."""
+    """Plans of the statements on the commerce table, with a scan as the planner's last resort."""
     seen: list[str] = []
 
     def explain(_: object, cursor: Cursor, statement: str, values: object, *__: object) -> None:
@@ -34,7 +34,9 @@ def plans(shop: Shop) -> Iterator[list[str]]:
     event.remove(shop.connections.engine, "before_cursor_execute", explain)
 
 
-def test_no_step_of_a_night_has_to_read_the_whole_table(shop: Shop, plans: list[str]) -> None:
+def test_no_step_of_a_nightly_run_scans_the_whole_commerce_table(
+    shop: Shop, plans: list[str]
+) -> None:
     for number in range(3):
         shop.upload(f"{number}.jpg", photo(seed=number))
     shop.execute(

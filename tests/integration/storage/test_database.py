@@ -4,17 +4,28 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from devtools.embedded.services import Services
 from ml.core.errors import StorageError
-from ml.storage.database import check_migrated, connect, migrate, newest
+from ml.storage.database import (
+    TimedResult,
+    check_migrated,
+    connect,
+    migrate,
+    newest,
+    with_timeout,
+)
 from ml.storage.schema import metadata
+from tests.support.audit_rows import Rows
 
 pytestmark = pytest.mark.integration
 
 OTHER_VERSION = text(
     "update moderation.alembic_version set version_num = '9999' where version_num = :newest"
 )
+
+COUNT = text("select count(*) from moderation.review_task")
 
 
 @pytest.fixture
@@ -30,7 +41,7 @@ def _ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "schema" or name == "moderation"
 
 
-def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> None:
+def test_migrations_create_the_tables_of_the_schema_package(engine: Engine) -> None:
     options = {
         "include_schemas": True,
         "include_name": _ours,
@@ -42,7 +53,7 @@ def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> N
         assert compare_metadata(context, metadata) == []
 
 
-def test_key_columns_sort_by_byte_as_the_bucket_lists(engine: Engine) -> None:
+def test_key_columns_have_the_byte_order_of_the_bucket(engine: Engine) -> None:
     query = """
         select table_name, column_name from information_schema.columns
         where table_schema = 'moderation' and collation_name is distinct from 'C'
@@ -54,13 +65,13 @@ def test_key_columns_sort_by_byte_as_the_bucket_lists(engine: Engine) -> None:
         assert connection.execute(text(query)).all() == []
 
 
-def test_migrated_twice_is_migrated_once(engine: Engine) -> None:
+def test_migrate_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     with engine.connect() as connection:
         check_migrated(connection)
 
 
-def test_an_empty_database_is_refused_with_the_command(services: Services) -> None:
+def test_check_migrated_of_an_empty_database_names_the_command(services: Services) -> None:
     # Airflow's own database: the one that holds nothing of ours.
     engine = connect(services.airflow_database_url)
     with engine.connect() as connection, pytest.raises(StorageError, match="python -m ml migrate"):
@@ -68,8 +79,34 @@ def test_an_empty_database_is_refused_with_the_command(services: Services) -> No
     engine.dispose()
 
 
-def test_another_version_of_the_schema_is_refused(engine: Engine) -> None:
+def test_check_migrated_rejects_another_version(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(OTHER_VERSION, {"newest": newest()})
         with pytest.raises(StorageError, match="not up to date"):
             check_migrated(connection)
+
+
+def test_with_timeout_of_a_locked_table_keeps_the_transaction_usable(
+    rows: Rows, database_url: str
+) -> None:
+    other = connect(database_url)
+    with other.begin() as holder, rows.engine.begin() as connection:
+        holder.execute(text("lock table moderation.review_task in access exclusive mode"))
+        late = with_timeout(connection, lambda c: c.execute(COUNT).scalar(), seconds=0.2)
+        assert late == TimedResult(None, completed=False)
+        assert connection.execute(text("select count(*) from moderation.image")).scalar() == 0
+        # The limit was that of the part alone.
+        assert connection.execute(text("show statement_timeout")).scalar() == "0"
+    other.dispose()
+
+
+def test_with_timeout_of_a_fast_query_returns_its_result(rows: Rows) -> None:
+    with rows.engine.begin() as connection:
+        found = with_timeout(connection, lambda c: c.execute(COUNT).scalar())
+        assert found == TimedResult(0, completed=True)
+        assert connection.execute(text("show statement_timeout")).scalar() == "0"
+
+
+def test_with_timeout_raises_any_other_error(rows: Rows) -> None:
+    with rows.engine.connect() as connection, pytest.raises(ProgrammingError):
+        with_timeout(connection, lambda c: c.execute(text("select nothing from nowhere")))

@@ -33,20 +33,20 @@ def _count(engine: Engine) -> object:
         return connection.execute(text("select count(*) from moderation.human_label")).scalar_one()
 
 
-def test_the_same_labels_again_add_none(engine: Engine) -> None:
+def test_add_labels_twice_adds_none(engine: Engine) -> None:
     assert _add(engine, ANN, BOB, ANN) == 2
     assert _add(engine, BOB, replace(BOB, decided_at=AT + timedelta(hours=1)), ANN) == 1
     assert _add(engine) == 0
     assert _count(engine) == 3
 
 
-def test_many_labels_take_more_than_one_statement(engine: Engine) -> None:
+def test_add_labels_of_several_batches_adds_all(engine: Engine) -> None:
     labels = [replace(ANN, content_sha256=f"{n:064x}") for n in range(2500)]
     assert _add(engine, *labels) == 2500
     assert _add(engine, *labels) == 0
 
 
-def test_no_time_is_now_and_a_retry_of_the_same_task_adds_none(engine: Engine) -> None:
+def test_add_labels_without_time_is_idempotent_for_a_task(engine: Engine) -> None:
     undated = replace(ANN, decided_at=None, task_id=_task(engine))
     assert _add(engine, undated) == 1
     assert _add(engine, undated) == 0
@@ -77,7 +77,7 @@ def _task(engine: Engine) -> int:
         "truncate moderation.human_label cascade",
     ],
 )
-def test_the_database_refuses_to_change_history(engine: Engine, statement: str) -> None:
+def test_database_rejects_changes_of_label_history(engine: Engine, statement: str) -> None:
     _add(engine, ANN)
     with pytest.raises(IntegrityError, match="its rows are history"), engine.begin() as connection:
         connection.execute(text(statement))
@@ -85,12 +85,12 @@ def test_the_database_refuses_to_change_history(engine: Engine, statement: str) 
 
 
 @pytest.mark.parametrize("wrong", [{"route": "gossip"}, {"sampling_rate": 0.0}])
-def test_the_database_refuses_impossible_labels(engine: Engine, wrong: dict[str, object]) -> None:
+def test_database_rejects_invalid_labels(engine: Engine, wrong: dict[str, object]) -> None:
     with pytest.raises(IntegrityError):
         _add(engine, replace(ANN, **wrong))  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_a_truth_says_how_the_photo_came_first_and_who_won(engine: Engine) -> None:
+def test_resolve_labels_has_first_route_and_majority_label(engine: Engine) -> None:
     first = replace(ANN, route="spot_check", sampling_rate=0.1)
     later = replace(BOB, decided_at=AT + timedelta(hours=2))
     third = replace(later, reviewer="cy", label="violate", decided_at=AT + timedelta(hours=1))
@@ -105,7 +105,7 @@ def test_a_truth_says_how_the_photo_came_first_and_who_won(engine: Engine) -> No
     assert (early.reviewers, early.contested) == (1, False)
 
 
-def test_a_label_that_was_taken_back_counts_for_nothing(engine: Engine) -> None:
+def test_resolve_labels_ignores_undone_labels(engine: Engine) -> None:
     task_id = _task(engine)
     mistaken = replace(ANN, task_id=task_id)
     _add(engine, mistaken, BOB)

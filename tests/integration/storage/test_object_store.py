@@ -15,7 +15,7 @@ def store(shop: Shop) -> ObjectStore:
     return shop.connections.photos
 
 
-def test_what_is_put_comes_back_and_is_listed(shop: Shop, store: ObjectStore) -> None:
+def test_put_object_can_be_read_and_is_listed(shop: Shop, store: ObjectStore) -> None:
     key = shop.upload("图 a+b%20.jpg", b"photo", row=False)
     (page,) = store.list_pages(shop.settings.photo_prefix)
     assert [(o.key, o.size_bytes) for o in page] == [(key, 5)]
@@ -23,12 +23,12 @@ def test_what_is_put_comes_back_and_is_listed(shop: Shop, store: ObjectStore) ->
     assert store.get(key, etag=page[0].etag) == b"photo"
 
 
-def test_an_absent_key_is_absent(shop: Shop, store: ObjectStore) -> None:
+def test_get_missing_key_raises_object_not_found(shop: Shop, store: ObjectStore) -> None:
     with pytest.raises(ObjectNotFound, match=r"s3://review-photos/.*gone\.jpg"):
         store.get(f"{shop.settings.photo_prefix}gone.jpg")
 
 
-def test_deleting_twice_is_fine(shop: Shop, store: ObjectStore) -> None:
+def test_delete_twice_is_allowed(shop: Shop, store: ObjectStore) -> None:
     key = shop.upload("a.jpg", b"a", row=False)
     store.delete(key)
     store.delete(key)
@@ -36,7 +36,7 @@ def test_deleting_twice_is_fine(shop: Shop, store: ObjectStore) -> None:
         store.get(key)
 
 
-def test_a_replaced_object_is_changed(shop: Shop, store: ObjectStore) -> None:
+def test_get_replaced_object_raises_object_changed(shop: Shop, store: ObjectStore) -> None:
     key = shop.upload("a.jpg", b"before", row=False)
     ((listed,),) = store.list_pages(key)
     store.put(key, b"after")
@@ -46,7 +46,7 @@ def test_a_replaced_object_is_changed(shop: Shop, store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["there.jpg", "absent.jpg"])
-def test_a_wrong_secret_is_forbidden_never_absent(name: str, shop: Shop) -> None:
+def test_wrong_secret_is_forbidden_never_missing(name: str, shop: Shop) -> None:
     shop.upload("there.jpg", b"photo", row=False)
     settings = shop.settings
     assert settings.s3_access_key is not None
@@ -67,7 +67,7 @@ def test_a_wrong_secret_is_forbidden_never_absent(name: str, shop: Shop) -> None
                 use()
 
 
-def test_more_than_a_page_comes_whole_and_in_byte_order(shop: Shop, store: ObjectStore) -> None:
+def test_list_pages_is_complete_and_in_byte_order(shop: Shop, store: ObjectStore) -> None:
     # Upper before lower case and before any Chinese: the order of bytes, not of a language.
     names = [f"{'Zaé图'[i % 4]}{i:04}" for i in range(1050)]
     keys = [f"{shop.settings.photo_prefix}{name}" for name in names]
@@ -78,12 +78,12 @@ def test_more_than_a_page_comes_whole_and_in_byte_order(shop: Shop, store: Objec
     assert [o.key for page in pages for o in page] == sorted(keys, key=str.encode)
 
 
-def test_an_empty_prefix_is_one_empty_page(shop: Shop, store: ObjectStore) -> None:
+def test_list_pages_of_an_empty_prefix_is_one_empty_page(shop: Shop, store: ObjectStore) -> None:
     assert list(store.list_pages(f"{shop.settings.photo_prefix}nothing/")) == [[]]
 
 
 @pytest.mark.parametrize(("size", "read"), [(0, 0), (10, 10), (11, 11), (5000, 11)])
-def test_no_more_than_one_byte_over_the_limit_is_read(
+def test_get_reads_at_most_one_byte_over_the_limit(
     size: int, read: int, shop: Shop, store: ObjectStore
 ) -> None:
     key = shop.upload(f"{size}.jpg", b"x" * size, row=False)

@@ -22,7 +22,7 @@ def _read(connections: Connections) -> bytes:
     return read(places, **stores, max_bytes=10**6)
 
 
-def test_where_a_photo_was_seen_and_how_large_it_is(shop: Shop) -> None:
+def test_locate_returns_objects_and_size(shop: Shop) -> None:
     keys = [stored_photo(shop, name, DATA) for name in ("a.jpg", "b.jpg")]
     shop.execute("update moderation.image set uploaded_at = now() where object_key = :k", k=keys[0])
     places = in_transaction(shop.connections.engine, lambda c: locate(c, content_hash(DATA)))
@@ -31,7 +31,7 @@ def test_where_a_photo_was_seen_and_how_large_it_is(shop: Shop) -> None:
     assert _read(shop.connections) == DATA
 
 
-def test_a_kept_copy_alone_is_enough(shop: Shop) -> None:
+def test_read_archived_photo_without_an_upload(shop: Shop) -> None:
     content = archive_photo(shop, DATA)
     places = in_transaction(shop.connections.engine, lambda c: locate(c, content))
     assert (places.objects, places.size) == ((), (64, 48))
@@ -40,7 +40,7 @@ def test_a_kept_copy_alone_is_enough(shop: Shop) -> None:
 
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize(("status", "error"), [(403, StorageForbidden), (500, StorageUnavailable)])
-def test_a_bucket_that_refuses_is_never_an_absent_photo(
+def test_read_from_an_unavailable_bucket_is_never_not_found(
     shop: Shop, status: int, error: type[Exception]
 ) -> None:
     stored_photo(shop, "a.jpg", DATA)

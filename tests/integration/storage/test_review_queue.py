@@ -15,7 +15,7 @@ def _again(room: Room, task_id: int, reviewer: str = "ann") -> bool:
     return room.act(lambda c: reclaim_task(c, reviewer=reviewer, task_id=task_id, lease_seconds=60))
 
 
-def test_an_undone_task_is_its_reviewers_again(room: Room) -> None:
+def test_reclaim_task_after_undo_returns_it_to_its_reviewer(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed()
     room.decide(task_id, "normal")
@@ -27,7 +27,7 @@ def test_an_undone_task_is_its_reviewers_again(room: Room) -> None:
     assert room.claimed("bob") == []
 
 
-def test_another_persons_task_is_not_taken(room: Room) -> None:
+def test_reclaim_task_of_another_reviewer_fails(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.claimed("bob")
     assert not _again(room, task_id)
@@ -37,7 +37,7 @@ def test_another_persons_task_is_not_taken(room: Room) -> None:
     assert room.state(task_id) == ("claimed", "ann")
 
 
-def test_counts_are_exact_and_know_the_longest_wait(room: Room) -> None:
+def test_count_tasks_is_exact_and_has_the_longest_wait(room: Room) -> None:
     tasks = [room.task(f"{n}.jpg", opened_at=NIGHT + n * DAY) for n in range(4)]
     room.claimed("ann", order="oldest", count=2)
     room.decide(tasks[0], "normal")
@@ -52,12 +52,12 @@ def test_counts_are_exact_and_know_the_longest_wait(room: Room) -> None:
     assert found.oldest_age > since_third
 
 
-def test_an_empty_queue_has_no_oldest(room: Room) -> None:
+def test_count_tasks_of_an_empty_queue_has_no_age(room: Room) -> None:
     found = room.act(lambda c: count_tasks(c, commerce=room.commerce))
     assert (found.open_count, found.claimed_count, found.oldest_age) == (0, 0, None)
 
 
-def test_a_count_that_cannot_be_had_is_no_nought(room: Room) -> None:
+def test_count_tasks_without_its_table_raises(room: Room) -> None:
     room.execute("alter table moderation.review_task rename to elsewhere")
     with pytest.raises(ProgrammingError):
         room.act(lambda c: count_tasks(c, commerce=room.commerce))

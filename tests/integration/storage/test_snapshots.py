@@ -11,9 +11,7 @@ from tests.support.servers import Shop
 pytestmark = pytest.mark.integration
 
 
-def test_the_photos_of_a_golden_set_are_written_with_it_and_once(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_write_snapshot_writes_golden_photos_once(shop: Shop, tmp_path: Path) -> None:
     photos = [GoldenSpec(photo(BRIGHT), "normal"), GoldenSpec(photo(DARK), "violate")]
     month = RetrainingRun(shop, tmp_path)
     month.begin(photos, candidate=shop.model_hash, champion=None)

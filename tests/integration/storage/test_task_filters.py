@@ -15,7 +15,9 @@ pytestmark = pytest.mark.integration
         (Filters(category="ad", reasons=("low_confidence",)), ["c"]),
     ],
 )
-def test_a_category_is_what_a_reason_names(room: Room, filters: Filters, wanted: list[str]) -> None:
+def test_category_filter_matches_the_class_of_a_reason(
+    room: Room, filters: Filters, wanted: list[str]
+) -> None:
     room.task("a", reasons=("violation:ad",))
     room.task("b", reasons=("block:ad", "appeal"))
     room.task("c", reasons=("low_confidence", "label_issue:ad"))

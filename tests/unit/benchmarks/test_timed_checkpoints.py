@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.timed_checkpoints import TimedCheckpoints, TimeUp
-from ml.models.training.checkpoint import CheckpointFile, SavedState
+from ml.models.training.checkpoint import SavedState, checkpoint_file
 
 
 def state(number: int) -> SavedState:
@@ -15,7 +15,7 @@ def state(number: int) -> SavedState:
 
 
 def test_timed_checkpoints_return_the_last_saved_epoch_to_the_next_run(tmp_path: Path) -> None:
-    file = CheckpointFile(tmp_path / "epoch.safetensors")
+    file = checkpoint_file(tmp_path / "epoch.safetensors")
     checkpoints = TimedCheckpoints(file, 60)
     assert checkpoints.load() is None
     checkpoints.save(state(1))
@@ -27,7 +27,7 @@ def test_timed_checkpoints_return_the_last_saved_epoch_to_the_next_run(tmp_path:
 
 
 def test_timed_checkpoints_save_the_epoch_before_they_stop_the_run(tmp_path: Path) -> None:
-    file = CheckpointFile(tmp_path / "epoch.safetensors")
+    file = checkpoint_file(tmp_path / "epoch.safetensors")
     times = iter([0.0, 59.0, 60.0])
     checkpoints = TimedCheckpoints(file, 60, clock=lambda: next(times))
     checkpoints.save(state(1))
@@ -39,5 +39,5 @@ def test_timed_checkpoints_save_the_epoch_before_they_stop_the_run(tmp_path: Pat
 
 
 def test_timed_checkpoints_never_stop_a_run_at_its_last_epoch(tmp_path: Path) -> None:
-    file = CheckpointFile(tmp_path / "epoch.safetensors")
+    file = checkpoint_file(tmp_path / "epoch.safetensors")
     TimedCheckpoints(file, 0).save(state(3))

@@ -14,9 +14,9 @@ from airflow.configuration import retrieve_configuration_description as describe
 from pydantic import SecretStr
 from typer.main import get_command
 
+from check_secrets import NAMES
 from ml.cli.main import app
 from ml.core.settings import ROOT, CommerceNames, Settings
-from secret_files import NAMES
 from tests.support.compose import GPU, MAIN, resolved, services
 
 pytestmark = pytest.mark.airflow

@@ -12,8 +12,8 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import V1Pod
 from pydantic import ValidationError
 
+from check_secrets import NAMES
 from ml.core.settings import ROOT, Settings
-from secret_files import NAMES
 
 pytestmark = pytest.mark.airflow
 

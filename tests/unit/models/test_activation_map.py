@@ -36,7 +36,7 @@ def checkpoint() -> Checkpoint:
 
 
 def _picture(size: tuple[int, int] = (320, 240), *, busy_left: bool = True) -> Image.Image:
-    """Plain grey, one half of it noise."""
+    """Plain gray, one half of it noise."""
     pixels = np.full((size[1], size[0], 3), 128, dtype=np.uint8)
     half = size[0] // 2
     part = slice(0, half) if busy_left else slice(half, size[0])

@@ -80,14 +80,14 @@ def test_save_bundled_weights_rejects_values_beyond_half_precision(tmp_path: Pat
         )
 
 
-@pytest.mark.parametrize("fault", ["weights gone", "card gone", "other bytes", "no card"])
+@pytest.mark.parametrize("fault", ["weights missing", "card missing", "other bytes", "no card"])
 def test_read_bundled_weights_rejects_a_damaged_folder_and_names_the_fix(
     fault: str, tmp_path: Path
 ) -> None:
     save_bundled_weights(_state(), PROVENANCE, tmp_path)
-    if fault == "weights gone":
+    if fault == "weights missing":
         (tmp_path / WEIGHTS).unlink()
-    elif fault == "card gone":
+    elif fault == "card missing":
         (tmp_path / CARD).unlink()
     elif fault == "no card":
         (tmp_path / CARD).write_text("{}")

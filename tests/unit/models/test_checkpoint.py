@@ -1,4 +1,4 @@
-"""A version in a folder: what is not what it says it is, is not loaded."""
+"""A version in a folder is loaded only if its hashes match."""
 
 import hashlib
 import json

@@ -21,7 +21,7 @@ def intact_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def version(intact_version: Path, tmp_path: Path) -> Path:
-    """A copy that a test may overwrite_probe."""
+    """A copy of the version that a test may change."""
     return shutil.copytree(intact_version, tmp_path / "version")
 
 

@@ -1,4 +1,4 @@
-"""Airflow puts the plugins' folder on the path; so does this."""
+"""Put plugins/ on the path, as Airflow does."""
 
 import sys
 

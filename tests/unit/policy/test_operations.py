@@ -1,5 +1,6 @@
 from datetime import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from ml.core.errors import PolicyError
 from ml.core.settings import ROOT
 from ml.core.types import AlertKind
-from ml.policy.operations import Alerts, Retention
+from ml.policy.operations import Alerts, Retention, SpotCheck
 from ml.policy.schema import Policy, load_policy
 from tests.support.policies import policy
 
@@ -94,3 +95,21 @@ def test_version_ignores_retention() -> None:
     raw = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     without = {name: value for name, value in raw.items() if name != "retention"}
     assert Policy.model_validate(raw).version == Policy.model_validate(without).version
+
+
+def test_spot_check_share_depends_on_the_decision() -> None:
+    audit = SpotCheck(passed=0.01, blocked=0.05)
+    assert [audit.share(name) for name in ("pass", "block", "review")] == [0.01, 0.05, 0.0]
+
+
+@pytest.mark.parametrize("values", [{"passed": 0.51}, {"blocked": -0.1}, {"pass": 0.1}])
+def test_invalid_spot_check_share_is_rejected(values: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        SpotCheck.model_validate(values)
+
+
+def test_version_ignores_spot_check() -> None:
+    raw: dict[str, Any] = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text("utf-8"))
+    before = Policy.model_validate(raw).version
+    raw["spot_check"]["passed"] = 0.3
+    assert Policy.model_validate(raw).version == before

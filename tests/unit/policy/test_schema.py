@@ -28,7 +28,7 @@ def version(raw: dict[str, Any]) -> str:
     return Policy.model_validate(raw).version
 
 
-def test_shipped_policy_is_the_articles_rule() -> None:
+def test_shipped_policy_has_the_two_class_rule() -> None:
     policy = load_policy(SHIPPED)
     assert list(policy.classes) == ["normal", "violate"]
     assert policy.violations == {"violate"}

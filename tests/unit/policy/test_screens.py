@@ -10,11 +10,10 @@ import yaml
 from ml.core.errors import PolicyError
 from ml.core.settings import ROOT
 from ml.policy.schema import Policy, load_policy
-from ml.policy.screens import Codes, Duplicates, Screens, Sharpness, TextScreen
+from ml.policy.screens import Codes, Duplicates, Screens, Sharpness
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.barcodes import SecondPass
 from ml.vision.screens.sharpness import THRESHOLD
-from ml.vision.screens.text.screen import TextRules
 
 SHIPPED = ROOT / "config" / "policy.yaml"
 
@@ -106,12 +105,9 @@ def test_policy_survives_a_json_round_trip(raw: dict[str, Any]) -> None:
 
 
 def test_screen_defaults_equal_the_measured_constants() -> None:
-    rules, text = TextRules(), TextScreen()
     assert Sharpness().threshold == THRESHOLD
     assert SecondPass(Codes().second_pass) is SecondPass.ON_DETECTION
     assert Duplicates().distance == NEAR_DUPLICATE_DISTANCE
-    for name in ("min_text_likelihood", "max_text_area", "max_text_characters", "max_lines"):
-        assert getattr(text, name) == getattr(rules, name)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ TWO_BLOCKS = policy(weapon=0.55, qr=0.6)
         (0.0, "review", "violation:violate"),
     ],
 )
-def test_decide_follows_the_articles_rule(normal: float, decision: str, reason: str) -> None:
+def test_decide_follows_the_two_class_rule(normal: float, decision: str, reason: str) -> None:
     scores = {"normal": normal, "violate": 1 - normal}
     verdict = decide(scores, pass_confidence=0.7, policy=ARTICLE)
     assert (verdict.decision, verdict.reasons) == (decision, (reason,))

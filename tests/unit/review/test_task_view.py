@@ -1,6 +1,6 @@
 import pytest
 
-from ml.review.task_view import category_of, is_blinded, likeliest_violation
+from ml.review.task_view import category_of, scores_hidden
 from tests.support.policies import policy
 
 POLICY = policy(ad=None, qr=None)
@@ -18,15 +18,15 @@ SCORES = {"normal": 0.5, "ad": 0.2, "qr": 0.3}
         ((), "qr"),
     ],
 )
-def test_the_class_that_a_reason_names_else_the_likeliest(
+def test_category_is_the_class_of_a_reason_else_the_likeliest_violation(
     reasons: tuple[str, ...], category: str
 ) -> None:
     assert category_of(reasons, SCORES, POLICY) == category
 
 
-def test_without_scores_nothing_is_likeliest() -> None:
+def test_without_scores_of_violations_there_is_no_category() -> None:
     assert category_of(("low_confidence",), None, POLICY) is None
-    assert likeliest_violation({"normal": 1.0, "dropped": 0.4}, POLICY) is None
+    assert category_of((), {"normal": 1.0, "dropped": 0.4}, POLICY) is None
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,7 @@ def test_without_scores_nothing_is_likeliest() -> None:
         ("golden", None, True),
     ],
 )
-def test_which_tasks_are_decided_unaware(kind: str, route: str | None, *, hidden: bool) -> None:
-    assert is_blinded(kind, route) is hidden
+def test_blinded_tasks_hide_scores(kind: str, route: str | None, *, hidden: bool) -> None:
+    reviewing = POLICY.reviewing.model_copy(update={"hide_scores_share": 0.0})
+    unhidden = POLICY.model_copy(update={"reviewing": reviewing})
+    assert scores_hidden(b"key", "sha", kind=kind, route=route, policy=unhidden) is hidden

@@ -1,11 +1,11 @@
 """Find contact details in recognized text, including the obfuscations that sellers use."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from ml.vision.screens.text.normalization import digits_for_letters, normalize_text
+from itertools import zip_longest
 
 
 class ContactKind(StrEnum):
@@ -37,12 +37,12 @@ def find_contacts(lines: Sequence[str]) -> list[Contact]:
     keyword ("Tel" / "555-0142"): two prices together could look like a number.
     """
     normalized = [normalize_text(line) for line in lines]
-    contacts: dict[Contact, None] = {}
-    for number, line in enumerate(normalized):
-        contacts.update(dict.fromkeys(_in_line(line)))
-        if number + 1 < len(normalized):
-            contacts.update(dict.fromkeys(_across_lines(line, normalized[number + 1])))
-    return list(contacts)
+    contacts: list[Contact] = []
+    for line, next_line in zip_longest(normalized, normalized[1:]):
+        contacts += _in_line(line)
+        if next_line is not None:
+            contacts += _across_lines(line, next_line)
+    return list(dict.fromkeys(contacts))
 
 
 def _across_lines(line: str, next_line: str) -> Iterator[Contact]:
@@ -76,44 +76,42 @@ _HANDLE = r"[a-z][a-z0-9_-]{4,19}(?![a-z0-9_-])"
 _ODD_HANDLE = r"(?=[a-z_-]*[\d_])" + _HANDLE
 
 _WECHAT_NAME = r"微信号?|薇信|威信|徽信|v信|微x|we ?chat|wei ?xin|vx|wx"
-_WECHAT = re.compile(
-    rf"(?<![a-z\d.])(?:{_WECHAT_NAME})(?:(?: ?(?:id|号))?{_COLON}(?:{_HANDLE}|{_NUMBER})"
-    rf"| ?(?:id|号|是)? ?{_ODD_HANDLE}| {_NUMBER})"
-    rf"|微信号?(?:{_HANDLE}|{_NUMBER})"
-    # short names need a verb such as "add": 加V abc123, +薇 138...
-    rf"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?(?:{_ODD_HANDLE}|{_NUMBER})"
-    rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
-    rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
-    rf"(?:(?:{_COLON}| ?)(?:{_ODD_HANDLE}|{_NUMBER}))?"
-    r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
-    _I,
-)
-_QQ = re.compile(
-    r"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{1,2}|加扣|q(?=:))"
-    rf"(?:群|号|号码)?(?:{_COLON}| ?)"
-    r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
-    _I,
-)
-_WHATSAPP = re.compile(
-    rf"what'?s ?app?(?:{_COLON}| ?){_NUMBER}|(?<![a-z\d])wa ?: ?{_NUMBER}|(?<![a-z\d])wa\.me/\S+",
-    _I,
-)
-_TELEGRAM = re.compile(
-    rf"(?<![a-z\d])(?:telegram|tele ?gram|电报|纸飞机)(?:{_COLON}| ?@?)(?:{_HANDLE}|{_NUMBER})"
-    rf"|(?<![a-z\d])tg ?[:@] ?@?(?:{_HANDLE}|{_NUMBER})|(?<![a-z\d.])t\.me/\S+",
-    _I,
-)
-_ACCOUNTS: tuple[tuple[ContactKind, re.Pattern[str]], ...] = (
-    (ContactKind.WECHAT, _WECHAT),
-    (ContactKind.QQ, _QQ),
-    (ContactKind.WHATSAPP, _WHATSAPP),
-    (ContactKind.TELEGRAM, _TELEGRAM),
-)
+_ACCOUNTS = {
+    ContactKind.WECHAT: re.compile(
+        rf"(?<![a-z\d.])(?:{_WECHAT_NAME})(?:(?: ?(?:id|号))?{_COLON}(?:{_HANDLE}|{_NUMBER})"
+        rf"| ?(?:id|号|是)? ?{_ODD_HANDLE}| {_NUMBER})"
+        rf"|微信号?(?:{_HANDLE}|{_NUMBER})"
+        # short names need a verb such as "add": 加V abc123, +薇 138...
+        r"|(?:加|\+|➕|\badd ) ?(?:我 ?)?(?:微|薇|威|v)(?![a-z]) ?[:=]? ?"
+        rf"(?:{_ODD_HANDLE}|{_NUMBER})"
+        rf"|(?<![a-z\d.])(?:v|微|薇|威) ?: ?(?:{_ODD_HANDLE}|{_NUMBER})"
+        rf"|(?:加|扫|➕|\+) ?(?:我|我的|个|下)? ?(?:微信|薇信|v信|vx|wx)(?!支付|[a-z])"
+        rf"(?:(?:{_COLON}| ?)(?:{_ODD_HANDLE}|{_NUMBER}))?"
+        r"|(?<![a-z\d])wxid_[a-z0-9]{6,}",
+        _I,
+    ),
+    ContactKind.QQ: re.compile(
+        r"(?<![a-z\d.])(?:qq|扣扣|球球|企鹅|q群|加 ?q{1,2}|加扣|q(?=:))"
+        rf"(?:群|号|号码)?(?:{_COLON}| ?)"
+        r"\d(?: ?\d){4,10}(?! ?\d)(?!\.\d)",
+        _I,
+    ),
+    ContactKind.WHATSAPP: re.compile(
+        rf"what'?s ?app?(?:{_COLON}| ?){_NUMBER}|(?<![a-z\d])wa ?: ?{_NUMBER}"
+        r"|(?<![a-z\d])wa\.me/\S+",
+        _I,
+    ),
+    ContactKind.TELEGRAM: re.compile(
+        rf"(?<![a-z\d])(?:telegram|tele ?gram|电报|纸飞机)(?:{_COLON}| ?@?)(?:{_HANDLE}|{_NUMBER})"
+        rf"|(?<![a-z\d])tg ?[:@] ?@?(?:{_HANDLE}|{_NUMBER})|(?<![a-z\d.])t\.me/\S+",
+        _I,
+    ),
+}
 
 
 def _accounts(line: str) -> Iterator[Contact]:
     numbers = digits_for_letters(line)
-    for kind, pattern in _ACCOUNTS:
+    for kind, pattern in _ACCOUNTS.items():
         # Replacing look-alikes can corrupt an account's letters: try the unchanged line first.
         match = pattern.search(line) or pattern.search(numbers)
         if match:
@@ -168,15 +166,12 @@ def _phones(line: str) -> Iterator[str]:
     for match in _RUN.finditer(line):
         before = line[: match.start()]
         if _is_phone(match.group(), before, line[match.end() :]):
-            yield _normalize_number(match.group())
+            sign = "+" if match.group().startswith("+") else ""
+            yield sign + re.sub(r"\D", "", match.group())
     for pattern in (_LANDLINE, _BRACKETED):
         for match in pattern.finditer(line):
             if not _OTHER_NUMBER_KEYWORD.search(line[: match.start()]):
                 yield re.sub(r"\D", "", match.group())
-
-
-def _normalize_number(run: str) -> str:
-    return ("+" if run.startswith("+") else "") + re.sub(r"\D", "", run)
 
 
 def _is_phone(run: str, before: str, after: str) -> bool:
@@ -201,3 +196,46 @@ def _is_mobile(run: str) -> bool:
     national = re.sub(rf"^(?:\+|00)?86(?:{_GAP})?(?=1)", "", run)
     groups = tuple(len(group) for group in re.findall(r"\d+", national))
     return groups in _GROUPINGS and bool(_MOBILE.fullmatch(re.sub(r"\D", "", national)))
+
+
+# --- normalization
+
+_CHINESE_DIGITS = str.maketrans(
+    "〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺", "001234567891234567891"
+)
+_BLACK_CIRCLES = {first + n: str(n + 1) for first in (0x2776, 0x278A) for n in range(9)}
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3]")
+_DASHES = re.compile(r"[\u2010-\u2015\u2212]")
+_SPACES = re.compile(r"\s+")
+_SPELT_DOT = re.compile(
+    r"\s*(?:[(\[{]\s*dot\s*[)\]}]|点|。)\s*(?=(?:com|cn|net|org)(?![a-z]))", re.IGNORECASE
+)
+_SPELT_AT = re.compile(r"\s*[(\[{]\s*at\s*[)\]}]\s*", re.IGNORECASE)
+
+# A letter that looks like a digit is replaced only between digits (or before the 3 to 9 that
+# follows the 1 of a Chinese mobile number), so that words and sizes (XL, 5l) stay unchanged.
+_ZERO = re.compile(
+    r"(?<=\d)[oO]+(?=[ .\-]?\d)|(?<=\d[ .\-])[oO]+(?=[lI|]?\d)|(?<=\d)[oO]{2,}(?![a-zA-Z])"
+)
+_ONE = re.compile(r"(?<=\d)[lI|](?=[ .\-]?\d)|(?<![a-zA-Z\d])[lI|](?=[3-9][\doO])")
+
+
+def normalize_text(text: str) -> str:
+    """One line of text without obfuscations that are unambiguous.
+
+    Applies NFKC (full-width letters, circled digits), removes invisible characters, unifies dashes
+    and spaces, and replaces Chinese numerals by digits and a bracketed "dot" or "at" by its sign.
+    """
+    text = unicodedata.normalize("NFKC", text.translate(_BLACK_CIRCLES))
+    text = _DASHES.sub("-", _INVISIBLE.sub("", text))
+    text = _SPACES.sub(" ", text.translate(_CHINESE_DIGITS)).strip()
+    return _SPELT_AT.sub("@", _SPELT_DOT.sub(".", text))
+
+
+def digits_for_letters(text: str) -> str:
+    """Replace letters between digits that look like digits; only for the search of numbers."""
+    previous = ""
+    while previous != text:
+        previous = text
+        text = _ZERO.sub(lambda match: "0" * len(match.group()), _ONE.sub("1", text))
+    return text

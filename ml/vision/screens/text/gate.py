@@ -1,18 +1,31 @@
-"""Text gate: a small network that decides whether the expensive OCR is worthwhile."""
+"""Text gate: which photos the expensive OCR reads.
 
+A small network scores the likelihood of text, and a budget covers the likeliest photos.
+"""
+
+import threading
+import time
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from PIL import Image
 
+from ml.core.budget import Budget
 from ml.vision.images.grayscale import fix_short_side
 
 SHORT_SIDE = 224
 STRIDE = 8  # pixels per side of one cell
 CELLS = 12  # number of likeliest cells whose mean is the photo's logit: a short word
 WEIGHTS = Path(__file__).with_name("text_gate.onnx")
+
+EXPECTED_SECONDS = 0.3  # of OCR per photo, until some were measured: 0.2 to 0.64 s of a core
+_EXPECTATION_WEIGHT = 5  # number of measured photos that the expectation counts as
 
 
 def text_likelihood(image: Image.Image) -> float:
@@ -22,9 +35,6 @@ def text_likelihood(image: Image.Image) -> float:
     trained on photos of products, half of them with text drawn over them (`python -m
     devtools.text_gate`), so it distinguishes a banner from a printed shirt or a shelf. It takes
     less than a millisecond. Thread-safe.
-
-    Args:
-        image: picture of any size, gray or RGB.
 
     Raises:
         cv2.error: the picture has no pixels.
@@ -42,3 +52,49 @@ def _session() -> "onnxruntime.InferenceSession":
     options.intra_op_num_threads = 1  # the callers' thread pool already uses all cores
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
+
+
+class OcrAdmission(Protocol):
+    """Decides which photos are read, and measures what each one costs."""
+
+    def admits(self, likelihood: float) -> bool:
+        """Whether a photo with this text likelihood (0..1) is read; counts the photo as seen."""
+        ...  # pragma: no cover - a protocol's method has no body
+
+    def charge(self) -> AbstractContextManager[None]:
+        """Charge the time of the block, in which one photo is read, to the budget."""
+        ...  # pragma: no cover - a protocol's method has no body
+
+
+class OcrScheduler:
+    """Spends a budget of CPU seconds on the photos with the highest likelihoods. Thread-safe."""
+
+    def __init__(self, budget: Budget, expected_seconds: float = EXPECTED_SECONDS) -> None:
+        self.budget = budget
+        self._likelihoods: list[float] = []  # of all photos seen, ascending
+        self._seconds = expected_seconds * _EXPECTATION_WEIGHT
+        self._photos = float(_EXPECTATION_WEIGHT)
+        self._lock = threading.Lock()
+
+    def admits(self, likelihood: float) -> bool:
+        """Whether the budget covers this photo and all likelier ones; counts it as seen."""
+        with self._lock:
+            insort(self._likelihoods, likelihood)
+            # Of equal likelihoods the first are read: many photos share the maximum.
+            rank = len(self._likelihoods) - bisect_right(self._likelihoods, likelihood) + 1
+            affordable = self.budget.earned / (self._seconds / self._photos)
+        return not self.budget.exhausted and rank <= affordable
+
+    def record_cost(self, seconds: float) -> None:
+        """Include the cost of one photo in the mean."""
+        with self._lock:
+            self._seconds += seconds
+            self._photos += 1
+
+    @contextmanager
+    def charge(self) -> Iterator[None]:
+        """Charge the CPU time of the block; it enters the mean cost only if the block succeeds."""
+        start = time.thread_time()
+        with self.budget.charge_time():
+            yield
+        self.record_cost(time.thread_time() - start)

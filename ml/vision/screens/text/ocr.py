@@ -39,16 +39,13 @@ class TextReader:
     Detector and recognizer are two engines that are called without arguments: rapidocr stores a
     call's arguments in the engine, where they would affect other threads.
 
-    Args:
-        threads: threads of one call; the callers' thread pool already uses all cores.
-
     Raises:
         SettingsError: the installed rapidocr has other models and would download these.
     """
 
-    def __init__(self, threads: int = 1) -> None:
-        self._detector = _engine(threads, use_det=True, use_rec=False)
-        self._reader = _engine(threads, use_det=False, use_rec=True)
+    def __init__(self) -> None:
+        self._detector = _engine(use_det=True, use_rec=False)
+        self._reader = _engine(use_det=False, use_rec=True)
 
     def find(self, image: Image.Image) -> list[Quad]:
         """Boxes of lines of text: four corners each, (4, 2), in pixels of the picture."""
@@ -73,7 +70,7 @@ class TextReader:
         ]
 
 
-def _engine(threads: int, *, use_det: bool, use_rec: bool) -> RapidOCR:
+def _engine(*, use_det: bool, use_rec: bool) -> RapidOCR:
     for name in (_DETECTOR, _READER):
         if not (_MODELS / name).is_file():
             raise SettingsError(
@@ -90,7 +87,7 @@ def _engine(threads: int, *, use_det: bool, use_rec: bool) -> RapidOCR:
             "Det.limit_type": "max",
             "Det.limit_side_len": LONG_SIDE,
             "Rec.model_path": str(_MODELS / _READER),
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # the callers use all cores
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ml.vision.screens.text.normalization import normalize_text
+from ml.vision.screens.text.contacts import normalize_text
 from ml.vision.screens.text.ocr import TextLine
 
 
@@ -69,11 +69,9 @@ _WATERMARK = re.compile(
 
 
 def find_overlays(lines: Sequence[TextLine], width: int) -> list[Overlay]:
-    """The distinct overlays in recognized lines: first promotions, then watermarks.
+    """The distinct overlays in the lines of a photo of this width in pixels.
 
-    Args:
-        lines: the lines of one photo.
-        width: width of the photo in pixels, the unit of the lines' boxes.
+    Promotions come first, then watermarks.
     """
     promotions = (
         Overlay(OverlayKind.PROMOTION, normalize_text(line.text))
@@ -86,14 +84,9 @@ def find_overlays(lines: Sequence[TextLine], width: int) -> list[Overlay]:
 
 def _is_promotion(line: TextLine, width: int) -> bool:
     text = normalize_text(line.text)
-    if _CALL.search(text):
-        return True
-    return bool(_OFFER.search(text)) and _is_banner(line, width)
-
-
-def _is_banner(line: TextLine, width: int) -> bool:
     length, slant = _length_and_slant(line)
-    return length >= _MIN_BANNER_WIDTH * width and slant <= _MAX_BANNER_SLANT
+    is_banner = length >= _MIN_BANNER_WIDTH * width and slant <= _MAX_BANNER_SLANT
+    return bool(_CALL.search(text) or (is_banner and _OFFER.search(text)))
 
 
 def _length_and_slant(line: TextLine) -> tuple[float, float]:

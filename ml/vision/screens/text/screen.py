@@ -2,71 +2,47 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import cv2
 import numpy as np
-from onnxruntime.capi.onnxruntime_pybind11_state import (  # type: ignore[import-untyped]
-    Fail,
-    RuntimeException,
-)
 from PIL import Image
 
-from ml.core.types import Json, ScreenResult, negative, not_run, positive, screen_failed
+from ml.core.types import Json, ScreenResult, negative, not_run, positive
+from ml.policy.screens import TextScreen
 from ml.vision.screens.text.contacts import Contact, find_contacts
-from ml.vision.screens.text.gate import text_likelihood
+from ml.vision.screens.text.gate import OcrAdmission, text_likelihood
 from ml.vision.screens.text.ocr import Quad, TextLine, TextReader, covered_share, reading_order
-from ml.vision.screens.text.overlays import Overlay, OverlayKind, find_overlays
-from ml.vision.screens.text.scheduler import OcrAdmission
+from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"
 DENSE = "dense"  # evidence: the photo is a page of text; PDQ cannot distinguish such photos
 _MAX_LINE_LENGTH = 200  # characters kept as evidence
+
+# The default limits of `TextScreen` were chosen on a part of the real photos (that of the gate on
+# all pages and banners). On the others the screen fired on 0 of 120 photos of products, on 95 % of
+# 62 pages and on 67 % of 73 photos with a banner. docs/screens.md has later measurements.
+# - min_text_likelihood: 99 % of 150 banners and of 145 pages reach it, and 62 % of 1,147 photos of
+#   products that the gate's network was not trained on.
+# - max_text_area: the 99th percentile of 120 photos of products is 0.12; the lower quartile of 40
+#   pages is 0.13.
+# - max_text_characters: products had up to 85.
+# - max_lines: the largest lines are read; a line takes about 35 ms.
+
+# Lines that are read if the area alone makes the photo a page: it is reviewed anyway.
+_MAX_PAGE_LINES = 6
+# Share of the short side. The detector often returns whole garments as taller "lines"; no line of
+# 40 pages was so tall.
+_MAX_LINE_HEIGHT = 0.3
+
 Finding = TypeVar("Finding", Contact, Overlay)
-_ERRORS = (cv2.error, ValueError, RuntimeError, Fail, RuntimeException)
-
-
-@dataclass(frozen=True)
-class TextRules:
-    """Limits of the text screen.
-
-    The defaults were chosen on a part of the real photos (the gate's on all pages and banners). On
-    the others the screen fired on 0 of 120 photos of products, on 95 % of 62 pages and on 67 % of
-    73 photos with a banner. docs/screens.md has later measurements of rules and gate.
-
-    Attributes:
-        min_text_likelihood: minimum `text_likelihood` (0..1) at which the photo is read. 99 % of
-            150 banners and of 145 pages reach it, and 62 % of 1,147 photos of products that the
-            gate's network was not trained on.
-        max_text_area: share (0..1) of the photo under text lines from which it is a page. The 99th
-            percentile of 120 photos of products is 0.12; the lower quartile of 40 pages is 0.13.
-        max_text_characters: recognized characters from which the photo is a page; products had up
-            to 85.
-        max_lines: number of lines that are read, the largest ones; a line takes about 35 ms.
-        max_page_lines: number of lines that are read if the text area alone makes the photo a page:
-            it is reviewed anyway.
-        max_line_height: share (0..1) of the short side. The detector often returns whole garments
-            as taller "lines"; no line of 40 pages was so tall.
-        overlays: kinds that fire; the others are evidence only.
-        allowed: contact details and overlays that are the shop's own, matched fully.
-    """
-
-    min_text_likelihood: float = 0.1
-    max_text_area: float = 0.15
-    max_text_characters: int = 100
-    max_lines: int = 16
-    max_page_lines: int = 6
-    max_line_height: float = 0.3
-    overlays: frozenset[OverlayKind] = frozenset(OverlayKind)
-    allowed: tuple[re.Pattern[str], ...] = ()
 
 
 def screen_text(
     image: Image.Image,
     reader: TextReader,
     admission: OcrAdmission,
-    rules: TextRules | None = None,
+    rules: TextScreen | None = None,
     *,
     color: Callable[[], Image.Image] | None = None,
 ) -> ScreenResult:
@@ -76,34 +52,26 @@ def screen_text(
     budget: it takes milliseconds, and distinguishes a photo without text from one that was not read
     for lack of time. `value` is the share of the photo under text.
 
-    Args:
-        image: the picture, gray or RGB.
-        reader: the OCR engine.
-        admission: decides whether the photo is read, and measures the cost.
-        rules: the limits.
-        color: returns the picture to read, of the same size; None reads `image`.
+    The image is gray or RGB; `color` returns the picture that is read instead, of the same size.
     """
-    rules = rules or TextRules()
-    try:
-        likelihood = text_likelihood(image)
-        if likelihood < rules.min_text_likelihood:
-            return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
-        if not admission.admits(likelihood):
-            return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
-        with admission.charge():
-            picture = color() if color is not None else image
-            boxes = _line_boxes(reader.find(picture), image.size, rules.max_line_height)
-            covered = covered_share(boxes, image.size)
-            page = covered >= rules.max_text_area
-            lines = reader.read(picture, boxes[: rules.max_page_lines if page else rules.max_lines])
-    except _ERRORS as error:
-        return screen_failed(NAME, error)
-    return _outcome_of_lines(lines, image.size, covered, likelihood, rules)
+    rules = rules or TextScreen()
+    likelihood = text_likelihood(image)
+    if likelihood < rules.min_text_likelihood:
+        return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
+    if not admission.admits(likelihood):
+        return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
+    with admission.charge():
+        picture = color() if color is not None else image
+        boxes = _line_boxes(reader.find(picture), image.size)
+        covered = covered_share(boxes, image.size)
+        is_page = covered >= rules.max_text_area
+        lines = reader.read(picture, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
+    return _outcome_of_lines(lines, image.width, covered, likelihood, rules)
 
 
-def _line_boxes(boxes: Sequence[Quad], size: tuple[int, int], max_height: float) -> list[Quad]:
+def _line_boxes(boxes: Sequence[Quad], size: tuple[int, int]) -> list[Quad]:
     """Boxes that can be lines of text, the largest first."""
-    usable = [box for box in boxes if _height(box) <= max_height * min(size)]
+    usable = [box for box in boxes if _height(box) <= _MAX_LINE_HEIGHT * min(size)]
     return sorted(usable, key=lambda box: -float(cv2.contourArea(box)))
 
 
@@ -113,15 +81,11 @@ def _height(box: Quad) -> float:
 
 
 def _outcome_of_lines(
-    lines: list[TextLine],
-    size: tuple[int, int],
-    covered: float,
-    likelihood: float,
-    rules: TextRules,
+    lines: list[TextLine], width: int, covered: float, likelihood: float, rules: TextScreen
 ) -> ScreenResult:
     ordered = reading_order(lines)
     contacts = _without_allowed(find_contacts([line.text for line in ordered]), rules.allowed)
-    overlays = _without_allowed(find_overlays(ordered, size[0]), rules.allowed)
+    overlays = _without_allowed(find_overlays(ordered, width), rules.allowed)
     characters = sum(len(line.text) for line in lines)
     dense = covered >= rules.max_text_area or characters >= rules.max_text_characters
     evidence: dict[str, Json] = {
@@ -135,7 +99,7 @@ def _outcome_of_lines(
     }
     reasons = [
         *(f"contact:{contact.kind.value}" for contact in contacts),
-        *(overlay.kind.value for overlay in overlays if overlay.kind in rules.overlays),
+        *(overlay.kind.value for overlay in overlays if overlay.kind.value in rules.overlays),
         *(["text_dominated"] if dense else []),
     ]
     if reasons:

@@ -149,7 +149,7 @@ def test_connection_of_run_notes_points_to_the_api_server(deployed: Deployed) ->
     assert found["login"] == "moderation"
 
 
-def test_the_three_rights_are_those_of_the_roles(deployed: Deployed) -> None:
+def test_roles_have_the_three_page_permissions(deployed: Deployed) -> None:
     """`docs/access.md`, column FAB: 403 is no right; anything else is past the gate."""
     pages = ("/moderation/operations", "/moderation/queue", "/moderation/reviewers")
     for number, role in enumerate(("Viewer", "User", "Op"), start=1):

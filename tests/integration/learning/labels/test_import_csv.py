@@ -53,14 +53,14 @@ def _csv(folder: Path, *lines: str, header: str = "object_key,label") -> Path:
 
 
 def _reasons(result: ImportResult) -> dict[int, str]:
-    return {refusal.line: refusal.reason.split(":")[0] for refusal in result.refused}
+    return {refusal.line: refusal.reason.split(":")[0] for refusal in result.rejected}
 
 
 def _kept(shop: Shop, data: bytes) -> bool:
     return shop.connections.models.get(f"labelled/{content_hash(data)}") == data
 
 
-def test_labels_and_photos_of_bucket_and_folder_are_taken(shop: Shop, tmp_path: Path) -> None:
+def test_labels_of_photos_in_bucket_and_folder_are_imported(shop: Shop, tmp_path: Path) -> None:
     bright, dark = photo(BRIGHT, seed=1, size=(80, 60)), photo(DARK, seed=2)
     key = shop.upload("a.jpg", bright)
     (tmp_path / "sub").mkdir()
@@ -87,7 +87,7 @@ def test_labels_and_photos_of_bucket_and_folder_are_taken(shop: Shop, tmp_path: 
     assert _kept(shop, dark)
 
 
-def test_a_second_import_adds_nothing_also_after_other_lines_were_mended(
+def test_second_import_adds_nothing_even_after_other_lines_were_fixed(
     shop: Shop, tmp_path: Path
 ) -> None:
     keys = [shop.upload(f"{n}.jpg", photo(seed=n)) for n in range(3)]
@@ -103,7 +103,7 @@ def test_a_second_import_adds_nothing_also_after_other_lines_were_mended(
     assert _import(shop, mended) == ImportResult(imported=1, known=2)
 
 
-def test_a_changed_mind_in_a_later_file_is_a_new_decision(shop: Shop, tmp_path: Path) -> None:
+def test_different_label_in_a_later_file_is_a_new_decision(shop: Shop, tmp_path: Path) -> None:
     key = shop.upload("a.jpg", photo())
     for hours_ago, label in ((2, "normal"), (1, "violate")):
         file = _csv(tmp_path, f"{key},{label}")
@@ -114,7 +114,7 @@ def test_a_changed_mind_in_a_later_file_is_a_new_decision(shop: Shop, tmp_path: 
     assert (truth.label, truth.reviewers) == ("violate", 1)
 
 
-def test_each_bad_line_is_refused_with_its_reason_and_the_good_one_taken(
+def test_invalid_lines_are_rejected_with_reasons_and_valid_ones_imported(
     shop: Shop, tmp_path: Path
 ) -> None:
     good = shop.upload("good.jpg", photo())
@@ -163,11 +163,11 @@ def test_each_bad_line_is_refused_with_its_reason_and_the_good_one_taken(
         14: "unreachable",
         15: "object_absent",
     }
-    assert "in line 2" in next(r.reason for r in result.refused if r.line == 7)
+    assert "in line 2" in next(r.reason for r in result.rejected if r.line == 7)
     assert len(shop.rows(LABELS)) == len(shop.rows(PHOTOS)) == 1
 
 
-def test_a_photo_over_the_limit_is_refused(shop: Shop, tmp_path: Path) -> None:
+def test_photo_over_the_size_limit_is_rejected(shop: Shop, tmp_path: Path) -> None:
     data = photo(size=(400, 300))
     small = replace(shop, settings=shop.settings.model_copy(update={"max_image_bytes": 2000}))
     (tmp_path / "a.jpg").write_bytes(data)
@@ -177,9 +177,7 @@ def test_a_photo_over_the_limit_is_refused(shop: Shop, tmp_path: Path) -> None:
     assert _reasons(result) == {2: "too_many_bytes", 3: "too_many_bytes"}
 
 
-def test_two_reviewers_may_disagree_and_one_may_repeat_themselves(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_reviewers_may_disagree_and_a_repeated_label_is_known(shop: Shop, tmp_path: Path) -> None:
     key = shop.upload("a.jpg", photo())
     lines = (f"{key},normal,ann", f"{key},violate,bob", f"{key},normal,ann")
     result = _import(shop, _csv(tmp_path, *lines, header="object_key,label,reviewer"))
@@ -190,7 +188,7 @@ def test_two_reviewers_may_disagree_and_one_may_repeat_themselves(
     ("fault", "reason"), [(403, "forbidden"), (500, "unreachable"), (404, "object_absent")]
 )
 @pytest.mark.usefixtures("no_waiting")
-def test_forbidden_absent_and_unreachable_are_told_apart(
+def test_forbidden_absent_and_unreachable_photos_have_different_reasons(
     shop: Shop, tmp_path: Path, fault: int, reason: str
 ) -> None:
     keys = [shop.upload(name, photo(seed=n)) for n, name in enumerate(("a.jpg", "sick.jpg"))]
@@ -205,7 +203,7 @@ def test_forbidden_absent_and_unreachable_are_told_apart(
 
 @pytest.mark.parametrize(("fault", "error"), [(403, StorageForbidden), (503, StorageUnavailable)])
 @pytest.mark.usefixtures("no_waiting")
-def test_a_bucket_that_refuses_as_a_whole_blames_no_line(
+def test_forbidden_bucket_fails_the_import_and_rejects_no_line(
     shop: Shop, tmp_path: Path, fault: int, error: type[Exception]
 ) -> None:
     file = _csv(tmp_path, f"{shop.upload('a.jpg', photo())},normal")
@@ -214,21 +212,21 @@ def test_a_bucket_that_refuses_as_a_whole_blames_no_line(
     assert shop.rows(LABELS) == []
 
 
-def test_a_bucket_that_is_not_there_blames_no_line(shop: Shop, tmp_path: Path) -> None:
+def test_missing_bucket_fails_the_import_and_rejects_no_line(shop: Shop, tmp_path: Path) -> None:
     wrong = ObjectStore(shop.connections.photos._client, "no-such-bucket")
     connections = replace(shop.connections, photos=wrong)
     with pytest.raises(Exception, match="no-such-bucket"):
         _import(shop, _csv(tmp_path, "a.jpg,normal"), connections)
 
 
-def test_a_file_with_an_unknown_column_is_refused_as_a_whole(shop: Shop, tmp_path: Path) -> None:
+def test_file_with_an_unknown_column_is_rejected(shop: Shop, tmp_path: Path) -> None:
     key = shop.upload("a.jpg", photo())
     with pytest.raises(LabelImportError, match="unknown column 'colour'"):
         _import(shop, _csv(tmp_path, f"{key},normal,red", header="object_key,label,colour"))
     assert shop.rows(LABELS) == shop.rows(PHOTOS) == []
 
 
-def test_a_batch_is_committed_before_its_lines_count_as_done(shop: Shop, tmp_path: Path) -> None:
+def test_progress_counts_committed_lines_only(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     lines = [f"a.jpg,normal,r{n}" for n in range(2 * LINES_PER_COMMIT + 1)]
     file = _csv(tmp_path, *lines, header="path,label,reviewer")
@@ -271,9 +269,7 @@ def _labels(shop: Shop) -> int:
     return int(str(shop.rows("select count(*) from moderation.human_label")[0][0]))
 
 
-def test_killed_in_the_middle_and_run_again_it_ends_as_if_unbroken(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_import_killed_and_repeated_ends_the_same(shop: Shop, tmp_path: Path) -> None:
     photos, reviewers = 60, 10
     hashes = []
     for n in range(photos):

@@ -30,7 +30,7 @@ def _rows(shop: Shop, *contents: bytes) -> dict[str, ArchivedPhoto]:
         return load(connection, [content_hash(content) for content in contents])
 
 
-def test_photos_of_a_night_are_kept_with_what_the_shop_knows(shop: Shop) -> None:
+def test_photos_of_a_nightly_run_are_archived_with_their_review(shop: Shop) -> None:
     key = shop.upload("a.jpg", ONE)
     shop.upload("copy.jpg", TWO)
     run_nightly(shop)
@@ -45,7 +45,7 @@ def test_photos_of_a_night_are_kept_with_what_the_shop_knows(shop: Shop) -> None
     assert shop.connections.models.get(f"labelled/{content_hash(ONE)}") == ONE
 
 
-def test_what_is_kept_stays_when_the_shop_deletes_it(shop: Shop) -> None:
+def test_archived_photo_stays_when_its_object_is_deleted(shop: Shop) -> None:
     key = shop.upload("a.jpg", ONE)
     run_nightly(shop)
     assert _keep(shop, ONE) == {}
@@ -53,7 +53,7 @@ def test_what_is_kept_stays_when_the_shop_deletes_it(shop: Shop) -> None:
     assert _keep(shop, ONE, ONE) == {}
 
 
-def test_what_cannot_be_kept_has_its_reason(shop: Shop) -> None:
+def test_photo_that_cannot_be_archived_has_a_reason(shop: Shop) -> None:
     absent, changed = shop.upload("absent.jpg", ONE), shop.upload("changed.jpg", TWO)
     run_nightly(shop)
     shop.connections.photos.delete(absent)
@@ -76,7 +76,7 @@ def test_what_cannot_be_kept_has_its_reason(shop: Shop) -> None:
     assert _rows(shop, ONE, TWO, broken) == {}
 
 
-def test_a_second_object_with_the_same_content_helps_out(shop: Shop) -> None:
+def test_second_object_with_the_same_content_is_read(shop: Shop) -> None:
     gone, there = shop.upload("gone.jpg", ONE), shop.upload("there.jpg", ONE)
     run_nightly(shop)
     shop.execute(
@@ -90,7 +90,7 @@ def test_a_second_object_with_the_same_content_helps_out(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_bucket_that_refuses_as_a_whole_is_not_the_photos_fault(shop: Shop) -> None:
+def test_forbidden_bucket_raises_and_rejects_no_photo(shop: Shop) -> None:
     shop.upload("a.jpg", ONE)
     run_nightly(shop)
     with connections_through_proxy(shop, lambda *_: 403) as spoilt, pytest.raises(StorageForbidden):
@@ -100,7 +100,7 @@ def test_a_bucket_that_refuses_as_a_whole_is_not_the_photos_fault(shop: Shop) ->
     assert _rows(shop, ONE) == {}
 
 
-def test_a_row_stays_but_for_a_review_that_was_not_known(shop: Shop) -> None:
+def test_existing_row_only_gains_a_missing_review(shop: Shop) -> None:
     row = ArchivedPhoto("a" * 64, "k", None, 1, 2, 3, "0" * 64, 50)
     engine = shop.connections.engine
     for key, review in (("k", None), ("other", "7"), ("third", "8"), ("fourth", None)):

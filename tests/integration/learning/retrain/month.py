@@ -1,4 +1,4 @@
-"""A whole month in this process, step by step as the DAG calls them, on small photos."""
+"""A retraining run in this process, step by step as in the DAG, on small photos."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from tests.support.servers import Shop
 from tests.support.striped_photos import striped_photo
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
-# Small photos, few of them: what a gate needs is scaled to that, and a busy machine fails no gate.
+# Limits for few small photos; the latency gate passes on a busy machine, too.
 SMALL = {
     "min_new_labels": 50,
     "leak_bound": {"rate": 0.3, "confidence": 0.8},
@@ -26,7 +26,7 @@ SMALL = {
 }
 
 
-# A recipe for pictures of the test champion's size that learns stripes in seconds.
+# A preset for photos of the test champion's size that learns stripes in seconds.
 LEARNS = {
     "epochs": 6,
     "batch": 16,
@@ -39,7 +39,7 @@ LEARNS = {
 
 @dataclass(frozen=True)
 class Labelled:
-    """Kept photos by kind, as content hashes."""
+    """Archived photos by kind, as content hashes."""
 
     bright: list[str]
     dark: list[str]
@@ -47,7 +47,7 @@ class Labelled:
 
 
 def keep_month(shop: Shop, each: int, *, first: int = 0) -> Labelled:
-    """Keep `each` photos of every kind; `first` tells one month's photos from another's."""
+    """Archive `each` photos of every kind; `first` is the first seed."""
     numbers = range(first, first + each)
     return Labelled(
         bright=[archive_photo(shop, photo(BRIGHT, seed=n)) for n in numbers],
@@ -72,4 +72,4 @@ def run_month(
     key = train_candidate(run_id, **parts)
     calibrate(run_id, key, **parts)
     report = evaluate_candidate(run_id, **parts)
-    return manifest, report, gate_candidate(run_id, **parts)
+    return manifest, report, gate_candidate(run_id, connections=shop.connections)

@@ -1,4 +1,4 @@
-"""A frozen month by hand: small photos, their manifest, and the run's row."""
+"""A retraining run with a snapshot: small photos, their manifest, and the run's row."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ PARTS = {Split.TRAIN: 36, Split.VALIDATION: 8, Split.CALIBRATION: 8, Split.GOLDE
 
 
 def write_preset(folder: Path, **changes: object) -> str:
-    """A tiny recipe that goes on from the champion; returns its path, which is its name.
+    """A small preset that continues from the champion; returns its path, which is its name.
 
     Plain SGD keeps checkpoints small: it has no state of its own.
     """
@@ -41,7 +41,7 @@ def write_preset(folder: Path, **changes: object) -> str:
 
 
 def keep_photos(shop: Shop, counts: dict[Split, int]) -> list[LabelledPhoto]:
-    """Bright `normal` and dark `violate` photos in turn, as many a part as `counts` says."""
+    """Bright `normal` and dark `violate` photos in turn, `counts` of them per split."""
     month = next(_months)
     parts = [part for part, count in counts.items() for _ in range(count)]
     found = []
@@ -53,7 +53,7 @@ def keep_photos(shop: Shop, counts: dict[Split, int]) -> list[LabelledPhoto]:
 
 
 def labelled(content_sha256: str, *, bright: bool, part: Split) -> LabelledPhoto:
-    """One photo of a manifest, which stands for itself alone."""
+    """One photo of a manifest, with weight 1."""
     return LabelledPhoto(
         content_sha256=content_sha256,
         label="normal" if bright else "violate",

@@ -14,8 +14,7 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, save_artifac
 from ml.models import registry
 from ml.models.card import PretrainedWeights, read_training_manifest
 from ml.models.checkpoint import load_checkpoint
-from ml.models.evaluation.calibration import fit_temperature
-from ml.models.evaluation.thresholds import SOLVED, TOO_FEW
+from ml.models.evaluation.calibration import SOLVED, TOO_FEW, fit_temperature
 from ml.models.load_check import check_probe
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
@@ -31,7 +30,7 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
 
 @pytest.fixture(scope="module")
 def trained(champion_folder: Path) -> TrainingArtifact:
-    """The test champion's network with made-up held-out logits, too sure of themselves."""
+    """The test champion's network with invented held-out logits, overconfident."""
     checkpoint = load_checkpoint(champion_folder)
     rng = np.random.default_rng(0)
     crop = checkpoint.card.preprocessing.crop
@@ -66,7 +65,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
 
 
 def begin(shop: Shop, trained: TrainingArtifact, *, snapshot: bool = True) -> None:
-    """What the steps before would have left."""
+    """Write what the earlier steps of the run write."""
     run = RetrainRun(
         run_id=RUN,
         as_of=datetime(2026, 10, 1, tzinfo=UTC),
@@ -105,7 +104,7 @@ def end_state(shop: Shop) -> list[list[tuple[object, ...]]]:
     ]
 
 
-def test_the_candidate_is_a_whole_version_of_the_run(
+def test_calibrate_registers_a_complete_version_as_candidate(
     shop: Shop, trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     begin(shop, trained)
@@ -128,7 +127,7 @@ def test_the_candidate_is_a_whole_version_of_the_run(
     assert not list(shop.settings.data_dir.glob("candidate-*"))
 
 
-def test_the_card_holds_what_was_fitted_and_solved(
+def test_card_has_temperature_threshold_and_metrics(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     card = write_version(trained, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
@@ -154,7 +153,7 @@ def test_the_card_holds_what_was_fitted_and_solved(
     assert evidence.review_rate == pytest.approx(weights[~passing].sum() / weights.sum())
 
 
-def test_a_retry_registers_nothing_new(shop: Shop, trained: TrainingArtifact) -> None:
+def test_retry_registers_the_same_version(shop: Shop, trained: TrainingArtifact) -> None:
     begin(shop, trained)
     first, before = run_step(shop), end_state(shop)
     # Killed after the registration: the rows of the run are not written yet.
@@ -165,7 +164,9 @@ def test_a_retry_registers_nothing_new(shop: Shop, trained: TrainingArtifact) ->
     assert end_state(shop) == before
 
 
-def test_too_few_labels_keep_the_policys_cut_off(trained: TrainingArtifact, tmp_path: Path) -> None:
+def test_too_few_labels_keep_the_policys_threshold(
+    trained: TrainingArtifact, tmp_path: Path
+) -> None:
     few = replace(
         trained,
         calibration_logits=trained.calibration_logits[:50],
@@ -177,7 +178,7 @@ def test_too_few_labels_keep_the_policys_cut_off(trained: TrainingArtifact, tmp_
     assert card.thresholds.source.startswith(TOO_FEW)
 
 
-def test_no_calibration_photos_is_said_with_the_remedy(
+def test_error_without_calibration_photos_has_a_remedy(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     none = replace(
@@ -191,7 +192,7 @@ def test_no_calibration_photos_is_said_with_the_remedy(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_without_a_snapshot_is_refused(shop: Shop, trained: TrainingArtifact) -> None:
+def test_run_without_a_snapshot_is_rejected(shop: Shop, trained: TrainingArtifact) -> None:
     begin(shop, trained, snapshot=False)
     with pytest.raises(RunNotStarted, match="snapshot_labels"):
         run_step(shop)

@@ -1,4 +1,4 @@
-"""The candidate beside the champion, on real buckets and tables."""
+"""Candidate versus champion, on a real bucket and database."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def stored(month: RetrainingRun, name: str) -> bytes:
     return month.shop.connections.models.get(f"evaluations/{candidate}/{golden_hash}/{name}")
 
 
-def test_both_are_measured_at_their_own_cut_offs_and_all_is_stored(month: RetrainingRun) -> None:
+def test_versions_are_evaluated_at_their_own_thresholds_and_stored(month: RetrainingRun) -> None:
     candidate = month.register("candidate", seed=1, pass_confidence=0.95)
     champion = month.register("champion", inverted=True)
     golden = [
@@ -116,7 +116,7 @@ def check_page(page: str, report: dict[str, Any]) -> None:
     assert report["sample_differences"][0]["champion"] == "pass"  # what only the champion leaks
 
 
-def test_known_bad_photos_are_judged_too(month: RetrainingRun) -> None:
+def test_photos_of_the_blocklist_are_scored(month: RetrainingRun) -> None:
     candidate = month.register("candidate", inverted=True)
     bad = [month.keep(GoldenSpec(photo(level, seed=90), "violate")) for level in (DARK, BRIGHT)]
     for content_sha256 in bad:
@@ -134,7 +134,7 @@ def test_known_bad_photos_are_judged_too(month: RetrainingRun) -> None:
     assert (report["latency"]["champion_ms"], report["thresholds"]["champion"]) == (None, None)
 
 
-def test_a_class_that_the_champion_does_not_know_is_a_slice_of_its_own(
+def test_class_unknown_to_the_champion_is_a_slice(
     month: RetrainingRun,
 ) -> None:
     candidate = month.register("candidate", extra_class="weapon")
@@ -157,7 +157,7 @@ def test_without_new_golden_photos_there_is_no_newest_set(month: RetrainingRun) 
     assert set(evaluate(month)["sets"]) == {"golden"}
 
 
-def test_again_is_the_same_report_and_clears_gates_of_the_last_one(month: RetrainingRun) -> None:
+def test_second_evaluation_gives_the_same_report_and_clears_the_gates(month: RetrainingRun) -> None:
     candidate = month.register("candidate", seed=1)
     month.begin(photos(), candidate=candidate, champion=month.shop.model_hash)
     first = evaluate(month)
@@ -172,7 +172,7 @@ def test_again_is_the_same_report_and_clears_gates_of_the_last_one(month: Retrai
     assert decisions == [(None,)]
 
 
-def test_the_report_of_a_finished_run_stands(month: RetrainingRun) -> None:
+def test_report_of_a_finished_run_is_final(month: RetrainingRun) -> None:
     candidate = month.register("candidate", seed=1)
     month.begin(photos(4), candidate=candidate, champion=None)
     first = evaluate(month)
@@ -180,21 +180,21 @@ def test_the_report_of_a_finished_run_stands(month: RetrainingRun) -> None:
     assert evaluate(month) == first
 
 
-def test_a_run_without_a_candidate_is_refused(month: RetrainingRun) -> None:
+def test_run_without_a_candidate_is_rejected(month: RetrainingRun) -> None:
     month.begin(photos(2), candidate=month.shop.model_hash, champion=None)
     month.set(candidate_hash=None)
     with pytest.raises(RunNotStarted, match="calibrate"):
         evaluate(month)
 
 
-def test_a_candidate_for_another_policy_is_refused(month: RetrainingRun) -> None:
+def test_candidate_for_another_policy_is_rejected(month: RetrainingRun) -> None:
     policy = retraining_policy("violate", "weapon")
     month.begin(photos(2), candidate=month.shop.model_hash, champion=None, policy=policy)
     with pytest.raises(ModelError, match="weapon"):
         evaluate(month)
 
 
-def test_a_golden_set_that_cannot_be_judged_is_no_evaluation(month: RetrainingRun) -> None:
+def test_golden_set_without_scorable_photos_raises(month: RetrainingRun) -> None:
     golden = [GoldenSpec(b"no picture", "normal", added_in=GOLDEN)]
     month.begin(golden, candidate=month.shop.model_hash, champion=None)
     with pytest.raises(TrainingError, match="label more photos"):

@@ -1,4 +1,4 @@
-"""The gates' answer, written down once and for all."""
+"""The gates' decision, stored with the version and on the page."""
 
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ def month(shop: Shop, tmp_path: Path) -> RetrainingRun:
 
 
 def gate(month: RetrainingRun) -> dict[str, Any]:
-    shop = month.shop
-    return gate_candidate(month.run_id, settings=shop.settings, connections=shop.connections)
+    return gate_candidate(month.run_id, connections=month.shop.connections)
 
 
 def written(month: RetrainingRun, candidate: str) -> list[tuple[object, ...]]:
@@ -32,7 +31,7 @@ def written(month: RetrainingRun, candidate: str) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_better_candidate_that_can_be_served_may_be_promoted(month: RetrainingRun) -> None:
+def test_better_candidate_passes_the_gates(month: RetrainingRun) -> None:
     candidate = month.register("candidate", seed=1, probe=True)
     champion = month.register("champion", inverted=True)
     month.begin(photos(), candidate=candidate, champion=champion)
@@ -49,7 +48,7 @@ def test_a_better_candidate_that_can_be_served_may_be_promoted(month: Retraining
     assert page.count('src="data:image/') > len(report["plots"])
 
 
-def test_a_worse_candidate_is_held_with_the_failed_gates_named(month: RetrainingRun) -> None:
+def test_worse_candidate_is_held_with_the_failed_gates_named(month: RetrainingRun) -> None:
     candidate = month.register("candidate", inverted=True)
     month.begin(photos(20), candidate=candidate, champion=month.shop.model_hash)
     evaluate(month)
@@ -71,13 +70,13 @@ def test_a_worse_candidate_is_held_with_the_failed_gates_named(month: Retraining
     assert written(month, candidate) == [("hold", gated["gates"])]
 
 
-def test_without_a_report_there_is_nothing_to_gate(month: RetrainingRun) -> None:
+def test_gating_without_a_report_raises(month: RetrainingRun) -> None:
     month.begin(photos(2), candidate=month.shop.model_hash, champion=None)
     with pytest.raises(RunNotStarted, match="evaluate"):
         gate(month)
 
 
-def test_a_report_against_another_champion_is_refused(month: RetrainingRun) -> None:
+def test_report_against_another_champion_is_rejected(month: RetrainingRun) -> None:
     candidate = month.register("candidate", seed=1)
     month.begin(photos(2), candidate=candidate, champion=None)
     evaluate(month)

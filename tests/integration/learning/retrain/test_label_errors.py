@@ -23,7 +23,7 @@ FLIPPED = 20
 def frozen(
     shop: Shop, folder: Path, *, of_each: int, flipped: int = 0
 ) -> tuple[Manifest, set[str]]:
-    """Freeze bright and dark photos; returns the hashes of those whose labels are wrong, too."""
+    """A snapshot of bright and dark photos; also returns the hashes of those with wrong labels."""
     bright = [archive_photo(shop, photo(BRIGHT, seed=s)) for s in range(of_each)]
     dark = [archive_photo(shop, photo(DARK, seed=1000 + s)) for s in range(of_each)]
     half = flipped // 2
@@ -88,7 +88,7 @@ def test_most_wrong_labels_are_found_and_go_to_a_second_review(shop: Shop, tmp_p
     ("of_each", "why", "champion"),
     [(9, "too few photos", True), (12, "no champion", False)],
 )
-def test_where_nothing_can_be_said_it_is_said_aloud(
+def test_too_few_photos_log_a_warning(
     shop: Shop, tmp_path: Path, of_each: int, why: str, champion: bool
 ) -> None:
     if not champion:
@@ -100,7 +100,7 @@ def test_where_nothing_can_be_said_it_is_said_aloud(
     assert shop.rows("select 1 from moderation.review_task") == []
 
 
-def test_before_the_snapshot_there_is_nothing_to_check(shop: Shop, tmp_path: Path) -> None:
+def test_checking_labels_without_a_snapshot_raises(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(RunNotStarted):
         checked(shop)
     frozen(shop, tmp_path, of_each=12)

@@ -1,4 +1,4 @@
-"""The loop as a whole: a good month is promoted, a poisoned one is held, and says by what."""
+"""A retraining run from labels to the decision: promoted, or held by named gates."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def _failed(decision: dict[str, object]) -> set[str]:
     return {gate["name"] for gate in gates if not gate["passed"]}
 
 
-def test_a_month_that_brings_a_new_violation_is_promoted(shop: Shop, tmp_path: Path) -> None:
+def test_run_with_a_new_kind_of_violation_is_promoted(shop: Shop, tmp_path: Path) -> None:
     settings = with_retraining(shop.settings, tmp_path, **SMALL)
     label_rightly(shop, keep_month(shop, 70))
     manifest, report, decision = run_month(shop, settings, write_preset(tmp_path, **LEARNS))
@@ -44,7 +44,7 @@ def test_a_month_that_brings_a_new_violation_is_promoted(shop: Shop, tmp_path: P
     assert manifest.photos_in(manifest.photos[0].part)
 
 
-def test_a_month_with_poisoned_labels_is_held_by_named_gates(shop: Shop, tmp_path: Path) -> None:
+def test_run_with_poisoned_labels_is_held_by_named_gates(shop: Shop, tmp_path: Path) -> None:
     settings = with_retraining(shop.settings, tmp_path, **SMALL, label_issues={"action": "keep"})
     photos = keep_month(shop, 70, first=500)
     cut = round(0.4 * len(photos.dark))

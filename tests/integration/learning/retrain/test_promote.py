@@ -1,4 +1,4 @@
-"""The end of a month: promoted only if every gate held against the champion of now."""
+"""Promotion and rejection: only with every gate passed against the present champion."""
 
 import threading
 from collections.abc import Callable
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import ModelError, PolicyError, PromotionConflict, RunNotStarted
-from ml.learning.retrain.promote import promote_candidate, reject_candidate
-from ml.learning.retrain.rollback import rollback
+from ml.learning.retrain.promote import promote_candidate, reject_candidate, rollback
 from ml.models import registry
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
@@ -28,15 +27,13 @@ pytestmark = pytest.mark.integration
 
 def _promote(shop: Shop, run_id: str = "month") -> str:
     return promote_candidate(
-        run_id, by="ann", reason="every gate held",
+        run_id, by="ann", reason="every gate passed",
         settings=shop.settings, connections=shop.connections,
     )  # fmt: skip
 
 
 def _reject(shop: Shop, run_id: str = "month") -> None:
-    reject_candidate(
-        run_id, by="bob", reason="not now", settings=shop.settings, connections=shop.connections
-    )
+    reject_candidate(run_id, by="bob", reason="not now", connections=shop.connections)
 
 
 def _champion(shop: Shop) -> str:
@@ -55,20 +52,20 @@ def _end(shop: Shop, run_id: str = "month") -> tuple[str, str]:
 
 @pytest.fixture
 def candidate(shop: Shop) -> str:
-    """A run `month` whose candidate every gate let through; promoting needs no bytes of it."""
+    """The candidate of the run `month`, which passed every gate; its weights are not needed."""
     version = add_version_row(shop, "c")
     start_retraining_run(shop, "month", version)
     set_gate_decision(shop, version)
     return version
 
 
-def test_a_candidate_that_every_gate_let_through_is_promoted(shop: Shop, candidate: str) -> None:
+def test_candidate_that_passed_every_gate_is_promoted(shop: Shop, candidate: str) -> None:
     assert _promote(shop) == candidate == _champion(shop)
-    assert _end(shop) == ("promoted", "every gate held")
-    assert _switches(shop)[1:] == [(candidate, "ann", "every gate held")]
+    assert _end(shop) == ("promoted", "every gate passed")
+    assert _switches(shop)[1:] == [(candidate, "ann", "every gate passed")]
 
 
-def test_promoted_again_is_no_change_even_after_a_rollback(shop: Shop, candidate: str) -> None:
+def test_promotion_is_idempotent_even_after_a_rollback(shop: Shop, candidate: str) -> None:
     _promote(shop)
     _promote(shop)
     assert len(_switches(shop)) == 2
@@ -118,7 +115,7 @@ def _without_candidate(shop: Shop, candidate: str) -> None:
         (_without_candidate, "`calibrate` did not finish"),
     ],
 )
-def test_what_may_not_be_promoted_is_refused_and_changes_nothing(
+def test_rejected_promotion_changes_nothing(
     spoil: Callable[[Shop, str], None],
     said: str,
     shop: Shop,
@@ -132,7 +129,7 @@ def test_what_may_not_be_promoted_is_refused_and_changes_nothing(
     assert _end(shop) == before
 
 
-def test_a_champion_that_changed_meanwhile_stops_the_promotion(shop: Shop, candidate: str) -> None:
+def test_changed_champion_stops_the_promotion(shop: Shop, candidate: str) -> None:
     other = add_version_row(shop, "e")
     registry.promote(other, engine=shop.connections.engine, by="bob", reason="in a hurry")
     with pytest.raises(PromotionConflict, match=other[:12]):
@@ -141,7 +138,7 @@ def test_a_champion_that_changed_meanwhile_stops_the_promotion(shop: Shop, candi
     assert _end(shop)[0] == "running"
 
 
-def test_a_candidate_of_other_classes_than_the_policy_of_now_is_refused(
+def test_candidate_with_classes_other_than_the_policys_is_rejected(
     shop: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     other = add_altered_version(shop, champion_folder, tmp_path / "c", classes=("normal", "weapon"))
@@ -152,14 +149,14 @@ def test_a_candidate_of_other_classes_than_the_policy_of_now_is_refused(
     assert _champion(shop) == shop.model_hash
 
 
-def test_a_rejected_candidate_stays_registered_and_out(shop: Shop, candidate: str) -> None:
+def test_rejected_candidate_stays_registered_without_promotion(shop: Shop, candidate: str) -> None:
     _reject(shop)
     _reject(shop)
     assert _end(shop) == ("rejected", "not now")
     assert _champion(shop) == shop.model_hash != candidate
 
 
-def test_a_promoted_run_cannot_be_rejected(shop: Shop, candidate: str) -> None:
+def test_promoted_run_cannot_be_rejected(shop: Shop, candidate: str) -> None:
     _promote(shop)
     with pytest.raises(ModelError, match="roll back"):
         _reject(shop)
@@ -167,16 +164,14 @@ def test_a_promoted_run_cannot_be_rejected(shop: Shop, candidate: str) -> None:
     assert _champion(shop) == candidate
 
 
-def test_an_unknown_run_is_refused(shop: Shop) -> None:
+def test_unknown_run_is_rejected(shop: Shop) -> None:
     with pytest.raises(RunNotStarted):
         _promote(shop, "never")
     with pytest.raises(RunNotStarted):
         _reject(shop, "never")
 
 
-def test_promoted_and_rejected_at_once_only_one_of_both_comes_true(
-    shop: Shop, candidate: str
-) -> None:
+def test_concurrent_promotion_and_rejection_have_one_winner(shop: Shop, candidate: str) -> None:
     for number in range(10):
         run_id = f"race-{number}"
         shop.execute("delete from moderation.champion")
@@ -201,15 +196,15 @@ def _acts(shop: Shop) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_promotion_is_an_act_of_who_said_yes(shop: Shop, candidate: str) -> None:
+def test_promotion_is_logged_with_the_approver(shop: Shop, candidate: str) -> None:
     before = len(_acts(shop))
     for _ in range(2):
         _promote(shop)
-    said = {"previous": shop.model_hash, "reason": "every gate held"}
+    said = {"previous": shop.model_hash, "reason": "every gate passed"}
     assert _acts(shop)[before:] == [("ann", "promote", f"model_version:{candidate}", said)]
 
 
-def test_a_rejection_is_an_act_of_who_said_no(shop: Shop, candidate: str) -> None:
+def test_rejection_is_logged_with_its_actor(shop: Shop, candidate: str) -> None:
     before = len(_acts(shop))
     for _ in range(2):
         _reject(shop)

@@ -1,12 +1,12 @@
-"""Back to an earlier champion: one switch, history kept, and the same verdicts as before."""
+"""Rollback to an earlier champion: one entry of the history, and the same verdicts as before."""
 
 from pathlib import Path
 
 import pytest
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError, PromotionConflict
-from ml.learning.retrain import rollback as module
-from ml.learning.retrain.rollback import resolve, rollback
+from ml.learning.retrain import promote as module
+from ml.learning.retrain.promote import resolve, rollback
 from ml.models import registry
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import list_promotions
@@ -48,7 +48,7 @@ def _statuses(shop: Shop) -> list[tuple[object, ...]]:
     return shop.rows("select object_key, moderation_status from commerce.review_image order by 1")
 
 
-def test_after_a_rollback_the_window_judged_again_gives_the_first_verdicts(
+def test_window_scored_again_after_a_rollback_has_the_first_verdicts(
     shop: Shop, tmp_path: Path
 ) -> None:
     for i in range(8):
@@ -69,7 +69,7 @@ def test_after_a_rollback_the_window_judged_again_gives_the_first_verdicts(
     assert _statuses(shop) == shown
 
 
-def test_a_rollback_is_one_switch_that_the_history_names(shop: Shop, tmp_path: Path) -> None:
+def test_rollback_is_one_entry_of_the_history(shop: Shop, tmp_path: Path) -> None:
     second = _promote(shop, add_version(shop, tmp_path / "second"))
     _back(shop)
     rows = in_transaction(shop.connections.engine, list_promotions)
@@ -83,7 +83,7 @@ def test_a_rollback_is_one_switch_that_the_history_names(shop: Shop, tmp_path: P
     assert len(rows) == 3
 
 
-def test_previous_twice_goes_two_steps_back_and_not_to_and_fro(shop: Shop, tmp_path: Path) -> None:
+def test_previous_twice_goes_back_two_versions(shop: Shop, tmp_path: Path) -> None:
     second = _promote(shop, add_version(shop, tmp_path / "second"))
     _promote(shop, add_version_row(shop, "c"))
     assert _back(shop) == second
@@ -94,13 +94,13 @@ def test_previous_twice_goes_two_steps_back_and_not_to_and_fro(shop: Shop, tmp_p
     assert resolve("previous", connections=shop.connections) == shop.model_hash
 
 
-def test_a_version_is_found_by_its_hash_or_the_start_of_it(shop: Shop) -> None:
+def test_version_is_found_by_its_hash_or_a_prefix(shop: Shop) -> None:
     for to in (shop.model_hash, shop.model_hash[:8]):
         _promote(shop, "c" * 64 if to != shop.model_hash else add_version_row(shop, "c"))
         assert _back(shop, to) == shop.model_hash == _champion(shop)
 
 
-def test_a_rollback_to_the_champion_is_no_change(shop: Shop) -> None:
+def test_rollback_to_the_champion_changes_nothing(shop: Shop) -> None:
     assert _back(shop, shop.model_hash) == shop.model_hash
     assert len(in_transaction(shop.connections.engine, list_promotions)) == 1
 
@@ -118,7 +118,7 @@ def test_a_rollback_to_the_champion_is_no_change(shop: Shop) -> None:
         ("d" * 8, "never champion"),
     ],
 )
-def test_what_names_no_earlier_champion_is_refused(shop: Shop, to: str, said: str) -> None:
+def test_target_that_was_never_champion_is_rejected(shop: Shop, to: str, said: str) -> None:
     add_version_row(shop, "c")
     add_version_row(shop, "d")
     shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h="c" * 60 + "0000")
@@ -127,7 +127,7 @@ def test_what_names_no_earlier_champion_is_refused(shop: Shop, to: str, said: st
     assert _champion(shop) == shop.model_hash
 
 
-def test_a_version_of_other_classes_is_refused_with_the_remedy(
+def test_version_with_other_classes_is_rejected_with_a_remedy(
     shop: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     other = add_altered_version(shop, champion_folder, tmp_path / "o", classes=("normal", "weapon"))
@@ -138,7 +138,7 @@ def test_a_version_of_other_classes_is_refused_with_the_remedy(
     assert _champion(shop) == shop.model_hash
 
 
-def test_a_version_whose_bytes_are_gone_is_refused(shop: Shop) -> None:
+def test_version_with_missing_weights_is_rejected(shop: Shop) -> None:
     _promote(shop, add_version_row(shop, "c"))
     _promote(shop, shop.model_hash)
     with pytest.raises(ObjectNotFound):
@@ -146,7 +146,7 @@ def test_a_version_whose_bytes_are_gone_is_refused(shop: Shop) -> None:
     assert _champion(shop) == shop.model_hash
 
 
-def test_a_promotion_in_between_stops_previous(
+def test_concurrent_promotion_stops_a_rollback_to_previous(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _promote(shop, add_version(shop, tmp_path / "second"))
@@ -162,7 +162,7 @@ def test_a_promotion_in_between_stops_previous(
     assert _champion(shop) == third
 
 
-def test_the_champion_that_the_caller_saw_must_still_be_it(shop: Shop, tmp_path: Path) -> None:
+def test_other_champion_than_expected_stops_the_rollback(shop: Shop, tmp_path: Path) -> None:
     second = _promote(shop, add_version(shop, tmp_path / "second"))
     third = _promote(shop, add_version(shop, tmp_path / "third", seed=3))
 

@@ -1,7 +1,6 @@
-"""The candidate in the shadow: asked for, found again, and what it would have changed."""
+"""The candidate as shadow: request, withdrawal, and the verdicts that it would have changed."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,10 +15,6 @@ from tests.support.versions import add_version, add_version_row, start_retrainin
 pytestmark = pytest.mark.integration
 
 
-def _parts(shop: Shop) -> dict[str, Any]:
-    return {"settings": shop.settings, "connections": shop.connections}
-
-
 def _requested(shop: Shop) -> list[tuple[object, ...]]:
     return shop.rows("select model_hash, requested_at from moderation.shadow")
 
@@ -32,26 +27,26 @@ def candidate(shop: Shop, tmp_path: Path) -> str:
     return version
 
 
-def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> None:
+def test_shadow_run_shows_changed_verdicts(shop: Shop, candidate: str) -> None:
     for i in range(25):
         shop.upload(f"bright-{i:02}.jpg", photo(BRIGHT, seed=i))
     for i in range(3):
         shop.upload(f"dark-{i}.jpg", photo(DARK, seed=50 + i))
     shop.upload("broken.jpg", b"no photo")
     run_nightly(shop, "before")
-    assert shadow.shadow_run("month", **_parts(shop)) is None
-    assert shadow.shadow_difference("before", **_parts(shop)) is None
+    assert shadow.shadow_run("month", connections=shop.connections) is None
+    assert shadow.shadow_difference("before", connections=shop.connections) is None
     shop.execute("truncate moderation.verdict")  # as if the photos were new ones
 
-    shadow.request_shadow("month", **_parts(shop))
+    shadow.request_shadow("month", connections=shop.connections)
     start_run(shop, "night")
-    assert shadow.shadow_run("month", **_parts(shop)) is None
+    assert shadow.shadow_run("month", connections=shop.connections) is None
     run_nightly(shop, "night")
-    assert shadow.shadow_run("month", **_parts(shop)) == "night"
+    assert shadow.shadow_run("month", connections=shop.connections) == "night"
     assert shop.rows("select shadow_hash from moderation.audit_run where run_id = 'night'") == [
         (candidate,)
     ]
-    found = shadow.shadow_difference("night", **_parts(shop))
+    found = shadow.shadow_difference("night", connections=shop.connections)
     prefix = shop.settings.photo_prefix
     assert found == {
         "photos": 28,
@@ -61,52 +56,52 @@ def test_a_shadow_night_shows_what_would_change(shop: Shop, candidate: str) -> N
     }
 
 
-def test_the_first_shadow_night_stays_the_answer(shop: Shop, candidate: str) -> None:
+def test_first_shadow_run_stays_the_result(shop: Shop, candidate: str) -> None:
     assert candidate
-    shadow.request_shadow("month", **_parts(shop))
+    shadow.request_shadow("month", connections=shop.connections)
     run_nightly(shop, "empty")
-    assert shadow.shadow_run("month", **_parts(shop)) is None  # it showed nothing
+    assert shadow.shadow_run("month", connections=shop.connections) is None  # it showed nothing
     for name in ("a", "b"):
         shop.upload(f"{name}.jpg", photo(BRIGHT, seed=ord(name)))
         run_nightly(shop, name)
-        assert shadow.shadow_run("month", **_parts(shop)) == "a"
+        assert shadow.shadow_run("month", connections=shop.connections) == "a"
 
 
-def test_requested_again_is_no_change_and_withdrawn_is_gone(shop: Shop, candidate: str) -> None:
-    shadow.request_shadow("month", **_parts(shop))
+def test_request_and_withdrawal_of_a_shadow_are_idempotent(shop: Shop, candidate: str) -> None:
+    shadow.request_shadow("month", connections=shop.connections)
     once = _requested(shop)
-    shadow.request_shadow("month", **_parts(shop))
+    shadow.request_shadow("month", connections=shop.connections)
     assert _requested(shop) == once
     assert once[0][0] == candidate
     for _ in range(2):
-        shadow.withdraw_shadow("month", **_parts(shop))
+        shadow.withdraw_shadow("month", connections=shop.connections)
         assert _requested(shop) == []
 
 
-def test_a_later_request_takes_the_place_and_is_not_withdrawn_by_the_earlier_run(
+def test_later_shadow_request_is_not_withdrawn_by_the_earlier_run(
     shop: Shop, candidate: str
 ) -> None:
     assert candidate
     later = add_version_row(shop, "d")
     start_retraining_run(shop, "later", later)
-    shadow.request_shadow("month", **_parts(shop))
-    shadow.request_shadow("later", **_parts(shop))
-    shadow.withdraw_shadow("month", **_parts(shop))
+    shadow.request_shadow("month", connections=shop.connections)
+    shadow.request_shadow("later", connections=shop.connections)
+    shadow.withdraw_shadow("month", connections=shop.connections)
     assert [row[0] for row in _requested(shop)] == [later]
 
 
-def test_without_a_candidate_there_is_nothing_to_wait_for(shop: Shop) -> None:
+def test_shadow_request_without_a_candidate_raises(shop: Shop) -> None:
     start_retraining_run(shop, "month", None)
     with pytest.raises(ModelError, match="no candidate"):
-        shadow.request_shadow("month", **_parts(shop))
-    shadow.withdraw_shadow("month", **_parts(shop))
-    assert shadow.shadow_run("month", **_parts(shop)) is None
+        shadow.request_shadow("month", connections=shop.connections)
+    shadow.withdraw_shadow("month", connections=shop.connections)
+    assert shadow.shadow_run("month", connections=shop.connections) is None
 
 
-def test_an_ended_run_asks_for_no_shadow(shop: Shop) -> None:
+def test_shadow_request_of_an_ended_run_raises(shop: Shop) -> None:
     start_retraining_run(shop, "month", add_version_row(shop, "c"))
-    reject_candidate("month", by="ann", reason="no", **_parts(shop))
+    reject_candidate("month", by="ann", reason="no", connections=shop.connections)
     with pytest.raises(ModelError, match="rejected"):
-        shadow.request_shadow("month", **_parts(shop))
+        shadow.request_shadow("month", connections=shop.connections)
     with pytest.raises(RunNotStarted):
-        shadow.request_shadow("never", **_parts(shop))
+        shadow.request_shadow("never", connections=shop.connections)

@@ -36,21 +36,21 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 class Recorder:
-    """Keeps the epochs it is told of, and whether photos were read."""
+    """Records the epochs and whether photos were read."""
 
     def __init__(self) -> None:
         self.epochs: list[EpochResult] = []
         self.read = 0
 
     def on_decoded(self, done: int, _total: int) -> None:
-        """Keep how many."""
+        """Record the number of photos."""
         self.read = done
 
     def on_step(self, done: int, total: int, loss: float, accuracy: float) -> None:
-        """Not of interest here."""
+        """Ignored."""
 
     def on_epoch(self, result: EpochResult) -> None:
-        """Keep it."""
+        """Record the epoch."""
         self.epochs.append(result)
 
 
@@ -73,7 +73,7 @@ def _of(manifest: Manifest, part: Split) -> list[str]:
 
 
 def _logits(shop: Shop, trained: TrainingArtifact, content_sha256: str) -> torch.Tensor:
-    """By the plain network, from the kept bytes."""
+    """By the plain network, from the archived bytes."""
     network = build_network(len(trained.classes))
     network.load_state_dict(trained.state)
     network.eval()
@@ -85,9 +85,7 @@ def _logits(shop: Shop, trained: TrainingArtifact, content_sha256: str) -> torch
     return logits
 
 
-def test_a_trained_candidate_hands_over_all_that_the_next_step_needs(
-    shop: Shop, tmp_path: Path
-) -> None:
+def test_training_artifact_has_weights_logits_and_facts(shop: Shop, tmp_path: Path) -> None:
     photos = keep_photos(shop, PARTS)
     photos = [
         p.model_copy(update={"weight": 10.0, "route": "spot_check"}) if i % 3 == 0 else p
@@ -127,7 +125,7 @@ def test_a_trained_candidate_hands_over_all_that_the_next_step_needs(
     assert (trained.probe_pixels.shape, trained.probe_pixels.dtype) == ((8, 3, 32, 32), torch.uint8)
 
 
-def test_a_finished_training_is_not_done_again_nor_read_when_damaged(
+def test_finished_training_is_not_repeated_and_damaged_files_raise(
     shop: Shop, tmp_path: Path
 ) -> None:
     begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
@@ -145,7 +143,7 @@ def test_a_finished_training_is_not_done_again_nor_read_when_damaged(
         load_artifact(store, "0" * 64)
 
 
-def test_what_is_done_about_doubts_makes_another_training(shop: Shop, tmp_path: Path) -> None:
+def test_treatment_of_label_issues_changes_the_training_key(shop: Shop, tmp_path: Path) -> None:
     policy = load_policy(shop.settings.policy_file)
     kept = policy.model_copy(
         update={
@@ -179,7 +177,7 @@ def test_what_is_done_about_doubts_makes_another_training(shop: Shop, tmp_path: 
     assert content not in load_artifact(shop.connections.models, other).train_hashes
 
 
-def test_a_photo_that_cannot_be_decoded_is_left_out_with_a_warning(
+def test_photo_that_cannot_be_decoded_is_excluded_with_a_warning(
     shop: Shop, tmp_path: Path
 ) -> None:
     broken = cache_photo(shop.connections.models, b"no photo " + os.urandom(8))
@@ -193,7 +191,7 @@ def test_a_photo_that_cannot_be_decoded_is_left_out_with_a_warning(
     assert warned[0]["photos"] == [f"normal/{broken}"]
 
 
-def test_without_a_champion_training_starts_from_the_start_weights_and_says_so(
+def test_training_without_a_champion_starts_from_pretrained_weights(
     shop: Shop, tmp_path: Path
 ) -> None:
     preset = write_preset(tmp_path, epochs=1)
@@ -206,7 +204,7 @@ def test_without_a_champion_training_starts_from_the_start_weights_and_says_so(
 
 
 @pytest.mark.parametrize("part", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION])
-def test_a_part_without_photos_stops_before_training(
+def test_split_without_photos_stops_before_training(
     part: Split, shop: Shop, tmp_path: Path
 ) -> None:
     photos = keep_photos(shop, {**PARTS, part: 0})
@@ -217,7 +215,7 @@ def test_a_part_without_photos_stops_before_training(
     assert told.epochs == []
 
 
-def test_a_class_without_training_photos_stops_before_training(shop: Shop, tmp_path: Path) -> None:
+def test_class_without_training_photos_stops_before_training(shop: Shop, tmp_path: Path) -> None:
     photos = [
         p for p in keep_photos(shop, PARTS) if p.part is not Split.TRAIN or p.label == "normal"
     ]
@@ -226,14 +224,14 @@ def test_a_class_without_training_photos_stops_before_training(shop: Shop, tmp_p
         _train(shop)
 
 
-def test_a_run_that_is_not_frozen_is_refused(shop: Shop, tmp_path: Path) -> None:
+def test_training_without_a_snapshot_raises(shop: Shop, tmp_path: Path) -> None:
     begin_month(shop, keep_photos(shop, {Split.TRAIN: 2}), preset=write_preset(tmp_path))
     shop.execute("update moderation.retrain_run set snapshot_hash = null")
     with pytest.raises(RunNotStarted, match="snapshot_labels"):
         _train(shop)
 
 
-def test_a_damaged_local_copy_is_named(shop: Shop, tmp_path: Path) -> None:
+def test_error_names_a_damaged_local_copy(shop: Shop, tmp_path: Path) -> None:
     photos = keep_photos(shop, PARTS)
     begin_month(shop, photos, preset=write_preset(tmp_path))
     cache = shop.settings.data_dir / "labelled"
@@ -294,7 +292,7 @@ def _kill_in_the_second_epoch(shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_the_second_epoch_it_goes_on_there_and_ends_as_unbroken(
+def test_training_killed_in_the_second_epoch_ends_as_an_unbroken_one(
     shop: Shop, tmp_path: Path
 ) -> None:
     photos = keep_photos(shop, {**PARTS, Split.TRAIN: 44})

@@ -8,7 +8,7 @@ import pytest
 from ml.core.errors import NotEnoughLabels, TrainingError
 from ml.core.manifest import Manifest, Split
 from ml.learning.snapshot import snapshot as freezing
-from ml.learning.snapshot.lineage import lineage
+from ml.learning.snapshot.golden_set import lineage
 from ml.models import registry
 from ml.models.card import TRAINING_MANIFEST, PretrainedWeights, read_card
 from ml.models.checkpoint import CARD, save_card
@@ -28,7 +28,7 @@ LEARNT = (Split.TRAIN, Split.VALIDATION, Split.CALIBRATION)
 
 
 class Month:
-    """Freezes a shop's labels under a policy that asks for few."""
+    """Creates snapshots under a policy that requires few labels."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
@@ -42,13 +42,13 @@ class Month:
         )  # fmt: skip
 
     def photos(self, level: int, seeds: range, name: str, at: datetime = DECIDED) -> list[str]:
-        """Keep and label unlike photos."""
+        """Archive and label photos without near duplicates."""
         contents = [archive_photo(self.shop, photo(level, seed=seed)) for seed in seeds]
         label_photos(self.shop, contents, name, at=at)
         return contents
 
     def both(self, start: int, photos: int, at: datetime = DECIDED) -> list[str]:
-        """Half of them normal, half violating."""
+        """Half of them normal, half violations."""
         middle, end = start + photos // 2, start + photos
         return [
             *self.photos(BRIGHT, range(start, middle), "normal", at),
@@ -66,7 +66,7 @@ def month(shop: Shop, tmp_path: Path) -> Month:
 
 
 def rows(month: Month) -> list[tuple[object, ...]]:
-    """All that a frozen month leaves in the database, without the hour."""
+    """All rows of a snapshot, without times."""
     return [
         *month.shop.rows("select snapshot_hash, golden_hash, photos, new_photos, as_of "
                          "from moderation.label_snapshot order by 1"),
@@ -77,7 +77,7 @@ def rows(month: Month) -> list[tuple[object, ...]]:
     ]  # fmt: skip
 
 
-def test_labels_become_a_snapshot_with_its_golden_set(month: Month) -> None:
+def test_labels_become_a_snapshot_with_a_golden_set(month: Month) -> None:
     contents = month.both(0, 40)
     manifest = month.freeze()
     assert [p.content_sha256 for p in manifest.photos] == sorted(contents)
@@ -98,7 +98,7 @@ def test_labels_become_a_snapshot_with_its_golden_set(month: Month) -> None:
     assert (run.champion_hash, run.preset, run.seed) == (month.shop.model_hash, "monthly", 0)
 
 
-def test_the_same_labels_give_the_same_bytes_in_whatever_zone(month: Month) -> None:
+def test_same_labels_give_the_same_bytes_in_any_time_zone(month: Month) -> None:
     month.both(0, 40)
     first = month.freeze()
     assert month.freeze("again", NOVEMBER.astimezone(UTC)).to_json() == first.to_json()
@@ -112,7 +112,7 @@ def test_the_same_labels_give_the_same_bytes_in_whatever_zone(month: Month) -> N
     assert month.freeze("elsewhere").to_json() == first.to_json()
 
 
-def test_a_retry_gives_the_snapshot_that_the_run_has(month: Month) -> None:
+def test_retry_returns_the_snapshot_of_the_run(month: Month) -> None:
     month.both(0, 40)
     first, before = month.freeze(), rows(month)
     month.both(100, 20)  # imported late, decided before
@@ -121,13 +121,13 @@ def test_a_retry_gives_the_snapshot_that_the_run_has(month: Month) -> None:
 
 
 class KilledError(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize(
     "step", ["load_prior_usage", "archive_missing", "put_golden", "put_manifest", "write_rows"]
 )
-def test_killed_after_any_step_a_retry_ends_the_same(
+def test_retry_after_a_kill_ends_the_same(
     month: Month, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     month.both(0, 40)
@@ -149,7 +149,7 @@ def test_killed_after_any_step_a_retry_ends_the_same(
     assert len(rows(month)) == 4  # one snapshot, one golden set, two runs
 
 
-def test_too_few_new_labels_skip_the_month_for_good(month: Month) -> None:
+def test_run_with_too_few_new_labels_is_skipped(month: Month) -> None:
     month.both(0, 40)
     month.freeze()
     month.both(100, 8, at=NOVEMBER)
@@ -162,7 +162,7 @@ def test_too_few_new_labels_skip_the_month_for_good(month: Month) -> None:
     assert len(month.shop.rows("select 1 from moderation.label_snapshot")) == 1
 
 
-def test_the_golden_set_stays_and_grows_and_takes_new_labels(month: Month) -> None:
+def test_golden_set_stays_grows_and_takes_new_labels(month: Month) -> None:
     month.both(0, 40)
     first = month.freeze()
     moved = min(golden_photos(first))
@@ -186,7 +186,7 @@ def test_the_golden_set_stays_and_grows_and_takes_new_labels(month: Month) -> No
     assert {c: parts[1][c] for c in parts[0]} == parts[0]
 
 
-def test_a_second_set_of_a_month_is_numbered(month: Month) -> None:
+def test_second_golden_set_of_a_month_is_numbered(month: Month) -> None:
     month.both(0, 40)
     month.freeze()
     month.both(100, 20, at=NOVEMBER)
@@ -195,7 +195,7 @@ def test_a_second_set_of_a_month_is_numbered(month: Month) -> None:
     assert golden.name == "golden-2026-11-2"
 
 
-def test_one_review_and_look_alikes_are_on_one_side(month: Month) -> None:
+def test_near_duplicates_and_photos_of_one_review_are_in_one_split(month: Month) -> None:
     month.both(0, 40)
     party = [archive_photo(month.shop, photo(BRIGHT, seed=s), review="7") for s in range(50, 56)]
     copy = archive_photo(
@@ -206,7 +206,7 @@ def test_one_review_and_look_alikes_are_on_one_side(month: Month) -> None:
     assert len({parts[c] for c in [*party, copy]}) == 1
 
 
-def test_beside_golden_photos_nothing_is_learnt(month: Month) -> None:
+def test_photos_in_a_group_with_a_golden_one_are_not_trained_on(month: Month) -> None:
     month.both(0, 40)
     first = month.freeze()
     golden, trained = min(golden_photos(first)), first.photos_in(Split.TRAIN)[0].content_sha256
@@ -227,7 +227,7 @@ def test_beside_golden_photos_nothing_is_learnt(month: Month) -> None:
 
 
 def version_from(shop: Shop, folder: Path, parent: str, learnt: list[str], seed: int) -> str:
-    """A champion that grew from another and learnt from these photos."""
+    """A champion with another as ancestor, trained on these photos."""
     make_champion(folder, seed=seed)
     card = read_card((folder / CARD).read_text(encoding="utf-8"), source=folder)
     start = PretrainedWeights(kind="champion", detail=parent)
@@ -239,7 +239,7 @@ def version_from(shop: Shop, folder: Path, parent: str, learnt: list[str], seed:
     return model_hash
 
 
-def test_what_the_champion_or_its_forebears_learnt_is_trained_on_only(
+def test_training_photos_of_champion_and_ancestors_stay_in_train(
     month: Month, tmp_path: Path
 ) -> None:
     contents = month.both(0, 60)
@@ -252,7 +252,7 @@ def test_what_the_champion_or_its_forebears_learnt_is_trained_on_only(
     assert {parts[c] for c in (*learnt[0], *learnt[1])} == {Split.TRAIN}
 
 
-def test_what_cannot_be_learnt_from_is_left_out_with_the_reason(month: Month) -> None:
+def test_unusable_photo_is_excluded_with_the_reason(month: Month) -> None:
     month.both(0, 40)
     odd = archive_photo(month.shop, photo(seed=90))
     label_photos(month.shop, [odd], "spam")
@@ -265,7 +265,7 @@ def test_what_cannot_be_learnt_from_is_left_out_with_the_reason(month: Month) ->
     assert len(manifest.photos) == 40
 
 
-def test_weights_undo_the_sampling_within_bounds(month: Month) -> None:
+def test_weights_are_inverse_sampling_rates_up_to_a_maximum(month: Month) -> None:
     month.both(0, 40)
     rare, rarer = (archive_photo(month.shop, photo(seed=s)) for s in (90, 91))
     label_photos(month.shop, [rare], "normal", route="spot_check", sampling_rate=0.25)
@@ -275,14 +275,14 @@ def test_weights_undo_the_sampling_within_bounds(month: Month) -> None:
     assert set(weights.values()) == {1.0, 4.0, 20.0}
 
 
-def test_without_a_champion_a_month_is_frozen_all_the_same(month: Month) -> None:
+def test_snapshot_needs_no_champion(month: Month) -> None:
     month.shop.execute("delete from moderation.champion")
     month.both(0, 40)
     month.freeze()
     assert month.shop.rows("select champion_hash from moderation.retrain_run") == [(None,)]
 
 
-def test_a_class_without_labels_is_named(month: Month) -> None:
+def test_error_names_a_class_without_labels(month: Month) -> None:
     month.photos(BRIGHT, range(40), "normal")
     with pytest.raises(TrainingError, match="violate"):
         month.freeze()

@@ -1,4 +1,4 @@
-"""The recipe end to end on a handful of photos, as its command, killed in the middle."""
+"""The distillation command on a few photos, also killed and resumed."""
 
 import os
 import signal
@@ -64,21 +64,21 @@ def _killed_after_an_epoch(process: subprocess.Popen[str], out: Path) -> None:
 def test_distillation_resumes_after_a_kill_and_gives_the_same_bytes(
     photos: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    output = _command(photos, recipe, unbroken).communicate()[0]
+    complete, killed = tmp_path / "complete", tmp_path / "killed"
+    output = _command(photos, recipe, complete).communicate()[0]
     assert "pretrained weights:" in output, output
     assert "training resumes" not in output
-    _killed_after_an_epoch(_command(photos, recipe, broken), broken)
-    assert not (broken / WEIGHTS).exists()
-    again = _command(photos, recipe, broken).communicate()[0]
+    _killed_after_an_epoch(_command(photos, recipe, killed), killed)
+    assert not (killed / WEIGHTS).exists()
+    again = _command(photos, recipe, killed).communicate()[0]
     assert "training resumes" in again
-    assert (broken / WEIGHTS).read_bytes() == (unbroken / WEIGHTS).read_bytes()
-    assert list(broken.glob("state-*")) == []
-    _, card = read_bundled_weights(broken)
+    assert (killed / WEIGHTS).read_bytes() == (complete / WEIGHTS).read_bytes()
+    assert list(killed.glob("state-*")) == []
+    _, card = read_bundled_weights(killed)
     assert card.made.photos == PHOTOS  # without the broken one and the copy
     assert card.made.epochs == 3
     assert card.made.licences == ("made by this test, CC0",)
-    network, origin = load_pretrained_weights(str(broken / WEIGHTS), 2)
+    network, origin = load_pretrained_weights(str(killed / WEIGHTS), 2)
     assert origin.kind == "file"
     assert network.state_dict()["fc.weight"].shape == (2, 512)
 

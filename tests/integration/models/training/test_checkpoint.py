@@ -2,7 +2,7 @@ import pytest
 import torch
 from structlog.testing import capture_logs
 
-from ml.models.training.checkpoint import CheckpointObject, Checkpoints, SavedState
+from ml.models.training.checkpoint import Checkpoints, SavedState, checkpoint_object
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
@@ -15,11 +15,11 @@ STATE = SavedState(
 
 
 def test_checkpoints_in_the_bucket_return_the_last_saved_state_until_removed(shop: Shop) -> None:
-    checkpoints = Checkpoints(CheckpointObject(shop.connections.models, KEY))
+    checkpoints = Checkpoints(checkpoint_object(shop.connections.models, KEY))
     assert checkpoints.load() is None
     checkpoints.save(SavedState({"network.x": torch.zeros(1)}, {"history": []}))
     checkpoints.save(STATE)
-    loaded = Checkpoints(CheckpointObject(shop.connections.models, KEY)).load()
+    loaded = Checkpoints(checkpoint_object(shop.connections.models, KEY)).load()
     assert loaded is not None
     assert loaded.facts == STATE.facts
     assert loaded.tensors.keys() == STATE.tensors.keys()
@@ -29,7 +29,7 @@ def test_checkpoints_in_the_bucket_return_the_last_saved_state_until_removed(sho
 
 
 def test_checkpoints_log_a_damaged_object_and_load_nothing(shop: Shop) -> None:
-    checkpoints = Checkpoints(CheckpointObject(shop.connections.models, KEY))
+    checkpoints = Checkpoints(checkpoint_object(shop.connections.models, KEY))
     checkpoints.save(STATE)
     complete = shop.connections.models.get(KEY)
     shop.connections.models.put(KEY, complete[:-3])

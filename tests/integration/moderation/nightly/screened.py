@@ -41,7 +41,7 @@ def with_code(payload: str, *, seed: int = 0) -> bytes:
 
 
 def person_decides(shop: Shop, task_id: int, label: str, reviewer: str = "ann") -> None:
-    """One person's decision on a task."""
+    """A reviewer's decision on a task."""
     with shop.connections.engine.begin() as connection:
         decide_task(
             connection,

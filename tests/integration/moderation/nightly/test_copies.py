@@ -1,4 +1,4 @@
-"""A blocked photo comes back: the very next night knows it, as it was and as people change it."""
+"""Copies of blocked photos, unchanged and edited, are found by the next nightly run."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.servers import Shop
 pytestmark = pytest.mark.integration
 
 SEED, PHOTOS = 7, 36
-# Found of 36, by PDQ at 31 bits. It sees a small crop, and one of twice that nearly never.
+# Found of 36, by PDQ at 31 bits. It finds a small crop, but rarely one of twice that size.
 AT_LEAST = {"half": 0.95, "larger": 0.95, "recompressed": 0.95, "cropped_area": 0.7}
 
 
@@ -43,7 +43,7 @@ def statuses(shop: Shop, keys: list[str]) -> Counter[object]:
 
 
 def found_by_look(shop: Shop, photos: list[bytes]) -> int:
-    """On how many of them the screen fired."""
+    """The number of copies on which the screen fired."""
     [(count,)] = shop.rows(
         "select count(*) from moderation.verdict where content_sha256 = any(:contents) "
         "and run_id = 'next' and screens #>> '{duplicates,state}' = 'fired'",
@@ -58,7 +58,7 @@ def screened(shop: Shop, tmp_path: Path) -> Shop:
     return with_policy(shop, tmp_path, duplicates={})
 
 
-def test_copies_of_blocked_photos_are_found_the_night_after(
+def test_copies_of_blocked_photos_are_found_by_the_next_run(
     screened: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     promote_constant_model(screened, champion_folder, tmp_path / "asks", violation=0.6)
@@ -81,7 +81,7 @@ def test_copies_of_blocked_photos_are_found_the_night_after(
     for edit in EDITS:
         found = found_by_look(screened, copies[edit])
         rates[edit] = found / PHOTOS
-        # What is found waits for a person; only what is not can pass.
+        # Photos that are found go to review; only the others can pass.
         assert statuses(screened, keys[edit]) == +Counter({"review": found, "pass": PHOTOS - found})
     raised = statuses(screened, others)["review"] / PHOTOS
     print(f"found {rates}, others raised {raised}")  # noqa: T201 - pytest -s states the rates
@@ -89,7 +89,7 @@ def test_copies_of_blocked_photos_are_found_the_night_after(
     assert raised == 0.0
 
 
-def test_a_copy_that_passed_before_the_block_does_not_pass_again(
+def test_copy_that_passed_before_the_block_does_not_pass_again(
     screened: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     promote_constant_model(screened, champion_folder, tmp_path / "passes", violation=0.01)
@@ -107,7 +107,7 @@ def test_a_copy_that_passed_before_the_block_does_not_pass_again(
     again = [audited.upload(f"again-{n}.jpg", copies[n]) for n in asked]
     report = run_nightly(audited, "next")
     assert statuses(audited, again) == {"review": len(asked)}
-    # What the audit drew had passed, and counts as such; both nights replay.
+    # Spot-checked photos had passed, and count as such; both runs replay.
     [leak] = [e for e in report["leak"] if (e["decision"], e["class"]) == ("pass", "")]
     assert (leak["sampled"], leak["violations"]) == (len(drawn), len(asked))
     for night in ("night", "next"):
@@ -115,7 +115,7 @@ def test_a_copy_that_passed_before_the_block_does_not_pass_again(
         assert result.equal == result.photos
 
 
-def test_the_same_bytes_under_the_same_name_get_the_persons_decision(
+def test_same_bytes_under_the_same_key_get_the_reviewers_decision(
     screened: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     promote_constant_model(screened, champion_folder, tmp_path / "asks", violation=0.6)
@@ -126,5 +126,5 @@ def test_the_same_bytes_under_the_same_name_get_the_persons_decision(
     screened.execute("delete from commerce.review_image where object_key = :key", key=key)
     screened.upload("first.jpg", photo)
     run_nightly(screened, "next")
-    # As a buyer's delete and upload: the decision on these bytes holds for the new row.
+    # As when a buyer deletes and uploads: the decision on these bytes holds for the new row.
     assert screened.status(key) == "block"

@@ -1,4 +1,4 @@
-"""Invariant 2 for the longest step: killed and retried, a shard ends as if unbroken."""
+"""Invariant 2 for the longest step: a killed and retried shard equals an uninterrupted one."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def _kill_in_the_middle(shop: Shop, shard: Shard) -> int:
     return _settled(shop)
 
 
-def test_a_shard_killed_in_the_middle_is_finished_by_a_retry(shop: Shop) -> None:
+def test_killed_shard_is_completed_by_a_retry(shop: Shop) -> None:
     for i in range(PHOTOS):
         data = photo(BRIGHT if i % 4 else DARK, seed=i) if i % 50 else b"broken"
         shop.upload(f"{i:04}.jpg", data)
@@ -70,7 +70,7 @@ def test_a_shard_killed_in_the_middle_is_finished_by_a_retry(shop: Shop) -> None
     assert (report["judged"], report["quarantined"]) == (392, 8)
     broken = dump_results(shop)
 
-    # The unbroken run of the same night, in the same shop, from nothing.
+    # The uninterrupted run of the same window, from an empty database.
     delete_results(shop)
     for shard in start_run(shop):
         score_shard(shard, settings=shop.settings, connections=shop.connections)

@@ -1,4 +1,4 @@
-"""The rights that docs/data_contract.md asks of the shop are enough, and a night uses no more."""
+"""The rights that docs/data_contract.md requires suffice for a nightly run, and are needed."""
 
 import secrets
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ RIGHTS = """
 
 @pytest.fixture
 def least(shop: Shop) -> Iterator[Shop]:
-    """The shop as a database user sees it who has the rights of the contract."""
+    """The shop, as a database user with the rights of the contract."""
     password = secrets.token_hex(16)
     shop.execute(f"create role {ROLE} login password '{password}'")
     for statement in filter(str.strip, RIGHTS.split(";")):
@@ -46,7 +46,7 @@ def least(shop: Shop) -> Iterator[Shop]:
     shop.execute(f"drop role {ROLE}")
 
 
-def test_a_night_needs_no_more_of_the_shops_table(shop: Shop, least: Shop) -> None:
+def test_documented_rights_suffice_for_a_nightly_run(shop: Shop, least: Shop) -> None:
     bright, dark = shop.upload("b.jpg", photo(BRIGHT)), shop.upload("d.jpg", photo(DARK))
     run_nightly(least)
     assert (shop.status(bright), shop.status(dark)) == ("pass", "review")
@@ -60,6 +60,6 @@ def test_a_night_needs_no_more_of_the_shops_table(shop: Shop, least: Shop) -> No
         "delete from commerce.review_image",
     ],
 )
-def test_those_rights_allow_nothing_else_there(least: Shop, statement: str) -> None:
+def test_documented_rights_allow_nothing_else(least: Shop, statement: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
         least.execute(statement)

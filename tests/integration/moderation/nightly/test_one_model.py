@@ -1,4 +1,4 @@
-"""Invariant 3: a promotion during the night changes nothing until the next run."""
+"""Invariant 3: a promotion during a nightly run changes nothing until the next run."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.servers import Shop
 pytestmark = pytest.mark.integration
 
 
-def test_a_running_night_keeps_its_version_whatever_is_promoted(shop: Shop, tmp_path: Path) -> None:
+def test_running_nightly_run_keeps_its_model_after_a_promotion(shop: Shop, tmp_path: Path) -> None:
     for i in range(12):
         shop.upload(f"{i:02}.jpg", photo(BRIGHT, seed=i))
     parts = {"connections": shop.connections}
@@ -26,7 +26,7 @@ def test_a_running_night_keeps_its_version_whatever_is_promoted(shop: Shop, tmp_
     assert len(shards) == 2
     score_shard(shards[0], settings=settings, **parts)
     registry.promote(second, engine=shop.connections.engine, by="test", reason="test")
-    # Neither a retry of the first step nor the second shard looks at the champion of now.
+    # Neither a retry of the first step nor the second shard uses the new champion.
     retried = preflight("night", shop.window, settings=settings, **parts)
     assert retried.model_hash == shop.model_hash
     score_shard(shards[1], settings=settings, **parts)
@@ -34,7 +34,7 @@ def test_a_running_night_keeps_its_version_whatever_is_promoted(shop: Shop, tmp_
     assert shop.rows("select model_hash, count(*) from moderation.verdict group by 1") == [
         (shop.model_hash, 12)
     ]
-    # ... and it was that version's weights that judged: the other takes bright for a violation.
+    # The recorded version also computed the scores: to the other one, bright is a violation.
     assert all(float(str(score)) < 0.5 for score in _scores(shop, "night"))
     run_nightly(shop, "next")
     used = "select distinct model_hash from moderation.audit_result where run_id = 'next'"
@@ -42,7 +42,7 @@ def test_a_running_night_keeps_its_version_whatever_is_promoted(shop: Shop, tmp_
 
 
 def _register_opposite(shop: Shop, folder: Path) -> str:
-    """A version that judges the opposite of the champion."""
+    """A version whose verdicts are the opposite of the champion's."""
     make_version(folder, seed=1, inverted=True)
     parts = shop.connections
     return registry.register(folder, engine=parts.engine, store=parts.models)

@@ -1,4 +1,4 @@
-"""A past night judged again from its records: equal to the last bit, or said aloud."""
+"""Replay of a past run: equal to the last bit, or the difference is reported."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ PHOTOS = 21  # two batches of 8 and a shorter one
 
 @pytest.fixture
 def night(shop: Shop) -> Shop:
-    """A reconciled night of 21 photos, one of them twice, and a broken one."""
+    """A reconciled run of 21 photos, one of them twice, and a broken one."""
     for i in range(PHOTOS - 1):
         shop.upload(f"{i:02}.jpg", photo((BRIGHT, DARK, MIDDLE)[i % 3], seed=i))
     shop.upload("copy.jpg", photo(BRIGHT, seed=0))
@@ -39,35 +39,35 @@ def _key(shop: Shop, name: str) -> str:
     return f"{shop.settings.photo_prefix}{name}"
 
 
-def test_a_night_judged_again_is_equal_to_the_last_bit(night: Shop) -> None:
+def test_replay_equals_the_run_to_the_last_bit(night: Shop) -> None:
     before = dump_results(night)
     result = _replay(night)
     assert (result.photos, result.compared, result.equal) == (PHOTOS, PHOTOS, PHOTOS)
     assert (result.largest_difference, result.decisions_changed) == (0.0, 0)
     assert (result.missing, result.unreadable, result.runtime_differs) == (0, 0, {})
-    assert result.device_then == result.device_now
+    assert result.run.device == result.device_now
     assert dump_results(night) == before
 
 
-def test_the_recorded_model_counts_and_not_the_champion_of_now(night: Shop) -> None:
+def test_replay_uses_the_recorded_model_and_not_the_champion(night: Shop) -> None:
     other = add_version_row(night, "c")
     registry.promote(other, engine=night.connections.engine, by="test", reason="test")
     assert _replay(night).equal == PHOTOS
 
 
-def test_photos_that_were_judged_before_are_replayed_too(night: Shop) -> None:
+def test_replay_includes_photos_scored_by_an_earlier_run(night: Shop) -> None:
     run_nightly(night, "again")
     assert _replay(night, "again").equal == PHOTOS
 
 
-def test_neighbours_do_not_matter_when_most_photos_are_gone(night: Shop) -> None:
+def test_replay_scores_do_not_depend_on_missing_photos_of_the_batch(night: Shop) -> None:
     for i in range(12):
         night.connections.photos.delete(_key(night, f"{i:02}.jpg"))
     result = _replay(night)
     assert (result.photos, result.missing, result.compared, result.equal) == (PHOTOS, 12, 9, 9)
 
 
-def test_a_replaced_photo_is_gone_unless_a_copy_was_kept(night: Shop) -> None:
+def test_replaced_photo_is_missing_unless_it_was_archived(night: Shop) -> None:
     replaced = photo(DARK, seed=1)
     for name, seed in (("00.jpg", 900), ("01.jpg", 901)):
         night.connections.photos.put(_key(night, name), photo(BRIGHT, seed=seed))
@@ -90,7 +90,7 @@ def _another_last_bit(shop: Shop) -> None:
     )
 
 
-def test_one_other_bit_without_a_reason_is_a_failure(night: Shop) -> None:
+def test_unexplained_difference_of_one_bit_is_a_mismatch(night: Shop) -> None:
     _another_last_bit(night)
     with pytest.raises(ReplayMismatch, match=r"photos without a reason.*00\.jpg"):
         _replay(night)
@@ -118,7 +118,7 @@ def _other_device(shop: Shop) -> None:
         (_other_device, "device GPU of old -> CPU"),
     ],
 )
-def test_other_last_bits_with_a_reason_are_only_reported(
+def test_explained_difference_of_last_bits_is_only_reported(
     change: Callable[[Shop], None], named: str, night: Shop
 ) -> None:
     change(night)
@@ -129,20 +129,20 @@ def test_other_last_bits_with_a_reason_are_only_reported(
     assert named in str(result)
 
 
-def test_another_decision_is_a_failure_even_with_a_reason(night: Shop) -> None:
+def test_changed_decision_is_a_mismatch_even_if_explained(night: Shop) -> None:
     _older_library(night)
     night.execute("update moderation.verdict set decision = 'block' where decision = 'pass'")
     with pytest.raises(ReplayMismatch, match=r"[1-9]\d* decisions changed"):
         _replay(night)
 
 
-def test_a_photo_that_can_no_longer_be_read_is_a_failure(night: Shop) -> None:
+def test_photo_that_is_now_rejected_is_a_mismatch(night: Shop) -> None:
     stricter = night.settings.model_copy(update={"min_image_side": 60})
     with pytest.raises(ReplayMismatch, match=f"{PHOTOS} unreadable"):
         replay("night", settings=stricter, connections=night.connections)
 
 
-def test_only_a_reconciled_run_is_replayed(shop: Shop, tmp_path: Path) -> None:
+def test_run_that_is_not_reconciled_is_not_replayed(shop: Shop, tmp_path: Path) -> None:
     assert tmp_path
     start_run(shop)
     with pytest.raises(RunNotStarted, match="is running"):
@@ -151,6 +151,6 @@ def test_only_a_reconciled_run_is_replayed(shop: Shop, tmp_path: Path) -> None:
         _replay(shop, "never")
 
 
-def test_a_night_without_photos_is_replayed(shop: Shop) -> None:
+def test_run_without_photos_is_replayed(shop: Shop) -> None:
     run_nightly(shop)
     assert (_replay(shop).photos, _replay(shop).compared) == (0, 0)

@@ -1,4 +1,4 @@
-"""The same bytes again: what people decided holds, as far as they agree; near ones only warn."""
+"""Decisions are reused for the same bytes if reviewers agree; near duplicates only fire."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ def screened(shop: Shop, tmp_path: Path) -> Shop:
 
 
 def decided(shop: Shop, said: str, *, data: bytes | None = None) -> tuple[str, int]:
-    """A photo that a night sent to a person, who decided; its key and task."""
+    """A photo that a run sent to review, with a decision; its key and task."""
     key = shop.upload("first.jpg", data or photo(DARK))
     run_nightly(shop)
     task_id = task_of(shop, key)[0]
@@ -37,7 +37,7 @@ def decided(shop: Shop, said: str, *, data: bytes | None = None) -> tuple[str, i
 
 
 @pytest.mark.parametrize(("said", "status"), [("normal", "pass"), ("violate", "block")])
-def test_the_decision_holds_for_the_same_bytes_under_another_name(
+def test_decision_is_reused_for_the_same_bytes_under_another_key(
     screened: Shop, said: str, status: str
 ) -> None:
     first, task_id = decided(screened, said)
@@ -48,7 +48,7 @@ def test_the_decision_holds_for_the_same_bytes_under_another_name(
     assert (
         screened.rows("select 1 from moderation.review_task where object_key = :k", k=again) == []
     )
-    # The link leads to the label and its task; the machine's own verdict stays what it was.
+    # The link leads to the label and its task; the verdict of the model is unchanged.
     [row] = screened.rows(
         "select ar.decision, ar.reasons, h.task_id, h.reviewer from moderation.audit_result ar "
         "join moderation.human_label h on h.label_id = ar.reused_label where object_key = :k "
@@ -63,7 +63,7 @@ def test_the_decision_holds_for_the_same_bytes_under_another_name(
     assert result.equal == result.photos
 
 
-def test_a_decision_taken_back_does_not_hold(screened: Shop) -> None:
+def test_undone_decision_is_not_reused(screened: Shop) -> None:
     _, task_id = decided(screened, "normal")
     with screened.connections.engine.begin() as connection:
         undo_decision(
@@ -80,7 +80,7 @@ def test_a_decision_taken_back_does_not_hold(screened: Shop) -> None:
     assert screened.status(again) == "review"
 
 
-def test_people_who_disagree_are_asked_again(screened: Shop) -> None:
+def test_disagreeing_decisions_lead_to_another_review(screened: Shop) -> None:
     decided(screened, "normal")
     label_photos(screened, [content_hash(photo(DARK))], "violate", reviewer="bob")
     again = screened.upload("again.jpg", photo(DARK))
@@ -88,7 +88,7 @@ def test_people_who_disagree_are_asked_again(screened: Shop) -> None:
     assert screened.status(again) == "review"
 
 
-def test_what_is_decided_during_the_night_waits_for_the_next(screened: Shop) -> None:
+def test_decision_made_during_a_run_counts_in_the_next(screened: Shop) -> None:
     key = screened.upload("a.jpg", photo(BRIGHT))
     label_photos(
         screened, [content_hash(photo(BRIGHT))], "violate", at=datetime.now(UTC) + timedelta(1)
@@ -97,7 +97,7 @@ def test_what_is_decided_during_the_night_waits_for_the_next(screened: Shop) -> 
     assert screened.status(key) == "pass"
 
 
-def test_the_policy_may_want_every_copy_judged_anew(shop: Shop, tmp_path: Path) -> None:
+def test_policy_can_disable_reused_decisions(shop: Shop, tmp_path: Path) -> None:
     screened = with_policy(shop, tmp_path, duplicates={"reuse_decisions": False})
     decided(screened, "normal")
     again = screened.upload("again.jpg", photo(DARK))
@@ -113,7 +113,7 @@ def bright_copy(quality: int) -> bytes:
 
 
 @pytest.mark.parametrize(("said", "status"), [("violate", "review"), ("normal", "pass")])
-def test_a_near_copy_of_a_blocked_photo_is_raised_and_of_a_passed_one_only_noted(
+def test_near_duplicate_of_a_blocked_photo_fires_and_of_a_passed_one_is_evidence(
     screened: Shop, said: str, status: str
 ) -> None:
     key = screened.upload("first.jpg", bright_copy(95))
@@ -132,7 +132,7 @@ def test_a_near_copy_of_a_blocked_photo_is_raised_and_of_a_passed_one_only_noted
     assert ("near_duplicate_blocked" in reasons) is (said == "violate")
 
 
-def test_pages_of_text_and_flat_photos_are_not_in_the_bank(screened: Shop) -> None:
+def test_text_pages_and_flat_photos_are_not_in_the_duplicate_index(screened: Shop) -> None:
     flat = encoded(Image.new("RGB", (64, 48), (205, 205, 205)), "JPEG", quality=90)
     page = bright_copy(95)
     for name, data in (("flat.jpg", flat), ("page.jpg", page)):
@@ -160,7 +160,7 @@ def test_pages_of_text_and_flat_photos_are_not_in_the_bank(screened: Shop) -> No
     assert found == [("clear",), ("clear",)]
 
 
-def test_a_known_bad_photo_raises_its_look_alikes(screened: Shop) -> None:
+def test_near_duplicate_of_a_blocklisted_photo_fires(screened: Shop) -> None:
     key = screened.upload("first.jpg", bright_copy(95))
     run_nightly(screened)
     assert screened.status(key) == "pass"

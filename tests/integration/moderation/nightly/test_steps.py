@@ -10,7 +10,7 @@ from structlog.testing import LogCapture
 
 from ml.core.errors import StorageForbidden
 from ml.moderation.nightly import steps
-from ml.operations.monitoring.run_gauges import send_run_gauges
+from ml.operations.monitoring.run_summary import send_run_gauges
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 from tests.support.statsd_listener import Listener, statsd_listener
@@ -56,7 +56,7 @@ def _night(shop: Shop, run_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_stored_report_goes_out_as_metrics(shop: Shop, listener: Listener) -> None:
+def test_stored_report_is_sent_as_metrics(shop: Shop, listener: Listener) -> None:
     for i, data in enumerate((photo(BRIGHT, seed=1), photo(DARK, seed=2), b"no photo")):
         shop.upload(f"{i}.jpg", data)
     report = _night(shop, "measured")
@@ -73,9 +73,7 @@ def test_the_stored_report_goes_out_as_metrics(shop: Shop, listener: Listener) -
 
 
 @pytest.mark.usefixtures("environment")
-def test_every_line_names_its_run_and_those_of_a_shard_the_shard(
-    shop: Shop, lines: list[Any]
-) -> None:
+def test_log_lines_name_their_run_and_shard(shop: Shop, lines: list[Any]) -> None:
     shop.upload("a.jpg", photo(BRIGHT, seed=1))
     _night(shop, "told")
     ours = [line for line in lines if line["event"] != "stamina.retry_scheduled"]
@@ -87,7 +85,7 @@ def test_every_line_names_its_run_and_those_of_a_shard_the_shard(
 
 
 @pytest.mark.usefixtures("environment", "no_waiting")
-def test_a_line_about_one_photo_names_it_though_a_thread_wrote_it(
+def test_log_lines_of_threads_name_their_photo(
     shop: Shop, lines: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = shop.upload("a.jpg", photo(BRIGHT, seed=1))
@@ -95,7 +93,7 @@ def test_a_line_about_one_photo_names_it_though_a_thread_wrote_it(
     steps.preflight("lost", requested=window, data_interval=None, run_after=shop.window.end)
     shards = steps.discover("lost")
     monkeypatch.setenv("MODERATION_S3_SECRET_KEY", "another")
-    with suppress(StorageForbidden):  # of one photo or of the bucket: the line is what counts
+    with suppress(StorageForbidden):  # of one photo or of the bucket: only the log line matters
         steps.score_shard(shards[0])
     about = [line for line in lines if line["event"] == "not fetched"]
     assert [(line["run_id"], line["shard"], line["image"]) for line in about] == [("lost", 0, key)]

@@ -17,7 +17,7 @@ from tests.support.serving import RunningService, multipart_files, serving
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
-def test_predict_keeps_the_articles_contract(served: RunningService) -> None:
+def test_predict_response_has_the_fields_of_the_contract(served: RunningService) -> None:
     bright, dark = served.predict(photo(BRIGHT)), served.predict(photo(DARK))
     assert bright.status_code == 200, bright.text
     assert bright.json()["result"] == "normal"

@@ -1,4 +1,4 @@
-"""A deployment as an administrator should set it up: the database user has least rights."""
+"""A deployment as an administrator should set it up: the database user has least privilege."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from ml.core.settings import Settings
-from ml.operations.doctor.result import CheckStatus, Deployment, Finding
-from ml.operations.doctor.runner import library_checks, run_checks
+from ml.operations.doctor.check import CheckStatus, Deployment, Finding, run_checks
+from ml.operations.doctor.runner import library_checks
 from ml.storage.connections import open_connections
 from tests.support.servers import Shop
 
@@ -27,7 +27,7 @@ GRANTS = (
 
 @pytest.fixture
 def user(shop: Shop) -> Iterator[str]:
-    """A login with least rights in the shop's database; its password is its name."""
+    """A login with least privilege in the database; its password is its name."""
     name = f"doctor_{secrets.token_hex(4)}"
     shop.execute(f"create role {name} login password '{name}'")
     for grant in GRANTS:
@@ -39,7 +39,7 @@ def user(shop: Shop) -> Iterator[str]:
 
 @pytest.fixture
 def settings(shop: Shop, user: str) -> Settings:
-    """The shop's, its pipeline logged in as that user."""
+    """The settings of the shop, with that user."""
     assert shop.settings.database_url
     url = make_url(shop.settings.database_url.get_secret_value())
     mine = url.set(username=user, password=user).render_as_string(hide_password=False)
@@ -47,8 +47,8 @@ def settings(shop: Shop, user: str) -> Settings:
 
 
 @pytest.fixture
-def examined(settings: Settings) -> Iterator[Examine]:
-    """Examine the deployment, some settings changed; the findings by the names of the checks."""
+def run_doctor(settings: Settings) -> Iterator[Examine]:
+    """Run the checks with some settings changed; returns the findings by name."""
     with ExitStack() as opened:
 
         def run(**changed: object) -> dict[str, Finding]:
@@ -56,7 +56,7 @@ def examined(settings: Settings) -> Iterator[Examine]:
             connections = open_connections(these)
             opened.callback(connections.close)
             checks = library_checks(Deployment(these, connections))
-            return {each.name: each.finding for each in run_checks(checks)}
+            return dict(run_checks(checks))
 
         yield run
 

@@ -1,4 +1,4 @@
-"""`make doctor` on a machine that runs no Airflow of ours."""
+"""`make doctor` on a machine without our Airflow."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_deployment_without_an_airflow_here(
+def test_make_doctor_checks_a_deployment_without_airflow(
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -20,7 +20,7 @@ def test_a_deployment_without_an_airflow_here(
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
     monkeypatch.setenv("COLUMNS", "200")
     assert run_doctor(settings, None) == 0
-    said = capfd.readouterr().out
-    assert "DAGs in" in said
-    assert "the executor is not CeleryExecutor" in said
+    output = capfd.readouterr().out
+    assert "DAGs in" in output
+    assert "the executor is not CeleryExecutor" in output
     assert run_doctor(settings, "http://127.0.0.1:1") == 1

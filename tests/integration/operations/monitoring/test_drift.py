@@ -28,7 +28,7 @@ def beta(a: float, b: float, photos: int, seed: int = 0) -> list[float]:
     return np.random.default_rng(seed).beta(a, b, photos).tolist()
 
 
-def test_a_night_is_held_against_the_first_nights_of_its_model(rows: Rows) -> None:
+def test_run_is_compared_with_the_first_runs_of_its_model(rows: Rows) -> None:
     judge(rows, "other", day=0, scores=beta(5, 1, 900), model="other")
     for day in (1, 2, 3):
         judge(rows, f"n{day}", day=day, scores=beta(1, 5, 600, seed=day))
@@ -37,19 +37,19 @@ def test_a_night_is_held_against_the_first_nights_of_its_model(rows: Rows) -> No
     same, moved = drift(rows, "same"), drift(rows, "moved")
     assert same is not None
     assert moved is not None
-    # Two nights hold 1,000 photos; the third is not needed.
+    # Two runs have 1,000 photos; the third is not needed.
     assert same.reference_runs == moved.reference_runs == ("n1", "n2")
     assert (same.reference_photos, same.current_photos) == (1200, 900)
     assert (same.sign, moved.sign) == ("none", "strong")
 
 
-def test_the_first_night_of_a_model_has_nothing_before_it(rows: Rows) -> None:
+def test_first_run_of_a_model_has_no_drift(rows: Rows) -> None:
     judge(rows, "first", day=1, scores=beta(1, 5, 600))
     judge(rows, "later", day=2, scores=beta(1, 5, 600))
     assert drift(rows, "first") is None
 
 
-def test_nights_that_failed_or_judged_nothing_are_no_reference(rows: Rows) -> None:
+def test_failed_and_empty_runs_are_no_reference(rows: Rows) -> None:
     rows.nightly_run("empty", day=0)
     rows.nightly_run("failed", day=1, state="failed", listed=500, judged=500)
     rows.photos("failed", beta(5, 1, 500))
@@ -58,7 +58,7 @@ def test_nights_that_failed_or_judged_nothing_are_no_reference(rows: Rows) -> No
     assert drift(rows, "empty") is None
 
 
-def test_a_large_night_is_sampled_the_same_way_each_time(rows: Rows) -> None:
+def test_sample_of_a_large_run_is_the_same_each_time(rows: Rows) -> None:
     scores = beta(1, 5, 8000)
     judge(rows, "large", day=1, scores=scores)
 
@@ -72,7 +72,7 @@ def test_a_large_night_is_sampled_the_same_way_each_time(rows: Rows) -> None:
     assert np.mean(first) == pytest.approx(np.mean(scores), abs=0.02)
 
 
-def test_photos_that_another_night_judged_do_not_count_twice(rows: Rows) -> None:
+def test_photos_scored_by_another_run_do_not_count(rows: Rows) -> None:
     rows.nightly_run("n", day=1, judged=2, already_judged=3)
     rows.photos("n", [0.1, 0.2])
     rows.photos("n", [0.9] * 3, decision="review", outcome="already_judged")

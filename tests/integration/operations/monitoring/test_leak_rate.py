@@ -4,7 +4,7 @@ import pytest
 
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.storage.database import in_transaction
-from ml.storage.read.leak_rate import list_leaked_photos
+from ml.storage.leak_estimates import list_leaked_photos
 from tests.support.audit_rows import Rows
 from tests.support.policies import policy
 
@@ -28,7 +28,7 @@ def passed(rows: Rows) -> list[str]:
     return rows.photos("n", [0.1] * 5)
 
 
-def test_a_month_has_its_rate_and_exact_interval(rows: Rows, passed: list[str]) -> None:
+def test_month_has_rate_and_exact_interval(rows: Rows, passed: list[str]) -> None:
     for key, label in zip(passed, ["violate", *["normal"] * 4], strict=True):
         rows.audit_label(key, label, at=NOVEMBER)
     (month,) = months(rows)
@@ -37,7 +37,7 @@ def test_a_month_has_its_rate_and_exact_interval(rows: Rows, passed: list[str]) 
     assert (month.low, month.high) == pytest.approx((0.005051, 0.716418), abs=1e-6)
 
 
-def test_months_without_an_answer_are_left_out(rows: Rows, passed: list[str]) -> None:
+def test_months_without_answers_are_left_out(rows: Rows, passed: list[str]) -> None:
     assert months(rows) == []
     rows.audit_label(passed[0], "normal", at=NOVEMBER)
     assert months(rows, since=datetime(2100, 1, 1, tzinfo=UTC)) == []
@@ -50,7 +50,7 @@ def test_blocked_photos_are_no_leak(rows: Rows) -> None:
     assert months(rows) == []
 
 
-def test_what_was_taken_back_counts_no_more(rows: Rows, passed: list[str]) -> None:
+def test_undone_label_does_not_count(rows: Rows, passed: list[str]) -> None:
     label = rows.audit_label(passed[0], "violate", at=NOVEMBER)
     rows.execute(
         "insert into moderation.decision_undo (label_id, undone_by) values (:l, 'ann')", l=label
@@ -58,7 +58,7 @@ def test_what_was_taken_back_counts_no_more(rows: Rows, passed: list[str]) -> No
     assert months(rows) == []
 
 
-def test_the_photos_that_leaked_are_named_the_latest_first(rows: Rows, passed: list[str]) -> None:
+def test_leaked_photos_are_listed_with_the_latest_first(rows: Rows, passed: list[str]) -> None:
     for day, (key, label) in enumerate(
         [(passed[0], "violate"), (passed[1], "normal"), (passed[2], "violate")], start=1
     ):
@@ -69,7 +69,7 @@ def test_the_photos_that_leaked_are_named_the_latest_first(rows: Rows, passed: l
     assert found == [passed[2], passed[0]]
 
 
-def test_a_corrected_label_counts_in_rate_and_list_alike(rows: Rows, passed: list[str]) -> None:
+def test_corrected_label_counts_in_rate_and_list(rows: Rows, passed: list[str]) -> None:
     rows.audit_label(passed[0], "violate", at=NOVEMBER)
     rows.execute(
         "insert into moderation.human_label (content_sha256, label, reviewer, decided_at, route) "

@@ -32,7 +32,7 @@ def claimed(shop: Shop, who: str) -> int:
     return tasks[0].task_id
 
 
-def test_it_tells_all_from_upload_to_decision(shop: Shop, key: str) -> None:
+def test_timeline_has_all_from_upload_to_decision(shop: Shop, key: str) -> None:
     task = claimed(shop, "ann")
     parts = {
         "policy": policy(violate=None),
@@ -52,7 +52,7 @@ def test_it_tells_all_from_upload_to_decision(shop: Shop, key: str) -> None:
     assert not found.withheld
 
 
-def test_who_is_deciding_on_it_learns_nothing_that_would_sway_them(shop: Shop, key: str) -> None:
+def test_verdicts_and_labels_are_withheld_from_the_deciding_reviewer(shop: Shop, key: str) -> None:
     claimed(shop, "ann")
     hers, others = told(shop, key, "ann"), told(shop, key, "bob")
     assert hers.withheld
@@ -62,7 +62,7 @@ def test_who_is_deciding_on_it_learns_nothing_that_would_sway_them(shop: Shop, k
     assert not others.withheld
 
 
-def test_hidden_checks_stay_hidden_until_they_are_decided(shop: Shop, key: str) -> None:
+def test_hidden_checks_are_hidden_until_decided(shop: Shop, key: str) -> None:
     shop.execute(
         "insert into moderation.review_task (object_key, etag, content_sha256, model_hash, "
         "policy_version, reasons, violation_score, run_id, kind, priority) "
@@ -75,7 +75,7 @@ def test_hidden_checks_stay_hidden_until_they_are_decided(shop: Shop, key: str) 
     assert [task.kind for task in told(shop, key).tasks] == ["blind", "verdict"]
 
 
-def test_a_quarantined_photo_has_its_reason(shop: Shop) -> None:
+def test_quarantined_photo_has_its_reason(shop: Shop) -> None:
     key = shop.upload("broken.jpg", b"no photo")
     run_nightly(shop)
     found = told(shop, key)
@@ -83,6 +83,6 @@ def test_a_quarantined_photo_has_its_reason(shop: Shop) -> None:
     assert [run.outcome for run in found.verdicts] == ["quarantined"]
 
 
-def test_an_unknown_key_has_no_story(shop: Shop) -> None:
+def test_timeline_of_unknown_key_is_empty(shop: Shop) -> None:
     found = told(shop, "nowhere")
     assert (found.contents, found.verdicts, found.commerce_rows) == ([], [], [])

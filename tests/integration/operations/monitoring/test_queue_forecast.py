@@ -21,13 +21,13 @@ def seen(rows: Rows) -> Throughput | None:
     return in_transaction(rows.engine, throughput)
 
 
-def test_nobody_decides_nothing_is_known(rows: Rows) -> None:
+def test_throughput_without_decisions_is_unknown(rows: Rows) -> None:
     assert seen(rows) is None
     did(rows, "ann", hours_ago=24 * 8)
     assert seen(rows) is None
 
 
-def test_the_pace_is_that_of_the_hours_in_which_people_worked(rows: Rows) -> None:
+def test_throughput_counts_hours_with_decisions(rows: Rows) -> None:
     for _ in range(10):
         did(rows, "ann", hours_ago=2)
     for _ in range(6):
@@ -41,7 +41,7 @@ def test_the_pace_is_that_of_the_hours_in_which_people_worked(rows: Rows) -> Non
     assert found.per_hour == 10
 
 
-def test_after_a_weekend_the_last_working_day_still_counts(rows: Rows) -> None:
+def test_throughput_after_a_weekend_is_of_the_last_working_day(rows: Rows) -> None:
     did(rows, "ann", hours_ago=60)
     did(rows, "bob", hours_ago=70)
     did(rows, "cat", hours_ago=90)  # more than a day before the last one

@@ -1,4 +1,4 @@
-"""The night as the database tells it, at each stage of a real run."""
+"""The summary at each stage of a real run."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ml.core.errors import ReconciliationError
 from ml.core.window import Window
-from ml.operations.monitoring.run_summary import NightlyRun, find_run, latest_run
+from ml.operations.monitoring.run_summary import NightlyRun, find_run
 from ml.operations.monitoring.trend import runs_until
 from ml.storage.database import in_transaction
 from tests.support.nightly_run import finish_run, run_nightly, start_run
@@ -36,12 +36,12 @@ def upload(shop: Shop) -> None:
     shop.upload("broken.jpg", b"no photo")
 
 
-def test_before_the_first_night_there_is_none(shop: Shop) -> None:
-    assert ask(shop, latest_run) is None
+def test_no_run_before_the_first(shop: Shop) -> None:
+    assert ask(shop, find_run) is None
     assert ask(shop, lambda c: find_run(c, "nope")) is None
 
 
-def test_a_finished_night_balances(shop: Shop) -> None:
+def test_finished_run_balances(shop: Shop) -> None:
     upload(shop)
     run_nightly(shop)
     nightly_run = seen(shop)
@@ -58,7 +58,7 @@ def test_a_finished_night_balances(shop: Shop) -> None:
     )
 
 
-def test_a_running_night_counts_what_is_decided_so_far(shop: Shop) -> None:
+def test_running_run_counts_outcomes_so_far(shop: Shop) -> None:
     upload(shop)
     start_run(shop)
     nightly_run = seen(shop)
@@ -80,22 +80,22 @@ def test_a_night_that_lost_photos_says_how_many(shop: Shop) -> None:
     assert (nightly_run.state, nightly_run.missing, nightly_run.undecided) == ("failed", 3, 3)
 
 
-def test_a_backfill_does_not_hide_last_night(shop: Shop) -> None:
+def test_backfill_does_not_hide_the_latest_run(shop: Shop) -> None:
     upload(shop)
     run_nightly(shop, "last")
     earlier = Window(shop.window.start - timedelta(days=3), shop.window.end - timedelta(days=3))
     run_nightly(shop, "backfill", earlier)
-    found = ask(shop, latest_run)
+    found = ask(shop, find_run)
     assert found is not None
     assert found.run_id == "last"
     runs = ask(shop, lambda c: runs_until(c, found))
     assert [nightly_run.run_id for nightly_run in runs] == ["backfill", "last"]
-    # Seen from the backfilled night, what came after its window is not there yet.
+    # Runs of later windows are not part of the trend of the backfill.
     before = ask(shop, lambda c: runs_until(c, seen(shop, "backfill")))
     assert [nightly_run.run_id for nightly_run in before] == ["backfill"]
 
 
-def test_the_trend_has_the_numbers_of_the_report(shop: Shop) -> None:
+def test_trend_has_the_numbers_of_the_report(shop: Shop) -> None:
     upload(shop)
     report = run_nightly(shop)
     (nightly_run,) = ask(shop, lambda c: runs_until(c, seen(shop)))
@@ -105,7 +105,7 @@ def test_the_trend_has_the_numbers_of_the_report(shop: Shop) -> None:
     assert nightly_run.yuan == report["yuan"]
 
 
-def test_no_more_nights_than_asked_for_the_latest_ones(shop: Shop) -> None:
+def test_trend_has_the_latest_runs_up_to_the_limit(shop: Shop) -> None:
     for i in range(3):
         moved = timedelta(days=i)
         run_nightly(shop, f"n{i}", Window(shop.window.start + moved, shop.window.end + moved))

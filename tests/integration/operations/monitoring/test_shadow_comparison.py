@@ -18,7 +18,7 @@ def seen(rows: Rows) -> Shadowed | None:
     return in_transaction(rows.engine, work)
 
 
-def test_a_night_without_a_shadow_has_none(rows: Rows) -> None:
+def test_run_without_shadow_model_has_no_comparison(rows: Rows) -> None:
     rows.nightly_run("n", day=0)
     assert seen(rows) is None
 

@@ -1,4 +1,4 @@
-"""The clock of the photos that people decided on."""
+"""Archived photos are purged some days after their last decision."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from ml.core.errors import ObjectNotFound
 from ml.core.manifest import GoldenPhoto, GoldenSet
 from ml.learning.labels.photo_archiver import archive_missing
-from ml.operations.retention.archived_photos import purge_archived_photos
 from ml.operations.retention.purge import Purged
 from ml.storage.database import in_transaction
 from ml.storage.labels import NewLabel, add_labels
@@ -17,7 +16,7 @@ from ml.storage.photo_cache import evict_deleted
 from ml.storage.snapshots import put_golden
 from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash
-from tests.support.backdated_rows import purge_plan
+from tests.support.backdated_rows import purge, purge_plan
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import DARK, photo
@@ -32,17 +31,17 @@ DAYS = 365
 
 @pytest.fixture
 def decided(own: Shop) -> Shop:
-    """Two kept photos with labels."""
+    """Two archived photos with labels."""
     label_photos(own, [archive_photo(own, ONE), archive_photo(own, TWO)], "normal")
     return own
 
 
 def _purge(shop: Shop, *, ahead: int = DAYS + 1, dry_run: bool = False) -> Purged:
     planned = purge_plan(archived_photo_days=DAYS, ahead=ahead, dry_run=dry_run)
-    return purge_archived_photos(planned, shop.connections, shop.settings)
+    return purge(shop, "archived_photos", planned)
 
 
-def _kept(shop: Shop) -> set[str]:
+def _archived(shop: Shop) -> set[str]:
     pages = shop.connections.models.list_pages("labelled/")
     return {file.key.removeprefix("labelled/") for page in pages for file in page}
 
@@ -51,40 +50,40 @@ def _hashes(*photos: bytes) -> set[str]:
     return {content_hash(data) for data in photos}
 
 
-def test_the_bytes_go_and_the_labels_stay(decided: Shop) -> None:
+def test_bytes_are_deleted_and_labels_are_kept(decided: Shop) -> None:
     before = decided.rows("select * from moderation.human_label order by 1")
     assert _purge(decided) == Purged("archived_photos", DAYS, 2, len(ONE) + len(TWO))
-    assert _kept(decided) == set()
+    assert _archived(decided) == set()
     assert decided.rows("select * from moderation.human_label order by 1") == before
     rows = "select pdq, deleted_at is null from moderation.archived_photo"
-    assert [gone for _, gone in decided.rows(rows)] == [False, False]
+    assert [archived for _, archived in decided.rows(rows)] == [False, False]
 
 
-def test_within_the_days_they_stay(decided: Shop) -> None:
+def test_photos_within_retention_days_are_kept(decided: Shop) -> None:
     assert _purge(decided, ahead=DAYS - 1).items == 0
-    assert _kept(decided) == _hashes(ONE, TWO)
+    assert _archived(decided) == _hashes(ONE, TWO)
 
 
-def test_the_last_decision_starts_the_clock_anew(decided: Shop) -> None:
+def test_age_counts_from_last_decision(decided: Shop) -> None:
     later = datetime.now(UTC) + timedelta(days=10)
     label_photos(decided, _hashes(TWO), "violate", at=later, reviewer="bea")
     _purge(decided)
-    assert _kept(decided) == _hashes(TWO)
+    assert _archived(decided) == _hashes(TWO)
 
 
-def test_the_clock_of_a_decision_in_the_queue_does_not_wait_for_the_copy(own: Shop) -> None:
+def test_age_counts_from_decision_in_queue_not_from_archiving(own: Shop) -> None:
     own.upload("dark.jpg", photo(DARK))
     run_nightly(own)
     [(task,)] = own.rows("select task_id from moderation.review_task")
     content = archive_photo(own, photo(DARK))
     long_ago = datetime.now(UTC) - timedelta(days=DAYS + 1)
-    said = NewLabel(content, "violate", "ann", "violation", long_ago, task_id=int(str(task)))
-    in_transaction(own.connections.engine, lambda c: add_labels(c, [said]))
+    label = NewLabel(content, "violate", "ann", "violation", long_ago, task_id=int(str(task)))
+    in_transaction(own.connections.engine, lambda c: add_labels(c, [label]))
     own.execute("update moderation.review_task set state = 'decided'")
     assert _purge(own, ahead=0).items == 1
 
 
-def test_what_is_needed_stays(own: Shop) -> None:
+def test_needed_photos_are_kept(own: Shop) -> None:
     golden, old_golden, bad, asked, free = (photo(seed=n) for n in range(10, 15))
     label_photos(
         own, [archive_photo(own, data) for data in (golden, old_golden, bad, asked, free)], "normal"
@@ -96,7 +95,7 @@ def test_what_is_needed_stays(own: Shop) -> None:
         h=listed,
         c=content_hash(golden),
     )
-    assert unlisted  # from before the table: only the bucket says what is in it
+    assert unlisted  # older than the table: only the bucket lists its photos
     own.execute(
         "insert into moderation.blocklist_photo (content_sha256, added_by, reason) "
         "values (:c, 't', 't')",
@@ -110,7 +109,7 @@ def test_what_is_needed_stays(own: Shop) -> None:
         m=own.model_hash,
     )
     assert _purge(own).items == 1
-    assert _kept(own) == _hashes(golden, old_golden, bad, asked)
+    assert _archived(own) == _hashes(golden, old_golden, bad, asked)
 
 
 def _golden_set(shop: Shop, name: str, data: bytes) -> str:
@@ -129,20 +128,20 @@ def _golden_set(shop: Shop, name: str, data: bytes) -> str:
     return golden.golden_hash
 
 
-def test_the_month_under_way_keeps_its_photos_until_it_is_over(own: Shop, tmp_path: Path) -> None:
+def test_photos_of_running_retraining_run_are_kept_until_it_ends(own: Shop, tmp_path: Path) -> None:
     data = photo(seed=20)
     month = RetrainingRun(own, tmp_path)
     month.begin([GoldenSpec(data, "normal")], candidate=own.model_hash, champion=own.model_hash)
     own.execute("delete from moderation.golden_photo")
-    own.execute("update moderation.label_snapshot set golden_hash = :g", g=_emptied(own))
+    own.execute("update moderation.label_snapshot set golden_hash = :g", g=_other_golden_set(own))
     label_photos(own, _hashes(data), "normal")
     assert _purge(own).items == 0
     own.execute("update moderation.retrain_run set state = 'held'")
     assert _purge(own).items == 1
 
 
-def _emptied(shop: Shop) -> str:
-    """In place of the month's golden set one that is listed, of another photo."""
+def _other_golden_set(shop: Shop) -> str:
+    """A listed golden set of another photo, in place of the one of the run."""
     golden = _golden_set(shop, "other", photo(seed=21))
     shop.execute(
         "insert into moderation.golden_photo (golden_hash, content_sha256, label) "
@@ -152,7 +151,7 @@ def _emptied(shop: Shop) -> str:
     return golden
 
 
-def test_what_is_gone_is_not_kept_again_until_somebody_decides_again(own: Shop) -> None:
+def test_deleted_photo_is_archived_again_only_after_new_decision(own: Shop) -> None:
     own.upload("one.jpg", ONE)
     run_nightly(own)
     wanted, limits = sorted(_hashes(ONE)), decode_limits(own.settings)
@@ -161,20 +160,18 @@ def test_what_is_gone_is_not_kept_again_until_somebody_decides_again(own: Shop) 
     _purge(own)
     reasons = archive_missing(wanted, limits=limits, connections=own.connections)
     assert reasons == dict.fromkeys(wanted, "expired")
-    assert _kept(own) == set()
-    # Two days before the purge's cut-off is too early, the day after it counts.
+    assert _archived(own) == set()
+    # Two days before the purge's cutoff is too early; the day after it counts.
     now = datetime.now(UTC)
     label_photos(own, wanted, "violate", at=now + timedelta(days=DAYS - 1), reviewer="bea")
     assert archive_missing(wanted, limits=limits, connections=own.connections) != {}
     label_photos(own, wanted, "violate", at=now + timedelta(days=DAYS + 2), reviewer="cho")
     assert archive_missing(wanted, limits=limits, connections=own.connections) == {}
-    assert _kept(own) == _hashes(ONE)
+    assert _archived(own) == _hashes(ONE)
     assert own.rows("select deleted_at from moderation.archived_photo") == [(None,)]
 
 
-def test_killed_before_the_bytes_went_the_next_run_takes_them(
-    decided: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_next_run_deletes_bytes_after_kill(decided: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(_self: ObjectStore, _keys: object) -> None:
         raise KeyboardInterrupt
 
@@ -182,18 +179,18 @@ def test_killed_before_the_bytes_went_the_next_run_takes_them(
         patched.setattr(ObjectStore, "delete_many", killed)
         with pytest.raises(KeyboardInterrupt):
             _purge(decided)
-    assert _kept(decided) == _hashes(ONE, TWO)
+    assert _archived(decided) == _hashes(ONE, TWO)
     assert _purge(decided).items == 2  # counted once, by the first attempt
-    assert _kept(decided) == set()
+    assert _archived(decided) == set()
 
 
-def test_bytes_that_no_row_names_stay(own: Shop) -> None:
+def test_bytes_without_row_are_kept(own: Shop) -> None:
     own.connections.models.put(f"labelled/{'f' * 64}", b"of another installation")
     assert _purge(own).items == 0
-    assert _kept(own) == {"f" * 64}
+    assert _archived(own) == {"f" * 64}
 
 
-def test_the_copies_on_this_machine_go_too(decided: Shop) -> None:
+def test_local_copies_are_deleted(decided: Shop) -> None:
     folder = decided.settings.data_dir / "labelled"
     folder.mkdir(parents=True)
     for data in (ONE, TWO):
@@ -206,13 +203,13 @@ def test_the_copies_on_this_machine_go_too(decided: Shop) -> None:
     assert [path.name for path in folder.iterdir()] == ["e" * 64]
 
 
-def test_a_photo_without_its_bytes_says_so(decided: Shop) -> None:
+def test_deleted_photo_is_not_found(decided: Shop) -> None:
     _purge(decided)
     with pytest.raises(ObjectNotFound):
         decided.connections.models.get(f"labelled/{content_hash(ONE)}")
 
 
-def test_none_goes_where_the_policy_names_no_days(decided: Shop) -> None:
+def test_archived_photos_are_kept_without_days_in_policy(decided: Shop) -> None:
     planned = purge_plan(ahead=9999)
-    assert purge_archived_photos(planned, decided.connections, decided.settings).days is None
-    assert _kept(decided) == _hashes(ONE, TWO)
+    assert purge(decided, "archived_photos", planned).days is None
+    assert _archived(decided) == _hashes(ONE, TWO)

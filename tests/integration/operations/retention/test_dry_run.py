@@ -1,4 +1,4 @@
-"""A dry run finds what a real one deletes, and changes nothing at all."""
+"""A dry run counts what a real one deletes, and changes nothing."""
 
 from pathlib import Path
 
@@ -10,14 +10,11 @@ from sqlalchemy.exc import InternalError
 from ml.learning.retrain.evaluate import evaluate_candidate
 from ml.models import registry
 from ml.operations.retention import steps
-from ml.operations.retention.plan import Plan
-from ml.operations.retention.purge import Purging
-from ml.operations.retention.verdicts import purge_verdicts
-from ml.policy.operations import Retention
-from ml.storage import retrain_runs, shadow_verdicts
+from ml.operations.retention.purge import Plan, Purging
+from ml.storage import connections, retrain_runs, shadow_verdicts
 from ml.storage.database import in_transaction
 from ml.storage.purge import Count
-from tests.support.backdated_rows import dump_database, purge_plan
+from tests.support.backdated_rows import dump_database, purge, purge_plan
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, DARK, photo
@@ -34,14 +31,14 @@ ALL = {
 
 @pytest.fixture
 def full(own: Shop, tmp_path: Path) -> Shop:
-    """Something old of each kind."""
+    """Expired data of each kind."""
     engine, parts = (
         own.connections.engine,
         {"settings": own.settings, "connections": own.connections},
     )
-    month = RetrainingRun(own, tmp_path / "versions")
-    candidate = month.register("candidate", seed=1)
-    champion = month.register("champion", inverted=True)
+    retraining = RetrainingRun(own, tmp_path / "versions")
+    candidate = retraining.register("candidate", seed=1)
+    champion = retraining.register("champion", inverted=True)
     own.upload("passes.jpg", photo(BRIGHT, seed=1))
     own.upload("broken.jpg", b"no photo")
     in_transaction(engine, lambda c: shadow_verdicts.request(c, candidate))
@@ -50,24 +47,24 @@ def full(own: Shop, tmp_path: Path) -> Shop:
     registry.promote(candidate, engine=engine, by="test", reason="test")
     own.upload("broken.jpg", photo(BRIGHT, seed=2), row=False)
     run_nightly(own, "second")
-    month.begin([GoldenSpec(photo(DARK), "violate")], candidate=candidate, champion=champion)
-    evaluate_candidate(month.run_id, **parts)
-    in_transaction(engine, lambda c: retrain_runs.finish(c, month.run_id, "held", "test"))
+    retraining.begin([GoldenSpec(photo(DARK), "violate")], candidate=candidate, champion=champion)
+    evaluate_candidate(retraining.run_id, **parts)
+    in_transaction(engine, lambda c: retrain_runs.finish(c, retraining.run_id, "held", "test"))
     own.connections.models.put("training/a/epoch.safetensors", b"epoch")
     label_photos(own, [archive_photo(own, photo(DARK, seed=3))], "violate")
     return own
 
 
 def _results(shop: Shop, planned: Plan) -> dict[str, tuple[int, int]]:
-    """Items and bytes a kind, as the workflow's steps find them."""
+    """Items and bytes by kind."""
     found = {}
-    for kind, purge in steps._PURGES.items():
-        purged = purge(planned, shop.connections, shop.settings)
+    for kind in steps.KINDS:
+        purged = purge(shop, kind, planned)
         found[kind] = (purged.items, purged.bytes)
     return found
 
 
-def test_a_dry_run_counts_all_and_writes_nothing(full: Shop) -> None:
+def test_dry_run_counts_all_kinds_and_writes_nothing(full: Shop) -> None:
     before = dump_database(full)
     counted = _results(full, purge_plan(dry_run=True, ahead=500, **ALL))
     assert dump_database(full) == before
@@ -76,8 +73,9 @@ def test_a_dry_run_counts_all_and_writes_nothing(full: Shop) -> None:
     assert dump_database(full) != before
 
 
-def test_the_database_itself_refuses_a_dry_run_that_would_write(full: Shop) -> None:
-    purging = Purging("verdicts", 400, purge_plan(dry_run=True, verdict_days=400), full.connections)
+def test_database_rejects_writes_of_dry_run(full: Shop) -> None:
+    plan = purge_plan(dry_run=True, verdict_days=400)
+    purging = Purging("verdicts", 400, plan, full.connections, full.settings)
 
     def careless(connection: Connection) -> Count:
         connection.exec_driver_sql("delete from moderation.verdict")
@@ -87,22 +85,21 @@ def test_the_database_itself_refuses_a_dry_run_that_would_write(full: Shop) -> N
         purging.batch(careless)
 
 
-def test_the_workflows_steps_follow_the_policy_file(
-    full: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steps_follow_policy_file(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = yaml.safe_load(full.settings.policy_file.read_text(encoding="utf-8"))
     policy["retention"] = {"training_artifact_days": 60}
     full.settings.policy_file.write_text(yaml.safe_dump(policy), encoding="utf-8")
-    monkeypatch.setattr(steps, "load_settings", lambda: full.settings)
+    for module in (steps, connections):
+        monkeypatch.setattr(module, "load_settings", lambda: full.settings)
     cutoff = purge_plan(ahead=61).cutoff
     planned = steps.plan("run", interval_end=None, run_after=cutoff, dry_run=None, by_hand=False)
-    results = [steps.purge(kind, planned) for kind in steps._PURGES]
+    results = [steps.purge(kind, planned) for kind in steps.KINDS]
     assert {r["kind"] for r in results if r["days"] is not None} == {"training_artifacts"}
     assert "| 60 | 1 | 5 B |" in steps.note(planned, results)
 
 
-def test_an_empty_section_deletes_nothing(full: Shop) -> None:
+def test_empty_policy_section_deletes_nothing(full: Shop) -> None:
     before = dump_database(full)
-    _results(full, Plan("run", purge_plan(ahead=9999).cutoff, dry_run=False, retention=Retention()))
+    _results(full, purge_plan(ahead=9999))
     assert dump_database(full) == before
-    assert purge_verdicts(purge_plan(), full.connections).days is None
+    assert purge(full, "verdicts", purge_plan()).days is None

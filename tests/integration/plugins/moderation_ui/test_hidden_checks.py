@@ -1,4 +1,4 @@
-"""Golden items and blind second reviews, as a reviewer's browser meets them: not at all."""
+"""Golden tasks and blind second reviews, which a reviewer cannot recognize."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def _post(pages: Pages, path: str, account: str = "reviewer", **body: object) ->
     return found
 
 
-def test_a_golden_item_is_given_answered_and_undone_as_any_other(pages: Pages) -> None:
+def test_golden_task_is_claimed_decided_and_undone_like_any_other(pages: Pages) -> None:
     _shares(pages, golden_share=0.5, hide_scores_share=0.5)
     golden = _golden_set(pages)
     for n in range(12):
@@ -67,7 +67,7 @@ def test_a_golden_item_is_given_answered_and_undone_as_any_other(pages: Pages) -
     assert pages.shop.rows("select count(*) from moderation.human_label") == [(0,)]
 
 
-def test_of_one_product_no_golden_item_is_given(pages: Pages) -> None:
+def test_claim_of_one_product_has_no_golden_task(pages: Pages) -> None:
     _shares(pages, golden_share=0.5)
     _golden_set(pages)
     for n in range(12):
@@ -75,7 +75,7 @@ def test_of_one_product_no_golden_item_is_given(pages: Pages) -> None:
     assert len(_post(pages, "claim", count=12, filters={"product_id": "1"})["tasks"]) == 12
 
 
-def test_a_decision_opens_a_blind_review_for_somebody_else(pages: Pages) -> None:
+def test_decision_opens_a_blind_review_for_another_reviewer(pages: Pages) -> None:
     _shares(pages, second_review_share=0.5)
     for n in range(12):
         judged_photo(pages.shop, f"{n}.jpg", photo(DARK, seed=n))

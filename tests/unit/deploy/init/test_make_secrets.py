@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from make_secrets import _generate_strong, generate_secrets, read_values, write_secrets
-from secret_files import NAMES, find_weaknesses
+from check_secrets import NAMES, find_weaknesses
+from make_secrets import _generate, generate_secrets, read_values, write_secrets
 
 
 def test_generated_secrets_are_strong_and_unique() -> None:
@@ -67,7 +67,7 @@ def test_example_password_is_rejected_and_nothing_is_written(tmp_path: Path) -> 
 
 def test_weak_random_value_is_generated_again() -> None:
     values = iter(["ab" * 10, "0123456789abcdef0123"])
-    assert _generate_strong(lambda: next(values)) == "0123456789abcdef0123"
+    assert _generate(draw=lambda _: next(values)) == "0123456789abcdef0123"
 
 
 def test_generated_secrets_always_pass_the_check() -> None:

@@ -26,7 +26,7 @@ def _reason(folder: Path, header: str, line: str) -> str:
     return refused.reason
 
 
-def test_a_line_of_two_values_gets_the_defaults(tmp_path: Path) -> None:
+def test_line_of_two_values_gets_the_defaults(tmp_path: Path) -> None:
     (line,) = _read(tmp_path, "object_key,label\nreviews/a.jpg,normal\n")
     assert line == CsvRow(
         number=2,
@@ -43,7 +43,7 @@ def test_a_line_of_two_values_gets_the_defaults(tmp_path: Path) -> None:
     )
 
 
-def test_every_column_is_read_and_a_byte_order_mark_is_no_part_of_the_first(tmp_path: Path) -> None:
+def test_every_column_is_read_without_the_byte_order_mark(tmp_path: Path) -> None:
     (line,) = _read(
         tmp_path,
         "\ufeffpath,label,category,reviewer,decided_at,review_id,route,sampling_rate\r\n"
@@ -68,12 +68,12 @@ def test_every_column_is_read_and_a_byte_order_mark_is_no_part_of_the_first(tmp_
         (b"\xff\xfep\x00a\x00", "unknown column"),
     ],
 )
-def test_a_wrong_header_refuses_the_whole_file(tmp_path: Path, data: str, said: str) -> None:
+def test_invalid_header_rejects_the_file(tmp_path: Path, data: str, said: str) -> None:
     with pytest.raises(LabelImportError, match=said):
         _read(tmp_path, data)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LabelImportError, match="cannot be read"):
         list(read_rows(tmp_path / "none.csv", classes=("normal",), now=NOW))
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("category", "x" * 200_000, "bad_line: no CSV"),
     ],
 )
-def test_a_wrong_value_refuses_its_line(tmp_path: Path, column: str, value: str, code: str) -> None:
+def test_invalid_value_rejects_its_line(tmp_path: Path, column: str, value: str, code: str) -> None:
     header = "path,label" if column == "label" else f"path,label,{column}"
     line = f"a.jpg,{value}" if column == "label" else f"a.jpg,normal,{value}"
     assert re.match(code, _reason(tmp_path, header, line))
@@ -114,11 +114,11 @@ def test_a_wrong_value_refuses_its_line(tmp_path: Path, column: str, value: str,
         ("path,label", '"a"b.jpg,normal'),
     ],
 )
-def test_a_line_out_of_shape_is_refused(tmp_path: Path, header: str, line: str) -> None:
+def test_malformed_line_is_rejected(tmp_path: Path, header: str, line: str) -> None:
     assert _reason(tmp_path, header, line).startswith("bad_line")
 
 
-def test_a_bad_line_leaves_its_neighbours_and_their_numbers_alone(tmp_path: Path) -> None:
+def test_invalid_line_keeps_its_neighbors_and_their_numbers(tmp_path: Path) -> None:
     data = (
         b"path,label,category\n"
         b"a.jpg,normal,\xe4\n"  # Latin-1
@@ -137,13 +137,13 @@ def test_a_bad_line_leaves_its_neighbours_and_their_numbers_alone(tmp_path: Path
     assert [type(item) for item in found] == [RowError, CsvRow, RowError, CsvRow]
 
 
-def test_a_quote_that_is_never_closed_is_told_where_it_opens(tmp_path: Path) -> None:
+def test_unclosed_quote_is_reported_at_its_line(tmp_path: Path) -> None:
     found = _read(tmp_path, 'path,label\na.jpg,normal\n"b.jpg,normal\nc.jpg,normal\n')
     assert isinstance(found[0], CsvRow)
     assert [item.line for item in found[1:] if isinstance(item, RowError)] == [3]
 
 
-def test_clocks_may_be_a_little_apart(tmp_path: Path) -> None:
+def test_decision_may_be_an_hour_in_the_future(tmp_path: Path) -> None:
     soon = (NOW + timedelta(minutes=5)).isoformat()
     (line,) = _read(tmp_path, f"path,label,decided_at\na.jpg,normal,{soon}\n")
     assert isinstance(line, CsvRow)

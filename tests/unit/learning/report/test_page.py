@@ -1,5 +1,6 @@
-"""The page: whatever the report holds, it can be read and runs nothing."""
+"""The report page: readable and inert for any content."""
 
+import io
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -7,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from ml.learning.report.page import Pictures, render
+from ml.learning.report.page import Pictures, render, thumbnail
 from ml.learning.report.tables import measures
 from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
+from ml.vision.images.decode import DecodeLimits
 from tests.support.policies import policy
 
+SECRET = b"call 555-0100"
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 POLICY = policy(violate=None, weapon=None)
 PNG = b"\x89PNG\r\n"
@@ -111,7 +115,7 @@ def test_user_text_is_html_escaped(champion: bool, gated: dict[str, Any] | None)
     assert re.search(r"url\(|@import", page) is None
 
 
-def test_the_verdict_is_in_both_languages() -> None:
+def test_verdict_is_in_both_languages() -> None:
     passed = [{"name": "servable", "passed": True, "reason": "fine"}]
     failed = [*passed, {"name": "blocklist", "passed": False, "reason": "1 would pass"}]
     report = make_report()
@@ -126,14 +130,14 @@ def test_the_verdict_is_in_both_languages() -> None:
     assert "在 4 张金标图片上，候选模型准确率 75.0%，现役模型 25.0%" in page
 
 
-def test_the_evidence_of_the_cut_off_is_a_sentence() -> None:
+def test_evidence_of_the_threshold_is_a_sentence() -> None:
     page = " ".join(render(make_report(), PICTURES, gated=None).split())
     assert "Of 512 held-out labels, 350.5 (weighted) pass, and 2.0 of those are" in page
     assert "with 95.0% confidence at most <b>2.1%</b> of what passes is a violation" in page
     assert "There is no evidence for its leak rate" in page  # the champion's
 
 
-def test_pictures_are_inline_and_absent_ones_are_left_out() -> None:
+def test_pictures_are_inline_and_missing_ones_are_omitted() -> None:
     page = render(make_report(), PICTURES, gated=None)
     assert page.count("data:image/png;base64,iVBORw0K") == 2
     assert page.count("data:image/jpeg;base64,/9g=") == 1
@@ -142,7 +146,7 @@ def test_pictures_are_inline_and_absent_ones_are_left_out() -> None:
     assert "no thumbnail" in page
 
 
-def test_rows_say_which_way_is_better() -> None:
+def test_rows_of_measures_have_direction_and_difference() -> None:
     rows = {row["name"]: row for row in measures(make_report()["sets"]["golden"])}
     accuracy, missed = rows["Accuracy · 准确率"], rows["Missed (of all violations) · 漏检率"]
     assert (accuracy["candidate"], accuracy["champion"], accuracy["difference"]) == (
@@ -159,7 +163,7 @@ def test_rows_say_which_way_is_better() -> None:
     assert rows["weapon: precision · 精确率"]["champion"] is None  # never said "weapon"
 
 
-def test_the_interval_of_missed_violations_contains_the_difference() -> None:
+def test_interval_of_missed_violations_contains_the_difference() -> None:
     """The test counts violations that did not pass, the row those that did."""
     photos = Photos(np.array([1] * 40), ["x"] * 40, {})
     none_shown = ModelScores(np.array([[0.0, 1.0]] * 40), 0.7)
@@ -169,3 +173,21 @@ def test_the_interval_of_missed_violations_contains_the_difference() -> None:
     [missed] = [row for row in rows if row["name"].startswith("Missed")]
     assert (missed["candidate"], missed["champion"], missed["difference"]) == (0.0, 0.5, -0.5)
     assert -0.75 < missed["test"]["low"] < -0.5 < missed["test"]["high"] < -0.25
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (160, 80)), (6, (80, 160))], ids=["upright", "on its side"]
+)
+def test_thumbnail_has_pixels_without_metadata(orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", (800, 400), "red").save(out, "JPEG", exif=exif, comment=SECRET)
+    assert out.getvalue().count(SECRET) == 2
+    small = thumbnail(out.getvalue(), DecodeLimits())
+    assert SECRET not in small
+    with Image.open(io.BytesIO(small)) as picture:
+        assert picture.size == size
+        assert not picture.getexif()
+        assert "comment" not in picture.info

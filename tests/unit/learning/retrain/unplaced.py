@@ -1,4 +1,4 @@
-"""Labelled photos for tests, written short."""
+"""Labeled photos without a split, for tests."""
 
 from ml.learning.snapshot.splits import UnassignedPhoto
 
@@ -6,7 +6,7 @@ from ml.learning.snapshot.splits import UnassignedPhoto
 def unplaced(
     number: int, label: str = "normal", *, group: int | None = None, category: str | None = None
 ) -> UnassignedPhoto:
-    """A new photo whose content hash is its number; a group of its own unless told otherwise."""
+    """A new photo whose content hash is its number; its own group unless given."""
     return UnassignedPhoto(
         content_sha256=f"{number:064x}",
         label=label,

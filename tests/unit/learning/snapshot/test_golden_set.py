@@ -7,7 +7,7 @@ from tests.unit.learning.retrain.unplaced import content, unplaced
 NO_HASHES: set[str] = set()
 
 
-def test_the_first_set_is_the_share_of_each_class() -> None:
+def test_first_golden_set_has_the_share_of_each_class() -> None:
     photos = [*(unplaced(n) for n in range(80)), *(unplaced(n, "violate") for n in range(80, 100))]
     chosen = choose_golden(photos, before=NO_HASHES, trained_on=NO_HASHES, share=0.2, seed=0)
     assert len(chosen.golden & content(*range(80))) == 16
@@ -15,7 +15,7 @@ def test_the_first_set_is_the_share_of_each_class() -> None:
     assert chosen.near_golden == set()
 
 
-def test_it_grows_only_by_groups_that_nobody_learnt_from() -> None:
+def test_golden_set_grows_by_groups_without_training_photos() -> None:
     photos = [unplaced(n, group=n // 2) for n in range(100)]
     learnt = content(*range(0, 50, 2))  # one of two in each of the first 25 groups
     chosen = choose_golden(photos, before=NO_HASHES, trained_on=learnt, share=0.2, seed=0)
@@ -24,7 +24,7 @@ def test_it_grows_only_by_groups_that_nobody_learnt_from() -> None:
     assert chosen.near_golden == set()
 
 
-def test_the_set_before_stays_whole_even_where_a_version_learnt_from_it() -> None:
+def test_previous_golden_set_stays_complete() -> None:
     photos = [unplaced(n) for n in range(20)]
     before = content(*range(10))
     chosen = choose_golden(photos, before=before, trained_on=content(0), share=0.2, seed=0)
@@ -33,7 +33,7 @@ def test_the_set_before_stays_whole_even_where_a_version_learnt_from_it() -> Non
     assert chosen.near_golden == set()
 
 
-def test_beside_a_golden_photo_one_is_golden_or_left_out() -> None:
+def test_photo_in_a_golden_group_is_golden_or_excluded() -> None:
     photos = [
         unplaced(0, group=0), unplaced(1, group=0),  # 0 golden, 1 never seen
         unplaced(2, group=2), unplaced(3, group=2), unplaced(4, group=2),  # 2 golden, 3 learnt
@@ -44,11 +44,11 @@ def test_beside_a_golden_photo_one_is_golden_or_left_out() -> None:
     assert chosen.near_golden == content(3, 4)
 
 
-def test_a_relabelled_photo_keeps_its_place_with_the_new_label() -> None:
+def test_relabeled_photo_stays_golden_with_the_new_label() -> None:
     photos = [unplaced(1), unplaced(0)]
-    first = next_version(None, photos, parent_hash=None, name="golden-2026-10")
+    first = next_version(None, photos, name="golden-2026-10")
     relabelled = [replace(photos[0], label="violate"), photos[1], unplaced(2)]
-    second = next_version(first, relabelled, parent_hash=first.golden_hash, name="golden-2026-11")
+    second = next_version(first, relabelled, name="golden-2026-11")
     assert [(p.label, p.added_in) for p in first.photos] == [("normal", "golden-2026-10")] * 2
     assert [(p.label, p.added_in) for p in second.photos] == [
         ("normal", "golden-2026-10"),
@@ -59,10 +59,10 @@ def test_a_relabelled_photo_keeps_its_place_with_the_new_label() -> None:
 
 
 def version(name: str) -> GoldenSet:
-    return next_version(None, [unplaced(0)], parent_hash=None, name=name)
+    return next_version(None, [unplaced(0)], name=name)
 
 
-def test_a_taken_name_is_numbered_unless_it_is_the_same_set() -> None:
+def test_used_name_is_numbered_unless_the_set_is_equal() -> None:
     mine = version("g").golden_hash
     assert next_free_name("g", {}, version).name == "g"
     assert next_free_name("g", {"g": mine}, version).name == "g"

@@ -22,7 +22,7 @@ def test_load_recipe_reads_the_committed_recipe_whose_hash_identifies_it(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"teacher_side": 64}, "must not exceed"),
         ({"patience": 3}, "patience"),
@@ -30,12 +30,12 @@ def test_load_recipe_reads_the_committed_recipe_whose_hash_identifies_it(tmp_pat
     ],
 )
 def test_load_recipe_rejects_invalid_values_and_names_them(
-    values: dict[str, object], said: str, tmp_path: Path
+    values: dict[str, object], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         load_recipe(_changed(tmp_path, **values))
 
 
 def test_load_recipe_names_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"gone\.yaml"):
-        load_recipe(tmp_path / "gone.yaml")
+    with pytest.raises(SettingsError, match=r"missing\.yaml"):
+        load_recipe(tmp_path / "missing.yaml")

@@ -3,12 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.core.stats import lower_bound, upper_bound
+from ml.models.card import Thresholds
 from ml.models.evaluation.calibration import (
+    GRID,
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
-    apply_temperature,
+    SOLVED,
+    TOO_FEW,
+    TOO_LEAKY,
     fit_temperature,
+    solve_threshold,
 )
+from ml.models.predictor import apply_temperature
+from ml.policy.verdict import Decision, decide
+from tests.support.policies import policy
 
 
 def _drawn(temperature: float, photos: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -64,3 +73,77 @@ def test_apply_temperature_keeps_the_predicted_class_and_rows_sum_to_one(
     assert actual.sum(axis=1) == pytest.approx(1.0)
     top = actual[np.arange(len(rows)), logits.argmax(axis=1)]
     assert (top == actual.max(axis=1)).all()
+
+
+def solve(scores: np.ndarray, truth: np.ndarray, rate: float = 0.03) -> Thresholds:
+    return solve_threshold(
+        scores, truth, np.ones(len(scores)), rate=rate, confidence=0.95, default=0.7
+    )
+
+
+def one_bound(function, leaked: float, passed: float) -> float:  # noqa: ANN001 - either bound
+    return float(function(np.array([leaked]), np.array([passed]), 0.975)[0])
+
+
+def test_binomial_bounds_equal_tabled_clopper_pearson_values() -> None:
+    # The two-sided 95 % interval of 10 of 100, as tabled: 4.90 % to 17.62 %.
+    assert one_bound(lower_bound, 10, 100) == pytest.approx(0.0490, abs=5e-5)
+    assert one_bound(upper_bound, 10, 100) == pytest.approx(0.1762, abs=5e-5)
+    assert one_bound(upper_bound, 0, 100) == pytest.approx(1 - 0.025 ** (1 / 100))
+    assert one_bound(lower_bound, 0, 100) == 0.0
+    assert one_bound(upper_bound, 5, 5) == one_bound(upper_bound, 0, 0) == 1.0
+
+
+def test_solve_threshold_returns_the_lowest_valid_threshold_with_evidence() -> None:
+    # 1,000 clean photos, and 300 violations that pass up to 0.80 but not from 0.85.
+    scores = np.repeat([0.01, 0.18], [1000, 300])
+    actual = solve(scores, scores > 0.1)
+    assert actual.pass_confidence == 0.85
+    assert actual.source.startswith(SOLVED)
+    evidence = actual.evidence
+    assert evidence is not None
+    assert (evidence.photos, evidence.passed, evidence.leaked) == (1300, 1000.0, 0.0)
+    assert evidence.upper_bound == pytest.approx(1 - (0.05 / len(GRID)) ** (1 / 1000))
+    assert evidence.review_rate == pytest.approx(300 / 1300)
+
+
+def test_solve_threshold_with_too_few_labels_returns_the_default_and_the_required_number() -> None:
+    actual = solve(np.full(100, 0.01), np.zeros(100, dtype=bool))
+    assert (actual.pass_confidence, actual.evidence) == (0.7, None)
+    assert actual.source.startswith(TOO_FEW)
+    assert "180 passed labels" in actual.source
+    assert solve(np.full(180, 0.01), np.zeros(180, dtype=bool)).evidence is not None
+    assert solve(np.full(179, 0.01), np.zeros(179, dtype=bool)).evidence is None
+
+
+def test_solve_threshold_without_labels_returns_the_default() -> None:
+    actual = solve(np.zeros(0), np.zeros(0, dtype=bool))
+    assert (actual.pass_confidence, actual.evidence) == (0.7, None)
+    assert actual.source.startswith(TOO_FEW)
+
+
+def test_solve_threshold_reports_a_default_that_is_shown_to_leak() -> None:
+    truth = np.arange(1000) % 10 == 0
+    assert solve(np.full(1000, 0.005), truth).source.startswith(TOO_LEAKY)
+
+
+def test_solve_threshold_counts_no_score_of_one_half_as_passed() -> None:
+    half = solve(np.full(1000, 0.5), np.zeros(1000, dtype=bool))
+    assert half.evidence is None
+
+
+@pytest.mark.parametrize("threshold", GRID)
+def test_solve_threshold_counts_as_passed_what_the_verdict_passes(threshold: float) -> None:
+    rule = policy(violate=None)
+    near = [1.0 - threshold, np.nextafter(1.0 - threshold, 0), np.nextafter(1.0 - threshold, 1)]
+    for score in near:
+        verdict = decide(
+            {"normal": 1.0 - score, "violate": score}, pass_confidence=threshold, policy=rule
+        )
+        # 1,000 photos of this score alone: solved at `threshold` or below where they pass there.
+        actual = solve(np.full(1000, score), np.zeros(1000, dtype=bool))
+        solved = actual.evidence is not None and actual.pass_confidence <= threshold
+        if verdict.decision is Decision.PASS:
+            assert solved
+        elif actual.evidence is not None:
+            assert actual.pass_confidence < threshold

@@ -3,6 +3,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.models.evaluation.calibration import TOO_FEW, TOO_LEAKY
 from ml.models.evaluation.gates import GateResult, gate
 from ml.models.evaluation.model_comparison import paired_test
-from ml.models.evaluation.thresholds import TOO_FEW, TOO_LEAKY
 from ml.policy.schema import Policy
 from tests.support.policies import policy
 
@@ -34,7 +35,7 @@ def pair(gained: int, lost: int, photos: int = 200) -> Report:
     rest = photos - gained - lost
     counts = [gained, lost, rest]
     ours = np.repeat([True, False, True], counts)
-    return paired_test(ours, np.repeat([False, True, True], counts)).to_dict()
+    return asdict(paired_test(ours, np.repeat([False, True, True], counts)))
 
 
 def measured(*, accuracy: float, leaked: int, review_rate: float) -> Report:
@@ -89,7 +90,7 @@ def good() -> Report:
 
 
 def alone() -> Report:
-    """The first month: nothing to compare with."""
+    """The first retraining run: there is no champion to compare with."""
     report = good()
     report["champion"] = None
     for one in report["sets"].values():

@@ -1,13 +1,17 @@
 import json
+import math
 
 import numpy as np
 import pytest
 
 from ml.models.evaluation.metrics import (
+    brightness_name,
     calibration_error_by_chance,
     evaluate,
     expected_calibration_error,
     reliability_bins,
+    size_name,
+    slice_means,
 )
 from ml.policy.schema import Policy
 
@@ -151,3 +155,35 @@ def test_calibration_error_by_chance_decreases_with_the_number_of_photos() -> No
     over = [expected_calibration_error(probabilities, labels) > many for labels in drawn]
     assert sum(over) <= 6
     assert expected_calibration_error(probabilities, 1 - drawn[0]) > many
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "name"),
+    [(299, 4000, "small"), (4000, 300, "medium"), (799, 900, "medium"), (800, 800, "large")],
+)
+def test_size_name_follows_the_short_side(width: int, height: int, name: str) -> None:
+    assert size_name(width, height) == name
+
+
+@pytest.mark.parametrize(
+    ("luma", "name"),
+    [(0, "dark"), (84.9, "dark"), (85, "middle"), (169.9, "middle"), (170, "bright")],
+)
+def test_brightness_name_has_fixed_limits(luma: float, name: str) -> None:
+    assert brightness_name(luma) == name
+
+
+def test_slice_means_are_of_each_slice_in_alphabetical_order() -> None:
+    columns = {"accuracy": [True, False, True, True], "caught": [math.nan, False, True, False]}
+    assert slice_means(["b", "b", "a", None], columns) == {
+        "a": {"photos": 1, "accuracy": 1.0, "caught": 1.0},
+        "b": {"photos": 2, "accuracy": 0.5, "caught": 0.0},
+    }
+    assert list(slice_means(["b", "b", "a", None], columns)) == ["a", "b"]
+
+
+def test_slice_means_are_none_without_a_value() -> None:
+    table = slice_means(["a"], {"accuracy": [True], "caught": [math.nan]})
+    assert table == {"a": {"photos": 1, "accuracy": 1.0, "caught": None}}
+    assert slice_means([None], {"accuracy": [True]}) == {}
+    json.dumps(table, allow_nan=False)

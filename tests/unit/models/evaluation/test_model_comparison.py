@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_compare_tests_leaks_over_violations_and_recall_per_class() -> None:
     assert {k: paired["leak"][k] for k in ("photos", "gained", "lost")} == {
         "photos": 3, "gained": 2, "lost": 1,
     }  # fmt: skip
-    # The 4th waits for a person, though "normal" is likelier: no leak, and not recognised.
+    # The 4th waits for a person, though "normal" is likelier: no leak, and not recognized.
     assert {k: paired["recall"]["violate"][k] for k in ("photos", "gained", "lost")} == {
         "photos": 3, "gained": 1, "lost": 1,
     }  # fmt: skip
@@ -72,6 +73,41 @@ def test_compare_accepts_photos_of_one_class(row: int) -> None:
     json.dumps(report, allow_nan=False)
 
 
+def test_compare_evaluates_each_slice_for_both_models() -> None:
+    photos = Photos(
+        LABELS,
+        PHOTOS.categories,
+        {"route": ["a", "a", "b", "b"], "new_class": [None, "ad", None, "ad"]},
+    )
+    report = compare(photos, candidate=CANDIDATE, champion=CHAMPION, policy=POLICY)
+    assert report["slices"]["route"] == {
+        "a": {
+            "photos": 2,
+            "candidate_accuracy": 0.5, "candidate_caught": 0.0,
+            "champion_accuracy": 1.0, "champion_caught": 1.0,
+        },
+        "b": {
+            "photos": 2,
+            "candidate_accuracy": 0.5, "candidate_caught": 1.0,
+            "champion_accuracy": 0.0, "champion_caught": 0.0,
+        },
+    }  # fmt: skip
+    assert list(report["slices"]["new_class"]) == ["ad"]
+    assert report["slices"]["new_class"]["ad"]["photos"] == 2
+
+
+def test_compare_slices_are_none_without_champion_or_violations() -> None:
+    photos = PHOTOS.subset(np.array([0]))
+    report = compare(
+        photos, candidate=CANDIDATE.subset(np.array([0])), champion=None, policy=POLICY
+    )
+    assert report["slices"]["route"]["import"] == {
+        "photos": 1,
+        "candidate_accuracy": 1.0, "champion_accuracy": None,
+        "candidate_caught": None, "champion_caught": None,
+    }  # fmt: skip
+
+
 def table(both: int, gained: int, lost: int, neither: int) -> PairedTest:
     counts = [both, gained, lost, neither]
     return paired_test(
@@ -85,7 +121,7 @@ def test_paired_test_equals_a_hand_computed_table() -> None:
     assert actual.difference == pytest.approx(0.08)
     # Twice the ways to get 0, 1 or 2 tails in 12 throws: 1, 12 and 66.
     assert actual.p_value == pytest.approx(158 / 4096)
-    # The centre is 8/102, the half width 1.96/102 of the root of 13 less 64/102.
+    # The center is 8/102, the half width 1.96/102 of the root of 13 less 64/102.
     assert (actual.low, actual.high) == pytest.approx((0.010842, 0.146020), abs=1e-5)
 
 
@@ -97,7 +133,7 @@ def test_paired_test_interval_of_equal_models_is_wide_for_few_photos() -> None:
 
 
 def test_paired_test_without_photos_is_undecided() -> None:
-    actual = table(0, 0, 0, 0).to_dict()
+    actual = asdict(table(0, 0, 0, 0))
     assert actual == {
         "photos": 0, "gained": 0, "lost": 0,
         "difference": 0.0, "low": -1.0, "high": 1.0, "p_value": 1.0,
@@ -136,11 +172,11 @@ def test_paired_test_interval_covers_the_true_difference(
 ) -> None:
     rng = np.random.default_rng(3)
     truth = chances[1] - chances[2]
-    months = [table(*map(int, rng.multinomial(photos, chances))) for _ in range(1000)]
-    assert np.mean([m.low <= truth <= m.high for m in months]) > 0.935
+    runs = [table(*map(int, rng.multinomial(photos, chances))) for _ in range(1000)]
+    assert np.mean([r.low <= truth <= r.high for r in runs]) > 0.935
 
 
 def test_paired_test_of_equal_models_is_rarely_significant() -> None:
     rng = np.random.default_rng(4)
-    months = [table(*map(int, rng.multinomial(300, (0.8, 0.06, 0.06, 0.08)))) for _ in range(1000)]
-    assert np.mean([m.p_value < 0.05 for m in months]) <= 0.05
+    runs = [table(*map(int, rng.multinomial(300, (0.8, 0.06, 0.06, 0.08)))) for _ in range(1000)]
+    assert np.mean([r.p_value < 0.05 for r in runs]) <= 0.05

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from ml.models.evaluation.model_comparison import ModelScores, Photos
 from ml.models.evaluation.plots import (
     confusion,
+    draw_report_plots,
     plot_all,
     precision_recall,
     reliability,
     roc,
+    trade_off,
     training,
 )
+from tests.support.policies import policy
 
 _CLASSES = ("normal", "violate")
 # truth:        normal      normal      violate     violate
@@ -31,7 +35,8 @@ def _legend(figure: Figure) -> list[str]:
 
 
 def test_plot_all_writes_png_files_without_a_display(tmp_path: Path) -> None:
-    paths = plot_all(_ROWS, _LABELS, classes=_CLASSES, curves=_CURVES, folder=tmp_path / "plots")
+    plot_all(_ROWS, _LABELS, classes=_CLASSES, curves=_CURVES, folder=tmp_path / "plots")
+    paths = list((tmp_path / "plots").iterdir())
     assert sorted(p.name for p in paths) == [
         "confusion.png",
         "precision_recall.png",
@@ -44,8 +49,8 @@ def test_plot_all_writes_png_files_without_a_display(tmp_path: Path) -> None:
 
 def test_confusion_plot_has_true_classes_by_row_and_predictions_by_column() -> None:
     axes = confusion(_ROWS, _LABELS, _CLASSES).axes[0]
-    said = {text.get_position(): text.get_text() for text in axes.texts}  # (column, row)
-    assert said == {
+    texts = {text.get_position(): text.get_text() for text in axes.texts}  # (column, row)
+    assert texts == {
         (0, 0): "1\n50.0%",
         (1, 0): "1\n50.0%",
         (0, 1): "0\n0.0%",
@@ -80,3 +85,42 @@ def test_training_plot_starts_at_epoch_one() -> None:
     losses, accuracies = training(_CURVES).axes
     assert [list(line.get_xdata()) for line in losses.lines] == [[1, 2], [1, 2]]
     assert list(accuracies.lines[1].get_ydata()) == [0.7, 0.75]
+
+
+POLICY = policy(violate=None)
+# True classes: normal, then three violations.
+PHOTOS = Photos(np.array([0, 1, 1, 1]), ["normal", "qr", "qr", "ad"], {"route": ["import"] * 4})
+
+
+def scores(*violation: float) -> ModelScores:
+    columns = np.array(violation)
+    return ModelScores(np.stack([1 - columns, columns], axis=1), 0.7)
+
+
+CANDIDATE = scores(0.1, 0.2, 0.9, 0.4)
+CHAMPION = scores(0.1, 0.8, 0.25, 0.05)
+
+
+def test_trade_off_covers_all_thresholds() -> None:
+    figure = trade_off(PHOTOS, {"candidate": CANDIDATE}, POLICY)
+    line, dot = figure.axes[0].get_lines()
+    assert line.get_xydata().tolist() == [
+        [1.0, 0.0], [0.75, 0.0], [0.5, pytest.approx(1 / 3)], [0.25, pytest.approx(2 / 3)],
+    ]  # fmt: skip
+    assert dot.get_xydata().tolist() == [[0.5, pytest.approx(1 / 3)]]
+
+
+def test_draw_report_plots_draws_both_models_and_training_curves_if_any() -> None:
+    alone = draw_report_plots(PHOTOS, candidate=CANDIDATE, champion=None, policy=POLICY, curves={})
+    assert set(alone) == {
+        "trade_off", "confusion_candidate", "reliability_candidate", "precision_recall_candidate",
+    }  # fmt: skip
+    names = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+    curves = {name: [0.5, 0.4] for name in names}
+    both = draw_report_plots(
+        PHOTOS, candidate=CANDIDATE, champion=CHAMPION, policy=POLICY, curves=curves
+    )
+    assert set(both) - set(alone) == {
+        "confusion_champion", "reliability_champion", "precision_recall_champion", "training",
+    }  # fmt: skip
+    assert all(data.startswith(b"\x89PNG") for data in both.values())

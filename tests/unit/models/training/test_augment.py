@@ -67,7 +67,7 @@ def test_augment_color_jitter_varies_each_factor_and_stays_in_range() -> None:
     # 200 * 1.4 and more must stop at 255, not wrap round to dark.
     reds = pixels[:, 0, :16].mean((1, 2))
     assert reds.max() == 255
-    assert reds.min() > 60  # 200 * 0.6, drawn to grey twice; 280 would wrap to 24
+    assert reds.min() > 60  # 200 * 0.6, drawn to gray twice; 280 would wrap to 24
 
 
 def test_augment_without_color_jitter_keeps_the_pixels() -> None:

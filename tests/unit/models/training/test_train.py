@@ -3,6 +3,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -11,15 +12,23 @@ from safetensors.torch import load_file
 from structlog.testing import capture_logs
 
 from ml.core.errors import PretrainedWeightsError
+from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS, build_network, file_sha256, load_checkpoint
-from ml.models.training.feature_cache import FeatureCache
+from ml.models.features import FeatureCache
 from ml.models.training.init_network import INVERSE_PENALTIES
 from ml.models.training.preset import load_preset
-from ml.models.training.train import TrainedVersion, train
+from ml.models.training.train import train
 from ml.vision.images.decode import DecodeLimits
 from tests.unit.models.training.pictures import POLICY, folder, tiny_preset
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
+
+
+class TrainedVersion(NamedTuple):
+    """A version in its folder."""
+
+    folder: Path
+    card: ModelCard
 
 
 def _train(data: Path, out: Path, **changes: object) -> TrainedVersion:
@@ -28,7 +37,7 @@ def _train(data: Path, out: Path, **changes: object) -> TrainedVersion:
         "seed": 4,
         "preset": tiny_preset(),
     }
-    return train(
+    card = train(
         data,
         policy=POLICY,
         out=out,
@@ -36,6 +45,7 @@ def _train(data: Path, out: Path, **changes: object) -> TrainedVersion:
         limits=DecodeLimits(),
         **{**arguments, **changes},  # type: ignore[arg-type]
     )
+    return TrainedVersion(out, card)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def _bytes(network: nn.Module) -> bytes:
 
 
 def test_fit_first_losses_of_a_seeded_run_equal_the_recorded_ones(dataset: Dataset) -> None:
-    """Depends on order, augmentation, normalisation, loss and optimizer."""
+    """Depends on order, augmentation, normalization, loss and optimizer."""
     _, recorder = _fitted(dataset, tiny_preset(epochs=1))
     assert [loss for *_, loss, _ in recorder.steps] == pytest.approx(_LOSSES, rel=2e-3)
 
@@ -304,7 +304,9 @@ def test_fit_without_early_stopping_keeps_the_weights_of_the_last_epoch(dataset:
     history = fit(replace(job, listener=degrading))
     assert len(history) == 4
     assert min(history, key=lambda e: e.validation_loss).number < 4
-    assert job.network.get_parameter("fc.weight").abs().max() > 5  # damaged once more at the end
+    assert (
+        job.network.get_parameter("fc.weight").abs().max() > 5
+    )  # the listener damages them after the last epoch, too
 
 
 class WeightRecorder(Recorder):

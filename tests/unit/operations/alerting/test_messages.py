@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ml.core.types import AlertKind
-from ml.operations.alerting.messages import LANGUAGES, message
+from ml.operations.alerting.messages import message
 
 DETAILS: dict[str, Any] = {
     "window_end": "2026-11-23 02:00+08:00", "due": "2026-11-23 06:00+08:00", "run_id": "night",
@@ -17,30 +17,32 @@ DETAILS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", list(AlertKind))
-def test_every_kind_is_said_in_both_languages(kind: AlertKind) -> None:
-    said = message(kind, DETAILS)
-    for part in (said.title, said.text):
-        assert set(part) == set(LANGUAGES)
-        assert all("{" not in words for words in part.values())
-    assert any("一" <= letter <= "鿿" for letter in said.text["zh"])
-    assert set(said.text["en"]) <= set(string.printable)
+def test_every_kind_has_a_message_in_both_languages(kind: AlertKind) -> None:
+    raised = message(kind, DETAILS)
+    for part in (raised.title, raised.text):
+        assert set(part) == {"en", "zh"}
+        assert all("{" not in text for text in part.values())
+    assert any("一" <= letter <= "鿿" for letter in raised.text["zh"])
+    assert set(raised.text["en"]) <= set(string.printable)
 
 
-def test_shares_are_read_as_per_cent() -> None:
+def test_shares_are_formatted_as_percent() -> None:
     assert "60.0% of the verdicts" in message(AlertKind.REVIEW_RATE, DETAILS).text["en"]
 
 
-def test_the_end_says_what_it_is_the_end_of() -> None:
-    over = message(AlertKind.QUEUE_AGE, DETAILS, resolved_at=datetime(2026, 11, 23, 9, tzinfo=UTC))
-    assert over.title["en"] == "Resolved: Photos wait too long for review"
-    assert "2026-11-23 09:00+00:00" in over.text["zh"]
+def test_resolution_repeats_title_and_text_of_the_alert() -> None:
+    resolved = message(
+        AlertKind.QUEUE_AGE, DETAILS, resolved_at=datetime(2026, 11, 23, 9, tzinfo=UTC)
+    )
+    assert resolved.title["en"] == "Resolved: Photos wait too long for review"
+    assert "2026-11-23 09:00+00:00" in resolved.text["zh"]
 
 
-def test_braces_in_an_error_are_words_and_no_fields() -> None:
-    said = message(AlertKind.RUN_FAILED, {**DETAILS, "error": "KeyError: {secret}"})
+def test_braces_in_an_error_are_not_format_fields() -> None:
+    raised = message(AlertKind.RUN_FAILED, {**DETAILS, "error": "KeyError: {secret}"})
     end = datetime(2026, 11, 23, tzinfo=UTC)
-    again = message(
+    resolved = message(
         AlertKind.RUN_FAILED, {**DETAILS, "error": "KeyError: {secret}"}, resolved_at=end
     )
-    assert "{secret}" in said.text["en"]
-    assert "{secret}" in again.text["en"]
+    assert "{secret}" in raised.text["en"]
+    assert "{secret}" in resolved.text["en"]

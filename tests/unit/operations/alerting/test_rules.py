@@ -5,22 +5,23 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ml.core.types import Alert, AlertKind
-from ml.operations.alerting.rules import LastPromotion, RunSchedule, Signals, alerts
+from ml.operations.alerting.rules import RunSchedule, apply_rules
+from ml.operations.alerting.signals import Signals
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate
 from ml.policy.operations import Alerts
 from ml.policy.schema import Policy
 from tests.support.policies import policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-NIGHTS = RunSchedule("0 2 * * *", "Asia/Shanghai")
-WELL = Signals(
+SCHEDULE = RunSchedule("0 2 * * *", "Asia/Shanghai")
+NORMAL = Signals(
     now=datetime(2026, 11, 23, 12, tzinfo=SHANGHAI),
     done_until=datetime(2026, 11, 23, 2, tzinfo=SHANGHAI),
     verdicts=(("night", {"pass": 900, "review": 100, "block": 0}),),
     leak=MonthlyLeakRate("2026-11", 500, 5, 0.01, 0.003, 0.023),
     waiting=40,
     oldest=timedelta(hours=10),
-    promotion=LastPromotion("m", datetime(2026, 11, 1, tzinfo=UTC)),
+    promotion=("m", datetime(2026, 11, 1, tzinfo=UTC)),
 )
 
 
@@ -29,12 +30,12 @@ def _policy(**changed: object) -> Policy:
     return policy(violate=None).model_copy(update={"alerts": section})
 
 
-def _found(facts: Signals, **changed: object) -> list[Alert]:
-    return alerts(facts, _policy(**changed), NIGHTS)
+def _raise(signals: Signals, **changed: object) -> list[Alert]:
+    return apply_rules(signals, _policy(**changed), SCHEDULE)
 
 
-def test_where_all_is_well_there_is_no_alert() -> None:
-    assert _found(WELL) == []
+def test_normal_signals_raise_no_alert() -> None:
+    assert _raise(NORMAL) == []
 
 
 @pytest.mark.parametrize(
@@ -45,79 +46,83 @@ def test_where_all_is_well_there_is_no_alert() -> None:
         (datetime(2026, 11, 23, 22, 0, tzinfo=UTC), True),  # the same moment
     ],
 )
-def test_a_night_is_late_from_the_time_of_day_on_in_the_shops_zone(
+def test_run_is_late_from_the_deadline_in_the_time_zone_of_the_schedule(
     now: datetime, late: bool
 ) -> None:
-    found = _found(replace(WELL, now=now))
+    found = _raise(replace(NORMAL, now=now))
     assert [a.kind for a in found] == [AlertKind.RUN_LATE] * late
 
 
-def test_the_late_night_keeps_its_name_while_further_ones_are_missed() -> None:
+def test_alert_of_late_run_keeps_its_key_while_further_runs_are_missed() -> None:
     names = {
-        _found(replace(WELL, now=WELL.now + timedelta(days=days)))[0].key for days in (1, 2, 5)
+        _raise(replace(NORMAL, now=NORMAL.now + timedelta(days=days)))[0].key for days in (1, 2, 5)
     }
     assert names == {"run_late:2026-11-24T02:00:00+08:00"}
 
 
-def test_a_window_that_ends_after_the_time_of_day_has_until_the_next_day() -> None:
+def test_deadline_is_the_next_day_if_the_window_ends_after_that_time() -> None:
     runs = RunSchedule("0 22 * * *", "Asia/Shanghai")
     ended = datetime(2026, 11, 22, 22, tzinfo=SHANGHAI)
-    facts = replace(WELL, done_until=ended - timedelta(days=1))
-    before = replace(facts, now=datetime(2026, 11, 23, 5, 59, tzinfo=SHANGHAI))
-    after = replace(facts, now=datetime(2026, 11, 23, 6, 0, tzinfo=SHANGHAI))
-    assert alerts(before, _policy(), runs) == []
-    assert [a.dedup_key for a in alerts(after, _policy(), runs)] == [ended.isoformat()]
+    signals = replace(NORMAL, done_until=ended - timedelta(days=1))
+    before = replace(signals, now=datetime(2026, 11, 23, 5, 59, tzinfo=SHANGHAI))
+    after = replace(signals, now=datetime(2026, 11, 23, 6, 0, tzinfo=SHANGHAI))
+    assert apply_rules(before, _policy(), runs) == []
+    assert [a.dedup_key for a in apply_rules(after, _policy(), runs)] == [ended.isoformat()]
 
 
-def test_a_clock_change_does_not_move_the_hour() -> None:
+def test_deadline_is_the_same_hour_after_a_clock_change() -> None:
     runs = RunSchedule("0 2 * * *", "Europe/Berlin")
     berlin = ZoneInfo("Europe/Berlin")
-    facts = replace(WELL, done_until=datetime(2026, 10, 24, 2, tzinfo=berlin))
+    signals = replace(NORMAL, done_until=datetime(2026, 10, 24, 2, tzinfo=berlin))
     # Clocks went back at 03:00 on the 25th: 05:59 there is 04:59 UTC.
-    early = replace(facts, now=datetime(2026, 10, 25, 4, 59, tzinfo=UTC))
-    assert alerts(early, _policy(), runs) == []
-    assert alerts(replace(facts, now=datetime(2026, 10, 25, 5, 0, tzinfo=UTC)), _policy(), runs)
+    early = replace(signals, now=datetime(2026, 10, 25, 4, 59, tzinfo=UTC))
+    assert apply_rules(early, _policy(), runs) == []
+    assert apply_rules(
+        replace(signals, now=datetime(2026, 10, 25, 5, 0, tzinfo=UTC)), _policy(), runs
+    )
 
 
-def test_a_deployment_without_any_night_has_one_alert_under_one_name() -> None:
+def test_deployment_without_runs_has_one_alert() -> None:
     keys = {
-        _found(replace(WELL, done_until=None, now=WELL.now + timedelta(days=days)))[0].key
+        _raise(replace(NORMAL, done_until=None, now=NORMAL.now + timedelta(days=days)))[0].key
         for days in (0, 1, 7)
     }
     assert keys == {"run_late:no run yet"}
 
 
-def test_every_run_that_does_not_balance_is_an_alert_of_its_own() -> None:
-    found = _found(replace(WELL, broken=("a", "b")))
+def test_each_unbalanced_run_raises_an_alert() -> None:
+    found = _raise(replace(NORMAL, unbalanced_runs=("a", "b")))
     assert [a.key for a in found] == ["identity_broken:a", "identity_broken:b"]
 
 
 @pytest.mark.parametrize(
     ("review", "fact"), [(499, None), (500, None), (501, "high"), (1000, "high")]
 )
-def test_the_review_rate_is_outside_of_its_band(review: int, fact: str | None) -> None:
+def test_review_rate_outside_of_its_band_raises_an_alert(review: int, fact: str | None) -> None:
     verdicts = {"pass": 1000 - review, "review": review, "block": 0}
-    found = _found(replace(WELL, verdicts=(("night", verdicts),)))
+    found = _raise(replace(NORMAL, verdicts=(("night", verdicts),)))
     assert [a.dedup_key for a in found] == ([fact] if fact else [])
 
 
-def test_a_night_of_a_few_photos_says_nothing_and_the_one_before_stands() -> None:
+def test_run_with_few_photos_is_ignored_in_favor_of_the_previous_one() -> None:
     few = ("few", {"pass": 0, "review": 3, "block": 0})
     high = ("high", {"pass": 100, "review": 900, "block": 0})
-    assert _found(replace(WELL, verdicts=(few,))) == []
-    assert [a.details["run_id"] for a in _found(replace(WELL, verdicts=(few, high)))] == ["high"]
+    assert _raise(replace(NORMAL, verdicts=(few,))) == []
+    assert [a.details["run_id"] for a in _raise(replace(NORMAL, verdicts=(few, high)))] == ["high"]
 
 
 @pytest.mark.parametrize(("low", "broken"), [(0.029, False), (0.03, False), (0.031, True)])
-def test_the_leak_bound_is_broken_when_chance_does_not_explain_it(low: float, broken: bool) -> None:
+def test_leak_bound_alert_needs_the_whole_interval_above_the_bound(
+    low: float, broken: bool
+) -> None:
     leak = MonthlyLeakRate("2026-11", 400, 20, 0.05, low, 0.08)
-    found = _found(replace(WELL, leak=leak))
+    found = _raise(replace(NORMAL, leak=leak))
     assert [a.key for a in found] == ["leak_bound:2026-11"] * broken
 
 
 @pytest.mark.parametrize(("hours", "old"), [(24, False), (24.1, True)])
-def test_a_queue_is_too_old(hours: float, old: bool) -> None:
-    found = _found(replace(WELL, oldest=timedelta(hours=hours)))
+def test_queue_older_than_the_limit_raises_an_alert(hours: float, old: bool) -> None:
+    found = _raise(replace(NORMAL, oldest=timedelta(hours=hours)))
     assert [a.key for a in found] == ["queue_age:queue"] * old
 
 
@@ -128,24 +133,24 @@ def test_a_queue_is_too_old(hours: float, old: bool) -> None:
         (datetime(2026, 8, 23, 12, 1, tzinfo=SHANGHAI), False),
     ],
 )
-def test_no_promotion_for_months_by_the_calendar(at: datetime, old: bool) -> None:
-    found = _found(replace(WELL, promotion=LastPromotion("old", at)))
+def test_no_promotion_for_calendar_months_raises_an_alert(at: datetime, old: bool) -> None:
+    found = _raise(replace(NORMAL, promotion=("old", at)))
     assert [a.key for a in found] == ["promotion_age:old"] * old
 
 
-def test_months_before_the_last_of_a_long_month_end_in_a_short_one() -> None:
+def test_month_before_the_last_day_of_a_long_month_is_the_last_of_a_short_one() -> None:
     now = datetime(2026, 5, 31, 12, tzinfo=SHANGHAI)
     last = datetime(2026, 2, 28, 12, tzinfo=SHANGHAI)
     done = datetime(2026, 5, 31, 2, tzinfo=SHANGHAI)
-    facts = replace(WELL, now=now, done_until=done, promotion=LastPromotion("m", last))
-    assert [a.kind for a in _found(facts)] == [AlertKind.PROMOTION_AGE]
+    signals = replace(NORMAL, now=now, done_until=done, promotion=("m", last))
+    assert [a.kind for a in _raise(signals)] == [AlertKind.PROMOTION_AGE]
 
 
-def test_a_silent_kind_is_not_raised() -> None:
-    facts = replace(WELL, broken=("a",), oldest=timedelta(days=9))
-    assert [a.kind for a in _found(facts, muted=["queue_age"])] == [AlertKind.IDENTITY_BROKEN]
+def test_muted_kind_is_not_raised() -> None:
+    signals = replace(NORMAL, unbalanced_runs=("a",), oldest=timedelta(days=9))
+    assert [a.kind for a in _raise(signals, muted=["queue_age"])] == [AlertKind.IDENTITY_BROKEN]
 
 
-def test_another_hour_of_the_policy_is_followed() -> None:
-    facts = replace(WELL, now=datetime(2026, 11, 24, 6, 30, tzinfo=SHANGHAI))
-    assert _found(facts, nightly_run_deadline=time(7)) == []
+def test_deadline_follows_the_policy() -> None:
+    signals = replace(NORMAL, now=datetime(2026, 11, 24, 6, 30, tzinfo=SHANGHAI))
+    assert _raise(signals, nightly_run_deadline=time(7)) == []

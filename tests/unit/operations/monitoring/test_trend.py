@@ -12,7 +12,7 @@ def nightly_run(listed: int, *, machine: float, review: float, saved: float) -> 
     return RunTotals("night", AT, "reconciled", listed, {"listed": listed, "yuan": yuan})
 
 
-def test_the_review_rate_is_a_share_of_verdicts() -> None:
+def test_review_rate_is_a_share_of_verdicts() -> None:
     assert review_rate({"pass": 60, "review": 30, "block": 10}) == pytest.approx(0.3)
     assert review_rate({"pass": 0, "review": 0, "block": 0}) is None
     assert review_rate(None) is None
@@ -21,11 +21,11 @@ def test_the_review_rate_is_a_share_of_verdicts() -> None:
 @pytest.mark.parametrize(
     ("rate", "warns"), [(0.1, False), (0.5, False), (0.0999, True), (0.5001, True), (None, False)]
 )
-def test_the_ends_of_the_band_are_inside(rate: float | None, warns: bool) -> None:
+def test_ends_of_the_band_are_inside(rate: float | None, warns: bool) -> None:
     assert outside(rate, (0.1, 0.5)) is warns
 
 
-def test_a_photo_costs_machine_and_people() -> None:
+def test_cost_per_photo_includes_machine_and_reviewers() -> None:
     assert nightly_run(100, machine=1.0, review=4.0, saved=15.0).yuan_per_photo == pytest.approx(
         0.05
     )
@@ -33,7 +33,7 @@ def test_a_photo_costs_machine_and_people() -> None:
     assert RunTotals("n", AT, "running", 5, None).yuan_per_photo is None
 
 
-def test_savings_add_up_over_the_nights_that_have_a_report() -> None:
+def test_savings_are_summed_over_runs_with_a_report() -> None:
     runs = [
         nightly_run(100, machine=1.0, review=4.0, saved=15.0),
         RunTotals("running", AT, "running", 5, None),
@@ -42,10 +42,10 @@ def test_savings_add_up_over_the_nights_that_have_a_report() -> None:
     assert total_saved(runs) == pytest.approx(12.0)
 
 
-def test_people_get_what_is_for_review_and_what_the_audit_drew() -> None:
+def test_review_tasks_are_reviews_and_spot_checks() -> None:
     report = {"verdicts": {"pass": 9, "review": 5, "block": 1}}
     older = RunTotals("older", AT, "reconciled", 15, report)
     drawn = {"spot_check": {"passed": 2, "blocked": 1}}
-    assert older.review_tasks == 5  # a report from before there was a random audit
+    assert older.review_tasks == 5  # a report of a version without spot checks
     assert RunTotals("n", AT, "reconciled", 15, report | drawn).review_tasks == 8
     assert RunTotals("n", AT, "running", 15, None).review_tasks is None

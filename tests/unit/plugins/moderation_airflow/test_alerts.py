@@ -1,35 +1,38 @@
 from types import SimpleNamespace
 
 from ml.core.errors import StorageUnavailable
-from moderation_airflow.alerts import MAX_ERROR, Failure, failure_of
+from moderation_airflow.alerts import MAX_ERROR, failure_of
 
 
 def _context(**more: object) -> dict[str, object]:
-    dag, ti = SimpleNamespace(dag_id="d"), SimpleNamespace(task_id="judge")
+    dag, ti = SimpleNamespace(dag_id="d"), SimpleNamespace(task_id="score_shard")
     return {"dag": dag, "run_id": "r", "ti": ti, **more}
 
 
-def test_a_task_is_named_with_what_our_error_says() -> None:
+def test_failure_names_the_task_and_our_message() -> None:
     error = StorageUnavailable("the database is away")
-    assert failure_of(_context(exception=error)) == Failure(
-        "d", "r", "judge", "StorageUnavailable: the database is away"
-    )
+    assert failure_of(_context(exception=error)) == {
+        "dag_id": "d",
+        "run_id": "r",
+        "task_id": "score_shard",
+        "error": "StorageUnavailable: the database is away",
+    }
 
 
-def test_of_a_strange_error_only_the_kind_is_told() -> None:
+def test_failure_of_a_foreign_error_names_its_type_alone() -> None:
     error = ValueError("password=hidden")
-    assert failure_of(_context(exception=error)).error == "ValueError"
+    assert failure_of(_context(exception=error))["error"] == "ValueError"
 
 
-def test_a_killed_task_has_no_error() -> None:
-    assert failure_of(_context()).error == "killed, or lost with its worker"
+def test_failure_without_an_exception_says_killed() -> None:
+    assert failure_of(_context())["error"] == "killed, or lost with its worker"
 
 
-def test_a_run_that_airflow_ended_names_no_task() -> None:
+def test_failure_of_a_whole_run_names_no_task() -> None:
     found = failure_of(_context(reason="timed_out"))
-    assert (found.task_id, found.error) == ("run", "timed_out")
+    assert (found["task_id"], found["error"]) == ("run", "timed_out")
 
 
-def test_a_long_error_is_cut() -> None:
+def test_long_error_is_truncated() -> None:
     found = failure_of(_context(exception=StorageUnavailable("x" * 9999)))
-    assert len(found.error) == MAX_ERROR
+    assert len(found["error"]) == MAX_ERROR

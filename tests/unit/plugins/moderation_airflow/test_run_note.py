@@ -1,4 +1,4 @@
-"""Against a real HTTP server that answers as Airflow's API does, and a real Airflow process."""
+"""Run notes, against an HTTP server that answers like the API of Airflow."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def write(tmp_path: Path, port: int | None, note: str = "a note · 便条") -> t
     return done.stdout.split()[-1], said
 
 
-def test_the_note_is_written_with_a_token(api: Api, tmp_path: Path) -> None:
+def test_note_is_written_with_a_token(api: Api, tmp_path: Path) -> None:
     assert write(tmp_path, api.server_port)[0] == "True"
     token, patch = api.asked
     assert token[:2] == ("POST", "/auth/token")
@@ -93,13 +93,13 @@ def test_the_note_is_written_with_a_token(api: Api, tmp_path: Path) -> None:
     assert patch == ("PATCH", path, "Bearer the-token", {"note": "a note · 便条"})
 
 
-def test_a_long_note_is_cut_to_what_airflow_takes(api: Api, tmp_path: Path) -> None:
+def test_long_note_is_truncated_to_the_limit_of_airflow(api: Api, tmp_path: Path) -> None:
     assert write(tmp_path, api.server_port, "字" * 1200)[0] == "True"
     assert api.asked[1][3] == {"note": "字" * 1000}
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_refusal_is_logged_and_the_task_goes_on(method: str, api: Api, tmp_path: Path) -> None:
+def test_rejected_request_is_logged_and_not_raised(method: str, api: Api, tmp_path: Path) -> None:
     api.refuses = method
     answer, said = write(tmp_path, api.server_port)
     assert answer == "False"
@@ -107,7 +107,7 @@ def test_a_refusal_is_logged_and_the_task_goes_on(method: str, api: Api, tmp_pat
     assert api.asked[-1][0] == method
 
 
-def test_an_api_that_is_down_is_logged_and_the_task_goes_on(tmp_path: Path) -> None:
+def test_unreachable_api_is_logged_and_not_raised(tmp_path: Path) -> None:
     with Api() as gone:
         port = gone.server_port
     answer, said = write(tmp_path, port)
@@ -115,7 +115,7 @@ def test_an_api_that_is_down_is_logged_and_the_task_goes_on(tmp_path: Path) -> N
     assert "no note on the run" in said
 
 
-def test_a_missing_connection_is_named_in_the_log(tmp_path: Path) -> None:
+def test_missing_connection_is_named_in_the_log(tmp_path: Path) -> None:
     answer, said = write(tmp_path, None)
     assert answer == "False"
     assert "moderation_airflow_api" in said

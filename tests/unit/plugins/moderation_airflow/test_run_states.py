@@ -18,10 +18,10 @@ class Counting:
 RUNS = Counting(night_good="success", night_bad="failed", night_now="running")
 
 
-def test_what_succeeded_or_is_no_more_is_over() -> None:
+def test_runs_over_are_those_succeeded_or_deleted() -> None:
     facts = ["night/good", "night/bad", "night/now", "night/deleted"]
     assert runs_over(RUNS, facts, own_dag="watch") == ["night/good", "night/deleted"]
 
 
-def test_the_asking_dag_runs_and_so_is_over() -> None:
+def test_key_of_the_asking_dag_is_over() -> None:
     assert runs_over(RUNS, ["watch", "other"], own_dag="watch") == ["watch"]

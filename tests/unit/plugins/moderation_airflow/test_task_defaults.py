@@ -9,11 +9,11 @@ from moderation_airflow.task_defaults import task_placement
 TEMPLATE = ROOT / "deploy" / "kubernetes" / "pod_template_gpu.yaml"
 
 
-def test_pool_and_queue_are_the_settings() -> None:
+def test_task_placement_uses_pool_and_queue_of_the_settings() -> None:
     settings = Settings(gpu_pool="models", gpu_queue="gpu")
     assert task_placement(settings) == {"pool": "models", "queue": "gpu"}
 
 
-def test_a_pod_template_is_for_kubernetes() -> None:
+def test_pod_template_is_passed_to_the_executor() -> None:
     place = task_placement(Settings(gpu_pod_template=TEMPLATE))
     assert place["executor_config"] == {"pod_template_file": str(TEMPLATE)}

@@ -1,4 +1,4 @@
-"""The sentences of the pages: one broken file would take all pages down."""
+"""The texts of the pages: one broken file would break all pages."""
 
 import re
 import string
@@ -23,7 +23,7 @@ def _fields(sentence: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_sentence_is_there_in_both_languages_with_the_same_values(path: Path) -> None:
+def test_every_text_exists_in_both_languages_with_the_same_placeholders(path: Path) -> None:
     for key, both in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         assert isinstance(key, str), f"quote {key!r}"
         assert both.keys() == {"en", "zh"}, key
@@ -34,6 +34,6 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_values(path: Pa
 @pytest.mark.parametrize(
     "path", [*UI.glob("templates/*.j2"), *UI.glob("static/*.js")], ids=lambda p: p.name
 )
-def test_every_sentence_that_a_page_asks_for_exists(path: Path) -> None:
+def test_every_text_that_a_page_uses_exists(path: Path) -> None:
     asked = re.findall(r"words\(\s*[\"']([\w.]+)[\"']\s*[,)]", path.read_text(encoding="utf-8"))
     assert {key for key in asked if key not in KEYS} == set()

@@ -4,8 +4,7 @@ import pytest
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits
-from ml.vision.images.thumbnails import as_jpeg, resize_for_display
+from ml.vision.images.decode import DecodeLimits, as_jpeg, resize_for_display
 
 LIMITS = DecodeLimits()
 LEFT, RIGHT = (200, 30, 30), (30, 30, 200)

@@ -93,8 +93,3 @@ def test_payload_evidence_is_truncated_without_nul() -> None:
     payload = outcome.evidence["codes"][0]["payload"]
     assert len(payload) == MAX_PAYLOAD
     assert "\x00" not in payload
-
-
-def test_picture_that_zxing_rejects_is_unknown() -> None:
-    outcome = screen_codes(Image.new("RGB", (0, 0)))
-    assert (outcome.fired, outcome.reason) == (None, "failed")

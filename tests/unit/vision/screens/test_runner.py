@@ -81,6 +81,14 @@ def test_runner_reports_unknown_for_a_screen_that_raises(
     assert outcomes["sharpness"].fired is not None
 
 
+@pytest.mark.parametrize("screen", ["codes", "sharpness", "text"])
+def test_runner_reports_unknown_for_an_empty_picture(screen: str) -> None:
+    rules = Screens.model_validate({screen: {"enabled": True}})
+    runner = ScreenRunner(rules, NOBODY, workers=10_000)
+    outcome = runner.run(Image.new("RGB", (1, 0)), "0" * 64, 100)[screen]
+    assert (outcome.fired, outcome.reason) == (None, "failed")
+
+
 def test_runner_reduces_photos_to_the_policys_long_side() -> None:
     code = with_code("https://elsewhere.example/x")
     large = code.resize((4 * code.width, 4 * code.height), Image.Resampling.BICUBIC)

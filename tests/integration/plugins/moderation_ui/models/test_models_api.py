@@ -1,4 +1,4 @@
-"""Switching the champion over HTTP."""
+"""Promotion and rollback over HTTP."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def _roll_back(pages: Pages, **body: object) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()
 
 
-def test_promote_and_roll_back_are_rows_of_history_and_activity(
+def test_promotion_and_rollback_are_written_to_history_and_activity_log(
     pages: Pages, tmp_path: Path
 ) -> None:
     first = pages.shop.model_hash
@@ -65,7 +65,7 @@ def test_promote_and_roll_back_are_rows_of_history_and_activity(
     ]
 
 
-def test_a_second_click_goes_no_further_back(pages: Pages, tmp_path: Path) -> None:
+def test_repeated_rollback_request_is_409(pages: Pages, tmp_path: Path) -> None:
     second = add_version(pages.shop, tmp_path / "second")
     third = add_version(pages.shop, tmp_path / "third", seed=3)
     _promote(pages, second)
@@ -76,9 +76,7 @@ def test_a_second_click_goes_no_further_back(pages: Pages, tmp_path: Path) -> No
     assert _champion(pages) == second
 
 
-def test_a_hash_that_was_champion_is_rolled_back_to_and_no_other(
-    pages: Pages, tmp_path: Path
-) -> None:
+def test_rollback_reaches_former_champions_alone(pages: Pages, tmp_path: Path) -> None:
     second = add_version(pages.shop, tmp_path / "second")
     third = add_version(pages.shop, tmp_path / "third", seed=3)
     _promote(pages, second)
@@ -91,7 +89,7 @@ def test_a_hash_that_was_champion_is_rolled_back_to_and_no_other(
     assert _roll_back(pages, to=second[:8], expected=third) == (200, {"champion": second})
 
 
-def test_a_held_version_is_refused_with_the_gates_that_hold_it(pages: Pages) -> None:
+def test_promotion_of_a_held_version_is_rejected_with_its_gates(pages: Pages) -> None:
     held = add_version_row(pages.shop, "d")
     set_gate_decision(pages.shop, held, held_by="recall_floor:violate")
     status, said = _promote(pages, held)
@@ -101,7 +99,7 @@ def test_a_held_version_is_refused_with_the_gates_that_hold_it(pages: Pages) -> 
     assert _switches(pages) == []
 
 
-def test_another_champion_than_the_page_showed_is_409(pages: Pages, tmp_path: Path) -> None:
+def test_promotion_with_another_champion_than_shown_is_409(pages: Pages, tmp_path: Path) -> None:
     second = add_version(pages.shop, tmp_path / "second")
     status, said = _promote(pages, second, expected="e" * 64)
     assert (status, said["error"]) == (409, "champion_changed")
@@ -109,7 +107,7 @@ def test_another_champion_than_the_page_showed_is_409(pages: Pages, tmp_path: Pa
     assert _switches(pages) == []
 
 
-def test_versions_that_cannot_be_used_are_refused(
+def test_promotion_of_an_unusable_version_is_rejected(
     pages: Pages, champion_folder: Path, tmp_path: Path
 ) -> None:
     other = add_altered_version(pages.shop, champion_folder, tmp_path, classes=("normal", "weapon"))
@@ -131,13 +129,13 @@ def test_versions_that_cannot_be_used_are_refused(
         {"more": 1},
     ],
 )
-def test_bad_bodies_are_422(pages: Pages, body: dict[str, object]) -> None:
+def test_invalid_promotion_body_is_422(pages: Pages, body: dict[str, object]) -> None:
     status, said = _promote(pages, "f" * 64, **body)
     assert (status, said["error"]) == (422, "invalid")
 
 
 @pytest.mark.parametrize("account", ["viewer", "reviewer"])
-def test_only_owners(pages: Pages, tmp_path: Path, account: str) -> None:
+def test_only_owners_promote_and_roll_back(pages: Pages, tmp_path: Path, account: str) -> None:
     second = add_version(pages.shop, tmp_path / "second")
     status, said = _promote(pages, second, account=account)
     assert (status, said["error"]) == (403, "forbidden")

@@ -15,7 +15,7 @@ def _get(pages: Pages, path: str, language: str = "en") -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_plots_are_served_by_the_names_of_the_report_alone(
+def test_only_plots_listed_in_the_report_are_served(
     pages: Pages, measured_candidate: MeasuredCandidate
 ) -> None:
     candidate = measured_candidate.add_to(pages.shop)
@@ -30,7 +30,7 @@ def test_plots_are_served_by_the_names_of_the_report_alone(
     assert outside.status_code in (404, 422)
 
 
-def test_a_plot_that_is_gone_is_404(pages: Pages, measured_candidate: MeasuredCandidate) -> None:
+def test_missing_plot_is_404(pages: Pages, measured_candidate: MeasuredCandidate) -> None:
     candidate = measured_candidate.add_to(pages.shop)
     pages.shop.execute(
         "update moderation.model_version set evaluation = jsonb_set(evaluation, '{plots}', "
@@ -41,7 +41,7 @@ def test_a_plot_that_is_gone_is_404(pages: Pages, measured_candidate: MeasuredCa
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_page_in_both_languages(
+def test_every_models_page_is_shown_in_both_languages(
     pages: Pages, measured_candidate: MeasuredCandidate, language: str
 ) -> None:
     candidate = measured_candidate.add_to(pages.shop)
@@ -53,7 +53,7 @@ def test_every_page_in_both_languages(
         assert candidate[:12] in page or path == f"/{champion}"
 
 
-def test_versions_compare_either_way_round_or_not_at_all(
+def test_comparison_is_found_in_either_order(
     pages: Pages, measured_candidate: MeasuredCandidate
 ) -> None:
     candidate = measured_candidate.add_to(pages.shop)
@@ -64,13 +64,13 @@ def test_versions_compare_either_way_round_or_not_at_all(
     assert "No retraining run" in _get(pages, f"/models/{other}/versus/{champion}")[1]
 
 
-def test_unknown_versions_are_404(pages: Pages) -> None:
+def test_unknown_version_is_404(pages: Pages) -> None:
     missing = "f" * 64
     for path in (missing, f"{missing}/versus/{missing}", f"{missing}/plots/trade_off"):
         assert _get(pages, f"/models/{path}")[0] == 404
 
 
-def test_without_a_champion_the_page_says_so(pages: Pages) -> None:
+def test_models_page_without_a_champion_says_so(pages: Pages) -> None:
     pages.shop.execute("delete from moderation.champion")
     status, page = _get(pages, "/models")
     pages.shop.execute("insert into moderation.champion values (true, :h)", h=pages.shop.model_hash)
@@ -78,7 +78,7 @@ def test_without_a_champion_the_page_says_so(pages: Pages) -> None:
     assert "No model is live yet" in page
 
 
-def test_a_card_of_hardly_anything_is_no_error(pages: Pages) -> None:
+def test_version_with_a_minimal_card_is_shown(pages: Pages) -> None:
     version = "a" * 64
     pages.shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h=version)
     assert _get(pages, f"/models/{version}")[0] == 200

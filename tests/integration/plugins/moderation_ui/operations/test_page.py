@@ -1,4 +1,4 @@
-"""The operations page as served: what it says when there is little, too much or nothing to say."""
+"""The operations page as it is served."""
 
 import re
 from datetime import timedelta
@@ -34,19 +34,19 @@ def read(pages: Pages, path: str = "/operations", account: str = "viewer") -> st
         return words_of(client.get(path))
 
 
-def test_before_the_first_night_it_says_what_to_do(pages: Pages) -> None:
+def test_operations_page_before_the_first_run_says_what_to_do(pages: Pages) -> None:
     said = read(pages)
     assert "No nightly run yet." in said
     assert "unpause the DAG audit_review_images" in said
 
 
-def test_a_run_of_another_dag_has_a_sentence(pages: Pages) -> None:
+def test_operations_page_of_another_dag_says_so(pages: Pages) -> None:
     said = read(pages, "/operations?dag=retrain_model&run=x")
     assert "Only runs of audit_review_images have this page." in said
 
 
 @pytest.mark.parametrize("path", ["/operations", "/operations/photos"])
-def test_a_run_whose_preflight_failed_has_a_sentence(pages: Pages, path: str) -> None:
+def test_operations_page_of_a_run_without_preflight_says_so(pages: Pages, path: str) -> None:
     said = read(pages, f"{path}?run=manual__%3Cb%3E")
     assert "This run has not listed any photos." in said
     assert "manual__<b>" in said
@@ -65,13 +65,13 @@ def test_a_run_whose_preflight_failed_has_a_sentence(pages: Pages, path: str) ->
         "/operations/photos",
     ],
 )
-def test_what_cannot_be_asked_is_refused(pages: Pages, path: str) -> None:
+def test_invalid_query_is_rejected(pages: Pages, path: str) -> None:
     with pages.client("viewer") as client:
         answer = client.get(path)
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
 
 
-def test_a_night_of_nothing_is_a_night(emptied: Pages) -> None:
+def test_run_without_photos_is_shown(emptied: Pages) -> None:
     run_nightly(emptied.shop)
     said = read(emptied)
     account = "0 found = 0 judged + 0 quarantined + 0 judged earlier ✓ every photo accounted for"
@@ -81,7 +81,7 @@ def test_a_night_of_nothing_is_a_night(emptied: Pages) -> None:
     assert "The review queue is empty." in said
 
 
-def test_a_queue_that_cannot_be_counted_is_unknown_and_not_zero(emptied: Pages) -> None:
+def test_queue_that_cannot_be_counted_is_unknown_not_zero(emptied: Pages) -> None:
     emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
     run_nightly(emptied.shop)
     with emptied.shop.connections.engine.begin() as holder:
@@ -93,7 +93,7 @@ def test_a_queue_that_cannot_be_counted_is_unknown_and_not_zero(emptied: Pages) 
     assert "1 photos pending" in read(emptied)
 
 
-def test_a_running_night_shows_how_far_it_is(emptied: Pages) -> None:
+def test_running_run_shows_its_progress(emptied: Pages) -> None:
     emptied.shop.upload("bright.jpg", photo(BRIGHT, seed=1))
     start_run(emptied.shop)
     said = read(emptied)
@@ -102,7 +102,7 @@ def test_a_running_night_shows_how_far_it_is(emptied: Pages) -> None:
     assert "every photo accounted for" not in said
 
 
-def test_a_failed_night_is_loud_and_leads_to_what_is_missing(emptied: Pages) -> None:
+def test_failed_run_links_to_the_missing_photos(emptied: Pages) -> None:
     emptied.shop.upload("lost.jpg", photo(BRIGHT, seed=1))
     start_run(emptied.shop)
     emptied.shop.execute(
@@ -115,7 +115,7 @@ def test_a_failed_night_is_loud_and_leads_to_what_is_missing(emptied: Pages) -> 
     assert "lost.jpg" in read(emptied, "/operations/photos?run=night&outcome=undecided")
 
 
-def test_a_schedule_that_nobody_answered_is_said_on_the_page_of_last_night_alone(
+def test_overdue_run_is_shown_on_the_page_of_the_latest_run_alone(
     pages: Pages,
 ) -> None:
     before = timedelta(days=3)
@@ -126,7 +126,7 @@ def test_a_schedule_that_nobody_answered_is_said_on_the_page_of_last_night_alone
     assert overdue not in read(pages, "/operations?run=old")
 
 
-def test_who_is_deciding_on_a_photo_is_not_told_its_verdict(emptied: Pages) -> None:
+def test_reviewer_of_a_claimed_photo_does_not_see_its_verdict(emptied: Pages) -> None:
     key = emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
     run_nightly(emptied.shop)
     with emptied.client("reviewer") as client:
@@ -138,7 +138,7 @@ def test_who_is_deciding_on_a_photo_is_not_told_its_verdict(emptied: Pages) -> N
     assert "likely Violation" not in hers
 
 
-def test_open_alerts_stand_above_the_newest_night_and_only_there(emptied: Pages) -> None:
+def test_open_alerts_are_shown_on_the_page_of_the_latest_run_alone(emptied: Pages) -> None:
     run_nightly(emptied.shop, "with-alerts")
     emptied.shop.execute(
         "insert into moderation.alert (kind, dedup_key, details) values ('queue_age', 'queue', "

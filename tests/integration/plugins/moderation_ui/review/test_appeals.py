@@ -10,7 +10,7 @@ from tests.support.review_tasks import add_verdict, judged_photo, stored_photo
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
 
-def test_an_appealed_photo_waits_again(pages: Pages) -> None:
+def test_appealed_photo_returns_to_the_queue(pages: Pages) -> None:
     task_id = judged_photo(pages.shop, "a.jpg", photo(DARK))
     key = f"{pages.shop.settings.photo_prefix}a.jpg"
     with pages.client("reviewer") as ann, pages.client("reviewer2") as bob:
@@ -26,7 +26,7 @@ def test_an_appealed_photo_waits_again(pages: Pages) -> None:
     assert pages.shop.status(key) == "block"
 
 
-def test_a_photo_that_nobody_was_asked_about_gets_a_task(pages: Pages) -> None:
+def test_appeal_of_a_photo_without_a_task_opens_one(pages: Pages) -> None:
     key = stored_photo(pages.shop, "a.jpg", photo(DARK))
     add_verdict(pages.shop, content_hash(photo(DARK)), decision="block", reasons=["block:violate"])
     with pages.client("reviewer") as ann:
@@ -46,7 +46,7 @@ def test_a_photo_that_nobody_was_asked_about_gets_a_task(pages: Pages) -> None:
         ("a\x00.jpg", "no", "invalid"),
     ],
 )
-def test_appeals_that_cannot_be_taken(pages: Pages, key: str, reason: str, code: str) -> None:
+def test_invalid_appeal_is_rejected(pages: Pages, key: str, reason: str, code: str) -> None:
     with pages.client("reviewer") as ann:
         answer = ann.post("/api/appeals", json={"object_key": key, "reason": reason})
     assert (answer.status_code, answer.json()["error"]) == (422, code)

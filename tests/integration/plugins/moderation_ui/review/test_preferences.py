@@ -1,4 +1,4 @@
-"""Each reviewer's own choices."""
+"""The preferences of each reviewer."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DEFAULTS = {"blur": "policy", "grey": False, "order": "priority", "batch": 12}
 CHOSEN = {"blur": "always", "grey": True, "order": "oldest", "batch": 24}
 
 
-def test_each_reviewer_has_their_own(pages: Pages) -> None:
+def test_preferences_are_stored_per_reviewer(pages: Pages) -> None:
     with pages.client("reviewer") as ann, pages.client("reviewer2") as bob:
         assert ann.get("/api/preferences").json() == DEFAULTS
         for _ in range(2):
@@ -22,7 +22,7 @@ def test_each_reviewer_has_their_own(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"batch": 5}, {"theme": "dark"}, {"blur": 1}, {"grey": None}])
-def test_others_are_refused_and_change_nothing(pages: Pages, wrong: dict[str, Any]) -> None:
+def test_invalid_preferences_are_rejected(pages: Pages, wrong: dict[str, Any]) -> None:
     with pages.client("reviewer") as ann:
         ann.put("/api/preferences", json=CHOSEN)
         answer = ann.put("/api/preferences", json=CHOSEN | wrong)
@@ -30,7 +30,7 @@ def test_others_are_refused_and_change_nothing(pages: Pages, wrong: dict[str, An
         assert ann.get("/api/preferences").json() == CHOSEN
 
 
-def test_stored_choices_that_no_longer_hold_give_way(pages: Pages) -> None:
+def test_stored_preferences_that_are_no_longer_valid_are_ignored(pages: Pages) -> None:
     pages.shop.execute(
         "insert into moderation.reviewer_preference (reviewer, settings) "
         """values ('reviewer', '{"batch": 1000}')"""

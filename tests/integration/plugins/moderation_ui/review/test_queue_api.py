@@ -63,7 +63,7 @@ def state(pages: Pages, task_id: int) -> tuple[object, ...]:
     return pages.shop.rows(query, t=task_id)[0]
 
 
-def test_a_claim_brings_all_that_the_page_shows(pages: Pages, ann: httpx.Client) -> None:
+def test_claim_returns_all_fields_of_the_page(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages, "deep/a.jpg", product=7, review=9)
     (shown,) = ask(ann, "claim", {"count": 9})["tasks"]
     until, opened = (datetime.fromisoformat(shown.pop(k)) for k in ("claimed_until", "opened_at"))
@@ -86,7 +86,7 @@ def test_a_claim_brings_all_that_the_page_shows(pages: Pages, ann: httpx.Client)
     }
 
 
-def test_the_lease_and_the_order_are_the_policys(pages: Pages, ann: httpx.Client) -> None:
+def test_claim_uses_lease_and_order_of_the_policy(pages: Pages, ann: httpx.Client) -> None:
     path = pages.shop.settings.policy_file
     policy = yaml.safe_load(path.read_text(encoding="utf-8"))
     policy["reviewing"] |= {"lease_seconds": 3600, "order": "oldest"}
@@ -103,7 +103,7 @@ def test_the_lease_and_the_order_are_the_policys(pages: Pages, ann: httpx.Client
     assert claimed(ann, order="priority") == [late, early]
 
 
-def test_filters(pages: Pages, ann: httpx.Client) -> None:
+def test_claim_returns_tasks_that_match_the_filters(pages: Pages, ann: httpx.Client) -> None:
     now = datetime.now(UTC)
     first = task(pages, "a.jpg", seed=1, opened_at=now - timedelta(days=2))
     second = task(pages, "b.jpg", seed=2, reasons=["low_confidence"], product=5)
@@ -131,13 +131,13 @@ def test_filters(pages: Pages, ann: httpx.Client) -> None:
         {"colour": "red"},
     ],
 )
-def test_impossible_filters_are_refused(ann: httpx.Client, filters: Json) -> None:
+def test_invalid_filters_are_rejected(ann: httpx.Client, filters: Json) -> None:
     for path in ("claim", "counts"):
         answer = ann.post(f"/api/queue/{path}", json={"filters": filters})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
 
 
-def test_held_after_a_reload_and_released_at_the_end(
+def test_claimed_tasks_are_listed_after_a_reload_and_released(
     pages: Pages, ann: httpx.Client, bob: httpx.Client
 ) -> None:
     first, second, third = (task(pages, f"{n}.jpg", seed=n, score=0.9 - n / 10) for n in range(3))
@@ -151,7 +151,7 @@ def test_held_after_a_reload_and_released_at_the_end(
     assert state(pages, third) == ("claimed", "reviewer2")
 
 
-def test_counts(pages: Pages, ann: httpx.Client) -> None:
+def test_counts_of_open_and_claimed_tasks(pages: Pages, ann: httpx.Client) -> None:
     assert ask(ann, "counts", {}) == {"open": 0, "claimed": 0, "oldest_seconds": None}
     opened = datetime.now(UTC) - timedelta(hours=1)
     for number in range(3):
@@ -162,7 +162,7 @@ def test_counts(pages: Pages, ann: httpx.Client) -> None:
     assert 3600 < counted["oldest_seconds"] < 3660
 
 
-def test_a_skipped_task_is_for_others_first(
+def test_skipped_task_is_offered_to_others_first(
     pages: Pages, ann: httpx.Client, bob: httpx.Client
 ) -> None:
     task_id = task(pages)
@@ -173,7 +173,7 @@ def test_a_skipped_task_is_for_others_first(
     assert (answer.status_code, answer.json()["error"]) == (422, "refused")
 
 
-def test_decisions_are_written_one_by_one(pages: Pages, ann: httpx.Client) -> None:
+def test_each_decision_is_written_or_rejected_on_its_own(pages: Pages, ann: httpx.Client) -> None:
     good, bad = (task(pages, f"{n}.jpg", seed=n) for n in range(2))
     claimed(ann)
     decisions = [
@@ -194,7 +194,7 @@ def test_decisions_are_written_one_by_one(pages: Pages, ann: httpx.Client) -> No
     assert state(pages, bad) == ("claimed", "reviewer")
 
 
-def test_the_same_decision_again_is_no_change(pages: Pages, ann: httpx.Client) -> None:
+def test_repeated_decision_is_idempotent(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages)
     claimed(ann)
     for _ in range(2):
@@ -202,7 +202,7 @@ def test_the_same_decision_again_is_no_change(pages: Pages, ann: httpx.Client) -
     assert pages.shop.rows("select count(*) from moderation.human_label") == [(1,)]
 
 
-def test_a_lost_lease_is_told_and_writes_nothing(
+def test_decision_after_a_lost_lease_is_rejected(
     pages: Pages, ann: httpx.Client, bob: httpx.Client
 ) -> None:
     task_id = task(pages)
@@ -220,7 +220,7 @@ def test_a_lost_lease_is_told_and_writes_nothing(
     assert decide(bob, task_id, "normal")["ok"]
 
 
-def test_an_undone_decision_is_the_reviewers_to_make_again(
+def test_undo_returns_the_task_to_the_reviewer(
     pages: Pages, ann: httpx.Client, bob: httpx.Client
 ) -> None:
     task_id = task(pages)
@@ -235,7 +235,7 @@ def test_an_undone_decision_is_the_reviewers_to_make_again(
     assert decide(ann, task_id, "normal")["ok"]
 
 
-def test_an_undo_of_long_ago_is_refused(pages: Pages, ann: httpx.Client) -> None:
+def test_undo_of_an_old_decision_is_rejected(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages)
     pages.shop.execute(
         "insert into moderation.human_label "
@@ -248,7 +248,7 @@ def test_an_undo_of_long_ago_is_refused(pages: Pages, ann: httpx.Client) -> None
     assert "older than" in answer.json()["detail"]
 
 
-def test_where_another_decision_stands_an_undo_gives_no_task(
+def test_undo_returns_no_task_while_another_decision_is_active(
     pages: Pages, ann: httpx.Client
 ) -> None:
     task_id = task(pages)
@@ -263,9 +263,7 @@ def test_where_another_decision_stands_an_undo_gives_no_task(
     assert state(pages, task_id) == ("decided", None)
 
 
-def test_hidden_tasks_look_like_those_whose_scores_are_withheld(
-    pages: Pages, ann: httpx.Client
-) -> None:
+def test_hidden_tasks_look_like_tasks_with_hidden_scores(pages: Pages, ann: httpx.Client) -> None:
     pages.reviewing(golden_share=0.0, second_review_share=0.0, hide_scores_share=0.5)
     for number in range(12):
         task(pages, f"{number}.jpg", seed=number)
@@ -281,7 +279,7 @@ def test_hidden_tasks_look_like_those_whose_scores_are_withheld(
     assert claimed(ann, filters={"reasons": ["confident_normal", "golden"]}) == []
 
 
-def test_golden_items_come_with_a_claim_and_look_like_all_others(
+def test_golden_tasks_are_claimed_and_look_like_other_tasks(
     pages: Pages, ann: httpx.Client
 ) -> None:
     pages.reviewing(
@@ -312,7 +310,7 @@ def test_golden_items_come_with_a_claim_and_look_like_all_others(
     assert ask(ann, "undo", {"task_id": golden["task_id"]})["task"]["photo"] == content
 
 
-def test_a_second_person_is_asked_unaware(
+def test_second_review_hides_the_first_decision(
     pages: Pages, ann: httpx.Client, bob: httpx.Client
 ) -> None:
     pages.reviewing(golden_share=0.0, second_review_share=0.5, hide_scores_share=0.0)
@@ -329,7 +327,7 @@ def test_a_second_person_is_asked_unaware(
     assert all(t.keys() == first[0].keys() for t in second)
 
 
-def test_a_skipped_photo_that_is_gone_comes_round_no_more(pages: Pages, ann: httpx.Client) -> None:
+def test_skipped_task_with_a_missing_photo_is_closed(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages, "a.jpg", seed=777_100)  # bytes that no other test keeps
     claimed(ann)
     pages.shop.upload("a.jpg", photo(DARK, seed=777_101), row=False)  # replaced since
@@ -355,12 +353,12 @@ def test_a_skipped_photo_that_is_gone_comes_round_no_more(pages: Pages, ann: htt
         ("decide", {"decisions": [{"task_id": 1, "label": "normal", "reviewer": "x"}]}),
     ],
 )
-def test_what_no_page_sends_is_refused(ann: httpx.Client, path: str, body: Json) -> None:
+def test_invalid_body_is_rejected(ann: httpx.Client, path: str, body: Json) -> None:
     answer = ann.post(f"/api/queue/{path}", json=body)
     assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
 
 
-def test_a_lone_surrogate_is_no_crash(pages: Pages, ann: httpx.Client) -> None:
+def test_lone_surrogate_in_a_note_is_rejected(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages)
     said = [{"task_id": task_id, "label": "normal", "note": "\ud800"}]
     body = json.dumps({"decisions": said})  # escaped, as JSON may hold it
@@ -370,7 +368,7 @@ def test_a_lone_surrogate_is_no_crash(pages: Pages, ann: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "forged", "of another user"])
-def test_a_write_without_the_pages_token_is_refused(
+def test_write_without_the_page_token_is_rejected(
     pages: Pages, ann: httpx.Client, bob: httpx.Client, token: str
 ) -> None:
     if token == "of another user":
@@ -382,7 +380,7 @@ def test_a_write_without_the_pages_token_is_refused(
     assert state(pages, task_id) == ("open", None)
 
 
-def test_another_sites_write_is_refused(pages: Pages, ann: httpx.Client) -> None:
+def test_write_from_another_site_is_rejected(pages: Pages, ann: httpx.Client) -> None:
     task_id = task(pages)
     headers = {"Sec-Fetch-Site": "cross-site"}
     answer = ann.post("/api/queue/claim", json={"count": 1}, headers=headers)

@@ -1,4 +1,4 @@
-"""The queue's page as the server makes it."""
+"""The queue page as it is served."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _facts(page: str) -> dict[str, Any]:
     return facts
 
 
-def test_classes_have_keys_in_the_policys_order_and_titles_in_the_language(pages: Pages) -> None:
+def test_classes_have_keys_in_policy_order_and_titles_in_the_language(pages: Pages) -> None:
     with pages.client() as client:
         english = _facts(client.get("/queue").text)
         chinese = _facts(client.get("/queue", headers={"Accept-Language": "zh-CN"}).text)
@@ -37,7 +37,7 @@ def test_classes_have_keys_in_the_policys_order_and_titles_in_the_language(pages
     assert english["lease_seconds"] == 300
 
 
-def test_more_classes_than_digits_have_buttons_without_keys(pages: Pages) -> None:
+def test_classes_beyond_nine_have_buttons_without_keys(pages: Pages) -> None:
     more = {
         f"class{n}": {
             "violation": True,
@@ -55,7 +55,7 @@ def test_more_classes_than_digits_have_buttons_without_keys(pages: Pages) -> Non
     assert page.count("data-label=") == 14
 
 
-def test_a_guidance_with_markup_is_escaped(pages: Pages) -> None:
+def test_guidance_with_markup_is_html_escaped(pages: Pages) -> None:
     evil = "</script><script>alert(1)</script>"
     guidance = {"en": evil, "zh": evil}
     _change_classes(pages, lambda classes: classes["violate"].update(guidance=guidance))

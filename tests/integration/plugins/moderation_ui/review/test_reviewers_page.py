@@ -25,7 +25,7 @@ def _did(pages: Pages, count: int, who: str = "ann") -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_an_empty_shop_says_that_there_is_nothing(pages: Pages, language: str) -> None:
+def test_reviewers_page_without_decisions_says_so(pages: Pages, language: str) -> None:
     for path in (
         "/reviewers",
         "/reviewers?days=7",
@@ -37,7 +37,7 @@ def test_an_empty_shop_says_that_there_is_nothing(pages: Pages, language: str) -
         assert ("No activity recorded." if language == "en" else "暂无操作记录。") in page
 
 
-def test_the_record_goes_on_page_by_page(pages: Pages) -> None:
+def test_activity_log_is_paginated(pages: Pages) -> None:
     _did(pages, 60)
     _did(pages, 60, "bob & co")
     first = _get(pages, "/reviewers/activity?actor=bob+%26+co")[1]
@@ -50,10 +50,10 @@ def test_the_record_goes_on_page_by_page(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("query", ["?days=0", "?days=366", "?days=x"])
-def test_impossible_spans_are_422(pages: Pages, query: str) -> None:
+def test_invalid_period_is_422(pages: Pages, query: str) -> None:
     assert _get(pages, f"/reviewers{query}")[0] == 422
 
 
 @pytest.mark.parametrize("query", ["?before=0", "?before=99999999999999999999", "?actor=%00"])
-def test_impossible_pages_are_422(pages: Pages, query: str) -> None:
+def test_invalid_page_of_the_log_is_422(pages: Pages, query: str) -> None:
     assert _get(pages, f"/reviewers/activity{query}")[0] == 422

@@ -1,4 +1,4 @@
-"""What a reviewer may know of a task, and what not."""
+"""What the explanation of a task reveals, and what it hides."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def _past(pages: Pages) -> None:
     label_photos(pages.shop, kept, "violate")
 
 
-def test_all_that_led_to_a_task(pages: Pages) -> None:
+def test_explanation_has_scores_screens_and_reasons(pages: Pages) -> None:
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO, screens=SCREENS, score=0.75)
     found = _why(pages, task_id)
     assert found["scores"] == [
@@ -65,7 +65,7 @@ def test_all_that_led_to_a_task(pages: Pages) -> None:
     assert (found["near"], found["history"]) == ([], [])
 
 
-def test_like_photos_and_the_past(pages: Pages) -> None:
+def test_explanation_has_similar_photos_and_history(pages: Pages) -> None:
     _past(pages)
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO)
     with pages.client("reviewer2") as bob:
@@ -74,7 +74,7 @@ def test_like_photos_and_the_past(pages: Pages) -> None:
         bob.post("/api/queue/decide", json={"decisions": [said]})
         bob.post("/api/queue/undo", json={"task_id": task_id})
     found = _why(pages, task_id)
-    near = {one["photo"]: one for one in found["near"]}
+    near = {one["content_sha256"]: one for one in found["near"]}
     assert near.keys() == {content_hash(PHOTO), content_hash(LIKE)}
     assert near[content_hash(PHOTO)]["distance"] == 0
     assert near[content_hash(LIKE)]["label"] == "violate"
@@ -85,7 +85,7 @@ def test_like_photos_and_the_past(pages: Pages) -> None:
     ]
 
 
-def test_an_appeal_is_part_of_the_past(pages: Pages) -> None:
+def test_appeal_is_part_of_the_history(pages: Pages) -> None:
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO)
     with pages.client("reviewer2") as bob:
         key = f"{pages.shop.settings.photo_prefix}a.jpg"
@@ -95,18 +95,18 @@ def test_an_appeal_is_part_of_the_past(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_hidden_tasks_are_decided_unaware(pages: Pages, hidden: dict[str, Any]) -> None:
+def test_explanation_of_a_hidden_task_reveals_nothing(pages: Pages, hidden: dict[str, Any]) -> None:
     _past(pages)
     judged = {"score": 0.02, "priority": 0.6, **hidden}
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO, **judged)
     found = _why(pages, task_id)
     assert found["history"] == []
-    assert [one["photo"] for one in found["near"]] == [content_hash(LIKE)]
+    assert [one["content_sha256"] for one in found["near"]] == [content_hash(LIKE)]
     assert (found["decision"], found["reasons"]) == (None, ["withheld"])
     assert (found["scores"], found["labels"]) == ([], [])
 
 
-def test_what_is_said_of_golden_items_is_no_past(pages: Pages) -> None:
+def test_answer_to_a_golden_task_is_not_in_the_history(pages: Pages) -> None:
     plain = judged_photo(pages.shop, "a.jpg", PHOTO)
     golden = add_task(pages.shop, "a.jpg", kind="golden")
     pages.shop.execute(
@@ -117,7 +117,7 @@ def test_what_is_said_of_golden_items_is_no_past(pages: Pages) -> None:
     assert _why(pages, plain)["history"] == []
 
 
-def test_a_task_without_a_verdict_says_so(pages: Pages) -> None:
+def test_explanation_of_a_task_without_a_verdict_is_empty(pages: Pages) -> None:
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO, reasons=["label_issue:normal"])
     pages.shop.execute("delete from moderation.verdict")
     found = _why(pages, task_id)
@@ -125,7 +125,7 @@ def test_a_task_without_a_verdict_says_so(pages: Pages) -> None:
     assert found["labels"] == ["normal", "violate"]
 
 
-def test_there_is_no_such_task(pages: Pages) -> None:
+def test_explanation_of_an_unknown_task_is_404(pages: Pages) -> None:
     with pages.client("reviewer") as client:
         answers: list[httpx.Response] = [
             client.get(f"/api/queue/tasks/{task_id}/why") for task_id in (999, 2**70)

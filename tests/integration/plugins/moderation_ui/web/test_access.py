@@ -1,4 +1,4 @@
-"""Every route against every role: who is a stranger, who may not, who may."""
+"""Every route against every role."""
 
 import pytest
 
@@ -43,7 +43,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path", "least"), ROUTES)
-def test_a_stranger_is_401(pages: Pages, method: str, path: str, least: str) -> None:
+def test_request_without_login_is_401(pages: Pages, method: str, path: str, least: str) -> None:
     del least
     with pages.client(None) as client:
         assert client.request(method, path).status_code == 401
@@ -51,7 +51,7 @@ def test_a_stranger_is_401(pages: Pages, method: str, path: str, least: str) -> 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(("method", "path", "least"), ROUTES)
-def test_a_role_reaches_what_it_may_and_nothing_else(
+def test_each_role_reaches_its_routes_alone(
     pages: Pages, role: str, method: str, path: str, least: str
 ) -> None:
     with pages.client(role) as client:

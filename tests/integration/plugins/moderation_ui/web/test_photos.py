@@ -1,4 +1,4 @@
-"""Photos by their content: the right bytes or none."""
+"""Photos by content hash: the right bytes or none."""
 
 import io
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _with_exif() -> bytes:
     return out.getvalue()
 
 
-def test_upright_reduced_and_without_metadata(pages: Pages, viewer: httpx.Client) -> None:
+def test_photo_is_upright_resized_and_without_metadata(pages: Pages, viewer: httpx.Client) -> None:
     data = _with_exif()
     stored_photo(pages.shop, "a.jpg", data)
     answer = viewer.get(f"/photos/{content_hash(data)}?side=320")
@@ -64,17 +64,17 @@ def test_upright_reduced_and_without_metadata(pages: Pages, viewer: httpx.Client
 
 
 @pytest.mark.parametrize("side", [0, 321, "x", -1])
-def test_only_four_sizes(viewer: httpx.Client, side: object) -> None:
+def test_photo_of_another_size_is_rejected(viewer: httpx.Client, side: object) -> None:
     answer = viewer.get(f"/photos/{'0' * 64}?side={side}")
     assert _refused(answer) == (422, "invalid")
 
 
 @pytest.mark.parametrize("name", ["x", "A" * 64, "..%2F..%2Fetc%2Fpasswd", "%00"])
-def test_only_hashes_are_names(viewer: httpx.Client, name: str) -> None:
+def test_photo_name_that_is_no_hash_is_rejected(viewer: httpx.Client, name: str) -> None:
     assert viewer.get(f"/photos/{name}?side=320").status_code in (404, 422)
 
 
-def test_a_photo_that_was_replaced_is_absent_and_the_other_is_not_shown(
+def test_replaced_photo_is_absent_and_the_new_one_is_not_served(
     pages: Pages, viewer: httpx.Client
 ) -> None:
     data = photo(DARK, seed=UNKEPT + 1)
@@ -83,17 +83,13 @@ def test_a_photo_that_was_replaced_is_absent_and_the_other_is_not_shown(
     assert _refused(viewer.get(f"/photos/{content_hash(data)}?side=640")) == (404, "absent")
 
 
-def test_other_bytes_under_the_ledgers_etag_are_not_shown(
-    pages: Pages, viewer: httpx.Client
-) -> None:
+def test_other_bytes_under_the_same_etag_are_not_served(pages: Pages, viewer: httpx.Client) -> None:
     stored_photo(pages.shop, "a.jpg", photo(DARK, seed=UNKEPT + 3))
     pages.shop.execute("update moderation.image set content_sha256 = :c", c="a" * 64)
     assert _refused(viewer.get(f"/photos/{'a' * 64}?side=640")) == (404, "absent")
 
 
-def test_a_deleted_photo_is_absent_unless_a_copy_was_kept(
-    pages: Pages, viewer: httpx.Client
-) -> None:
+def test_deleted_photo_is_absent_unless_archived(pages: Pages, viewer: httpx.Client) -> None:
     data = photo(DARK, seed=UNKEPT + 4)
     key = stored_photo(pages.shop, "a.jpg", data)
     pages.shop.connections.photos.delete(key)
@@ -104,7 +100,7 @@ def test_a_deleted_photo_is_absent_unless_a_copy_was_kept(
         assert image.size == (64, 48)
 
 
-def test_the_newest_object_that_is_left_is_shown(pages: Pages, viewer: httpx.Client) -> None:
+def test_latest_existing_object_is_served(pages: Pages, viewer: httpx.Client) -> None:
     data = photo(DARK, seed=UNKEPT + 5)
     for name in ("a.jpg", "b.jpg"):
         gone = stored_photo(pages.shop, name, data)
@@ -112,11 +108,11 @@ def test_the_newest_object_that_is_left_is_shown(pages: Pages, viewer: httpx.Cli
     assert viewer.get(f"/photos/{content_hash(data)}?side=640").status_code == 200
 
 
-def test_an_unknown_photo_is_absent(viewer: httpx.Client) -> None:
+def test_unknown_photo_is_absent(viewer: httpx.Client) -> None:
     assert _refused(viewer.get(f"/photos/{'f' * 64}?side=320")) == (404, "absent")
 
 
-def test_bytes_that_are_no_photo(pages: Pages, viewer: httpx.Client) -> None:
+def test_bytes_that_are_no_photo_are_rejected(pages: Pages, viewer: httpx.Client) -> None:
     data = photo(DARK, seed=UNKEPT + 6)[:300]
     stored_photo(pages.shop, "a.jpg", data)
     assert _refused(viewer.get(f"/photos/{content_hash(data)}?side=320")) == (422, "refused")
@@ -127,7 +123,7 @@ def _map_of(pages: Pages, content: str, **changed: str) -> str:
     return f"/photos/{content}/activation?{httpx.QueryParams(asked)}"
 
 
-def test_an_activation_map_lies_over_the_photo(
+def test_activation_map_overlays_the_photo(
     pages: Pages, viewer: httpx.Client, champion_folder: Path, tmp_path: Path
 ) -> None:
     # The test champion sees 32 pixels, which leave a map of one place.
@@ -151,7 +147,7 @@ def test_an_activation_map_lies_over_the_photo(
     assert np.abs(pixels[1] - pixels[2]).max() > 60  # and elsewhere for the other class
 
 
-def test_maps_that_cannot_be_made(pages: Pages, viewer: httpx.Client) -> None:
+def test_activation_map_of_an_unknown_model_is_rejected(pages: Pages, viewer: httpx.Client) -> None:
     data = photo(DARK, seed=UNKEPT + 8)
     stored_photo(pages.shop, "a.jpg", data)
     content = content_hash(data)

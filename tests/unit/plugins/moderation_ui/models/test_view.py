@@ -3,7 +3,7 @@ import pytest
 from ml.core.settings import ROOT
 from ml.policy.schema import load_policy
 from moderation_ui.models.view import View
-from moderation_ui.web.resources import Words
+from moderation_ui.web.words import Words
 
 POLICY = load_policy(ROOT / "config" / "policy.yaml")
 EVIDENCE = {
@@ -16,7 +16,7 @@ def view(language: str = "en") -> View:
     return View(Words(language), POLICY)
 
 
-def test_figures_are_what_the_measurement_says_and_nothing_else() -> None:
+def test_figures_are_the_measured_metrics_alone() -> None:
     measured = {
         "accuracy": 0.9,
         "per_class": {"violate": {"recall": None}, "dropped": {"recall": 0.5}},
@@ -43,7 +43,7 @@ def test_figures_are_what_the_measurement_says_and_nothing_else() -> None:
         ("of_tomorrow:x", "of_tomorrow · x", "of_tomorrow · x"),
     ],
 )  # fmt: skip
-def test_gates_have_names_in_both_languages(name: str, en: str, zh: str) -> None:
+def test_gate_has_a_name_in_both_languages(name: str, en: str, zh: str) -> None:
     assert (view("en").gate(name), view("zh").gate(name)) == (en, zh)
 
 
@@ -51,15 +51,15 @@ def test_gates_have_names_in_both_languages(name: str, en: str, zh: str) -> None
     ("both", "en", "zh"),
     [
         ("Accuracy · 准确率", "Accuracy", "准确率"),
-        ("violate: recall · 召回率", "Violation: recall", "违规: 召回率"),
-        ("violate: F1", "Violation: F1", "违规: F1"),
+        ("violate: recall · 召回率", "Violation: recall", "违规：召回率"),
+        ("violate: F1", "Violation: F1", "违规：F1"),
     ],
 )
-def test_rows_are_in_one_language(both: str, en: str, zh: str) -> None:
+def test_row_name_is_in_one_language(both: str, en: str, zh: str) -> None:
     assert (view("en")._in_language(both), view("zh")._in_language(both)) == (en, zh)
 
 
-def test_the_cut_off_says_what_stands_behind_it() -> None:
+def test_threshold_names_its_evidence() -> None:
     card = {"thresholds": {"pass_confidence": 0.9, "source": "solved", "evidence": EVIDENCE}}
     said = view().thresholds(card)[-1]
     for figure in ("5,000", "3,000", "1.5 are violations", "95 %", "2.15 %", "3.00 %", "30.0 %"):
@@ -70,7 +70,7 @@ def test_the_cut_off_says_what_stands_behind_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["imagenet", "file", "bundled", "scratch", "champion"])
-def test_the_start_is_said_plainly(kind: str) -> None:
+def test_pretrained_weights_name_their_source(kind: str) -> None:
     card = {"pretrained_weights": {"kind": kind, "detail": "0123456789abcdef"}}
     assert "0123456789ab" in view().pretrained_weights(card)
     assert view().pretrained_weights({}) == "unknown"
@@ -79,5 +79,5 @@ def test_the_start_is_said_plainly(kind: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(0.0, "0.0"), (-0.01, "0.0"), (0.26, "+0.3"), (-2.0, "-2.0")]
 )
-def test_a_difference_has_a_sign_unless_it_shows_none(value: float, text: str) -> None:
+def test_difference_has_a_sign_unless_it_rounds_to_zero(value: float, text: str) -> None:
     assert View.difference(value, 1) == text

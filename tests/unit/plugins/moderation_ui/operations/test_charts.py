@@ -1,4 +1,4 @@
-"""The figures as data: what is drawn where, and nothing of plotly imported."""
+"""Charts as data: what is drawn where."""
 
 import importlib
 import json
@@ -41,7 +41,7 @@ def of(charts: ModuleType, shown: list[RunTotals], language: str = "en") -> Any:
     )
 
 
-def test_verdicts_are_stacked_in_three_named_colours_a_bar_a_night(charts: ModuleType) -> None:
+def test_verdict_mix_stacks_three_named_colors_per_run(charts: ModuleType) -> None:
     chart = of(charts, runs((5, 3, 1), (7, 2, 0))).verdict_mix()
     assert [(s["name"], s["y"], s["marker"]["color"]) for s in chart["data"]] == [
         ("pass", [5, 7], "--pass"),
@@ -54,7 +54,7 @@ def test_verdicts_are_stacked_in_three_named_colours_a_bar_a_night(charts: Modul
     assert chart["data"][0]["customdata"] == ["/n/run-0", "/n/run-1"]
 
 
-def test_a_night_outside_the_band_stands_out(charts: ModuleType) -> None:
+def test_review_rate_outside_the_band_is_marked(charts: ModuleType) -> None:
     chart = of(charts, runs((8, 2, 0), (2, 8, 0), (0, 0, 0))).review_rate((0.1, 0.5))
     (line,) = chart["data"]
     assert line["y"] == [0.2, 0.8, None]
@@ -63,12 +63,12 @@ def test_a_night_outside_the_band_stands_out(charts: ModuleType) -> None:
     assert (band["y0"], band["y1"]) == (0.1, 0.5)
 
 
-def test_names_are_in_the_readers_language(charts: ModuleType) -> None:
+def test_chart_names_are_in_the_users_language(charts: ModuleType) -> None:
     chart = of(charts, runs((1, 1, 1)), "zh").verdict_mix()
     assert chart["data"][1]["name"] == "待人审"
 
 
-def test_the_longest_stage_is_at_the_top_and_an_unknown_one_keeps_its_name(
+def test_stages_end_with_the_longest_and_an_unknown_one_keeps_its_name(
     charts: ModuleType,
 ) -> None:
     chart = charts.stages({"fetch": 3.0, "wall": 9.0, "newstage": 5.0}, charts.Words("en"))
@@ -77,14 +77,14 @@ def test_the_longest_stage_is_at_the_top_and_an_unknown_one_keeps_its_name(
     assert bars["x"] == [3.0, 5.0, 9.0]
 
 
-def test_a_full_month_is_plain_json_with_few_labels(charts: ModuleType) -> None:
+def test_charts_of_thirty_runs_are_json_with_few_labels(charts: ModuleType) -> None:
     shown = of(charts, runs(*[(i, i, i) for i in range(30)]))
     for chart in (shown.verdict_mix(), shown.review_rate((0, 0.5)), shown.throughput()):
         json.dumps(chart, allow_nan=False)
         assert len(chart["layout"]["xaxis"]["tickvals"]) <= 8
 
 
-def test_the_figures_need_no_plotly_and_no_torch() -> None:
+def test_charts_import_neither_plotly_nor_torch() -> None:
     code = (
         f"import sys; sys.path.insert(0, {PLUGINS!r}); import moderation_ui.operations.charts; "
         "print({'plotly', 'torch', 'numpy', 'scipy'} & set(sys.modules))"

@@ -2,8 +2,13 @@
 
 import pytest
 
-from ml.vision.screens.text.contacts import Contact, ContactKind, find_contacts
-from ml.vision.screens.text.normalization import digits_for_letters, normalize_text
+from ml.vision.screens.text.contacts import (
+    Contact,
+    ContactKind,
+    digits_for_letters,
+    find_contacts,
+    normalize_text,
+)
 
 PHONE, WECHAT, QQ = ContactKind.PHONE, ContactKind.WECHAT, ContactKind.QQ
 WHATSAPP, TELEGRAM = ContactKind.WHATSAPP, ContactKind.TELEGRAM

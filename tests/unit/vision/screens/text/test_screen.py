@@ -4,15 +4,12 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image
-
 from ml.core.budget import Budget
 from ml.core.types import ScreenStatus
-from ml.vision.screens.text.gate import text_likelihood
+from ml.policy.screens import TextScreen
+from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader
-from ml.vision.screens.text.overlays import OverlayKind
-from ml.vision.screens.text.scheduler import OcrScheduler
-from ml.vision.screens.text.screen import TextRules, screen_text
+from ml.vision.screens.text.screen import screen_text
 from tests.unit.vision.images.pictures import photo
 from tests.unit.vision.screens.conftest import with_text
 
@@ -46,11 +43,11 @@ def test_screen_text_fires_on_overlays_that_the_rules_enable(
 ) -> None:
     marked = with_text("PHOTOBANK")
     assert screen_text(marked, reader, OcrScheduler(Budget(60))).reason == "watermark"
-    rules = TextRules(overlays=frozenset({OverlayKind.PROMOTION}))
+    rules = TextScreen(overlays=("promotion",))
     outcome = screen_text(marked, reader, OcrScheduler(Budget(60)), rules)
     assert outcome.fired is False
     assert outcome.evidence["overlays"] == [{"kind": "watermark", "text": "PHOTOBANK"}]
-    own = TextRules(allowed=(re.compile("PHOTOBANK"),))
+    own = TextScreen(allowed=(re.compile("PHOTOBANK"),))
     assert screen_text(marked, reader, OcrScheduler(Budget(60)), own).evidence["overlays"] == []
 
 
@@ -64,7 +61,7 @@ def test_screen_text_reports_a_contact_before_a_promotion(reader: TextReader) ->
 
 def test_screen_text_ignores_allowed_contacts(reader: TextReader) -> None:
     banner = with_text("www.shop.example")
-    rules = TextRules(allowed=(re.compile(r"www\.shop\.example"),))
+    rules = TextScreen(allowed=(re.compile(r"www\.shop\.example"),))
     assert screen_text(banner, reader, OcrScheduler(Budget(60))).reason == "contact:url"
     assert screen_text(banner, reader, OcrScheduler(Budget(60)), rules).fired is False
 
@@ -83,7 +80,7 @@ def test_screen_text_over_budget_is_not_run(reader: TextReader) -> None:
     assert screen_text(banner, reader, scheduler).fired is True
     outcome = screen_text(banner, reader, scheduler)
     assert (outcome.state, outcome.fired, outcome.reason) == (ScreenStatus.NOT_RUN, None, "budget")
-    assert outcome.evidence["likelihood"] > TextRules().min_text_likelihood
+    assert outcome.evidence["likelihood"] > TextScreen().min_text_likelihood
 
 
 def test_screen_text_is_thread_safe(reader: TextReader) -> None:
@@ -100,8 +97,3 @@ def test_screen_text_is_thread_safe(reader: TextReader) -> None:
 def test_text_likelihood_separates_letters_from_a_photo() -> None:
     assert text_likelihood(with_text("hello there", size=24)) > 0.3
     assert text_likelihood(photo(640, 480)) < 0.1
-
-
-def test_screen_text_of_an_empty_picture_is_unknown(reader: TextReader) -> None:
-    outcome = screen_text(Image.new("RGB", (1, 0)), reader, OcrScheduler(Budget(60)))
-    assert (outcome.fired, outcome.reason) == (None, "failed")

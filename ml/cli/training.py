@@ -1,0 +1,113 @@
+"""`python -m ml train` and `pretrain`: model versions and pretrained weights from folders."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli.context import console, opened
+from ml.core.settings import load_settings
+from ml.policy.schema import load_policy
+from ml.vision.images.decode import decode_limits
+
+app = typer.Typer()  # without a name: its commands are top-level commands
+pretrain = typer.Typer(help="Pretrained weights: distill them.", no_args_is_help=True)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with one subfolder of photos per class.")],
+    *,
+    preset: Annotated[
+        str, typer.Option(help="Preset of config/training, or a preset file.")
+    ] = "fast",
+    promote: Annotated[bool, typer.Option(help="Make the result the champion.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of split, augmentation and head.")] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Train as many epochs as fit; linear_probe: none by default."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write weights, card and plots to this folder.")
+    ] = None,
+) -> None:
+    """Train a model version on a folder of labeled photos and register it."""
+    from ml.models import registry
+
+    with opened() as (settings, connections):
+        scratch = settings.data_dir / "training"
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            target = out or Path(folder)
+            _train(data, target, preset, seed, minutes)
+            registered = registry.register(
+                target, engine=connections.engine, store=connections.models
+            )
+        console.print(f"registered model version {registered}")
+        if promote:
+            reason = f"python -m ml train --preset {preset} --promote"
+            registry.promote(
+                registered, engine=connections.engine, by="command line", reason=reason
+            )
+            console.print("it is now the champion")
+
+
+def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None) -> None:
+    from ml.models.features import FeatureCache
+    from ml.models.predictor import resolve_device
+    from ml.models.training.preset import load_preset
+    from ml.models.training.progress import listener
+    from ml.models.training.train import train as run
+
+    settings = load_settings()
+    with listener(console) as progress:
+        run(
+            data,
+            preset=load_preset(preset),
+            policy=load_policy(settings.policy_file),
+            out=out,
+            pretrained_weights=settings.pretrained_weights,
+            device=str(resolve_device(settings.device)),
+            seed=seed,
+            limits=decode_limits(settings),
+            progress=progress,
+            minutes=minutes,
+            cache=FeatureCache(settings.data_dir / "features.safetensors"),
+        )
+
+
+@pretrain.command("distill")
+def distill_command(
+    photos: Annotated[list[Path], typer.Option(help="Folder of photos; can be repeated.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints and the resulting weights.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe file; default: config/distillation.yaml.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(help="Source and licence of the photos, for the card; can be repeated."),
+    ] = None,
+) -> None:
+    """Distill a frozen teacher into a ResNet18; a killed run resumes when started again."""
+    from ml.models.distillation.distill import distill
+    from ml.models.distillation.recipe import RECIPE, load_recipe
+    from ml.models.predictor import resolve_device
+    from ml.models.training.progress import listener
+
+    settings = load_settings()
+    with listener(console) as progress:
+        written = distill(
+            photos,
+            licences=licence or [],
+            recipe=load_recipe(recipe or RECIPE),
+            out=out or settings.data_dir / "distillation",
+            device=str(resolve_device(settings.device)),
+            seed=seed,
+            limits=decode_limits(settings),
+            progress=progress,
+        )
+    console.print(f"pretrained weights: {written}")

@@ -1,0 +1,66 @@
+"""What the parts of one service share: settings, connections, thread pools and metrics."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from ml.core.concurrency import ContextThreadPoolExecutor
+from ml.core.settings import Settings
+from ml.moderation.serving.metrics import Metrics, MetricsStageTimer
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+
+T = TypeVar("T")
+
+_DATABASE_THREADS = 4  # the number of connections that the engine keeps
+_DATABASE_SECONDS = 5.0  # of retries within one request
+
+
+class Executors:
+    """One pool per kind of work, so that a slow bucket or database does not block decoding.
+
+    Log lines of their threads have the request's id.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.fetch = ContextThreadPoolExecutor(settings.fetch_threads, "fetch")
+        self.decode = ContextThreadPoolExecutor(settings.decode_threads, "decode")
+        self.forward = ThreadPoolExecutor(1, "forward")  # for photos of several requests
+        self.database = ContextThreadPoolExecutor(_DATABASE_THREADS, "database")
+        self.follow = ContextThreadPoolExecutor(2, "follow")  # one thread polls, one loads
+
+    def close(self) -> None:
+        """Cancel pending work, and wait for threads that may use a database connection.
+
+        The caller closes the engine next, and would leak connections that are in use.
+        """
+        for pool in (self.fetch, self.decode, self.forward):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.database, self.follow):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Resources:
+    """Shared parts of one service; create them in the serving process."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self.settings = settings
+        self.connections = connections
+        self.pools = Executors(settings)
+        self.metrics = Metrics()
+        self.clock = MetricsStageTimer(self.metrics)
+
+    async def query(self, work: Callable[[Connection], T]) -> T:
+        """Run work in a transaction; a request waits for a few seconds of retries at most."""
+        engine = self.connections.engine
+        return await run_in(
+            self.pools.database, lambda: in_transaction(engine, work, seconds=_DATABASE_SECONDS)
+        )
+
+
+async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """Run work in a pool and await it; if the caller is cancelled first, it does not start."""
+    return await asyncio.get_running_loop().run_in_executor(pool, work)

@@ -1,0 +1,80 @@
+"""Purge files of the model bucket: training artifacts, and thumbnails in evaluation reports.
+
+Once the files `training/<key>/` of a training are old, its result is part of a registered version,
+or it was abandoned and left only its last epoch. A running training keeps writing epochs and is
+never old. A deleted training that is needed again is trained again.
+
+Of an old report only the thumbnails of users' photos are deleted; the figures stay. The report's
+page embeds the thumbnails, too: a gray field replaces them there.
+"""
+
+import base64
+from collections.abc import Iterator
+from itertools import chain, groupby
+
+from ml.core.errors import ObjectNotFound
+from ml.operations.retention.purge import Purging
+from ml.storage.object_store import ListedObject, ObjectStore
+from ml.storage.purge import Count
+
+_TRAININGS = "training/"
+_COMPLETE_MARKER = "/result.json"
+
+_REPORTS = "evaluations/"
+_PICTURES = "/differences/"
+_PAGE = "/report.html"
+_HTML = "text/html; charset=utf-8"
+# One gray pixel, which the page's own style makes as large as the picture was.
+_GRAY_PIXEL = b"data:image/gif;base64,R0lGODlhAQABAIAAAMDAwAAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+
+
+def purge_training_artifacts(purging: Purging) -> None:
+    """Delete trainings whose newest file is expired, one after the other."""
+    store = purging.connections.models
+    # A listing is in key order.
+    for _, group in groupby(_list_files(store, _TRAININGS), lambda file: file.key.split("/")[1]):
+        files = list(group)
+        if max(file.modified_at for file in files) >= purging.since:
+            continue
+        if not purging.plan.dry_run:
+            # The marker of a complete training first: if killed here, the training is not complete.
+            for file in sorted(files, key=lambda file: not file.key.endswith(_COMPLETE_MARKER)):
+                store.delete(file.key)
+        _count(files, purging)
+
+
+def purge_report_photos(purging: Purging) -> None:
+    """Remove the pictures from each expired report, then delete them."""
+    store = purging.connections.models
+    files = (file for file in _list_files(store, _REPORTS) if _PICTURES in file.key)
+    for report, group in groupby(files, lambda file: file.key.partition(_PICTURES)[0]):
+        pictures = [picture for picture in group if picture.modified_at < purging.since]
+        if not pictures:
+            continue
+        if not purging.plan.dry_run:
+            keys = [picture.key for picture in pictures]
+            # The page first: if killed here, the next attempt still finds the pictures to remove.
+            _gray_out(store, f"{report}{_PAGE}", keys)
+            store.delete_many(keys)
+        _count(pictures, purging)
+
+
+def _list_files(store: ObjectStore, prefix: str) -> Iterator[ListedObject]:
+    return chain.from_iterable(store.list_pages(prefix))
+
+
+def _count(files: list[ListedObject], purging: Purging) -> None:
+    purging.batch(lambda _: Count(len(files), sum(file.size_bytes for file in files)))
+
+
+def _gray_out(store: ObjectStore, page_key: str, picture_keys: list[str]) -> None:
+    try:
+        page = store.get(page_key)
+    except ObjectNotFound:
+        return
+    grayed = page
+    for key in picture_keys:
+        picture = base64.b64encode(store.get(key))
+        grayed = grayed.replace(b"data:image/jpeg;base64," + picture, _GRAY_PIXEL)
+    if grayed != page:
+        store.put(page_key, grayed, content_type=_HTML)

@@ -1,0 +1,80 @@
+"""Turn a decoded picture upright by its EXIF orientation, and convert it to 8-bit RGB."""
+
+import numpy as np
+from PIL import Image
+
+from ml.core.errors import ImageRejected, QuarantineReason
+from ml.vision.images.decode_errors import DECODER_ERRORS
+
+_EXIF_ORIENTATION = 0x0112  # EXIF 2.3, tag 274
+# The transpositions of ImageOps.exif_transpose. That function also writes the EXIF block back, so
+# it would reject an intact photo because of a tag that cannot be written.
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPS_SIDES = range(5, 9)
+
+
+def read_orientation(image: Image.Image) -> int:
+    """Read the EXIF orientation, 1 (upright) to 8; 1 if the block is missing or broken."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except DECODER_ERRORS:
+        return 1
+    return value if value in _TRANSPOSE else 1
+
+
+def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
+    """Rotate and mirror a stored picture; the orientations 5 to 8 swap width and height."""
+    return image.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else image
+
+
+def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Width and height of the upright picture, given those of the stored one."""
+    width, height = size
+    return (height, width) if orientation in _SWAPS_SIDES else (width, height)
+
+
+# A shop's page is white, so buyers see transparent areas in white. Black, the usual result of
+# dropping the alpha channel, would hide dark text and dark products from every screen.
+BACKGROUND = (255, 255, 255)
+
+# The modes in which Pillow decodes JPEG, PNG, WebP, GIF, BMP and AVIF. The others have no standard
+# conversion to 8 bits (floating point has no white level, LAB needs a profile) and come from
+# formats such as TIFF, which are rejected earlier; Pillow would clip them silently.
+_CONVERTIBLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a loaded picture to RGB.
+
+    - Transparency (alpha channel, transparent palette entry or color key) is composited over white.
+    - 16-bit gray keeps its high byte, as Pillow does for 16-bit RGB: scaled, never clipped.
+    - CMYK is converted by the simple formula; Pillow has already undone Adobe's inversion.
+    - ICC profiles are ignored: the color shift is too small to matter for moderation, and the
+      profile parser is attack surface.
+    - Metadata are dropped.
+
+    Raises:
+        ImageRejected: `unsupported_format` for a pixel mode without a standard conversion.
+    """
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode not in _CONVERTIBLE_MODES:
+        raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, f"pixel mode {image.mode}")
+    rgb = _over_background(image) if image.has_transparency_data else image.convert("RGB")
+    rgb.info = {}  # EXIF can contain the buyer's location: no later step should see or store it
+    return rgb
+
+
+def _over_background(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    canvas = Image.new("RGB", rgba.size, BACKGROUND)
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return canvas

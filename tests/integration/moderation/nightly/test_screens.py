@@ -1,0 +1,106 @@
+"""A nightly run with screens: photos on which one fires or fails go to review with the reason."""
+
+from pathlib import Path
+
+import pytest
+import zxingcpp
+
+from ml.moderation.nightly.replay import replay
+from tests.integration.moderation.nightly.screened import task_of, with_code, with_policy
+from tests.support.nightly_run import dump_results, run_nightly
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+
+def verdict(shop: Shop, key: str) -> tuple[object, ...]:
+    """Decision, reasons and screens."""
+    [row] = shop.rows(
+        "select v.decision, v.reasons, v.screens from moderation.verdict v "
+        "join moderation.image i using (content_sha256) where i.object_key = :key",
+        key=key,
+    )
+    return row
+
+
+def test_photo_with_a_code_goes_to_review_with_payload_and_box(shop: Shop, tmp_path: Path) -> None:
+    screened = with_policy(shop, tmp_path, codes={"allowed": [r"https://shop\.example/.*"]})
+    lure = screened.upload("lure.jpg", with_code("https://elsewhere.example/x"))
+    ours = screened.upload("ours.jpg", with_code("https://shop.example/x"))
+    plain = screened.upload("plain.jpg", photo(BRIGHT))
+    report = run_nightly(screened)
+    assert [screened.status(key) for key in (lure, ours, plain)] == ["review", "pass", "pass"]
+    decision, reasons, screens = verdict(screened, lure)
+    assert (decision, reasons) == ("review", ["code"])
+    assert isinstance(screens, dict)
+    found = screens["codes"]
+    assert (found["state"], found["reason"]) == ("fired", "code")
+    assert found["evidence"]["codes"][0]["payload"] == "https://elsewhere.example/x"
+    assert len(found["evidence"]["codes"][0]["box"]) == 4
+    assert task_of(screened, lure)[1] == ["code"]
+    assert report["screens"] == {"codes": {"fired": 1, "clear": 2}}
+    assert report["seconds"]["screen_codes"] >= 0
+
+
+def test_failed_screen_passes_no_photo_and_the_shard_continues(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screened = with_policy(shop, tmp_path, codes={}, sharpness={"threshold": 0})
+    bright = screened.upload("bright.jpg", photo(BRIGHT))
+    dark = screened.upload("dark.jpg", photo(DARK, seed=1))
+
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise TimeoutError("the reader hangs")
+
+    monkeypatch.setattr(zxingcpp, "read_barcodes", broken)
+    report = run_nightly(screened)
+    assert verdict(screened, bright)[:2] == ("review", ["screen_failed:codes"])
+    assert verdict(screened, dark)[1] == ["violation:violate", "screen_failed:codes"]
+    assert report["screens"]["codes"] == {"unknown": 2}
+    assert report["verdicts"]["pass"] == 0
+
+
+def test_policy_may_pass_photos_on_which_a_screen_failed(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screened = with_policy(shop, tmp_path, codes={"allow_when_failed": True})
+    bright = screened.upload("bright.jpg", photo(BRIGHT))
+    monkeypatch.setattr(zxingcpp, "read_barcodes", None)
+    run_nightly(screened)
+    assert screened.status(bright) == "pass"
+
+
+@pytest.mark.parametrize(("may_pass", "status"), [(True, "pass"), (False, "review")])
+def test_photo_skipped_by_the_ocr_budget_follows_the_policy(
+    shop: Shop, tmp_path: Path, *, may_pass: bool, status: str
+) -> None:
+    keys = {"budget_share": 0.0, "min_text_likelihood": 0.0, "allow_when_skipped": may_pass}
+    screened = with_policy(shop, tmp_path, text=keys)
+    bright = screened.upload("bright.jpg", photo(BRIGHT))
+    report = run_nightly(screened)
+    assert screened.status(bright) == status
+    assert report["screens"] == {"text": {"not_run": 1}}
+
+
+def test_screen_with_action_evidence_sends_no_photo_to_review(shop: Shop, tmp_path: Path) -> None:
+    screened = with_policy(shop, tmp_path, sharpness={"threshold": 1e5, "action": "evidence"})
+    key = screened.upload("bright.jpg", photo(BRIGHT))
+    run_nightly(screened)
+    decision, _, screens = verdict(screened, key)
+    assert decision == "pass"
+    assert isinstance(screens, dict)
+    assert screens["sharpness"]["reason"] == "blurred"
+
+
+def test_run_with_screens_is_idempotent_and_replays_exactly(shop: Shop, tmp_path: Path) -> None:
+    screened = with_policy(shop, tmp_path, codes={}, sharpness={}, duplicates={})
+    for n in range(6):
+        screened.upload(f"{n}.jpg", photo((BRIGHT, DARK)[n % 2], seed=n, size=(900, 1700)))
+    screened.upload("code.jpg", with_code("https://elsewhere.example/x", seed=9))
+    run_nightly(screened)
+    result = replay("night", settings=screened.settings, connections=screened.connections)
+    assert (result.photos, result.equal, result.largest_difference) == (7, 7, 0.0)
+    before = dump_results(screened)
+    run_nightly(screened, "again")
+    assert dump_results(screened) == before

@@ -1,0 +1,64 @@
+"""Checks of champion and policy."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml.models import registry
+from ml.operations.doctor.check import CheckStatus
+from tests.integration.operations.doctor.conftest import Examine, failures
+from tests.support.policies import policy, write_policy
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+
+def test_missing_champion_fails(run_doctor: Examine, shop: Shop) -> None:
+    shop.execute("delete from moderation.champion")
+    found = run_doctor()
+    assert failures(found) == ["champion"]
+    assert "promote" in found["champion"].remedy
+    assert found["champion's classes"].state is CheckStatus.SKIPPED
+
+
+def test_damaged_weights_in_bucket_fail_despite_cache(run_doctor: Examine, shop: Shop) -> None:
+    models, settings = shop.connections.models, shop.settings
+    registry.fetch(shop.model_hash, store=models, cache=shop.connections.model_cache)
+    key = f"models/{shop.model_hash}/weights.safetensors"
+    whole = models.get(key)
+    models.put(key, whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        found = run_doctor(data_dir=settings.data_dir)
+    finally:
+        models.put(key, whole)
+    assert failures(found) == ["champion"]
+    assert "damaged" in found["champion"].message
+    assert "backup" in found["champion"].remedy
+
+
+def test_missing_weights_fail(run_doctor: Examine, shop: Shop) -> None:
+    key = f"models/{shop.model_hash}/weights.safetensors"
+    whole = shop.connections.models.get(key)
+    shop.connections.models.delete(key)
+    try:
+        found = run_doctor()
+    finally:
+        shop.connections.models.put(key, whole)
+    assert failures(found) == ["champion"]
+    assert "ObjectNotFound" not in found["champion"].message
+    assert "NoSuchKey" in found["champion"].message
+
+
+def test_invalid_policy_fails(run_doctor: Examine, shop: Shop, tmp_path: Path) -> None:
+    raw = yaml.safe_load(shop.settings.policy_file.read_text(encoding="utf-8"))
+    found = run_doctor(policy_file=write_policy(tmp_path / "p", raw, pass_confidence=7))
+    assert failures(found) == ["policy"]
+    assert "pass_confidence" in found["policy"].message
+
+
+def test_policy_of_other_classes_fails(run_doctor: Examine, tmp_path: Path) -> None:
+    other = policy(qr=None, weapon=None).model_dump(mode="json")
+    found = run_doctor(policy_file=write_policy(tmp_path / "p", other))
+    assert failures(found) == ["champion's classes"]
+    assert "weapon" in found["champion's classes"].message

@@ -1,0 +1,58 @@
+import pytest
+
+from ml.core.errors import QuarantineReason
+from ml.core.settings import ROOT
+from ml.policy.schema import load_policy
+from ml.vision.screens.text.contacts import ContactKind
+from moderation_ui.web.words import Labels, Words, load_texts, short_name
+
+POLICY = load_policy(ROOT / "config" / "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("reason", "en", "zh"),
+    [
+        ("violation:violate", "likely Violation", "疑似违规"),
+        ("low_confidence", "low confidence", "置信度低"),
+        ("truncated", "truncated file", "文件不完整"),
+        # A name without a text, or that the policy no longer has, is shown as it is.
+        ("violation:weapon", "likely weapon", "疑似weapon"),
+        ("screen_failed:codes", "check failed: QR codes", "检查失败：二维码"),
+        ("contact:phone", "contact details: phone number", "联系方式：手机号"),
+        ("contact:fax", "contact details: fax", "联系方式：fax"),
+        ("human_decision:violate", "reviewer's decision: Violation", "人工判定：违规"),
+        ("new:thing", "new:thing", "new:thing"),
+        ("<b>new</b>", "<b>new</b>", "<b>new</b>"),
+        ("", "", ""),
+    ],
+)
+def test_reason_is_shown_in_both_languages(reason: str, en: str, zh: str) -> None:
+    assert Labels(Words("en"), POLICY).reason(reason) == en
+    assert Labels(Words("zh"), POLICY).reason(reason) == zh
+
+
+@pytest.mark.parametrize("reason", list(QuarantineReason))
+def test_every_quarantine_reason_has_a_text(reason: QuarantineReason) -> None:
+    assert f"operations.reason_{reason.value}" in load_texts()
+
+
+@pytest.mark.parametrize("kind", list(ContactKind))
+def test_every_contact_kind_has_a_text(kind: ContactKind) -> None:
+    assert f"common.contact_{kind.value}" in load_texts()
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("reviews/2026/a b.jpg", "a b.jpg"), ("plain.jpg", "plain.jpg"), ("odd/", "odd"), ("/", "/")],
+)
+def test_short_name_is_the_last_part_of_a_key(key: str, name: str) -> None:
+    assert short_name(key) == name
+
+
+def test_only_classes_that_the_policy_blurs_are_blurred() -> None:
+    violate = POLICY.classes["violate"].model_copy(update={"blur": True})
+    blurring = POLICY.model_copy(update={"classes": POLICY.classes | {"violate": violate}})
+    labels = Labels(Words("en"), blurring)
+    assert labels.is_blurred(["violation:violate"])
+    assert not Labels(Words("en"), POLICY).is_blurred(["violation:violate"])
+    assert not labels.is_blurred(["confident_normal", "violation:gone"])
