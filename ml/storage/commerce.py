@@ -45,7 +45,8 @@ def load_written_status(
         image.c.etag == etag,
         image.c.written_status.is_not(None),
     )
-    return connection.execute(query).first()
+    row = connection.execute(query).first()
+    return None if row is None else (row.written_status, row.written_at)
 
 
 def set_status(

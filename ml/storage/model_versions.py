@@ -187,4 +187,5 @@ def latest_promotion(connection: Connection) -> tuple[str, datetime] | None:
         .order_by(promotion.c.promotion_id.desc())
         .limit(1)
     )
-    return connection.execute(query).first()
+    row = connection.execute(query).first()
+    return None if row is None else (row.model_hash, row.promoted_at)

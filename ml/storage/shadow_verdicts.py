@@ -99,4 +99,5 @@ def compare_decisions(
     Compares one in `every` photos, by the hash of their keys.
     """
     values = {"run_id": run_id, "samples": samples, "every": every}
-    return list(connection.execute(_COMPARED, values))
+    rows = connection.execute(_COMPARED, values)
+    return [(verdict, shadowed, count, keys) for verdict, shadowed, count, keys in rows]

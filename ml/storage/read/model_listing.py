@@ -184,4 +184,5 @@ def find_report_hashes(connection: Connection, run_id: str) -> tuple[str, str] |
         .join(label_snapshot, label_snapshot.c.snapshot_hash == retrain_run.c.snapshot_hash)
         .where(retrain_run.c.run_id == run_id, retrain_run.c.candidate_hash.is_not(None))
     )
-    return connection.execute(query).first()
+    row = connection.execute(query).first()
+    return None if row is None else (row.candidate_hash, row.golden_hash)
