@@ -147,8 +147,8 @@ def golden_accuracy(
     `truth` maps the content hashes of the golden photos to labels; other photos are ignored.
     """
     return [
-        _accuracy(reviewer, [(truth[p], label) for p, label in given.items() if p in truth], truth)
-        for reviewer, given in sorted(_last_labels(labels).items())
+        _accuracy(reviewer, [(truth[p], label) for p, label in own.items() if p in truth], truth)
+        for reviewer, own in sorted(_last_labels(labels).items())
     ]
 
 
@@ -163,10 +163,10 @@ def _last_labels(labels: Iterable[GivenLabel | AnsweredPhoto]) -> dict[str, dict
 def _accuracy(
     reviewer: str, labels: Sequence[tuple[str, str]], truth: Mapping[str, str]
 ) -> ReviewerAccuracy:
-    """Of pairs (true label, given label)."""
+    """From pairs of the true label and the reviewer's."""
     photos = Counter(true for true, _ in labels)
-    right = Counter(given for true, given in labels if true == given)
-    names = sorted({*truth.values(), *(given for _, given in labels)})
+    right = Counter(label for true, label in labels if true == label)
+    names = sorted({*truth.values(), *(label for _, label in labels)})
     classes = {name: ClassAccuracy(photos[name], right[name]) for name in names}
     return ReviewerAccuracy(reviewer, len(labels), right.total(), classes)
 
