@@ -163,7 +163,7 @@ def _last_labels(labels: Iterable[GivenLabel | AnsweredPhoto]) -> dict[str, dict
 def _accuracy(
     reviewer: str, labels: Sequence[tuple[str, str]], truth: Mapping[str, str]
 ) -> ReviewerAccuracy:
-    """Of pairs (true label, the reviewer's label)."""
+    """From pairs of the true label and the reviewer's."""
     photos = Counter(true for true, _ in labels)
     right = Counter(label for true, label in labels if true == label)
     names = sorted({*truth.values(), *(label for _, label in labels)})
