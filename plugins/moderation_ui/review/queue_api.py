@@ -113,10 +113,10 @@ def renew(body: TasksBody, opened: Opened, user: UserName) -> Json:
     from ml.review.lease import renew_leases
 
     ids, lease = body.task_ids, opened.policy.reviewing.lease_seconds
-    held = opened.transaction(
+    kept = opened.transaction(
         lambda c: renew_leases(c, reviewer=user, task_ids=ids, lease_seconds=lease)
     )
-    return {"held": held}
+    return {"held": kept}
 
 
 @router.post("/release")
