@@ -15,7 +15,7 @@ Every 15 minutes: raises and resolves alerts by the policy's section `alerts`, s
 webhook, and sends the gauges of queue and alerts.
 
 **Healthy · 正常**: the last run is green. Its XCom has the result: `open` are the open alerts,
-`left` the messages that the webhook did not accept; the next run sends them again.
+`pending` the messages that the webhook did not accept; the next run sends them again.
 
 每 15 分钟检查一次告警规则，触发与恢复均通过 webhook 通知。
 
