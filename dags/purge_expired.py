@@ -50,7 +50,7 @@ def plan() -> dict[str, Any]:
         interval_end=context.get("data_interval_end"),
         run_after=run.run_after,
         dry_run=context["params"]["dry_run"],
-        by_hand=run.run_type == "manual",
+        manual=run.run_type == "manual",
     )
 
 

@@ -1,4 +1,4 @@
-"""`moderation.alert`: when each alert was raised, resolved, and notified."""
+"""`moderation.alert`: when each alert was raised and resolved, and when each message was delivered."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows that a nightly run would write, made by hand where hundreds of photos are needed."""
+"""Rows that a nightly run would write, inserted directly where a test needs hundreds of photos."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -61,7 +61,7 @@ def _part(
 
 
 def _laces(sprite: Image.Image, color: Color, high: bool) -> None:
-    """Tie the shoe, a boot with two rows more, in place."""
+    """Tie the shoe, a boot with two more rows, in place."""
     side = sprite.width
     first = 2 if high else 0
     rows = [(0.4 + 0.042 * row, 0.36 + 0.034 * row) for row in range(-first, 5)]

@@ -52,7 +52,7 @@ def plan(
     interval_end: datetime | None,
     run_after: datetime,
     dry_run: bool | None,
-    by_hand: bool,
+    manual: bool,
 ) -> dict[str, Any]:
     """The plan of a run by the policy that is in force now.
 
@@ -65,7 +65,7 @@ def plan(
     made = Plan(
         run_id=run_id,
         cutoff=interval_end or run_after,
-        dry_run=by_hand if dry_run is None else dry_run,
+        dry_run=manual if dry_run is None else dry_run,
         retention=load_policy(load_settings().policy_file).retention,
     )
     return made.model_dump(mode="json")

@@ -26,7 +26,7 @@ _COLORS = ("#4c8fd6", "#e08a2e", "#55a868", "#c85a5a", "#8d79c4", "#a5835f", "#d
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of so many photos, of which `right` agree; None where it is undefined."""
+    """A figure over `photos`, of which `right` agree; None where it is undefined."""
 
     value: float | None
     photos: int

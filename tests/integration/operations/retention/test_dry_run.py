@@ -92,7 +92,7 @@ def test_steps_follow_policy_file(full: Shop, monkeypatch: pytest.MonkeyPatch) -
     for module in (steps, connections):
         monkeypatch.setattr(module, "load_settings", lambda: full.settings)
     cutoff = purge_plan(ahead=61).cutoff
-    planned = steps.plan("run", interval_end=None, run_after=cutoff, dry_run=None, by_hand=False)
+    planned = steps.plan("run", interval_end=None, run_after=cutoff, dry_run=None, manual=False)
     results = [steps.purge(kind, planned) for kind in steps.KINDS]
     assert {r["kind"] for r in results if r["days"] is not None} == {"training_artifacts"}
     assert "| 60 | 1 | 5 B |" in steps.note(planned, results)

@@ -18,14 +18,14 @@ def _planned(*, dry_run: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("requested", "by_hand", "dry_run"),
+    ("requested", "manual", "dry_run"),
     [(None, True, True), (None, False, False), (False, True, False), (True, False, True)],
 )
 def test_manual_run_only_counts_unless_requested_otherwise(
-    requested: bool | None, by_hand: bool, dry_run: bool
+    requested: bool | None, manual: bool, dry_run: bool
 ) -> None:
     planned = steps.plan(
-        "run", interval_end=END, run_after=AFTER, dry_run=requested, by_hand=by_hand
+        "run", interval_end=END, run_after=AFTER, dry_run=requested, manual=manual
     )
     assert planned["dry_run"] is dry_run
 
@@ -35,7 +35,7 @@ def test_cutoff_is_end_of_interval_or_start_of_run(
     interval_end: datetime | None, cutoff: datetime
 ) -> None:
     planned = steps.plan(
-        "run", interval_end=interval_end, run_after=AFTER, dry_run=None, by_hand=False
+        "run", interval_end=interval_end, run_after=AFTER, dry_run=None, manual=False
     )
     plan = Plan.model_validate(planned)
     assert plan.cutoff == cutoff
