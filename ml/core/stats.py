@@ -4,10 +4,11 @@ import hashlib
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 Floats = npt.NDArray[np.float64]
 _BYTES = 8
+# `betaincinv` has the quantiles of the beta distribution; scipy.stats takes a second to load.
 
 
 def keyed_uniform(key: bytes, *parts: object) -> float:
@@ -23,11 +24,12 @@ def keyed_uniform(key: bytes, *parts: object) -> float:
 def upper_bound(leaked: Floats, passed: Floats, confidence: float) -> Floats:
     """One-sided Clopper-Pearson upper bound of leaked / passed; 1 where nothing passed."""
     clean = passed - leaked
-    bound = beta.ppf(confidence, leaked + 1.0, np.where(clean > 0.0, clean, 1.0))
+    bound = betaincinv(leaked + 1.0, np.where(clean > 0.0, clean, 1.0), confidence)
     return np.where(clean > 0.0, bound, 1.0)
 
 
 def lower_bound(leaked: Floats, passed: Floats, confidence: float) -> Floats:
     """One-sided Clopper-Pearson lower bound of leaked / passed; 0 where nothing leaked."""
-    bound = beta.ppf(1.0 - confidence, np.where(leaked > 0.0, leaked, 1.0), passed - leaked + 1.0)
+    positive = np.where(leaked > 0.0, leaked, 1.0)
+    bound = betaincinv(positive, passed - leaked + 1.0, 1.0 - confidence)
     return np.where(leaked > 0.0, bound, 0.0)

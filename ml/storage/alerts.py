@@ -1,4 +1,4 @@
-"""`moderation.alert`: when each alert was raised and resolved, and when each message was delivered."""
+"""`moderation.alert`: when each alert was raised, resolved, and delivered to the webhook."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
+from ml.policy.spot_check import ANY_CLASS, count_contradictions, estimate_rate
 from ml.storage.leak_estimates import count_spot_checks
 
 
@@ -32,12 +33,6 @@ def monthly_leak_rates(
     connection: Connection, *, policy: Policy, timezone: str, since: datetime
 ) -> list[MonthlyLeakRate]:
     """One estimate a month from `since` on, the earliest first; none for unanswered months."""
-    from ml.policy.spot_check import (  # noqa: PLC0415 - scipy takes a second to load
-        ANY_CLASS,
-        count_contradictions,
-        estimate_rate,
-    )
-
     answers = count_spot_checks(connection, timezone=timezone)
     months = []
     for counts in count_contradictions(answers, policy):

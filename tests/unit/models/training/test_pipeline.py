@@ -4,6 +4,7 @@ import torch
 
 from ml.core.errors import TrainingError
 from ml.models.checkpoint import build_network
+from ml.models.training import pipeline
 from ml.models.training.dataset import Dataset
 from ml.models.training.pipeline import MAX_EPOCHS, limit_epochs
 from ml.models.training.progress import LogListener
@@ -27,10 +28,12 @@ def test_limit_epochs_never_exceeds_the_epochs_of_the_preset(dataset: Dataset) -
     assert limit_epochs(_job(dataset, epochs=3), PLENTY, head_fitted=False).preset.epochs == 3
 
 
-def test_limit_epochs_gives_a_linear_probe_as_many_epochs_as_fit(dataset: Dataset) -> None:
+def test_limit_epochs_gives_a_linear_probe_as_many_epochs_as_fit(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "estimate_epoch_seconds", lambda _: 2.0)
     probe = _job(dataset, epochs=0, head="fitted")
-    each = estimate_epoch_seconds(_job(dataset, epochs=1))
-    assert 1 <= limit_epochs(probe, 6 * each, head_fitted=True).preset.epochs < MAX_EPOCHS
+    assert limit_epochs(probe, 13.0, head_fitted=True).preset.epochs == 6
     assert limit_epochs(probe, PLENTY, head_fitted=True).preset.epochs == MAX_EPOCHS
     assert limit_epochs(probe, 0.0, head_fitted=True).preset.epochs == 0
 

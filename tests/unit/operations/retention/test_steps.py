@@ -24,9 +24,7 @@ def _planned(*, dry_run: bool) -> dict[str, Any]:
 def test_manual_run_only_counts_unless_requested_otherwise(
     requested: bool | None, manual: bool, dry_run: bool
 ) -> None:
-    planned = steps.plan(
-        "run", interval_end=END, run_after=AFTER, dry_run=requested, manual=manual
-    )
+    planned = steps.plan("run", interval_end=END, run_after=AFTER, dry_run=requested, manual=manual)
     assert planned["dry_run"] is dry_run
 
 
