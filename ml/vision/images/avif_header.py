@@ -7,16 +7,13 @@ so that a few hundred bytes can claim, or hide, any size.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 
 from ml.core.errors import ImageRejected, QuarantineReason
+from ml.vision.images.av1_sequence import ByteReader, Size, coded_sizes
 
 _SEQUENCES = (b"avis", b"msf1")  # major brands
-_SEQUENCE_HEADER = 1  # OBU type
 _MAX_BOXES = 10_000  # per file; a photo has tens
 _CONFIG_BYTES = 4  # of `av1C` before its OBUs
-
-Size = tuple[int, int]
 
 
 @dataclass
@@ -60,42 +57,19 @@ def _sizes(item: _Item) -> tuple[list[Size], list[Size]]:
         raise ValueError("a picture without a size")
     if item.kind == b"grid":
         return item.ispe, [_grid_size(item.data)]
-    return item.ispe, [*item.coded, *_coded_sizes(item.data)]
+    return item.ispe, [*item.coded, *coded_sizes(item.data)]
 
 
 def _grid_size(data: bytes) -> Size:
-    read = _Reader(data)
+    read = ByteReader(data)
     _, large = read.uint(1), read.uint(1) & 1
     read.uint(2)
     return read.uint(4 if large else 2), read.uint(4 if large else 2)
 
 
-class _Reader:
-    """Big-endian numbers of some bytes; EOFError at their end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._file = BytesIO(data)
-        self.left = len(data)
-
-    def take(self, count: int) -> bytes:
-        """The next bytes."""
-        if not 0 <= count <= self.left:
-            raise EOFError("it ends early")
-        self.left -= count
-        return self._file.read(count)
-
-    def uint(self, count: int) -> int:
-        """The next number, of `count` bytes."""
-        return int.from_bytes(self.take(count), "big")
-
-    def full_box(self) -> tuple[int, int]:
-        """Version and flags of a box."""
-        return self.uint(1), self.uint(3)
-
-
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Type and content of each box."""
-    read = _Reader(data)
+    read = ByteReader(data)
     for _ in range(_MAX_BOXES):
         if not read.left:
             return
@@ -133,12 +107,12 @@ def _top_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _read_kinds(iinf: bytes) -> dict[int, _Item]:
-    read = _Reader(iinf)
+    read = ByteReader(iinf)
     version, _ = read.full_box()
     read.uint(4 if version else 2)
     items = {}
     for _, content in _boxes(read.take(read.left)):
-        entry = _Reader(content)
+        entry = ByteReader(content)
         version, _ = entry.full_box()
         number = entry.uint(4 if version > 2 else 2)  # noqa: PLR2004 - the version of the box
         entry.uint(2)
@@ -150,7 +124,7 @@ def _read_properties(iprp: bytes, items: dict[int, _Item]) -> None:
     parts = list(_boxes(iprp))
     properties = [entry for kind, data in parts if kind == b"ipco" for entry in _boxes(data)]
     for ipma in (data for kind, data in parts if kind == b"ipma"):
-        read = _Reader(ipma)
+        read = ByteReader(ipma)
         version, flags = read.full_box()
         width, mask = (2, 0x7FFF) if flags & 1 else (1, 0x7F)
         for _ in range(read.uint(4)):
@@ -164,11 +138,11 @@ def _add_property(item: _Item, kind: bytes, data: bytes) -> None:
     if kind == b"ispe":
         item.ispe.append((int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")))
     elif kind == b"av1C":
-        item.coded += _coded_sizes(data[_CONFIG_BYTES:])
+        item.coded += coded_sizes(data[_CONFIG_BYTES:])
 
 
 def _read_locations(iloc: bytes, items: dict[int, _Item], file: bytes, idat: bytes) -> None:
-    read = _Reader(iloc)
+    read = ByteReader(iloc)
     version, _ = read.full_box()
     sizes = read.uint(2)
     offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> n & 15 for n in (12, 8, 4, 0))
@@ -185,75 +159,3 @@ def _read_locations(iloc: bytes, items: dict[int, _Item], file: bytes, idat: byt
             if len(item.data) + max(0, end - start) > len(file):
                 raise ValueError("an item is larger than the file")
             item.data += source[start:end]
-
-
-def _coded_sizes(obus: bytes) -> list[Size]:
-    """Sizes of all AV1 sequence headers of a stream of OBUs (AV1 specification, 5.3 to 5.5)."""
-    sizes, read = [], _Reader(obus)
-    while read.left:
-        head = read.uint(1)
-        if head & 4:
-            read.uint(1)  # the extension
-        payload = read.take(_leb128(read) if head & 2 else read.left)
-        if head >> 3 & 15 == _SEQUENCE_HEADER:
-            sizes.append(_sequence_size(payload))
-    return sizes
-
-
-def _leb128(read: _Reader) -> int:
-    value = 0
-    for shift in range(0, 56, 7):
-        byte = read.uint(1)
-        value |= (byte & 127) << shift
-        if not byte & 128:
-            return value
-    raise ValueError("a length is no number")
-
-
-def _sequence_size(payload: bytes) -> Size:
-    """Largest width and height that a sequence header allows."""
-    text = "".join(f"{byte:08b}" for byte in payload[:512])
-    position = 0
-
-    def bits(count: int) -> int:
-        nonlocal position
-        position += count
-        if position > len(text):
-            raise EOFError("the sequence header ends early")
-        return int(text[position - count : position] or "0", 2)
-
-    bits(4)  # profile and still_picture
-    if bits(1):  # reduced_still_picture_header
-        bits(5)
-    else:
-        _skip_operating_points(bits)
-    width_bits, height_bits = bits(4) + 1, bits(4) + 1
-    return bits(width_bits) + 1, bits(height_bits) + 1
-
-
-def _skip_operating_points(bits: Callable[[int], int]) -> None:
-    delay_bits = _skip_timing(bits) if bits(1) else 0
-    display_delay = bits(1)
-    for _ in range(bits(5) + 1):
-        bits(12)
-        if bits(5) > 7:  # noqa: PLR2004 - from this level on there is a tier
-            bits(1)
-        if delay_bits and bits(1):
-            bits(2 * delay_bits + 1)
-        if display_delay and bits(1):
-            bits(4)
-
-
-def _skip_timing(bits: Callable[[int], int]) -> int:
-    """Skip the timing info; returns the bits of a buffer delay, 0 without a decoder model."""
-    bits(64)
-    if bits(1):  # a number in Exp-Golomb code
-        zeros = 0
-        while not bits(1):
-            zeros += 1
-        bits(zeros)
-    if not bits(1):
-        return 0
-    delay_bits = bits(5) + 1
-    bits(42)
-    return delay_bits
