@@ -83,7 +83,7 @@ def _test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
     """Prepared pictures (3, crop, crop) that any network distinguishes: noise and flat colors."""
     noise = np.random.default_rng(0).integers(0, 256, (3, crop, crop), dtype=np.uint8)
     colors = ((0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255))
-    flat = [np.broadcast_to(np.uint8(color)[:, None, None], noise.shape) for color in colors]
+    flat = [np.full_like(noise, np.reshape(color, (3, 1, 1))) for color in colors]
     return [noise, *flat]
 
 
