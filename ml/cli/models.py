@@ -38,10 +38,12 @@ def promote_command(
     model_hash: Annotated[str, typer.Argument(help="Hash of a registered model version.")],
     reason: _Reason,
 ) -> None:
-    """Make a registered model version the champion."""
+    """Make a registered model version the champion, if it gives usable scores."""
     from ml.models import registry
+    from ml.models.load_check import check_version
 
     with opened() as (_, connections):
+        check_version(model_hash, store=connections.models, cache=connections.model_cache)
         registry.promote(model_hash, engine=connections.engine, by="command line", reason=reason)
         console.print(f"champion: {model_hash}")
 

@@ -34,6 +34,7 @@ def train(
 ) -> None:
     """Train a model version on a folder of labeled photos and register it."""
     from ml.models import registry
+    from ml.models.load_check import check_version
 
     with opened() as (settings, connections):
         scratch = settings.data_dir / "training"
@@ -46,6 +47,7 @@ def train(
             )
         console.print(f"registered model version {registered}")
         if promote:
+            check_version(registered, store=connections.models, cache=connections.model_cache)
             reason = f"python -m ml train --preset {preset} --promote"
             registry.promote(
                 registered, engine=connections.engine, by="command line", reason=reason

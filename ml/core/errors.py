@@ -75,6 +75,14 @@ class StorageUnavailable(StorageError):
     """A transient failure of the database or the object storage; worth a retry."""
 
 
+class StorageFull(StorageError):
+    """A disk is full, that of this machine or that of the database; a retry does not help."""
+
+
+class StatementCanceled(StorageError):
+    """The database canceled a statement: it took too long, or an operator stopped it."""
+
+
 class BackupError(ModerationError):
     """A backup cannot be created or restored; nothing was overwritten."""
 

@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(20 * 2**20, ge=1024)
     max_image_pixels: int = Field(100_000_000, ge=1024)
     min_image_side: int = Field(32, ge=1)
+    display_max_pixels: int = Field(40_000_000, ge=1024)  # decoded at once for the pages
 
     # Alerts go to a webhook; without one they are only stored. Its URL may contain a token.
     alert_webhook_url: SecretStr | None = None

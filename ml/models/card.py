@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError
 from ml.core.types import Sha256
@@ -123,9 +123,11 @@ def read_card(text: str, *, source: str | Path) -> ModelCard:
         ModelError: the card is invalid, for example without calibration or thresholds.
     """
     try:
-        return ModelCard.model_validate_json(text)
-    except ValidationError as error:
+        card = ModelCard.model_validate_json(text)
+        card.to_json()  # JSON has no NaN, Python's parser reads it
+    except ValueError as error:  # ValidationError is one
         raise ModelError(f"{source} is not a valid model card: {error}") from error
+    return card
 
 
 def write_training_manifest(

@@ -1,11 +1,9 @@
 """One model version in a folder: `weights.safetensors` and `card.json`; no pickle is ever read."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import get_ident
 from typing import TypeVar
 
 import torch
@@ -58,7 +56,7 @@ def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoin
     try:
         card = read_card((folder / CARD).read_text(encoding="utf-8"), source=folder / CARD)
         data = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"no model version in {folder}: {error}") from error
     if model_hash is not None and card.model_hash != model_hash:
         raise ModelHashMismatch(f"{folder} holds version {card.model_hash}, not {model_hash}")
@@ -72,16 +70,6 @@ def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoin
         return Checkpoint(load(data), card)
     except SafetensorError as error:
         raise ModelError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, even where two processes write it at once."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_sha256(path: Path, expected: str, remedy: str) -> None:

@@ -18,7 +18,8 @@ from torch import nn
 
 from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import ImageRejected
-from ml.models.checkpoint import Checkpoint, move_network, write_file
+from ml.core.files import write_file
+from ml.models.checkpoint import Checkpoint, move_network
 from ml.vision.images.decode import DecodeLimits, decode
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 
@@ -132,7 +133,6 @@ class FeatureCache:
 
     def _save(self, source: str, hashes: Sequence[str], features: Floats) -> None:
         """Replace the file: a killed training leaves the old one or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         facts = {"source": source, "hashes": json.dumps(list(hashes))}
         write_file(self.path, save({"features": torch.from_numpy(features)}, facts))
 

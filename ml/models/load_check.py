@@ -1,6 +1,8 @@
-"""Load check: load a version in a fresh process, as the nightly run does, and score with it.
+"""Load checks: whether a version loads, gives usable scores, and repeats those of its training.
 
-Each version has a probe: a few prepared photos and the logits that the trained network gave them.
+Every use of a version begins with `load_checked_predictor`. A candidate is also loaded in a fresh
+process, as the nightly run does, and compared with its probe: a few prepared photos and the logits
+that the trained network gave them.
 """
 
 import json
@@ -19,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from ml.core.errors import ModelError, ModerationError, ObjectNotFound
 from ml.core.settings import ROOT
 from ml.models import registry
-from ml.models.checkpoint import load_checkpoint
+from ml.models.card import ModelCard
+from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.predictor import Predictor
 from ml.storage.object_store import ObjectStore
 
@@ -29,9 +32,63 @@ PROBE = "probe.safetensors"
 # changes a probability by 2.5e-4 at most.
 TOLERANCE = 1e-3
 TIMEOUT_SECONDS = 120.0
+# A probability that varies by less over the test pictures does not depend on the picture.
+MIN_SPREAD = 1e-6
 
+_CPU = torch.device("cpu")
 _PIXEL_DIMENSIONS = 4
 _DETAIL_CHARACTERS = 500
+
+
+def load_checked_predictor(
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device = _CPU,
+    batch_size: int = 1,
+    dtype: torch.dtype | None = None,
+) -> Predictor:
+    """Load a version onto a device and check its weights, and its scores of a few pictures there.
+
+    Raises:
+        ModelError: weights do not fit or are not finite; scores are no probabilities or constant.
+    """
+    name = checkpoint.card.model_hash[:12]
+    if broken := [key for key, t in checkpoint.state.items() if not t.isfinite().all()]:
+        raise _unusable(name, f"weights that are not finite: {', '.join(broken[:3])}")
+    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, dtype=dtype)
+    pictures = _test_pictures(checkpoint.card.preprocessing.crop)
+    scores = np.array([list(row.values()) for row in predictor.scores(pictures)])
+    expected = (len(pictures), len(checkpoint.card.classes))
+    if scores.shape != expected:
+        raise _unusable(name, f"scores of the shape {scores.shape}, not {expected}")
+    if not (np.isfinite(scores).all() and np.allclose(scores.sum(axis=1), 1.0)):
+        raise _unusable(name, "scores that are not probabilities")
+    if np.ptp(scores, axis=0).max() < MIN_SPREAD:
+        raise _unusable(name, "the same scores for every picture")
+    return predictor
+
+
+def check_version(model_hash: str, *, store: ObjectStore, cache: Path) -> ModelCard:
+    """Fetch a version and check it as `load_checked_predictor` does; returns its card.
+
+    Raises:
+        ModelError: the version cannot be loaded, or gives no usable scores.
+        StorageError: the bucket cannot be read, or does not hold the version.
+    """
+    checkpoint = registry.fetch(model_hash, store=store, cache=cache)
+    return load_checked_predictor(checkpoint).card
+
+
+def _test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
+    """Prepared pictures (3, crop, crop) that any network distinguishes: noise and flat colors."""
+    noise = np.random.default_rng(0).integers(0, 256, (3, crop, crop), dtype=np.uint8)
+    colors = ((0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255))
+    flat = [np.full_like(noise, np.reshape(color, (3, 1, 1))) for color in colors]
+    return [noise, *flat]
+
+
+def _unusable(name: str, what: str) -> ModelError:
+    return ModelError(f"version {name} has {what}; train it again, or use another version")
 
 
 @dataclass(frozen=True)
@@ -67,9 +124,7 @@ def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
     crop = checkpoint.card.preprocessing.crop
     if pixels.shape[1:] != (3, crop, crop):
         raise ModelError(f"the probe's photos are {pixels.shape[1:]}, the card says {crop} pixels")
-    predictor = Predictor(
-        checkpoint, device=torch.device("cpu"), batch_size=len(pixels), dtype=torch.float32
-    )
+    predictor = load_checked_predictor(checkpoint, batch_size=len(pixels), dtype=torch.float32)
     logits = predictor.logits(list(pixels))
     if logits.shape != expected.shape:
         raise ModelError(f"the probe has logits {expected.shape}, the network gives {logits.shape}")

@@ -9,7 +9,8 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from ml.core.errors import ModelError, NoChampion, PromotionConflict
-from ml.models.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint, write_file
+from ml.core.files import write_file
+from ml.models.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint
 from ml.storage import model_versions
 from ml.storage.activity_log import model_target, record
 from ml.storage.database import in_transaction
@@ -153,6 +154,7 @@ def fetch(model_hash: str, *, store: ObjectStore, cache: Path) -> Checkpoint:
     A damaged cache entry is fetched again.
 
     Raises:
+        StorageFull, StorageError: the cache cannot be written.
         ModelHashMismatch: the bucket's bytes are not those of the version.
         ObjectNotFound: the bucket does not hold the version.
     """
@@ -162,7 +164,6 @@ def fetch(model_hash: str, *, store: ObjectStore, cache: Path) -> Checkpoint:
             return load_checkpoint(folder, model_hash=model_hash)
         except ModelError as error:
             log.warning("cached model version is damaged, fetching it again", error=str(error))
-    folder.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS, CARD):  # the card last: it marks a complete folder
         write_file(folder / name, store.get(f"models/{model_hash}/{name}"))
     return load_checkpoint(folder, model_hash=model_hash)

@@ -16,7 +16,14 @@ from sqlalchemy import Connection, Engine, create_engine, func, inspect, select,
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from ml.core.errors import SettingsError, StorageError, StorageForbidden, StorageUnavailable
+from ml.core.errors import (
+    SettingsError,
+    StatementCanceled,
+    StorageError,
+    StorageForbidden,
+    StorageFull,
+    StorageUnavailable,
+)
 from ml.core.settings import ROOT
 
 log = structlog.get_logger()
@@ -46,6 +53,32 @@ _FORBIDDEN = (
     psycopg.errors.InsufficientPrivilege,
     psycopg.errors.InvalidAuthorizationSpecification,
     psycopg.errors.InvalidPassword,
+)
+# Driver errors, the error that each becomes, and its message; `StorageUnavailable` is retried.
+# The table in docs/runbook.md follows.
+_MAPPED: tuple[tuple[type | tuple[type, ...], type[StorageError], str], ...] = (
+    (_TRANSIENT, StorageUnavailable, "the database is not reachable"),
+    (_FORBIDDEN, StorageForbidden, "the database refuses"),
+    (
+        psycopg.errors.LockNotAvailable,
+        StorageUnavailable,
+        "another transaction holds a lock for too long (pg_stat_activity shows it)",
+    ),
+    (
+        psycopg.errors.ReadOnlySqlTransaction,
+        StorageUnavailable,
+        "the database is read-only: name the primary in MODERATION_DATABASE_URL, or end that mode",
+    ),
+    (
+        psycopg.errors.DiskFull,
+        StorageFull,
+        "the database's disk is full: enlarge it or free space, then run again",
+    ),
+    (
+        psycopg.errors.QueryCanceled,
+        StatementCanceled,
+        "the database canceled a statement: raise the role's statement_timeout, then run again",
+    ),
 )
 
 
@@ -136,6 +169,7 @@ def in_transaction(
     Raises:
         StorageUnavailable: still failing after RETRY_ATTEMPTS or `seconds`.
         StorageForbidden: login or privileges are missing.
+        StorageFull, StatementCanceled: at once, since a retry does not help.
     """
     for attempt in stamina.retry_context(
         on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=seconds, wait_max=10.0
@@ -154,17 +188,22 @@ def _once(engine: Engine, work: Callable[[Connection, *Args], T], *args: *Args) 
         if mapped is None:
             raise
         log.warning("database", error=str(mapped))
+        if isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction):
+            engine.dispose()  # after a failover, a new connection reaches the new primary
         raise mapped from error
 
 
-def map_error(error: DBAPIError) -> StorageUnavailable | StorageForbidden | None:
+def map_error(error: DBAPIError) -> StorageError | None:
     """The project's error for a driver error; None for a defect, which must surface as it is."""
     cause = error.orig
-    if isinstance(cause, _FORBIDDEN) or "password authentication failed" in str(cause):
+    for kind, raised, message in _MAPPED:
+        if isinstance(cause, kind):
+            return raised(f"{message}: {cause}")
+    if "password authentication failed" in str(cause):
         return StorageForbidden(f"the database refuses: {cause}")
     # A broken connection carries no SQLSTATE: psycopg raises the bare OperationalError.
     bare = type(cause) in (psycopg.OperationalError, psycopg.InterfaceError)
-    if isinstance(cause, _TRANSIENT) or bare or error.connection_invalidated:
+    if bare or error.connection_invalidated:
         return StorageUnavailable(f"the database is not reachable: {cause}")
     return None
 

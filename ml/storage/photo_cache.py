@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Engine
 
 from ml.core.concurrency import bounded_map
+from ml.core.files import write_file
 from ml.core.settings import Settings
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
@@ -41,9 +42,7 @@ def local_copies(store: ObjectStore, hashes: Sequence[str], cache: Path) -> Iter
 def _local(store: ObjectStore, content_sha256: str, cache: Path) -> Path:
     path = cache / content_sha256
     if not path.is_file():
-        part = path.with_suffix(".part")
-        part.write_bytes(store.get_hashed(archive_key(content_sha256), content_sha256))
-        part.replace(path)  # an interrupted fetch leaves no partial file
+        write_file(path, store.get_hashed(archive_key(content_sha256), content_sha256))
     return path
 
 

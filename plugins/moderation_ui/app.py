@@ -12,6 +12,7 @@ from moderation_ui.review import queue_api, queue_page, reviewers_page
 from moderation_ui.web import errors, pages, photos
 from moderation_ui.web.access import PagePermission, check_same_origin, requires
 from moderation_ui.web.errors import ApiError
+from moderation_ui.web.request_body import RequestBody
 
 static_router = APIRouter()
 _FOLDER = Path(__file__).parent / "static"
@@ -40,12 +41,13 @@ _ROUTERS = (
 @static_router.get("/static/{name}")
 def static_file(name: str) -> FileResponse:
     """One file of `static/`, or Plotly's script."""
-    path = _FOLDER / name
     if name == "plotly.min.js":
         import plotly
 
-        path = Path(plotly.__file__).parent / "package_data" / name
-    if path.name != name or path.suffix not in _TYPES or not path.is_file():
+        path: Path | None = Path(plotly.__file__).parent / "package_data" / name
+    else:
+        path = next((path for path in _FOLDER.iterdir() if path.name == name), None)
+    if path is None or path.suffix not in _TYPES:
         raise ApiError(404, "absent", "no such file")
     headers = {"Cache-Control": "private, max-age=300"}
     return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
@@ -62,6 +64,7 @@ def build_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires(PagePermission.VIEW)), Depends(check_same_origin)],
     )
+    app.add_middleware(RequestBody)
     app.middleware("http")(_add_headers)
     errors.install(app)
     for router in _ROUTERS:

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from ml.models import registry
 from ml.models.card import ModelCard
 from ml.models.checkpoint import load_checkpoint, save_card, save_weights
@@ -27,17 +29,39 @@ def add_version(
 
 
 def add_altered_version(
-    shop: Shop, source: Path, folder: Path, *, nan: bool = False, **card: object
+    shop: Shop, source: Path, folder: Path, *, spoil: str | None = None, **card: object
 ) -> str:
-    """Register a copy of the version in `source`, with another card or weights that are NaN."""
+    """Register a copy of the version in `source`, with another card or spoiled weights."""
     checkpoint = load_checkpoint(source)
-    state = dict(checkpoint.state)
-    if nan:
-        state["fc.bias"] = state["fc.bias"] * float("nan")
+    state = spoil_weights(checkpoint.state, spoil) if spoil else checkpoint.state
     changed = {"weights_sha256": save_weights(state, folder), **card}
     save_card(ModelCard.model_validate(checkpoint.card.model_dump() | changed), folder)
     parts = shop.connections
     return registry.register(folder, engine=parts.engine, store=parts.models)
+
+
+def spoil_weights(state: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
+    """Weights that are `nan`, `inf` or too `large`; that ignore the picture; or do not fit."""
+    spoiled = dict(state)
+    match kind:
+        case "nan" | "inf":
+            spoiled["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"].clone()
+            spoiled["layer1.0.conv1.weight"][0, 0, 0, 0] = float(kind)
+        case "large":
+            spoiled["fc.weight"] = torch.full_like(state["fc.weight"], 3e38)
+        case "variance":
+            spoiled["bn1.running_var"] = -state["bn1.running_var"]
+        case "constant":
+            spoiled["fc.weight"] = torch.zeros_like(state["fc.weight"])
+        case "saturated":
+            spoiled["fc.bias"] = torch.tensor([1e4, -1e4])
+        case "blind":
+            spoiled["conv1.weight"] = torch.zeros_like(state["conv1.weight"])
+        case "missing":
+            del spoiled["layer4.1.conv2.weight"]
+        case "shape":
+            spoiled["fc.weight"] = state["fc.weight"][:, :256].clone()
+    return spoiled
 
 
 def add_version_row(shop: Shop, digit: str) -> str:

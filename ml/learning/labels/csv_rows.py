@@ -1,8 +1,10 @@
 """Read and check a CSV file of labels, line by line."""
 
+import codecs
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,12 @@ COLUMNS = (*_PLACES, "label", *_OPTIONAL)
 _MAX_TEXT = 1024  # characters of a value; also the longest key that S3 allows
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_APART = timedelta(hours=1)
-_UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, or a byte that is not UTF-8
+_UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, or bytes that are no text
+_MAX_RECORD, _MAX_RECORD_LINES = 64 * 1024, 100  # characters of a line that is continued; lines
+
+# Bytes that are no text must spoil their own line only: `_check_text` finds the surrogate.
+_ERRORS = "moderation_unreadable"
+codecs.register_error(_ERRORS, lambda error: ("\udc80", error.end))  # type: ignore[attr-defined]  # a UnicodeError has none
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def read_rows(
 ) -> Iterator[CsvRow | RowError]:
     """Yield the lines in order; only one at a time is held in memory.
 
-    The file is UTF-8, with or without a byte order mark; its modification time dates undated lines.
+    The file is UTF-8, or UTF-16 with a byte order mark; its modification time dates undated lines.
     Labels are `classes`; no decision is later than `now`, but for an hour between two clocks.
 
     Raises:
@@ -60,13 +67,74 @@ def read_rows(
     """
     try:
         # A byte that is not UTF-8 must spoil its own line only: `_check_text` finds the surrogate.
-        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-            reader = csv.reader(source, strict=True)
-            columns = _header(reader, file)
+        with file.open(encoding=_encoding(file), errors=_ERRORS, newline="") as source:
+            records = _Records(source)
+            columns = records.columns = _header(records, file)
             default = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            yield from _lines(reader, _Parser(columns, classes, default, now + _CLOCKS_APART))
+            yield from _lines(records, _Parser(columns, classes, default, now + _CLOCKS_APART))
     except OSError as error:
         raise LabelImportError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _encoding(file: Path) -> str:
+    with file.open("rb") as source:
+        start = source.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+class _Records:
+    """Records of a CSV file, each with the number of its first line.
+
+    A quoted value may contain line breaks. A quote that is not closed spoils its own line only:
+    without this, it would swallow all lines up to the next quote.
+    """
+
+    def __init__(self, source: Iterable[str]) -> None:
+        self.columns: list[str] = []  # empty until the header was read
+        self._source = iter(source)
+        self._returned: deque[str] = deque()  # lines to be read again
+        self._line = 0
+
+    def __iter__(self) -> Iterator[tuple[int, list[str] | LabelImportError]]:
+        """Number and values of each record, or what is wrong with its first line."""
+        while True:
+            taken: list[str] = []
+            try:
+                values: list[str] | LabelImportError = next(
+                    csv.reader(self._take(taken), strict=True)
+                )
+            except StopIteration:
+                return
+            except csv.Error as error:
+                values = LabelImportError(f"bad_line: no CSV: {error}")
+            if self._is_unclosed(values, taken):
+                self._returned.extendleft(reversed(taken[1:]))
+                del taken[1:]
+                values = LabelImportError("bad_line: no CSV: a quote is not closed")
+            number, self._line = self._line + 1, self._line + len(taken)
+            yield number, values
+
+    def _take(self, taken: list[str]) -> Iterator[str]:
+        """The lines of one record; `taken` gets them."""
+        while sum(map(len, taken)) < _MAX_RECORD and len(taken) < _MAX_RECORD_LINES:
+            line = self._returned.popleft() if self._returned else next(self._source, None)
+            if line is None:
+                return
+            taken.append(line)
+            yield line
+
+    def _is_unclosed(self, values: list[str] | LabelImportError, taken: Sequence[str]) -> bool:
+        """Whether a value contains what are lines of their own."""
+        if isinstance(values, LabelImportError):
+            return len(taken) > 1 or "unexpected end" in str(values)
+        return any(_count_values(line) == len(self.columns) for line in taken[1:-1])
+
+
+def _count_values(line: str) -> int:
+    try:
+        return len(next(csv.reader([line])))
+    except csv.Error:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -116,11 +184,11 @@ class _Parser:
         return moment
 
 
-def _header(reader: Iterator[list[str]], file: Path) -> list[str]:
-    try:
-        columns = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise LabelImportError(f"{file}: the header is no CSV: {error}") from error
+def _header(records: _Records, file: Path) -> list[str]:
+    _, values = next(iter(records), (1, []))
+    if isinstance(values, LabelImportError):
+        raise LabelImportError(f"{file}: the header is no CSV: {values}")
+    columns = [name.strip() for name in values]
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise LabelImportError(
@@ -134,26 +202,21 @@ def _header(reader: Iterator[list[str]], file: Path) -> list[str]:
     return columns
 
 
-def _lines(reader: Iterator[list[str]], parser: _Parser) -> Iterator[CsvRow | RowError]:
-    before = 1
-    while True:
+def _lines(records: _Records, parser: _Parser) -> Iterator[CsvRow | RowError]:
+    for number, values in records:
         try:
-            values = next(reader)
+            if isinstance(values, LabelImportError):
+                raise values
             if values:  # else the line is blank
-                yield parser.line(before + 1, values)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield RowError(before + 1, f"bad_line: no CSV: {error}")
+                yield parser.line(number, values)
         except LabelImportError as error:
-            yield RowError(before + 1, str(error))
-        before = reader.line_num  # type: ignore[attr-defined]  # the type of csv.reader has no name
+            yield RowError(number, str(error))
 
 
 def _check_text(values: Sequence[str]) -> None:
     for value in values:
         if _UNREADABLE.search(value):
-            raise LabelImportError("bad_text: not UTF-8, or a NUL character")
+            raise LabelImportError("bad_text: neither UTF-8 nor UTF-16, or a NUL character")
         if len(value) > _MAX_TEXT:
             raise LabelImportError(f"bad_text: {len(value)} characters, at most {_MAX_TEXT}")
 

@@ -11,6 +11,7 @@ from ml.core.errors import ModelError, PromotionConflict
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.card import ModelCard, check_classes
+from ml.models.load_check import check_version
 from ml.models.registry import PromotionRequest, champion_hash, switch_champion
 from ml.policy.schema import Policy, load_policy
 from ml.storage import model_versions, retrain_runs
@@ -34,24 +35,42 @@ def promote_candidate(
     Idempotent, even if the champion has changed since. Returns the model hash.
 
     Raises:
-        ModelError: the run ended otherwise or has no candidate, or the candidate failed a gate.
+        ModelError: the run ended otherwise or has no candidate, or the candidate failed a gate or
+            gives no usable scores.
         PromotionConflict: the champion is no longer the one that the gates compared with.
         PolicyError: the candidate's classes are not those of the policy in force.
     """
-    policy = load_policy(settings.policy_file)
+    policy, engine = load_policy(settings.policy_file), connections.engine
+    run = in_transaction(engine, lambda c: _load_promotable(c, run_id, policy))
+    if run.state == "running":
+        _check_version(run.candidate_hash or "", policy, connections)
     promoted = in_transaction(
-        connections.engine, lambda c: _promote(c, run_id, by=by, reason=reason, policy=policy)
+        engine, lambda c: _promote(c, run_id, by=by, reason=reason, policy=policy)
     )
     log.info("candidate promoted", run_id=run_id, model_hash=promoted)
     return promoted
 
 
 def _promote(connection: Connection, run_id: str, *, by: str, reason: str, policy: Policy) -> str:
-    run = retrain_runs.load(connection, run_id, lock=True)
+    run = _load_promotable(connection, run_id, policy, lock=True)
+    candidate = run.candidate_hash or ""
+    if run.state == "running":
+        switch_champion(
+            connection, PromotionRequest(candidate, by, reason, expected=run.champion_hash)
+        )
+        retrain_runs.finish(connection, run_id, "promoted", reason)
+    return candidate
+
+
+def _load_promotable(
+    connection: Connection, run_id: str, policy: Policy, *, lock: bool = False
+) -> RetrainRun:
+    """The run, if its candidate may be promoted or was promoted."""
+    run = retrain_runs.load(connection, run_id, lock=lock)
     if run.candidate_hash is None:
         raise ModelError(f"run {run_id} has no candidate: its `calibrate` did not finish")
     if run.state == "promoted":
-        return run.candidate_hash
+        return run
     if run.state != "running":
         raise ModelError(f"run {run_id} has ended: {run.state}, {run.reason}")
     version = model_versions.load_version(connection, run.candidate_hash)
@@ -59,11 +78,7 @@ def _promote(connection: Connection, run_id: str, *, by: str, reason: str, polic
         raise ModelError(f"no registered model version {run.candidate_hash}")
     _check_gates(run, version)
     check_classes(ModelCard.model_validate(version.card), policy)
-    switch_champion(
-        connection, PromotionRequest(run.candidate_hash, by, reason, expected=run.champion_hash)
-    )
-    retrain_runs.finish(connection, run_id, "promoted", reason)
-    return run.candidate_hash
+    return run
 
 
 def _check_gates(run: RetrainRun, version: ModelVersion) -> None:
@@ -82,6 +97,11 @@ def _check_gates(run: RetrainRun, version: ModelVersion) -> None:
 def _failed_gates(version: ModelVersion) -> str:
     gates = version.gates or []
     return "; ".join(f"{g['name']} ({g['reason']})" for g in gates if not g["passed"])
+
+
+def _check_version(model_hash: str, policy: Policy, connections: Connections) -> None:
+    card = check_version(model_hash, store=connections.models, cache=connections.model_cache)
+    check_classes(card, policy)
 
 
 def reject_candidate(run_id: str, *, by: str, reason: str, connections: Connections) -> None:
@@ -120,7 +140,7 @@ def promote_manually(
     may be promoted: that is the purpose of this function.
 
     Raises:
-        ModelError: no such version, it failed gates (named), or it cannot be loaded.
+        ModelError: no such version, it failed gates (named), or it gives no usable scores.
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first.
     """
@@ -130,8 +150,7 @@ def promote_manually(
         raise ModelError(f"no registered model version {model_hash}")
     if version.gate_decision == "hold":
         raise ModelError(f"the gates hold {model_hash[:12]}: {_failed_gates(version)}")
-    checkpoint = registry.fetch(model_hash, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, load_policy(settings.policy_file))
+    _check_version(model_hash, load_policy(settings.policy_file), connections)
     registry.promote(model_hash, engine=engine, by=by, reason=reason, expected=expected)
     log.info("promoted manually", model_hash=model_hash, by=by)
 
@@ -152,7 +171,7 @@ def rollback(
     hash the call is idempotent; each "previous" goes back one version more.
 
     Raises:
-        ModelError: no such version, it was never champion, or it cannot be loaded.
+        ModelError: no such version, it was never champion, or it gives no usable scores.
         PolicyError: the version's classes are not those of the policy in force.
         PromotionConflict: another promotion came first, or after "previous" was resolved.
     """
@@ -167,8 +186,7 @@ def rollback(
         return champion, _resolve(connection, to)
 
     champion, target = in_transaction(connections.engine, find_target)
-    checkpoint = registry.fetch(target, store=connections.models, cache=connections.model_cache)
-    check_classes(checkpoint.card, load_policy(settings.policy_file))
+    _check_version(target, load_policy(settings.policy_file), connections)
     registry.promote(
         target,
         engine=connections.engine,

@@ -16,8 +16,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from ml.core.errors import ObjectNotFound
+from ml.core.files import write_file
 from ml.core.types import EpochResult
-from ml.models.checkpoint import write_file
 from ml.storage.object_store import ObjectStore
 
 log = structlog.get_logger()

@@ -23,9 +23,9 @@ def preflight(
 ) -> AuditRun:
     """Check database, buckets, policy, champion and device; then begin the run.
 
-    The champion is loaded and computes once on the device, so that a broken file or driver stops
-    the run here and not in 200 shards. A shadow model is tested in the same way, but left out if
-    it fails. The screens are created once, to test what they load.
+    The champion is loaded and its scores are checked on the device, so that a broken file or driver
+    stops the run here and not in 200 shards. A shadow model is checked in the same way, but left
+    out if it fails. The screens are created once, to test what they load.
 
     Raises:
         SettingsError, PolicyError: with the remedy.
@@ -39,7 +39,7 @@ def preflight(
     connections.models.check()
     ScreenRunner(policy.screens, DuplicateIndex([]), workers=1)
     champion = in_transaction(engine, registry.champion_hash)
-    loader = ModelLoader(policy, settings, connections, batch_size=1, smoke_test=True)
+    loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     loader.load(champion)
     shadow_hash = in_transaction(engine, shadow_verdicts.requested)
     shadow = loader.load_shadow(shadow_hash)

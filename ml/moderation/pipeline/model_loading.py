@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
 from ml.core.concurrency import StageTimer
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.card import check_classes
+from ml.models.load_check import load_checked_predictor
 from ml.models.predictor import Predictor, resolve_device
 from ml.policy.schema import Policy
 from ml.storage.connections import Connections
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ModelLoader:
-    """Loads model versions for a policy; a smoke test scores a blank photo on the device."""
+    """Loads model versions for a policy; `check` also checks their scores on the device."""
 
     policy: Policy
     settings: Settings
     connections: Connections
     batch_size: int | None = None  # None: that of the settings
-    smoke_test: bool = False
+    check: bool = False
 
     def load(self, model_hash: str) -> Predictor:
         """Load a version.
@@ -40,11 +40,8 @@ class ModelLoader:
         check_classes(checkpoint.card, self.policy)
         device = resolve_device(self.settings.device)
         batch_size = self.batch_size or self.settings.batch_size
-        predictor = Predictor(checkpoint, device=device, batch_size=batch_size)
-        if self.smoke_test:
-            crop = predictor.card.preprocessing.crop
-            predictor.scores([np.zeros((3, crop, crop), dtype=np.uint8)])
-        return predictor
+        load = load_checked_predictor if self.check else Predictor
+        return load(checkpoint, device=device, batch_size=batch_size)
 
     def load_shadow(self, model_hash: str | None) -> Predictor | None:
         """Load a run's shadow; None if the run has none, or if it cannot be used."""

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from ml.core.settings import Settings
+from ml.moderation.serving.connections import BoundedProtocol, max_connections
 from ml.moderation.serving.error_handlers import BEARER, register_error_handlers
 from ml.moderation.serving.predict import predict_router
 from ml.moderation.serving.request_log import RequestLog
@@ -18,7 +19,6 @@ from ml.storage.api_keys import ApiKeyScope
 from ml.storage.connections import Connections
 
 API_VERSION = "1"
-_MAX_CONNECTIONS = 1024  # further ones are answered with 503
 _MAX_HEADER_BYTES = 16 * 2**10
 _KEEP_ALIVE_SECONDS = 5
 
@@ -84,14 +84,14 @@ def make_server(settings: Settings, connections: Connections) -> uvicorn.Server:
             create_app(Service(settings, connections)),
             host=settings.serve_host,
             port=settings.serve_port,
-            http="h11",  # limits the size of request headers; httptools does not
+            http=BoundedProtocol,  # on h11, which limits the size of request headers
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MAX_CONNECTIONS,
+            limit_concurrency=max_connections() + 1,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.serve_request_timeout_seconds) + 1,

@@ -33,7 +33,7 @@ class LoadedModel:
 
 
 def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedModel:
-    """Load everything and score a blank photo once, as the preflight of the nightly run does.
+    """Load everything and check the scores, as the preflight of the nightly run does.
 
     Raises:
         ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
@@ -41,7 +41,7 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     """
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
-    loader = ModelLoader(policy, settings, connections, batch_size=batch_size, smoke_test=True)
+    loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
     preprocessor = Preprocessor(
         DecodePlan(decode_limits(settings), policy.screens.picture_side),

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from ml.core.settings import Settings
 IMAGE, KEY = "image", "key"
 _MULTIPART = "multipart/form-data"
 _MAX_KEY_BYTES = 1024  # of S3
+_NO_KEY = ("Cc", "Cs")  # Unicode categories: control characters, halves of surrogate pairs
 _SPOOL_BYTES = 2**40  # larger than any body: photos stay in memory and are counted there
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046, 5.1.1
 
@@ -159,7 +161,8 @@ def _validate_key(value: str, prefix: str) -> str:
     """Return the key unchanged if it is under the photos' prefix; other objects are private."""
     fixed = prefix.partition("%")[0]
     suspicious = "://" in value or {"", ".", ".."} & set(value.split("/"))
-    if not value.startswith(fixed) or not value.isprintable() or suspicious:
+    control = any(unicodedata.category(character) in _NO_KEY for character in value)
+    if not value.startswith(fixed) or control or suspicious:
         detail = f"`{KEY}` must be an object's key under {fixed!r}; addresses are not fetched"
         raise RequestRejected(422, "not_a_photo_key", detail)
     return value

@@ -9,6 +9,7 @@ import torch
 from ml.core.errors import ModelError, ModelHashMismatch, NoChampion, ObjectNotFound
 from ml.models import registry
 from ml.models.card import ModelCard, check_classes
+from ml.models.load_check import check_version
 from ml.models.predictor import describe_device, resolve_device
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
 from ml.policy.schema import load_policy
@@ -22,7 +23,7 @@ RESTORE_REMEDY = (
 
 
 def check_champion(deployment: Deployment) -> Finding:
-    """Fetch the champion from the bucket, not from this machine's cache, and check its hashes."""
+    """Fetch the champion from the bucket, not from this machine's cache, and check it."""
     connections = deployment.connections
     try:
         model_hash = in_transaction(connections.engine, registry.champion_hash)
@@ -30,12 +31,11 @@ def check_champion(deployment: Deployment) -> Finding:
         return failed(error, remedy="train and promote a model, or promote one that is registered")
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            fetched = registry.fetch(model_hash, store=connections.models, cache=Path(scratch))
+            card = check_version(model_hash, store=connections.models, cache=Path(scratch))
         except ModelHashMismatch as error:
             return failed(f"the champion is damaged: {error}", remedy=RESTORE_REMEDY)
         except (ModelError, ObjectNotFound) as error:
             return failed(f"the champion cannot be loaded: {error}", remedy=RESTORE_REMEDY)
-    card = fetched.card
     return ok(f"{model_hash[:12]}, {card.preset}, classes {', '.join(card.classes)}")
 
 

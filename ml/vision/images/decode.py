@@ -3,6 +3,7 @@
 import io
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic import Field
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.core.yaml_file import StrictModel
+from ml.vision.images.avif_header import check_avif_sizes
 from ml.vision.images.decode_errors import (
     DECODER_ERRORS,
     claimed_format,
@@ -29,6 +31,9 @@ _PILLOW_MAX_PIXELS = 178_956_970
 # four photos enlarged to 12 MP, at a short side of 256, versus a decode at full size: the maximum
 # difference of a pixel is 23 of 255 levels without headroom and 8 with it, at a cost of 3 ms of 50.
 DRAFT_HEADROOM = 1.5
+
+# A pixel of a full decode takes as much memory as this many pixels' coefficients.
+_PROGRESSIVE = 4
 
 _THUMBNAIL_QUALITY = 85
 
@@ -98,8 +103,7 @@ def decode(
     _check_bytes(data, limits)
     silence_pillow()
     with map_decode_errors(data):
-        image = _open(data)
-        _check_header(image, limits)
+        image = _open(data, limits)
         stored_size = image.size
         if short_side is not None:
             min_side = _min_decoded_side(stored_size, short_side, long_side)
@@ -109,6 +113,26 @@ def decode(
         rgb = apply_orientation(to_rgb(image), orientation)
     width, height = upright_size(stored_size, orientation)
     return Decoded(image=rgb, width=width, height=height, format=image.format or "")
+
+
+def decoded_pixels(data: bytes, *, limits: DecodeLimits, short_side: int) -> int:
+    """Pixels by which `decode` with these arguments occupies memory; reads the header only.
+
+    A progressive JPEG holds the coefficients of all its pixels, whatever the scale.
+
+    Raises:
+        ImageRejected: as `decode`, as far as the header shows.
+    """
+    _check_bytes(data, limits)
+    silence_pillow()
+    with map_decode_errors(data):
+        image = _open(data, limits)
+        progressive = "progressive" in image.info
+    width, height = image.size
+    if image.format not in ("JPEG", "MPO"):
+        return width * height
+    factor = draft_factor((width, height), short_side)
+    return width * height // min(factor**2, _PROGRESSIVE if progressive else 64)
 
 
 def draft_factor(size: tuple[int, int], short_side: int) -> int:
@@ -137,8 +161,24 @@ def _check_bytes(data: bytes, limits: DecodeLimits) -> None:
         raise ImageRejected(QuarantineReason.TOO_MANY_BYTES, detail)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """Read the header with the accepted parsers only; on failure, name the claimed format."""
+def _open(data: bytes, limits: DecodeLimits) -> ImageFile.ImageFile:
+    """Read and check the header, with the accepted parsers only; decodes nothing."""
+    image = _identify(data)
+    width, height = image.size
+    _check_pixels(width, height, limits)
+    if min(width, height) < limits.min_side:
+        detail = f"{width} x {height} pixels, the short side must have {limits.min_side}"
+        raise ImageRejected(QuarantineReason.TOO_SMALL, detail)
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        detail = "several frames: only the first one would be checked"
+        raise ImageRejected(QuarantineReason.ANIMATED, detail)
+    if image.format == "AVIF":
+        check_avif_sizes(data, partial(_check_pixels, limits=limits))
+    return image
+
+
+def _identify(data: bytes) -> ImageFile.ImageFile:
+    """Read the header; on failure, name the claimed format."""
     try:
         return _read_header(data)
     except UnidentifiedImageError as error:
@@ -167,17 +207,10 @@ def _read_header(data: bytes) -> ImageFile.ImageFile:
     return Image.open(io.BytesIO(data.replace(b"Exif", b"none", 1)), formats=ACCEPTED_FORMATS)
 
 
-def _check_header(image: ImageFile.ImageFile, limits: DecodeLimits) -> None:
-    width, height = image.size
+def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
     if width * height > limits.max_pixels:
         detail = f"{width} x {height} pixels, the limit is {limits.max_pixels}"
         raise ImageRejected(QuarantineReason.TOO_MANY_PIXELS, detail)
-    if min(width, height) < limits.min_side:
-        detail = f"{width} x {height} pixels, the short side must have {limits.min_side}"
-        raise ImageRejected(QuarantineReason.TOO_SMALL, detail)
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        detail = "several frames: only the first one would be checked"
-        raise ImageRejected(QuarantineReason.ANIMATED, detail)
 
 
 def resize_for_display(
@@ -190,10 +223,14 @@ def resize_for_display(
     Raises:
         ImageRejected: the bytes cannot be decoded.
     """
-    short = side if size is None else round(side * min(size) / max(size))
-    image = decode(data, limits=limits, short_side=max(1, short)).image
+    image = decode(data, limits=limits, short_side=display_short_side(side, size)).image
     image.thumbnail((side, side), Image.Resampling.BICUBIC)
     return image
+
+
+def display_short_side(side: int, size: tuple[int, int] | None) -> int:
+    """Pixels of the short side when the long side has `side`; at most those, for no known size."""
+    return side if size is None else max(1, round(side * min(size) / max(size)))
 
 
 def as_jpeg(image: Image.Image) -> bytes:

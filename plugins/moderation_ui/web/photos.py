@@ -3,6 +3,7 @@
 The bytes never come from a public bucket: only users of the pages get them, from here.
 """
 
+from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache
 from threading import Lock
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cachetools import LRUCache, cached
 from fastapi import APIRouter, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
+from moderation_ui.web.decoding import decode_slot, reserve_pixels
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.resources import Opened, RequestModel, Resources, Sha256, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from PIL import Image
 
@@ -56,23 +59,23 @@ class MapQuery(RequestModel):
 
 
 @router.get("/{sha}")
-def photo(
+async def photo(
     sha: Sha256, side: Annotated[PhotoSize, Query()], opened: Opened, if_none_match: Etag = ""
 ) -> Response:
     """A photo that fits a square of `side` pixels."""
-    return _answer(_photo_jpeg, opened, (sha, int(side)), if_none_match)
+    return await _answer(_photo_jpeg, opened, (sha, int(side)), if_none_match)
 
 
 @router.get("/{sha}/activation")
-def activation(
+async def activation(
     sha: Sha256, query: Annotated[MapQuery, Query()], opened: Opened, if_none_match: Etag = ""
 ) -> Response:
     """The photo under a map of the areas that speak for a class."""
     key = (sha, int(query.side), query.model, query.label)
-    return _answer(_map_jpeg, opened, key, if_none_match)
+    return await _answer(_map_jpeg, opened, key, if_none_match)
 
 
-def _answer(
+async def _answer(
     encode: "Callable[..., bytes]", opened: Resources, key: tuple[object, ...], if_none_match: str
 ) -> Response:
     """The JPEG of a key; it never changes."""
@@ -80,7 +83,9 @@ def _answer(
     headers = {"Cache-Control": "private, max-age=86400, immutable", "ETag": tag}
     if tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    return Response(encode(opened, *key), media_type="image/jpeg", headers=headers)
+    async with decode_slot():
+        data = await run_in_threadpool(encode, opened, *key)
+    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 def _cache_key(_: Resources, *key: object) -> tuple[object, ...]:
@@ -91,7 +96,8 @@ def _cache_key(_: Resources, *key: object) -> tuple[object, ...]:
 def _photo_jpeg(opened: Resources, sha: str, side: int) -> bytes:
     from ml.vision.images.decode import as_jpeg
 
-    return as_jpeg(_load(opened, sha, side)[1])
+    with _decoded(opened, sha, side) as (_, displayed):
+        return as_jpeg(displayed)
 
 
 @cached(_cache, key=_cache_key, lock=_cache_lock)
@@ -101,22 +107,21 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
     from ml.storage.model_versions import is_registered
     from ml.vision.images.decode import as_jpeg, decode, decode_limits
 
-    data, displayed = _load(opened, sha, side)
     if not opened.transaction(is_registered, model):
         raise ApiError(404, "absent", "no such model version")
-    with _model_lock:
+    with _decoded(opened, sha, side) as (data, displayed), _model_lock:
         maps = _load_maps(model, opened.connections)
         spec = maps.card.preprocessing
         limits = decode_limits(opened.settings)
         tensor = decode(data, limits=limits, short_side=spec.resize).image
-        combined = overlay(displayed, maps.of(tensor, label), spec)
-    return as_jpeg(combined)
+        return as_jpeg(overlay(displayed, maps.of(tensor, label), spec))
 
 
-def _load(opened: Resources, sha: str, side: int) -> "tuple[bytes, Image.Image]":
+@contextmanager
+def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, Image.Image]]":
     """The stored bytes, and the upright photo that fits a square of `side` pixels."""
     from ml.storage import photo_archive
-    from ml.vision.images.decode import decode_limits, resize_for_display
+    from ml.vision.images import decode
 
     connections, settings = opened.connections, opened.settings
     places = opened.transaction(photo_archive.locate, sha)
@@ -126,8 +131,11 @@ def _load(opened: Resources, sha: str, side: int) -> "tuple[bytes, Image.Image]"
         models=connections.models,
         max_bytes=settings.max_image_bytes,
     )
-    limits = decode_limits(settings)
-    return data, resize_for_display(data, side, limits=limits, size=places.size)
+    limits = decode.decode_limits(settings)
+    short_side = decode.display_short_side(side, places.size)
+    pixels = decode.decoded_pixels(data, limits=limits, short_side=short_side)
+    with reserve_pixels(pixels, settings.display_max_pixels):
+        yield data, decode.resize_for_display(data, side, limits=limits, size=places.size)
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """`python -m ml models`, as an operator types it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -9,7 +10,7 @@ from ml.cli.main import app
 from ml.core.errors import ModelError, SettingsError
 from ml.models import registry
 from tests.support.servers import Shop
-from tests.support.versions import add_version_row
+from tests.support.versions import add_altered_version, add_version, add_version_row
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +32,18 @@ def test_list_shows_the_champion(shell: CliRunner, shop: Shop) -> None:
     assert shop.model_hash[:12] in done.output.replace("\n", "")
 
 
-def test_promote_switches_the_champion(shell: CliRunner, shop: Shop) -> None:
-    version = add_version_row(shop, "c")
+@pytest.mark.parametrize("kind", ["nan", "constant"])
+def test_promote_refuses_a_version_without_usable_scores(
+    shell: CliRunner, shop: Shop, champion_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    version = add_altered_version(shop, champion_folder, tmp_path, spoil=kind)
+    rejected = shell.invoke(app, ["models", "promote", version, "--reason", "test"])
+    assert isinstance(rejected.exception, ModelError)
+    assert shop.rows("select model_hash from moderation.champion") == [(shop.model_hash,)]
+
+
+def test_promote_switches_the_champion(shell: CliRunner, shop: Shop, tmp_path: Path) -> None:
+    version = add_version(shop, tmp_path)
     done = shell.invoke(app, ["models", "promote", version, "--reason", "test"])
     assert done.exit_code == 0, done.output
     assert shop.rows("select model_hash from moderation.champion") == [(version,)]

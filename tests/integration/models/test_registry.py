@@ -1,10 +1,18 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 from structlog.testing import capture_logs
 
-from ml.core.errors import ModelError, ModelHashMismatch, NoChampion, ObjectNotFound
+from ml.core.errors import (
+    ModelError,
+    ModelHashMismatch,
+    NoChampion,
+    ObjectNotFound,
+    StorageFull,
+)
 from ml.models import registry
 from ml.models.checkpoint import CARD, WEIGHTS
 from ml.storage.database import connect, in_transaction
@@ -106,6 +114,12 @@ def flip_last_byte(path: Path) -> None:
         lambda folder: flip_last_byte(folder / WEIGHTS),
         lambda folder: (folder / WEIGHTS).unlink(),
         lambda folder: (folder / CARD).write_text("{}"),
+        lambda folder: (folder / CARD).write_bytes(b"\xff\xfe\x00{"),
+        lambda folder: (folder / CARD).write_bytes(b""),
+        lambda folder: (folder / CARD).write_text("[" * 100_000),
+        lambda folder: (folder / CARD).write_text(
+            (folder / CARD).read_text().replace('"accuracy": 1.0', '"accuracy": NaN')
+        ),
     ],
 )
 def test_fetch_replaces_a_damaged_cache_entry(
@@ -121,6 +135,19 @@ def test_fetch_replaces_a_damaged_cache_entry(
     with capture_logs() as logs:
         registry.fetch(shop.model_hash, store=store, cache=cache)
     assert logs == []
+
+
+def test_fetch_onto_a_full_disk_leaves_no_part_of_a_file(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / shop.model_hash
+    folder.mkdir(parents=True)
+    for name in (WEIGHTS, CARD):  # a device on which every write fails for want of space
+        (folder / f"{name}.{os.getpid()}.{get_ident()}.part").symlink_to("/dev/full")
+    store, cache = shop.connections.models, tmp_path / "cache"
+    with pytest.raises(StorageFull, match="free disk space"):
+        registry.fetch(shop.model_hash, store=store, cache=cache)
+    assert [path.name for path in folder.glob(f"{WEIGHTS}*")] == []
+    (folder / f"{CARD}.{os.getpid()}.{get_ident()}.part").unlink()
+    assert registry.fetch(shop.model_hash, store=store, cache=cache).card.classes
 
 
 @pytest.mark.parametrize(("name", "seed"), [(WEIGHTS, 21), (CARD, 22)])

@@ -3,15 +3,16 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from devtools.embedded.services import Services
-from ml.core.errors import StorageError
+from ml.core.errors import StatementCanceled, StorageError, StorageFull, StorageUnavailable
 from ml.storage.database import (
     TimedResult,
     check_migrated,
     connect,
+    in_transaction,
     migrate,
     newest,
     with_timeout,
@@ -110,3 +111,54 @@ def test_with_timeout_of_a_fast_query_returns_its_result(rows: Rows) -> None:
 def test_with_timeout_raises_any_other_error(rows: Rows) -> None:
     with rows.engine.connect() as connection, pytest.raises(ProgrammingError):
         with_timeout(connection, lambda c: c.execute(text("select nothing from nowhere")))
+
+
+class _Attempts:
+    """Runs a statement that fails in the first attempts; counts them and their connections."""
+
+    def __init__(self, statement: str, *, failing: int = 100) -> None:
+        self._statement, self._failing = statement, failing
+        self.servers: list[int] = []
+
+    def __call__(self, connection: Connection) -> str:
+        self.servers.append(connection.execute(text("select pg_backend_pid()")).scalar_one())
+        if len(self.servers) <= self._failing:
+            for statement in self._statement.split("; "):
+                connection.execute(text(statement))
+        return "done"
+
+
+READ_ONLY = "set transaction read only; delete from moderation.alert"
+LOCKED = "set local lock_timeout = '20ms'; lock table moderation.alert"
+
+
+def test_disk_full_is_raised_at_once_with_its_remedy(engine: Engine) -> None:
+    work = _Attempts("do $$ begin raise exception using errcode = '53100';end $$")
+    with pytest.raises(StorageFull, match="enlarge it or free space"):
+        in_transaction(engine, work)
+    assert len(work.servers) == 1
+
+
+def test_canceled_statement_is_raised_at_once_with_its_remedy(engine: Engine) -> None:
+    work = _Attempts("set local statement_timeout = '20ms'; select pg_sleep(60)")
+    with pytest.raises(StatementCanceled, match="statement_timeout"):
+        in_transaction(engine, work)
+    assert len(work.servers) == 1
+
+
+def test_read_only_database_is_retried_on_a_new_connection(engine: Engine) -> None:
+    work = _Attempts(READ_ONLY, failing=1)
+    assert in_transaction(engine, work) == "done"
+    assert len(set(work.servers)) == 2
+    with pytest.raises(StorageUnavailable, match="read-only: name the primary"):
+        in_transaction(engine, _Attempts(READ_ONLY), seconds=0.3)
+
+
+def test_lock_that_is_not_free_is_retried(engine: Engine) -> None:
+    with engine.connect() as other:
+        other.execute(text("lock table moderation.alert"))
+        with pytest.raises(StorageUnavailable, match="holds a lock"):
+            in_transaction(engine, _Attempts(LOCKED), seconds=0.3)
+        work = _Attempts(LOCKED, failing=1)
+        assert in_transaction(engine, work) == "done"
+        assert len(work.servers) == 2

@@ -7,9 +7,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ml.core.errors import ModelError, ModelHashMismatch
-from ml.models.checkpoint import WEIGHTS
-from ml.models.load_check import PROBE, TOLERANCE, check_probe, probe_in_fresh_process, write_probe
+from ml.models.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
+from ml.models.load_check import (
+    PROBE,
+    TOLERANCE,
+    check_probe,
+    load_checked_predictor,
+    probe_in_fresh_process,
+    write_probe,
+)
 from tests.support.retraining import make_version
+from tests.support.versions import spoil_weights
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +35,33 @@ def version(intact_version: Path, tmp_path: Path) -> Path:
 
 def overwrite_probe(version: Path, **tensors: torch.Tensor) -> None:
     save_file(load_file(version / PROBE) | tensors, version / PROBE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("nan", "weights that are not finite: layer1.0.conv1.weight"),
+        ("inf", "weights that are not finite"),
+        ("large", "not probabilities"),
+        ("variance", "not probabilities"),
+        ("constant", "the same scores for every picture"),
+        ("saturated", "the same scores for every picture"),
+        ("blind", "the same scores for every picture"),
+        ("missing", "do not fit resnet18"),
+        ("shape", "do not fit resnet18"),
+    ],
+)
+def test_version_without_usable_scores_is_not_loaded(version: Path, kind: str, said: str) -> None:
+    checkpoint = load_checkpoint(version)
+    spoiled = Checkpoint(spoil_weights(checkpoint.state, kind), checkpoint.card)
+    with pytest.raises(ModelError, match=said):
+        load_checked_predictor(spoiled, batch_size=3)
+
+
+def test_intact_version_is_loaded_with_its_card(version: Path) -> None:
+    checkpoint = load_checkpoint(version)
+    for batch_size in (1, 8):
+        assert load_checked_predictor(checkpoint, batch_size=batch_size).card == checkpoint.card
 
 
 def test_check_probe_is_within_tolerance_for_an_intact_version(version: Path) -> None:

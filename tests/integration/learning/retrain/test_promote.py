@@ -17,6 +17,7 @@ from ml.storage.model_versions import list_promotions
 from tests.support.servers import Shop
 from tests.support.versions import (
     add_altered_version,
+    add_version,
     add_version_row,
     set_gate_decision,
     start_retraining_run,
@@ -51,9 +52,9 @@ def _end(shop: Shop, run_id: str = "month") -> tuple[str, str]:
 
 
 @pytest.fixture
-def candidate(shop: Shop) -> str:
-    """The candidate of the run `month`, which passed every gate; its weights are not needed."""
-    version = add_version_row(shop, "c")
+def candidate(shop: Shop, tmp_path: Path) -> str:
+    """The candidate of the run `month`, which passed every gate."""
+    version = add_version(shop, tmp_path / "candidate")
     start_retraining_run(shop, "month", version)
     set_gate_decision(shop, version)
     return version
@@ -63,6 +64,18 @@ def test_candidate_that_passed_every_gate_is_promoted(shop: Shop, candidate: str
     assert _promote(shop) == candidate == _champion(shop)
     assert _end(shop) == ("promoted", "every gate passed")
     assert _switches(shop)[1:] == [(candidate, "ann", "every gate passed")]
+
+
+@pytest.mark.parametrize("kind", ["nan", "constant", "missing"])
+def test_candidate_without_usable_scores_is_not_promoted(
+    shop: Shop, champion_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    version = add_altered_version(shop, champion_folder, tmp_path, spoil=kind)
+    start_retraining_run(shop, "month", version)
+    set_gate_decision(shop, version)
+    with pytest.raises(ModelError, match=r"not finite|same scores|do not fit"):
+        _promote(shop)
+    assert (_champion(shop), _end(shop)[0]) == (shop.model_hash, "running")
 
 
 def test_promotion_is_idempotent_even_after_a_rollback(shop: Shop, candidate: str) -> None:

@@ -177,3 +177,14 @@ def test_other_champion_than_expected_stops_the_rollback(shop: Shop, tmp_path: P
             back(to, shop.model_hash)
     assert _champion(shop) == third
     assert back("previous", third) == second
+
+
+@pytest.mark.parametrize("kind", ["nan", "constant"])
+def test_rollback_to_a_version_without_usable_scores_is_refused(
+    shop: Shop, champion_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    _promote(shop, add_altered_version(shop, champion_folder, tmp_path / "a", spoil=kind))
+    good = _promote(shop, add_version(shop, tmp_path / "b"))
+    with pytest.raises(ModelError, match=r"not finite|same scores"):
+        _back(shop)
+    assert _champion(shop) == good

@@ -133,7 +133,7 @@ def test_shadow_that_fails_during_a_run_does_not_affect_it(
     if what == "no bytes":
         version = add_version_row(uploaded, "c")
     else:
-        version = add_altered_version(uploaded, champion_folder, tmp_path / "nan", nan=True)
+        version = add_altered_version(uploaded, champion_folder, tmp_path / "nan", spoil="nan")
     shards = start_run(uploaded)
     uploaded.execute("update moderation.audit_run set shadow_hash = :h", h=version)
     with capture_logs() as logs:

@@ -69,6 +69,20 @@ def test_key_gets_the_verdict_of_its_bytes(served: RunningService) -> None:
     assert by_key["photos"][0]["name"] == key
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a\u3000b.jpg", "a\u00a0b.jpg", "\u3000", "\u00a0.jpg\u00a0", "\U0001f469\u200d\U0001f4bb.jpg",
+     "a\u2028b.jpg", "\u202eb.jpg", "\ufeffa.jpg", "\ue000.jpg", "e\u0301.jpg", " a .jpg "],
+)  # fmt: skip
+def test_key_of_any_text_is_fetched_as_in_the_nightly_run(
+    served: RunningService, name: str
+) -> None:
+    key = served.shop.upload(name, photo(DARK))
+    answer = served.predict(keys=(key,))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["photos"][0]["name"] == key
+
+
 def test_missing_key_is_404(served: RunningService) -> None:
     answer = served.predict(keys=(f"{served.shop.settings.photo_prefix}none.jpg",))
     assert answer.status_code == 404
@@ -82,6 +96,8 @@ def test_missing_key_is_404(served: RunningService) -> None:
         "http://127.0.0.1/x.jpg",
         "",
         "reviews/\n",
+        "{}a\x00.jpg",
+        "{}a\x85.jpg",
         "s3://reviews/a.jpg",
         "{}../models/x",
         "{}",

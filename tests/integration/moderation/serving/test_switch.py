@@ -11,7 +11,7 @@ from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.policies import write_policy
 from tests.support.servers import Shop
 from tests.support.serving import RunningService, multipart_files, serving
-from tests.support.versions import add_version
+from tests.support.versions import add_altered_version, add_version
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -77,6 +77,19 @@ def test_failed_load_keeps_the_old_model(shop: Shop, tmp_path: Path) -> None:
             assert client.get("/readyz").status_code == 200
         promote(shop, shop.model_hash)
         assert served.predict(photo(DARK)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["nan", "constant", "missing"])
+def test_version_without_usable_scores_is_not_loaded(
+    shop: Shop, champion_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    broken = add_altered_version(shop, champion_folder, tmp_path, spoil=kind)
+    with serving(shop) as served:
+        promote(shop, broken)
+        while served.metric('moderation_serve_switches_total{outcome="failed"}') == 0:
+            assert served.predict(photo(DARK)).json()["model_version"] == shop.model_hash
+        said = served.predict(photo(DARK))
+    assert (said.status_code, said.json()["model_version"]) == (200, shop.model_hash)
 
 
 def test_changed_policy_is_loaded_and_broken_one_is_ignored(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
 from tests.support.policies import policy, write_policy
 from tests.support.servers import Shop
+from tests.support.versions import add_altered_version
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +49,16 @@ def test_missing_weights_fail(run_doctor: Examine, shop: Shop) -> None:
     assert failures(found) == ["champion"]
     assert "ObjectNotFound" not in found["champion"].message
     assert "NoSuchKey" in found["champion"].message
+
+
+def test_champion_without_usable_scores_fails(
+    run_doctor: Examine, shop: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    version = add_altered_version(shop, champion_folder, tmp_path, spoil="constant")
+    registry.promote(version, engine=shop.connections.engine, by="test", reason="test")
+    found = run_doctor()
+    assert failures(found) == ["champion"]
+    assert "the same scores for every picture" in found["champion"].message
 
 
 def test_invalid_policy_fails(run_doctor: Examine, shop: Shop, tmp_path: Path) -> None:

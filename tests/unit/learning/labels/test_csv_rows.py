@@ -137,10 +137,44 @@ def test_invalid_line_keeps_its_neighbors_and_their_numbers(tmp_path: Path) -> N
     assert [type(item) for item in found] == [RowError, CsvRow, RowError, CsvRow]
 
 
-def test_unclosed_quote_is_reported_at_its_line(tmp_path: Path) -> None:
-    found = _read(tmp_path, 'path,label\na.jpg,normal\n"b.jpg,normal\nc.jpg,normal\n')
-    assert isinstance(found[0], CsvRow)
-    assert [item.line for item in found[1:] if isinstance(item, RowError)] == [3]
+@pytest.mark.parametrize(
+    "after", ["", '"d.jpg",normal\n', 'd.jpg,normal,"\n', "d.jpg,normal,\n" * 9000]
+)
+@pytest.mark.parametrize("line", ['"b.jpg,normal,', 'b.jpg,"normal,', 'b.jpg,normal,"open'])
+def test_unclosed_quote_is_reported_at_its_line_and_spoils_no_other(
+    tmp_path: Path, line: str, after: str
+) -> None:
+    lines = f"path,label,category\na.jpg,normal,\n{line}\nc.jpg,normal,x\ne.jpg,normal,y\n{after}"
+    found = _read(tmp_path, lines)
+    first = next(item for item in found if isinstance(item, RowError))
+    assert (first.line, first.reason) == (3, "bad_line: no CSV: a quote is not closed")
+    read = {item.number: item.path for item in found if isinstance(item, CsvRow)}
+    assert {2: "a.jpg", 4: "c.jpg", 5: "e.jpg"}.items() <= read.items()
+    assert len(found) == lines.count("\n") - 1  # each line has a result
+
+
+def test_unclosed_quote_in_the_header_rejects_the_file(tmp_path: Path) -> None:
+    with pytest.raises(LabelImportError, match=r"header is no CSV: .* quote is not closed"):
+        _read(tmp_path, '"path,label\na.jpg,normal\n')
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_16_with_a_byte_order_mark_is_read(tmp_path: Path, order: str) -> None:
+    lines = ("\ufeffpath,label,category", "\u56fe \U0001f600.jpg,normal,\u4e8c", "b.jpg,normal,")
+    text = "".join(f"{line}\r\n" for line in lines)
+    found = _read(tmp_path, text.encode(f"utf-16-{order}"))
+    assert [(row.path, row.category) for row in found if isinstance(row, CsvRow)] == [
+        ("\u56fe \U0001f600.jpg", "\u4e8c"),
+        ("b.jpg", None),
+    ]
+
+
+def test_bytes_that_are_no_utf_16_spoil_their_line_only(tmp_path: Path) -> None:
+    text = "\ufeffpath,label\na\ud83d.jpg,normal\nb.jpg,normal\n"
+    found = _read(tmp_path, text.encode("utf-16-le", "surrogatepass"))
+    assert isinstance(found[0], RowError)
+    assert found[0].reason.startswith("bad_text")
+    assert isinstance(found[1], CsvRow)
 
 
 def test_decision_may_be_an_hour_in_the_future(tmp_path: Path) -> None:

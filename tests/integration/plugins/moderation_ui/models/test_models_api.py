@@ -110,10 +110,16 @@ def test_promotion_with_another_champion_than_shown_is_409(pages: Pages, tmp_pat
 def test_promotion_of_an_unusable_version_is_rejected(
     pages: Pages, champion_folder: Path, tmp_path: Path
 ) -> None:
-    other = add_altered_version(pages.shop, champion_folder, tmp_path, classes=("normal", "weapon"))
+    other = add_altered_version(
+        pages.shop, champion_folder, tmp_path / "other", classes=("normal", "weapon")
+    )
     status, said = _promote(pages, other)
     assert status == 422
     assert "weapon" in said["detail"]
+    blind = add_altered_version(pages.shop, champion_folder, tmp_path / "blind", spoil="constant")
+    status, said = _promote(pages, blind)
+    assert status == 422
+    assert "the same scores for every picture" in said["detail"]
     assert _promote(pages, add_version_row(pages.shop, "e"))[0] == 404  # its bytes are nowhere
     assert _promote(pages, "f" * 64)[0] == 422  # never registered
     assert _switches(pages) == []
