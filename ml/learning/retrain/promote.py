@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ml.core.errors import ModelError, PromotionConflict
 from ml.core.settings import Settings
 from ml.models import registry
-from ml.models.card import ModelCard, check_classes
+from ml.models.card import check_classes, parse_card
 from ml.models.load_check import check_version
 from ml.models.registry import PromotionRequest, champion_hash, switch_champion
 from ml.policy.schema import Policy, load_policy
@@ -77,7 +77,7 @@ def _load_promotable(
     if version is None:
         raise ModelError(f"no registered model version {run.candidate_hash}")
     _check_gates(run, version)
-    check_classes(ModelCard.model_validate(version.card), policy)
+    check_classes(parse_card(version.card, source=f"version {run.candidate_hash}"), policy)
     return run
 
 
