@@ -9,6 +9,7 @@ import structlog
 
 from ml.core.errors import (
     ImageRejected,
+    ObjectArchived,
     ObjectNotFound,
     QuarantineReason,
     StorageError,
@@ -168,8 +169,9 @@ def _not_fetched(key: str, error: StorageError) -> RejectedImage:
 
     Missing permissions are never reported as absent.
     """
-    if isinstance(error, ObjectNotFound):
-        reason = QuarantineReason.OBJECT_ABSENT
+    if isinstance(error, ObjectNotFound | ObjectArchived):
+        is_absent = isinstance(error, ObjectNotFound)
+        reason = QuarantineReason.OBJECT_ABSENT if is_absent else QuarantineReason.OBJECT_ARCHIVED
         detail = _DETAILS[reason]
     else:
         log.warning("a photo was not fetched", error=str(error))
