@@ -9,8 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from ml.core.errors import (
+    BucketUnusable,
     LeaseLost,
     ModerationError,
+    ObjectArchived,
     ObjectNotFound,
     PromotionConflict,
     StorageForbidden,
@@ -43,6 +45,8 @@ _STATUS: tuple[tuple[type[ModerationError], int, str], ...] = (
     (ObjectNotFound, 404, "absent"),
     (StorageUnavailable, 503, "unavailable"),
     (StorageForbidden, 503, "storage_forbidden"),
+    (BucketUnusable, 503, "unavailable"),
+    (ObjectArchived, 503, "unavailable"),
 )
 # Their messages may name hosts, buckets or settings: for the log, not for the browser.
 _WITHOUT_DETAIL = {"unavailable", "storage_forbidden", "absent"}
