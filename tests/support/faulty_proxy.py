@@ -73,7 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if answer.chunked:
             self.send_header("Transfer-Encoding", "chunked")
-            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            data = chunk + b"0\r\n\r\n"
         else:
             self.send_header("Content-Length", next(iter(lengths.values()), str(len(data))))
         self.end_headers()

@@ -22,7 +22,7 @@ MAX_CONSECUTIVE_FAILURES = 20
 # Attempts of the shard's task after which a photo that alone fails is quarantined.
 MAX_FETCH_FAILURES = 3
 # Fewer photos say nothing about the bucket.
-MIN_SUSPICIOUS_FAILURES = 10
+MIN_SUSPICIOUS_FAILURES = 5
 
 # What a bad bucket, or a proxy before it, can make of good photos. An archived object, a format or
 # a size in pixels is the object's own.

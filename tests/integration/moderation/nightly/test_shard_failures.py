@@ -42,7 +42,7 @@ def _score(shop: Shop, fault: Fault) -> dict[str, int]:
 
 def _of_first(answer: Answer | Callable[[Answer], Answer]) -> Fault:
     """The fault of the photos that come first."""
-    return lambda _, path: answer if "/a" in path and path.endswith(".jpg") else None
+    return lambda _, path: answer if "/a" in path else None
 
 
 def _as_other_photo(answer: Answer) -> Answer:
