@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import boto3
 import stamina
@@ -209,7 +209,7 @@ def s3_client(
 
     Without keys, boto3's own chain (instance role, profile) is used.
     """
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
         aws_access_key_id=access_key,
@@ -226,3 +226,10 @@ def s3_client(
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    return client
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: object) -> None:
+    """botocore follows a redirect by HEAD of the bucket, and a redirect of that without end."""
+    context["s3_redirect"]["redirected"] = True
