@@ -231,5 +231,5 @@ def s3_client(
 
 
 def _follow_no_redirect(context: dict[str, Any], **_: object) -> None:
-    """botocore follows a redirect by HEAD of the bucket, and a redirect of that without end."""
+    """Botocore follows a redirect by HEAD of the bucket, and a redirect of that without end."""
     context["s3_redirect"]["redirected"] = True
