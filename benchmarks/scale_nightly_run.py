@@ -17,7 +17,7 @@ from ml.moderation.nightly.reconcile import reconcile
 from ml.moderation.nightly.report import report
 from ml.moderation.nightly.write_back import write_back
 from ml.storage.database import in_transaction
-from ml.storage.object_store import ListedObject
+from ml.storage.s3_responses import ListedObject
 
 PAGE_SIZE = 1000  # objects per page, as S3 lists them
 REVIEW_EVERY = 20  # one photo in 20 goes to review

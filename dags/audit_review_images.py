@@ -12,7 +12,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from airflow.sdk.exceptions import AirflowFailException
 
+from ml.core.errors import QuarantineShareExceeded
 from ml.operations.alerting.rules import RunSchedule
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.task_defaults import (
@@ -39,6 +41,7 @@ judged, quarantined or already judged. The note on the run has the numbers.
 | `score_shard` | a shard failed, the others are written | fix the cause, clear the shard |
 | `write_back` | commerce database failed | clear it |
 | `reconcile` | photos unaccounted for, mostly a failed shard | clear the shard, then `write_back` |
+| `report` | too many photos are quarantined; all is written | look at the reasons |
 
 Clearing a task is always safe: every task is idempotent. An unreadable photo never fails a run; it
 becomes a row of `moderation.quarantine`. **Manual run · 手动运行:** set `window_start` and
@@ -108,7 +111,7 @@ def reconcile() -> dict[str, int]:
 
 @task
 def report() -> dict[str, Any]:
-    """Store the report of the run and write it on the run as a note."""
+    """Store the report of the run, write it on the run as a note, check the quarantined share."""
     from ml.moderation.nightly.run_note import markdown
     from ml.operations.monitoring.run_summary import send_run_gauges
     from moderation_airflow.runs import write_note
@@ -116,6 +119,10 @@ def report() -> dict[str, Any]:
     summary = _steps().report(_run_id())
     send_run_gauges(summary)
     write_note("audit_review_images", _run_id(), markdown(summary))
+    try:
+        _steps().check_quarantine(summary)
+    except QuarantineShareExceeded as error:  # a retry would not change it
+        raise AirflowFailException(str(error)) from error
     return summary
 
 

@@ -63,12 +63,32 @@ class StorageForbidden(StorageError):
     """Credentials or permissions are missing; never reported as an absent object."""
 
 
+class BucketUnusable(StorageError):
+    """No request of this machine to the bucket can succeed, whatever the object."""
+
+
+class BucketNotFound(BucketUnusable):
+    """There is no such bucket."""
+
+
+class BucketForbidden(BucketUnusable, StorageForbidden):
+    """The credentials, the address or the account are refused, whatever the object."""
+
+
+class ClockSkewed(BucketForbidden):
+    """The clocks of this machine and of the object storage differ too much."""
+
+
 class ObjectNotFound(StorageError):
     """The bucket does not hold the object."""
 
 
 class ObjectChanged(StorageError):
     """The object was replaced after it was listed."""
+
+
+class ObjectArchived(StorageError):
+    """The object is in an archive tier, and cannot be read until it is restored."""
 
 
 class StorageUnavailable(StorageError):
@@ -83,12 +103,24 @@ class StatementCanceled(StorageError):
     """The database canceled a statement: it took too long, or an operator stopped it."""
 
 
+class InvalidResponse(StorageUnavailable):
+    """The response is not S3's, or not the object that was listed: never the photo's fault."""
+
+
 class BackupError(ModerationError):
     """A backup cannot be created or restored; nothing was overwritten."""
 
 
 class ShardIncomplete(ModerationError):
     """Some images of a shard could not be fetched; a retry continues with them."""
+
+
+class BucketSuspected(ShardIncomplete):
+    """Most photos of a shard fail for one reason; none of them is quarantined for it."""
+
+
+class QuarantineShareExceeded(ModerationError):
+    """A finished nightly run quarantined more of its photos than the policy expects."""
 
 
 class RunNotStarted(ModerationError):
@@ -148,6 +180,7 @@ class QuarantineReason(StrEnum):
     CORRUPT = "corrupt"
     OBJECT_ABSENT = "object_absent"
     OBJECT_CHANGED = "object_changed"
+    OBJECT_ARCHIVED = "object_archived"
     FORBIDDEN = "forbidden"
     UNREACHABLE = "unreachable"
     NO_COMMERCE_ROW = "no_commerce_row"

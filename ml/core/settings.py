@@ -7,7 +7,7 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
 EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
 MAX_LOOKBACK_DAYS = 90
+AddressingStyle = Literal["auto", "path", "virtual"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
 
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
+    s3_addressing_style: AddressingStyle = "auto"
     photo_bucket: str = Field("review-photos", min_length=3)
     # With strftime codes (reviews/%Y/%m/%d/) only the days of window and lookback are listed.
     photo_prefix: str = "reviews/"

@@ -200,6 +200,7 @@ class AlertKind(StrEnum):
     RUN_LATE = "run_late"
     IDENTITY_BROKEN = "identity_broken"
     RUN_FAILED = "run_failed"
+    QUARANTINE_SHARE = "quarantine_share"
     REVIEW_RATE = "review_rate"
     LEAK_BOUND = "leak_bound"
     QUEUE_AGE = "queue_age"

@@ -60,15 +60,26 @@ class Alerts(StrictModel):
     `nightly_run_deadline` is a time of day in the settings' time zone; a nightly run must finish
     before its first occurrence after the end of the window. `review_rate_photos` is the minimum
     number of verdicts at which a run's review rate is checked against
-    `reviewing.review_rate_alert`. `queue_hours` is the maximum wait of a photo, `promotion_months`
-    the maximum time without a new model.
+    `reviewing.review_rate_alert`. A run that quarantined more than `max_quarantine_share` of its
+    photos, and `min_quarantined_photos` or more, is not green. A shard of which more than
+    `max_failure_share` fail for one reason makes the bucket suspected: nothing is quarantined for
+    it. Shares are 0..1; 1 switches them off. `queue_hours` is the maximum wait of a photo,
+    `promotion_months` the maximum time without a new model.
     """
 
     nightly_run_deadline: time = time(6)
     review_rate_photos: Annotated[int, Field(ge=1)] = 200
+    max_quarantine_share: Rate = 0.1
+    min_quarantined_photos: Annotated[int, Field(ge=1)] = 10
+    max_failure_share: Rate = 0.5
     queue_hours: Annotated[float, Field(gt=0.0, le=8760.0)] = 24.0
     promotion_months: Annotated[int, Field(ge=1, le=120)] = 3
     muted: frozenset[AlertKind] = frozenset()
+
+    def allows_quarantine(self, quarantined: int, listed: int) -> bool:
+        """Whether so many quarantined photos, of those listed, are usual."""
+        few = quarantined < self.min_quarantined_photos
+        return few or quarantined <= self.max_quarantine_share * listed
 
     @field_validator("nightly_run_deadline", mode="before")
     @classmethod

@@ -57,6 +57,7 @@ def open_connections(settings: Settings) -> Connections:
         access_key=_plain(settings.s3_access_key),
         secret_key=_plain(settings.s3_secret_key),
         region=settings.s3_region,
+        addressing_style=settings.s3_addressing_style,
     )
     return Connections(
         engine=connect(settings.database_url.get_secret_value()),

@@ -1,28 +1,26 @@
 """Object storage: S3 calls with typed errors and one layer of capped, jittered retries."""
 
 import hashlib
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import boto3
 import stamina
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from urllib3.exceptions import HTTPError
 
 from ml.core.concurrency import batched
 from ml.core.errors import (
+    BucketNotFound,
+    ClockSkewed,
+    InvalidResponse,
     ModelHashMismatch,
-    ObjectChanged,
-    ObjectNotFound,
     StorageError,
-    StorageForbidden,
     StorageUnavailable,
 )
+from ml.core.settings import AddressingStyle
+from ml.storage.s3_errors import error_of_code, map_botocore_errors
+from ml.storage.s3_responses import ListedObject, listed_object, listed_page, not_s3, read_object
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -30,23 +28,19 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 RETRY_ATTEMPTS = 5
-_retried = stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=45.0)
-
-_ERROR_OF_STATUS = {404: ObjectNotFound, 409: ObjectChanged, 412: ObjectChanged}
-_FORBIDDEN = {401, 403}
-_FIRST_SERVER_ERROR = 500
+CLOCK_ATTEMPTS = 3  # a clock that is just being set; one that is wrong stays so
+MAX_EMPTY_PAGES = 100  # in a row, before a listing is taken to have no end
 _KEYS_A_REQUEST = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-_TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "Throttling", "TooManyRequests", "429", "408"}
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ListedObject:
-    """One object as a listing shows it; `etag` without its quotes."""
-
-    key: str
-    etag: str
-    size_bytes: int
-    modified_at: datetime
+def _retried(call: Callable[P, T]) -> Callable[P, T]:
+    """Retry transient errors, and a wrong clock a few times."""
+    of_clock = stamina.retry(on=ClockSkewed, attempts=CLOCK_ATTEMPTS, timeout=45.0)
+    of_outage = stamina.retry(on=StorageUnavailable, attempts=RETRY_ATTEMPTS, timeout=45.0)
+    return of_outage(of_clock(call))
 
 
 class ObjectStore:
@@ -74,56 +68,69 @@ class ObjectStore:
         """Create the bucket if it is not there; needs the right to do so only then."""
         try:
             self.check()
-        except ObjectNotFound:
+        except BucketNotFound:
             errors = self._client.exceptions
             existing = suppress(errors.BucketAlreadyExists, errors.BucketAlreadyOwnedByYou)
             with map_botocore_errors(self.bucket, ""), existing:
                 self._client.create_bucket(Bucket=self.bucket)
 
     def list_pages(self, prefix: str) -> Iterator[list[ListedObject]]:
-        """Yield the objects under a prefix in key order, a page (at most 1,000) at a time."""
+        """Yield the objects under a prefix, a page (at most 1,000) at a time, in S3's key order.
+
+        A page names a key once; a server that repeats one on a later page is not corrected.
+
+        Raises:
+            InvalidResponse: not S3's response, or a listing without an end.
+        """
         token: str | None = None
+        tokens: set[str] = set()
+        empty = 0
         while True:
             page, token = self._list_page(prefix, token)
             yield page
             if token is None:
                 return
+            empty = 0 if page else empty + 1
+            if token in tokens or empty == MAX_EMPTY_PAGES:
+                raise not_s3(self._place(prefix), "the listing has no end")
+            tokens.add(token)
 
     @_retried
     def _list_page(self, prefix: str, token: str | None) -> tuple[list[ListedObject], str | None]:
         more = {"ContinuationToken": token} if token else {}
         with map_botocore_errors(self.bucket, prefix):
             answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)  # type: ignore[arg-type]  # the stubs want literal keywords
-        found = [
-            ListedObject(o["Key"], o["ETag"].strip('"'), o["Size"], o["LastModified"])
-            for o in answer.get("Contents", [])
-        ]
-        return found, answer.get("NextContinuationToken") if answer["IsTruncated"] else None
+        return listed_page(answer, prefix=prefix, token=token, place=self._place(prefix))
 
     @_retried
-    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
+    def get(
+        self,
+        key: str,
+        *,
+        etag: str | None = None,
+        size_bytes: int | None = None,
+        max_bytes: int | None = None,
+    ) -> bytes:
         """The bytes of an object: of the content `etag`, or (None) whatever is there.
 
+        Compared with `size_bytes`, the length that was listed, and with an ETag that is an MD5.
         Reads no more than one byte over `max_bytes`, so that the caller sees it is too long.
 
         Raises:
-            ObjectNotFound, ObjectChanged, StorageForbidden: as they say, at once.
-            StorageUnavailable: after the retries.
+            ObjectNotFound, ObjectChanged, ObjectArchived: this object, at once.
+            StorageForbidden, BucketUnusable: as they say, at once.
+            StorageUnavailable: after the retries; `InvalidResponse` if other bytes came.
         """
         condition = {"IfMatch": f'"{etag}"'} if etag else {}
         with map_botocore_errors(self.bucket, key):
             answer = self._client.get_object(Bucket=self.bucket, Key=key, **condition)  # type: ignore[arg-type]  # as above
-            with answer["Body"] as body:
-                # Not every S3 honours If-Match on reads.
-                if etag and answer["ETag"].strip('"') != etag:
-                    raise ObjectChanged(f"s3://{self.bucket}/{key} is no longer {etag}")
-                limit = sys.maxsize if max_bytes is None else max_bytes + 1
-                wanted = min(answer["ContentLength"], limit)
-                data = body.read(wanted)
-        # botocore only notices a cut body when it reads to the end.
-        if len(data) < wanted:
-            raise StorageUnavailable(f"s3://{self.bucket}/{key} was cut after {len(data)} bytes")
-        return data
+            return read_object(
+                answer,
+                etag=etag,
+                size_bytes=size_bytes,
+                max_bytes=max_bytes,
+                place=self._place(key),
+            )
 
     def get_hashed(self, key: str, sha256: str) -> bytes:
         """The bytes of an object.
@@ -140,10 +147,19 @@ class ObjectStore:
     @_retried
     def head(self, key: str) -> ListedObject:
         """What a listing would show of one object; raises as `get`."""
+        try:
+            with map_botocore_errors(self.bucket, key):
+                found = self._client.head_object(Bucket=self.bucket, Key=key)
+        except StorageError as error:
+            self._raise_named(key)
+            message = f"{self._place(key)}: GET succeeds where HEAD fails: {error}"
+            raise InvalidResponse(message) from error
+        return listed_object(key, found, size="ContentLength", place=self._place(key))
+
+    def _raise_named(self, key: str) -> None:
+        """Raise the error of a GET: the response to a HEAD has no body, so no error code."""
         with map_botocore_errors(self.bucket, key):
-            found = self._client.head_object(Bucket=self.bucket, Key=key)
-        etag, modified = found["ETag"].strip('"'), found["LastModified"]
-        return ListedObject(key, etag, found["ContentLength"], modified)
+            self._client.get_object(Bucket=self.bucket, Key=key)["Body"].close()
 
     @_retried
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
@@ -175,20 +191,25 @@ class ObjectStore:
                 Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys], "Quiet": True}
             )
         for refused in answer.get("Errors", []):
-            message = f"s3://{self.bucket}/{refused.get('Key')}: {refused.get('Code')}"
-            if refused.get("Code") == "AccessDenied":
-                raise StorageForbidden(f"{message}; check the access key and its rights")
-            raise StorageUnavailable(message)
+            raise error_of_code(refused.get("Code", ""), self._place(refused.get("Key", "")))
+
+    def _place(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
 
 
 def s3_client(
-    *, endpoint_url: str | None, access_key: str | None, secret_key: str | None, region: str
+    *,
+    endpoint_url: str | None,
+    access_key: str | None,
+    secret_key: str | None,
+    region: str,
+    addressing_style: AddressingStyle = "auto",
 ) -> "S3Client":
     """A thread-safe client without retries of its own: `ObjectStore` retries whole operations.
 
     Without keys, boto3's own chain (instance role, profile) is used.
     """
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
         aws_access_key_id=access_key,
@@ -199,46 +220,16 @@ def s3_client(
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": 1},
             max_pool_connections=64,
+            s3={"addressing_style": addressing_style},
             # Servers other than AWS reject the checksum trailers that boto3 adds since 1.36.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    return client
 
 
-@contextmanager
-def map_botocore_errors(bucket: str, key: str) -> Iterator[None]:
-    """Turn botocore's errors into the project's; "forbidden" is never "absent"."""
-    place = f"s3://{bucket}/{key}"
-    try:
-        yield
-    except ClientError as error:
-        raise _client_error(error, place) from error
-    except (HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
-        raise StorageUnavailable(f"{place}: {error}") from error
-    except BotoCoreError as error:
-        raise _botocore_error(error, place) from error
-
-
-def _client_error(error: ClientError, place: str) -> StorageError:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = error.response.get("Error", {}).get("Code", "")
-    message = f"{place}: {code} (HTTP {status})"
-    if status in _FORBIDDEN:
-        return StorageForbidden(f"{message}; check the access key and its rights")
-    if status in _ERROR_OF_STATUS:
-        return _ERROR_OF_STATUS[status](message)
-    if status >= _FIRST_SERVER_ERROR or code in _TRANSIENT_CODES:
-        return StorageUnavailable(message)
-    return StorageError(message)
-
-
-def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
-    name = type(error).__name__
-    if "Credentials" in name:
-        return StorageForbidden(
-            f"{place}: {error}; set MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY"
-        )
-    # Broken or short streams: IncompleteReadError, ResponseStreamingError and their like.
-    transient = name.endswith(("StreamingError", "ReadError", "ChecksumError", "ConnectionError"))
-    return (StorageUnavailable if transient else StorageError)(f"{place}: {error}")
+def _follow_no_redirect(context: dict[str, Any], **_: object) -> None:
+    """Botocore follows a redirect by HEAD of the bucket, and a redirect of that without end."""
+    context["s3_redirect"]["redirected"] = True

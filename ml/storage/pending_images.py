@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, Engine, and_, bindparam, select, update
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, select, update
 
 from ml.core.types import PendingImage, Shard
 from ml.storage.database import in_transaction
@@ -26,23 +26,32 @@ def pending_images(engine: Engine, shard: Shard) -> Iterator[PendingImage]:
         after = page[-1].object_key
 
 
+def last_pending_image(connection: Connection, shard: Shard) -> PendingImage | None:
+    """The shard's undecided image with the last key; None without any."""
+    query = _select_pending(shard).order_by(audit_image.c.object_key.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else PendingImage(*row)
+
+
 def _load_page(connection: Connection, shard: Shard, after: str) -> list[PendingImage]:
+    key = audit_image.c.object_key
+    query = _select_pending(shard).where(key > after).order_by(key).limit(PAGE)
+    return [PendingImage(*row) for row in connection.execute(query)]
+
+
+def _select_pending(shard: Shard) -> Select[str, str, int]:
     columns = audit_image.c
     same_object = and_(image.c.object_key == columns.object_key, image.c.etag == columns.etag)
-    query = (
+    return (
         select(columns.object_key, columns.etag, image.c.size_bytes)
         .join(image, same_object)
         .where(
             columns.run_id == shard.run_id,
             columns.object_key >= shard.first_key,
             columns.object_key <= shard.last_key,
-            columns.object_key > after,
             columns.outcome.is_(None),
         )
-        .order_by(columns.object_key)
-        .limit(PAGE)
     )
-    return [PendingImage(*row) for row in connection.execute(query)]
 
 
 def set_outcomes(connection: Connection, run_id: str, keys: Sequence[str], outcome: str) -> None:

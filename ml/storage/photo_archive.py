@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, any_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from ml.core.errors import ObjectChanged, ObjectNotFound
+from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound
 from ml.storage.object_store import ObjectStore
 from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import TEXTS, archived_photo, blocklist_photo, human_label, image
@@ -56,16 +56,23 @@ def read(
 
     Raises:
         ObjectNotFound: neither has them.
+        ObjectArchived: the bucket has them, in an archive tier.
         StorageForbidden, StorageUnavailable: whether they exist is unknown.
     """
+    in_tier: ObjectArchived | None = None
     sources = [(photos, key, etag) for key, etag in places.objects]
     for store, key, etag in (*sources, (models, archive_key(places.content_sha256), None)):
         try:
             data = store.get(key, etag=etag, max_bytes=max_bytes)
         except (ObjectNotFound, ObjectChanged):
             continue
+        except ObjectArchived as error:
+            in_tier = error
+            continue
         if hashlib.sha256(data).hexdigest() == places.content_sha256:
             return data
+    if in_tier is not None:
+        raise in_tier
     raise ObjectNotFound(f"no bytes with the hash {places.content_sha256} any more")
 
 

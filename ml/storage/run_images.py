@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
-from ml.storage.object_store import ListedObject
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
 from ml.storage.rows import insert_new
+from ml.storage.s3_responses import ListedObject
 from ml.storage.schema import audit_image, image
 
 # Reasons that may no longer apply later: a later run retries these, within the lookback days.
@@ -16,6 +16,7 @@ RETRYABLE = (
     QuarantineReason.NO_COMMERCE_ROW,
     QuarantineReason.OBJECT_ABSENT,
     QuarantineReason.OBJECT_CHANGED,
+    QuarantineReason.OBJECT_ARCHIVED,
     QuarantineReason.FORBIDDEN,
     QuarantineReason.UNREACHABLE,
 )

@@ -11,10 +11,10 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from ml.core.types import Scored
 from ml.policy.verdict import Decision, Verdict
-from ml.storage.object_store import ListedObject
 from ml.storage.pending_images import set_outcomes, update_images
 from ml.storage.quarantine import UPDATE_LEDGER, release
 from ml.storage.rows import insert_new
+from ml.storage.s3_responses import ListedObject
 from ml.storage.schema import image, verdict
 
 _PASS = Decision.PASS.value

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
+from airflow.sdk.exceptions import AirflowFailException
 
 from ml.core.errors import ModerationError
 
@@ -50,6 +51,8 @@ def _error(context: Any) -> str:  # noqa: ANN401 - as above
     error = context.get("exception")
     if error is None:
         return str(context.get("reason") or "killed, or lost with its worker")
+    if isinstance(error, AirflowFailException) and isinstance(error.__cause__, ModerationError):
+        error = error.__cause__  # a task that must not be retried wraps our error
     name = type(error).__name__
     message = f"{name}: {error}" if isinstance(error, ModerationError) else name
     return message[:MAX_ERROR]

@@ -219,7 +219,7 @@ def open_shop(
 @pytest.fixture
 def no_waiting() -> Iterator[None]:
     """Retries without waiting, with the production number of attempts."""
-    with stamina.set_testing(True, attempts=RETRY_ATTEMPTS):
+    with stamina.set_testing(True, attempts=RETRY_ATTEMPTS, cap=True):
         yield
 
 

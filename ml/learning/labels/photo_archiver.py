@@ -18,6 +18,7 @@ from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import (
     ImageRejected,
     LabelImportError,
+    ObjectArchived,
     ObjectChanged,
     ObjectNotFound,
     QuarantineReason,
@@ -138,6 +139,7 @@ def _write_rows(connection: Connection, commerce: Table, rows: list[ArchivedPhot
 _REASONS: dict[type[StorageError], QuarantineReason] = {
     ObjectNotFound: QuarantineReason.OBJECT_ABSENT,
     ObjectChanged: QuarantineReason.OBJECT_CHANGED,
+    ObjectArchived: QuarantineReason.OBJECT_ARCHIVED,
     StorageForbidden: QuarantineReason.FORBIDDEN,
 }
 
@@ -146,7 +148,8 @@ def read_object(store: ObjectStore, key: str, *, max_bytes: int, etag: str | Non
     """Read an object; one byte over `max_bytes` at most, so that a decoder sees it is too long.
 
     Raises:
-        ImageRejected: `object_absent`, `object_changed`, `forbidden` or `unreachable`.
+        ImageRejected: `object_absent`, `object_changed`, `object_archived`, `forbidden` or
+            `unreachable`.
         StorageError: the bucket as a whole; then nothing can be said about the photo.
     """
     try:

@@ -1,16 +1,14 @@
-"""Decide the scored photos of a shard, and write its outcomes in batches."""
+"""Decide the scored photos of a shard, and write their verdicts in batches."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ml.core.types import Outcome, RejectedImage, Scored
+from ml.core.types import Scored
 from ml.models.predictor import Predictor, runtime_fingerprint
 from ml.policy.verdict import Verdict, decide
 from ml.storage.audit_runs import AuditRun
 from ml.storage.decided_photos import earlier_decisions
-from ml.storage.pending_images import set_outcomes
-from ml.storage.quarantine import QuarantineRow, put_in_quarantine
 from ml.storage.shadow_verdicts import ShadowVerdict, write_shadow_verdicts
 from ml.storage.verdicts import (
     DecidedVerdict,
@@ -22,7 +20,7 @@ from ml.storage.verdicts import (
 
 
 class OutcomeWriter:
-    """Decides and writes the outcomes of one run, whose predictors have scored the photos."""
+    """Decides the photos that a run's predictors have scored, and writes the verdicts."""
 
     def __init__(self, run: AuditRun, predictor: Predictor, shadow: Predictor | None) -> None:
         self._run = run
@@ -35,21 +33,14 @@ class OutcomeWriter:
             runtime_versions=runtime_fingerprint(predictor.batch_size),
         )
 
-    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> dict[str, int]:
-        """Write what was scored or rejected; returns how many images were judged, quarantined."""
+    def write(self, connection: Connection, scored: Sequence[Scored]) -> int:
+        """Write the verdicts of scored photos; returns how many there are."""
         run_id = self._run.run_id
-        scored = [outcome for outcome in outcomes if isinstance(outcome, Scored)]
         verdicts = [DecidedVerdict(photo, self._decide(photo)) for photo in scored]
         write_verdicts(connection, self._source, verdicts)
         write_reused_decisions(connection, run_id, self._reused_decisions(connection, scored))
         write_shadow_verdicts(connection, run_id, self._shadow_verdicts(scored))
-        rows = [
-            QuarantineRow(o.image.object_key, o.image.etag, o.error.reason, o.error.detail)
-            for o in outcomes
-            if isinstance(o, RejectedImage)
-        ]
-        quarantine(connection, run_id, rows)
-        return {"judged": len(scored), "quarantined": len(rows)}
+        return len(scored)
 
     def _decide(self, photo: Scored, human_label: str | None = None) -> Verdict:
         return decide(
@@ -61,7 +52,7 @@ class OutcomeWriter:
         )
 
     def _reused_decisions(
-        self, connection: Connection, scored: list[Scored]
+        self, connection: Connection, scored: Sequence[Scored]
     ) -> list[ReusedDecision]:
         """Reviewer decisions before the run on the same bytes, where they replace the verdict."""
         if not self._run.policy.reuses_decisions:
@@ -76,7 +67,7 @@ class OutcomeWriter:
                 reused.append(ReusedDecision(key, known.label_id, verdict.decision))
         return reused
 
-    def _shadow_verdicts(self, scored: list[Scored]) -> list[ShadowVerdict]:
+    def _shadow_verdicts(self, scored: Sequence[Scored]) -> list[ShadowVerdict]:
         if self._shadow_confidence is None:
             return []
         return [
@@ -93,9 +84,3 @@ class OutcomeWriter:
             for photo in scored
             if photo.shadow_scores is not None
         ]
-
-
-def quarantine(connection: Connection, run_id: str, rows: Sequence[QuarantineRow]) -> None:
-    """Quarantine images of a run."""
-    put_in_quarantine(connection, run_id, rows)
-    set_outcomes(connection, run_id, [row.object_key for row in rows], "quarantined")

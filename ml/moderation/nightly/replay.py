@@ -18,6 +18,7 @@ from threading import Lock
 import structlog
 
 from ml.core.errors import (
+    ObjectArchived,
     ObjectChanged,
     ObjectNotFound,
     QuarantineReason,
@@ -195,14 +196,21 @@ class RecordedPhotoSource:
         """The record of a photo that came through the pipeline, once."""
         return self._in_progress.pop(image.object_key)
 
-    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
+    def get(
+        self,
+        key: str,
+        *,
+        etag: str | None = None,
+        size_bytes: int | None = None,  # noqa: ARG002 - the recorded hash is compared
+        max_bytes: int | None = None,
+    ) -> bytes:
         """The bytes of a recorded verdict; `ObjectNotFound` if bucket and archive lack them."""
         record = self._in_progress[key]
         try:
             data = self._connections.photos.get(key, etag=etag, max_bytes=max_bytes)
             if content_hash(data) == record.content_sha256:
                 return data
-        except (ObjectNotFound, ObjectChanged):
+        except (ObjectNotFound, ObjectChanged, ObjectArchived):
             pass
         if not record.archived:
             raise ObjectNotFound(f"{key} is missing, or holds another photo, and was not archived")

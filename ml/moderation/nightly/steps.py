@@ -8,8 +8,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from ml.core.settings import load_settings
 from ml.core.types import Shard
 from ml.core.window import resolve_window
+from ml.policy.schema import load_policy
 from ml.storage.connections import task_context
 
 
@@ -80,3 +82,10 @@ def report(run_id: str) -> dict[str, Any]:
 
     with task_context(run_id=run_id) as (settings, connections):
         return report(run_id, settings=settings, connections=connections)
+
+
+def check_quarantine(report: dict[str, Any]) -> None:
+    """See `ml.moderation.nightly.report`; of the policy file as it is now."""
+    from ml.moderation.nightly.report import check_quarantine
+
+    check_quarantine(report, load_policy(load_settings().policy_file))

@@ -8,6 +8,7 @@ import structlog
 from ml.core.concurrency import StageTimer
 from ml.core.errors import (
     ImageRejected,
+    ObjectArchived,
     ObjectChanged,
     ObjectNotFound,
     QuarantineReason,
@@ -29,7 +30,14 @@ class Fetched:
 class PhotoSource(Protocol):
     """Source of photos: the photos' bucket or a substitute."""
 
-    def get(self, key: str, *, etag: str | None = None, max_bytes: int | None = None) -> bytes:
+    def get(
+        self,
+        key: str,
+        *,
+        etag: str | None = None,
+        size_bytes: int | None = None,
+        max_bytes: int | None = None,
+    ) -> bytes:
         """The bytes of an object; see `ml.storage.object_store.ObjectStore.get`."""
         ...  # pragma: no cover - a protocol's method has no body
 
@@ -49,11 +57,18 @@ class Fetcher:
             return _rejected(image, QuarantineReason.TOO_MANY_BYTES, detail)
         try:
             with self.clock.time("fetch"):
-                data = self.store.get(image.object_key, etag=image.etag, max_bytes=self.max_bytes)
+                data = self.store.get(
+                    image.object_key,
+                    etag=image.etag,
+                    size_bytes=image.size_bytes,
+                    max_bytes=self.max_bytes,
+                )
         except ObjectNotFound as error:
             return _rejected(image, QuarantineReason.OBJECT_ABSENT, str(error))
         except ObjectChanged as error:
             return _rejected(image, QuarantineReason.OBJECT_CHANGED, str(error))
+        except ObjectArchived as error:
+            return _rejected(image, QuarantineReason.OBJECT_ARCHIVED, str(error))
         except StorageError as error:
             log.warning("not fetched", error=str(error))
             return NotFetched(image, error)

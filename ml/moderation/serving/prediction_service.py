@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from ml.core.errors import (
     ImageRejected,
+    ObjectArchived,
     ObjectNotFound,
     QuarantineReason,
     StorageError,
@@ -23,7 +24,7 @@ from ml.moderation.serving.resources import Resources, run_in
 from ml.moderation.serving.screens import RequestOcrBudget
 from ml.policy.verdict import Verdict, decide
 from ml.storage.decided_photos import EarlierDecision, earlier_decisions
-from ml.storage.object_store import ListedObject
+from ml.storage.s3_responses import ListedObject
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ class PredictionService:
         if isinstance(fetched, NotFetched):
             return _not_fetched(fetched.image.object_key, fetched.error)
         if isinstance(fetched, RejectedImage):
-            return fetched
+            return _for_client(fetched)
         preprocessor = self.version.preprocessor
         return await run_in(pools.decode, lambda: preprocessor.prepare(fetched, budget))
 
@@ -149,13 +150,29 @@ class PredictionService:
         return Prediction(scored, verdict)
 
 
+_DETAILS = {
+    QuarantineReason.OBJECT_ABSENT: "the bucket holds no such object",
+    QuarantineReason.OBJECT_CHANGED: "the object was replaced meanwhile",
+    QuarantineReason.OBJECT_ARCHIVED: "the object is archived: restore it",
+}
+
+
+def _for_client(rejected: RejectedImage) -> RejectedImage:
+    """A photo that cannot be scored; the detail does not reveal the bucket's address."""
+    reason = rejected.error.reason
+    detail = _DETAILS.get(reason, rejected.error.detail)
+    return replace(rejected, error=ImageRejected(reason, detail))
+
+
 def _not_fetched(key: str, error: StorageError) -> RejectedImage:
     """An object that the bucket did not return; the detail does not reveal the bucket's address.
 
     Missing permissions are never reported as absent.
     """
-    if isinstance(error, ObjectNotFound):
-        reason, detail = QuarantineReason.OBJECT_ABSENT, "the bucket holds no such object"
+    if isinstance(error, ObjectNotFound | ObjectArchived):
+        is_absent = isinstance(error, ObjectNotFound)
+        reason = QuarantineReason.OBJECT_ABSENT if is_absent else QuarantineReason.OBJECT_ARCHIVED
+        detail = _DETAILS[reason]
     else:
         log.warning("a photo was not fetched", error=str(error))
         forbidden = isinstance(error, StorageForbidden)

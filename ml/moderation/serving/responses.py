@@ -21,6 +21,7 @@ _STATUS = {
     QuarantineReason.UNSUPPORTED_FORMAT: 415,
     QuarantineReason.OBJECT_ABSENT: 404,
     QuarantineReason.OBJECT_CHANGED: 409,
+    QuarantineReason.OBJECT_ARCHIVED: 409,
     QuarantineReason.FORBIDDEN: 503,
     QuarantineReason.UNREACHABLE: 503,
 }

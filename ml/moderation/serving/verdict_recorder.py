@@ -14,7 +14,7 @@ from ml.moderation.serving.loaded_model import LoadedModel
 from ml.moderation.serving.prediction_service import Photo, Prediction
 from ml.moderation.serving.resources import Resources
 from ml.storage.commerce import load_known_keys
-from ml.storage.object_store import ListedObject
+from ml.storage.s3_responses import ListedObject
 from ml.storage.verdicts import DecidedVerdict, VerdictSource, add_to_ledger, write_verdicts
 
 log = structlog.get_logger()

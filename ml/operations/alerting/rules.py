@@ -58,6 +58,7 @@ def apply_rules(signals: Signals, policy: Policy, schedule: RunSchedule) -> list
     raised = [
         *_nightly_run_late(signals, policy, schedule),
         *_identity_broken(signals),
+        *_quarantine_share(signals, policy),
         *_review_rate(signals, policy),
         *_leak_bound(signals, policy),
         *_queue_age(signals, policy),
@@ -85,6 +86,15 @@ def _nightly_run_late(signals: Signals, policy: Policy, schedule: RunSchedule) -
 def _identity_broken(signals: Signals) -> Iterator[Alert]:
     for run_id in signals.unbalanced_runs:
         yield Alert(AlertKind.IDENTITY_BROKEN, run_id, {"run_id": run_id})
+
+
+def _quarantine_share(signals: Signals, policy: Policy) -> Iterator[Alert]:
+    run = signals.quarantine
+    if run is None or policy.alerts.allows_quarantine(run.quarantined, run.listed):
+        return
+    share, limit = run.quarantined / run.listed, policy.alerts.max_quarantine_share
+    details = asdict(run) | {"share": share, "limit": limit}
+    yield Alert(AlertKind.QUARANTINE_SHARE, run.run_id, details)
 
 
 def _review_rate(signals: Signals, policy: Policy) -> Iterator[Alert]:

@@ -9,6 +9,8 @@ from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rat
 from ml.policy.schema import Policy
 from ml.storage.model_versions import latest_promotion
 from ml.storage.read.run_summary import (
+    RunQuarantine,
+    latest_quarantine,
     latest_reported_end,
     list_unbalanced_runs,
     list_verdict_counts,
@@ -28,6 +30,7 @@ class Signals:
     Attributes:
         done_until: end of the newest window of a finished run; None before the first.
         unbalanced_runs: runs whose accounting does not balance.
+        quarantine: of the newest run with a report.
         verdicts: of the newest runs with a report, the newest first: run id, photos by decision.
         leak: the newest month with answered spot checks.
         waiting: pending review tasks.
@@ -38,6 +41,7 @@ class Signals:
     now: datetime
     done_until: datetime | None = None
     unbalanced_runs: tuple[str, ...] = ()
+    quarantine: RunQuarantine | None = None
     verdicts: tuple[tuple[str, dict[str, int]], ...] = ()
     leak: MonthlyLeakRate | None = None
     waiting: int = 0
@@ -57,6 +61,7 @@ def collect_signals(
         now=now,
         done_until=latest_reported_end(connection),
         unbalanced_runs=tuple(list_unbalanced_runs(connection, since=now - _UNBALANCED_SPAN)),
+        quarantine=latest_quarantine(connection),
         verdicts=tuple(list_verdict_counts(connection, limit=_MAX_RUNS)),
         leak=leak_rates[-1] if leak_rates else None,
         waiting=queue.open_count + queue.claimed_count,

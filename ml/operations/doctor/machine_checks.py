@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from ml.core.errors import ObjectNotFound, StorageError, StorageForbidden
+from ml.core.errors import BucketNotFound, BucketUnusable, StorageError, StorageForbidden
 from ml.operations.doctor.check import Deployment, Finding, failed, ok
 from ml.storage.database import current_time, in_transaction
 from ml.storage.object_store import ObjectStore
@@ -53,10 +53,12 @@ def check_model_bucket(deployment: Deployment) -> Finding:
 
 def _failed(error: StorageError, store: ObjectStore, *, setting: str, actions: str) -> Finding:
     remedy = _START_STORAGE
-    if isinstance(error, StorageForbidden):
-        remedy = f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}"
-    elif isinstance(error, ObjectNotFound):
+    if isinstance(error, BucketNotFound):
         remedy = f"create the bucket {store.bucket}, or name the right one in {setting}"
+    elif isinstance(error, BucketUnusable):
+        remedy = "do what the message says; it concerns every object of the bucket"
+    elif isinstance(error, StorageForbidden):
+        remedy = f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}"
     return failed(f"{type(error).__name__}: {error}", remedy=remedy)
 
 

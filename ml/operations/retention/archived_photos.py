@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from ml.operations.retention.purge import Purging
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.object_store import ListedObject
 from ml.storage.photo_archive import deleted
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.purge import (
@@ -27,6 +26,7 @@ from ml.storage.purge import (
     mark_photos_deleted,
     running_snapshot,
 )
+from ml.storage.s3_responses import ListedObject
 from ml.storage.snapshots import get_golden, get_manifest
 
 _PREFIX = "labelled/"

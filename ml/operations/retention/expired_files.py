@@ -14,8 +14,9 @@ from itertools import chain, groupby
 
 from ml.core.errors import ObjectNotFound
 from ml.operations.retention.purge import Purging
-from ml.storage.object_store import ListedObject, ObjectStore
+from ml.storage.object_store import ObjectStore
 from ml.storage.purge import Count
+from ml.storage.s3_responses import ListedObject
 
 _TRAININGS = "training/"
 _COMPLETE_MARKER = "/result.json"

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, or_, select, text, tuple_
 
 from ml.core.types import AlertKind
-from ml.storage.rows import columns_of, load_dict, load_rows
+from ml.storage.rows import columns_of, load_dict, load_row, load_rows
 from ml.storage.schema import alert, audit_image, audit_run
 
 _run = audit_run.c
@@ -90,6 +90,26 @@ def list_unbalanced_runs(connection: Connection, *, since: datetime) -> list[str
         .order_by(_run.started_at, _run.run_id)
     )
     return list(connection.execute(query).scalars())
+
+
+@dataclass(frozen=True)
+class RunQuarantine:
+    """Photos that a run listed and quarantined."""
+
+    run_id: str
+    listed: int
+    quarantined: int
+
+
+def latest_quarantine(connection: Connection) -> RunQuarantine | None:
+    """Of the newest run with a report; None before the first."""
+    query = (
+        select(*columns_of(audit_run, RunQuarantine))
+        .where(_run.report.is_not(None), _run.quarantined.is_not(None))
+        .order_by(*_NEWEST_FIRST)
+        .limit(1)
+    )
+    return load_row(connection, query, RunQuarantine)
 
 
 def list_verdict_counts(connection: Connection, *, limit: int) -> list[tuple[str, dict[str, int]]]:

@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from ml.core.errors import (
+    BucketUnusable,
     LeaseLost,
     ModerationError,
+    ObjectArchived,
     ObjectNotFound,
     PromotionConflict,
     StatementCanceled,
@@ -50,6 +52,8 @@ _STATUS: tuple[tuple[type[ModerationError], int, str], ...] = (
     (StorageFull, 503, "unavailable"),
     (StatementCanceled, 503, "unavailable"),
     (StorageForbidden, 503, "storage_forbidden"),
+    (BucketUnusable, 503, "unavailable"),
+    (ObjectArchived, 503, "unavailable"),
 )
 # Their messages may name hosts, buckets or settings: for the log, not for the browser.
 _WITHOUT_DETAIL = {"unavailable", "storage_forbidden", "absent"}

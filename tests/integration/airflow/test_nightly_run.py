@@ -28,11 +28,15 @@ from tests.support.servers import Shop
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.timeout(2400)]
 
 PHOTOS = 300
+TOO_SMALL = 40
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Results of three runs: `killed`, `again` over the same window, and `nothing`."""
+    """Results of runs: `killed`, `again` over the same window, `nothing`, and `unusual`.
+
+    Before the last one, photos were uploaded that are quarantined.
+    """
 
     settled_at_kill: int
     states: dict[str, str]
@@ -57,6 +61,9 @@ def runs(empty_airflow: RunningAirflow, shop: Shop) -> Runs:
         trigger_audit(client, "nothing", nothing)
         states |= _run(client, "again", shop.window)
         states |= {"nothing": wait_for_run(client, AUDIT, "nothing")}
+        for i in range(TOO_SMALL):
+            shop.upload(f"small{i:02}.jpg", photo(seed=i, size=(8, 8)))
+        states |= _run(client, "unusual", shop.window)
         note = str(client.run(AUDIT, "killed")["note"])
         return Runs(done, states, client.tasks(AUDIT, "killed"), note)
 
@@ -121,3 +128,14 @@ def test_run_of_an_empty_window_is_reconciled_and_reported(runs: Runs, shop: Sho
     assert runs.states["nothing"] == "success"
     query = "select listed, state, report is not null from moderation.audit_run where run_id = :r"
     assert shop.rows(query, r="nothing") == [(0, "reconciled", True)]
+
+
+def test_run_with_many_quarantined_photos_is_written_and_fails(runs: Runs, shop: Shop) -> None:
+    assert runs.states["unusual"] == "failed"
+    query = "select listed, quarantined, state, report is not null from moderation.audit_run"
+    found = shop.rows(f"{query} where run_id = 'unusual'")
+    assert found == [(PHOTOS + TOO_SMALL, 6 + TOO_SMALL, "reconciled", True)]
+    failed = "select details ->> 'task_id', details ->> 'error' from moderation.alert"
+    ((task, error),) = shop.rows(f"{failed} where kind = 'run_failed'")
+    assert task == "report"
+    assert str(error).startswith("QuarantineShareExceeded: 46 of 340 photos are quarantined")

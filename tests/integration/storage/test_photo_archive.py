@@ -1,10 +1,11 @@
 import pytest
 
-from ml.core.errors import StorageForbidden, StorageUnavailable
+from ml.core.errors import ObjectArchived, StorageForbidden, StorageUnavailable
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.photo_archive import locate, read
 from ml.vision.images.fingerprint import content_hash
+from tests.support.faulty_proxy import s3_error
 from tests.support.labelled_photos import archive_photo
 from tests.support.photos import DARK, photo
 from tests.support.proxied_shop import connections_through_proxy
@@ -36,6 +37,16 @@ def test_read_archived_photo_without_an_upload(shop: Shop) -> None:
     places = in_transaction(shop.connections.engine, lambda c: locate(c, content))
     assert (places.objects, places.size) == ((), (64, 48))
     assert _read(shop.connections) == DATA
+
+
+def test_read_of_an_archived_object_takes_the_copy_or_says_so(shop: Shop) -> None:
+    stored_photo(shop, "a.jpg", DATA)
+    in_tier = s3_error(403, "InvalidObjectState")
+    with connections_through_proxy(shop, lambda *_: in_tier) as connections:
+        with pytest.raises(ObjectArchived, match="restore it"):
+            _read(connections)
+        archive_photo(shop, DATA)
+        assert _read(connections) == DATA
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -172,7 +172,8 @@ def test_signals_come_from_runs_labels_and_promotions(shop: Shop) -> None:
     _add_run(shop)
     shop.execute(
         "update moderation.audit_run set report = "
-        """'{"verdicts": {"pass": 100, "review": 300, "block": 0}}'"""
+        """'{"verdicts": {"pass": 100, "review": 300, "block": 0}}', """
+        "listed = 500, quarantined = 100"
     )
     shop.execute(
         "insert into moderation.verdict (content_sha256, model_hash, policy_version, decision, "
@@ -193,6 +194,7 @@ def test_signals_come_from_runs_labels_and_promotions(shop: Shop) -> None:
         model=shop.model_hash,
     )
     assert _update(shop, _settings(shop, None))["open"] == [
+        "quarantine_share:night",
         "review_rate:high",
         f"leak_bound:{NOW.astimezone(ZoneInfo(shop.settings.timezone)).strftime('%Y-%m')}",
         f"promotion_age:{shop.model_hash}",

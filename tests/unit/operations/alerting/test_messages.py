@@ -12,7 +12,7 @@ DETAILS: dict[str, Any] = {
     "dag_id": "audit_review_images", "task_id": "judge", "error": "StorageUnavailable",
     "rate": 0.6, "low": 0.0, "high": 0.5, "month": "2026-11", "reviewed": 400, "leaked": 20,
     "bound": 0.03, "hours": 30.2, "limit": 24.0, "waiting": 5, "model_hash": "abc",
-    "since": "2026-08-01 00:00+00:00", "months": 3,
+    "quarantined": 30, "listed": 100, "share": 0.3, "since": "2026-08-01 00:00+00:00", "months": 3,
 }  # fmt: skip
 
 

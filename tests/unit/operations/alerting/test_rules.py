@@ -10,6 +10,7 @@ from ml.operations.alerting.signals import Signals
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate
 from ml.policy.operations import Alerts
 from ml.policy.schema import Policy
+from ml.storage.read.run_summary import RunQuarantine
 from tests.support.policies import policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -118,6 +119,19 @@ def test_leak_bound_alert_needs_the_whole_interval_above_the_bound(
     leak = MonthlyLeakRate("2026-11", 400, 20, 0.05, low, 0.08)
     found = _raise(replace(NORMAL, leak=leak))
     assert [a.key for a in found] == ["leak_bound:2026-11"] * broken
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "listed", "high"),
+    [(100, 1000, False), (101, 1000, True), (30, 30, True), (9, 9, False), (0, 0, False)],
+)
+def test_share_of_quarantined_photos_over_the_limit_raises_an_alert(
+    quarantined: int, listed: int, high: bool
+) -> None:
+    signals = replace(NORMAL, quarantine=RunQuarantine("night", listed, quarantined))
+    found = _raise(signals)
+    assert [a.key for a in found] == ["quarantine_share:night"] * high
+    assert _raise(signals, max_quarantine_share=1) == []
 
 
 @pytest.mark.parametrize(("hours", "old"), [(24, False), (24.1, True)])

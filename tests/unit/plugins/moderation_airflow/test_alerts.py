@@ -1,6 +1,8 @@
 from types import SimpleNamespace
 
-from ml.core.errors import StorageUnavailable
+from airflow.sdk.exceptions import AirflowFailException
+
+from ml.core.errors import QuarantineShareExceeded, StorageUnavailable
 from moderation_airflow.alerts import MAX_ERROR, failure_of
 
 
@@ -22,6 +24,13 @@ def test_failure_names_the_task_and_our_message() -> None:
 def test_failure_of_a_foreign_error_names_its_type_alone() -> None:
     error = ValueError("password=hidden")
     assert failure_of(_context(exception=error))["error"] == "ValueError"
+
+
+def test_failure_that_is_not_retried_says_our_error() -> None:
+    error = AirflowFailException("too many")
+    error.__cause__ = QuarantineShareExceeded("too many")
+    found = failure_of(_context(exception=error))["error"]
+    assert found == "QuarantineShareExceeded: too many"
 
 
 def test_failure_without_an_exception_says_killed() -> None:

@@ -1,0 +1,167 @@
+"""S3's error codes: which error each one raises, and what to do about it.
+
+A code concerns one object (`ObjectNotFound`, `ObjectChanged`, `ObjectArchived`), the bucket or this
+machine (`BucketUnusable`), or it leaves that open (`StorageForbidden`).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
+
+from ml.core.errors import (
+    BucketForbidden,
+    BucketNotFound,
+    BucketUnusable,
+    ClockSkewed,
+    InvalidResponse,
+    ObjectArchived,
+    ObjectChanged,
+    ObjectNotFound,
+    StorageError,
+    StorageForbidden,
+    StorageUnavailable,
+)
+
+_RIGHTS = "check the access key and its rights"
+_SIGNATURE = (
+    "check the access key's secret, MODERATION_S3_SECRET_KEY; if only some keys fail, a proxy "
+    "rewrites their paths"
+)
+_BUCKET = "check the bucket's name in the settings, or create the bucket"
+_TOKEN = "the temporary credentials are no longer valid: renew them"  # noqa: S105 - a remedy
+_CLOCK = "set this machine's clock, by NTP"
+_REGION = "set MODERATION_S3_REGION and MODERATION_S3_ENDPOINT_URL to those of the bucket"
+_STYLE = "set MODERATION_S3_ADDRESSING_STYLE=virtual"
+_ACCOUNT = "the provider has closed the account or the bucket: ask the provider"
+_KMS = "the object's encryption key (KMS) is refused: enable it, and let the access key decrypt"
+_IN_FRONT = "this is not S3's response: check MODERATION_S3_ENDPOINT_URL and the proxies before it"
+
+# AWS: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. `SecondLevelDomain...`
+# and `UserDisable` are Alibaba's, `PathStyleDomain...` is Tencent's.
+_BY_CODE: Mapping[str, tuple[type[StorageError], str]] = {
+    "NoSuchKey": (ObjectNotFound, ""),
+    "NoSuchVersion": (ObjectNotFound, ""),
+    "PreconditionFailed": (ObjectChanged, ""),
+    "InvalidObjectState": (ObjectArchived, "the object is archived: restore it"),
+    "NoSuchBucket": (BucketNotFound, _BUCKET),
+    "InvalidBucketName": (BucketNotFound, _BUCKET),
+    "AccessDenied": (StorageForbidden, _RIGHTS),
+    # A proxy that rewrites paths breaks the signature of some keys only.
+    "SignatureDoesNotMatch": (StorageForbidden, _SIGNATURE),
+    "InvalidAccessKeyId": (BucketForbidden, "check the access key, MODERATION_S3_ACCESS_KEY"),
+    "ExpiredToken": (BucketForbidden, _TOKEN),
+    "InvalidToken": (BucketForbidden, _TOKEN),
+    "TokenRefreshRequired": (BucketForbidden, _TOKEN),
+    "RequestTimeTooSkewed": (ClockSkewed, _CLOCK),
+    "RequestExpired": (ClockSkewed, _CLOCK),
+    "SecondLevelDomainForbidden": (BucketForbidden, _STYLE),
+    "PathStyleDomainForbidden": (BucketForbidden, _STYLE),
+    "AccountProblem": (BucketForbidden, _ACCOUNT),
+    "AllAccessDisabled": (BucketForbidden, _ACCOUNT),
+    "NotSignedUp": (BucketForbidden, _ACCOUNT),
+    "UserDisable": (BucketForbidden, _ACCOUNT),
+    "PermanentRedirect": (BucketUnusable, _REGION),
+    "AuthorizationHeaderMalformed": (BucketUnusable, _REGION),
+    "IllegalLocationConstraintException": (BucketUnusable, _REGION),
+    "OperationAborted": (StorageUnavailable, ""),
+    "ConditionalRequestConflict": (StorageUnavailable, ""),
+    "SlowDown": (StorageUnavailable, ""),
+    "RequestTimeout": (StorageUnavailable, ""),
+    "Throttling": (StorageUnavailable, ""),
+    "TooManyRequests": (StorageUnavailable, ""),
+    "KMS.ThrottlingException": (StorageUnavailable, ""),
+    "KMS.InternalException": (StorageUnavailable, ""),
+}
+_BY_STATUS: Mapping[int, tuple[type[StorageError], str]] = {
+    401: (StorageForbidden, _RIGHTS),
+    403: (StorageForbidden, _RIGHTS),
+    404: (ObjectNotFound, ""),
+    408: (StorageUnavailable, ""),
+    409: (ObjectChanged, ""),
+    412: (ObjectChanged, ""),
+    429: (StorageUnavailable, ""),
+}
+_FORBIDDEN = {401, 403}
+_FIRST_SERVER_ERROR = 500
+
+
+@contextmanager
+def map_botocore_errors(bucket: str, key: str) -> Iterator[None]:
+    """Turn botocore's errors into the project's; "forbidden" is never "absent"."""
+    place = f"s3://{bucket}/{key}"
+    try:
+        yield
+    except ClientError as error:
+        raise _client_error(error.response, place) from error
+    except (HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
+        raise StorageUnavailable(f"{place}: {error}") from error
+    except BotoCoreError as error:
+        raise _botocore_error(error, place) from error
+
+
+def error_of_code(code: str, place: str) -> StorageError:
+    """The error of an S3 code that came without an HTTP status of its own."""
+    kind, remedy = _of_code(code) or (StorageUnavailable, "")
+    return kind(_message(f"{place}: {code}", remedy))
+
+
+def _client_error(response: Mapping[str, Any], place: str) -> StorageError:
+    metadata, error = response.get("ResponseMetadata", {}), response.get("Error", {})
+    status, code = metadata.get("HTTPStatusCode", 0), error.get("Code", "")
+    what = f"{place}: {code} (HTTP {status})"
+    if (known := _of_code(code)) is not None:
+        kind, remedy = known
+        if kind is BucketUnusable and (region := _region(response)):
+            remedy = f"{remedy}: the bucket is in {region}"
+        return kind(_message(what, remedy))
+    if not _is_of_s3(metadata, code) and status not in _FORBIDDEN:
+        return InvalidResponse(_message(what, _IN_FRONT))
+    if status >= _FIRST_SERVER_ERROR:
+        return StorageUnavailable(what)
+    kind, remedy = _BY_STATUS.get(status, (StorageError, ""))
+    return kind(_message(what, remedy))
+
+
+def _of_code(code: str) -> tuple[type[StorageError], str] | None:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return (StorageForbidden, _KMS) if code.startswith("KMS.") else None
+
+
+def _is_of_s3(metadata: Mapping[str, Any], code: str) -> bool:
+    """Whether a response has S3's code, or no body that could have one, as those to HEAD.
+
+    botocore puts the status where there is no code.
+    """
+    if code and not code.isdigit():
+        return True
+    headers = metadata.get("HTTPHeaders", {})
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    redirected = 300 <= metadata.get("HTTPStatusCode", 0) < 400  # noqa: PLR2004 - HTTP's redirects
+    return not has_body and not redirected
+
+
+def _region(response: Mapping[str, Any]) -> str | None:
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region: str | None = response["Error"].get("Region") or headers.get("x-amz-bucket-region")
+    return region
+
+
+def _message(what: str, remedy: str) -> str:
+    return f"{what}; {remedy}" if remedy else what
+
+
+def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
+    name = type(error).__name__
+    if "Credentials" in name:
+        return BucketForbidden(
+            f"{place}: {error}; set MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY"
+        )
+    if name.endswith("ParserError"):  # HTML, or XML that was cut
+        return InvalidResponse(_message(f"{place}: {error}", _IN_FRONT))
+    # Broken or short streams: IncompleteReadError, ResponseStreamingError and their like.
+    transient = name.endswith(("StreamingError", "ReadError", "ChecksumError", "ConnectionError"))
+    return (StorageUnavailable if transient else StorageError)(f"{place}: {error}")
