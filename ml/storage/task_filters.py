@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, cast, func, 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import UserDefinedType
 
+from ml.storage.commerce import text_key
 from ml.storage.schema import TEXTS, review_task, reviewer_preference
 
 CLASS_REASONS = ("violation", "block", "label_issue")  # reasons that name a class: `reason:class`
@@ -72,7 +73,7 @@ class _TypeOfComparedColumn(UserDefinedType[str]):
 
 def _is_of_product(commerce: Table, product_id: str) -> ColumnElement[bool]:
     value = bindparam(None, product_id, type_=_TypeOfComparedColumn(), unique=True)
-    keys = select(commerce.c.object_key).where(commerce.c.product_id.op("=")(value))
+    keys = select(text_key(commerce)).where(commerce.c.product_id.op("=")(value))
     return review_task.c.object_key.in_(keys)
 
 

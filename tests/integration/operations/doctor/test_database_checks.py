@@ -4,7 +4,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from ml.core.settings import CommerceNames, Settings
+from ml.core.commerce_names import CommerceNames
+from ml.core.settings import Settings
 from ml.operations.doctor.check import CheckStatus, Deployment
 from ml.operations.doctor.database_checks import check_least_privilege
 from ml.storage.database import newest
