@@ -55,12 +55,12 @@ _COLUMNS = text(
         case b.typtype when 'e' then 'enum' else format_type(b.oid, null) end as base_type,
         case when t.typnamespace = 'pg_catalog'::regnamespace
             then format_type(a.atttypid, a.atttypmod)
-            else format('%I.%I', tn.nspname, t.typname) end as sql_type,
+            else quote_ident(tn.nspname) || '.' || quote_ident(t.typname) end as sql_type,
         base.modifier,
         array(select e.enumlabel::text from pg_enum e where e.enumtypid = b.oid
               order by e.enumsortorder) as labels,
         not (a.attnotnull or base.not_null) as nullable,
-        format('%I.%I', cn.nspname, co.collname) as collation,
+        quote_ident(cn.nspname) || '.' || quote_ident(co.collname) as collation,
         coalesce(co.collisdeterministic, true) as deterministic,
         a.attgenerated = '' and (
             pg_column_is_updatable(c.oid, a.attnum, true)

@@ -109,6 +109,7 @@ def with_columns(shop: Shop, time: TimeColumn, status: StatusColumn) -> Shop:
         f"column uploaded_at type {time.sql_type} using null",
         f"column moderated_at type {time.sql_type} using null",
         "column object_key drop not null",
+        "column uploaded_at drop not null",
     ):
         shop.execute(f"alter table commerce.review_image alter {change}")
     return with_names(shop, CommerceNames(**status.settings, **time.settings))
