@@ -31,8 +31,8 @@ class Filters:
     product_id: str | None = None
     kind: str | None = None
 
-    def where_clauses(self, commerce: Table) -> list[ColumnElement[bool]]:
-        """The filters as SQL over `review_task`; `commerce` is the commerce table of photos."""
+    def where_clauses(self, commerce: Table | None) -> list[ColumnElement[bool]]:
+        """The filters as SQL over `review_task`; only one by product needs the commerce table."""
         task = review_task.c
         clauses: list[ColumnElement[bool]] = []
         if self.reasons is not None:
@@ -43,7 +43,7 @@ class Filters:
             clauses.append(task.opened_at >= self.since)
         if self.until is not None:
             clauses.append(task.opened_at < self.until)
-        if self.product_id is not None:
+        if self.product_id is not None and commerce is not None:
             clauses.append(_is_of_product(commerce, self.product_id))
         if self.kind is not None:
             clauses.append(task.kind == self.kind)

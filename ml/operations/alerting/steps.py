@@ -48,7 +48,7 @@ def update_alerts(
     messages delivered and pending.
     """
     engine = connections.engine
-    signals = in_transaction(engine, _update, now, runs_over, settings, connections)
+    signals = in_transaction(engine, _update, now, runs_over, settings)
     messages = deliver(engine, Webhook.of(settings))
     still_open = [row.alert for row in in_transaction(engine, alerts.open_alerts)]
     send_gauges(_gauges(signals, still_open, messages.pending), settings)
@@ -67,13 +67,10 @@ def _update(
     now: datetime,
     runs_over: Collection[str],
     settings: Settings,
-    connections: Connections,
 ) -> Signals:
     """Make the stored open alerts those that the rules raise."""
     policy, timezone = load_policy(settings.policy_file), settings.timezone
-    signals = collect_signals(
-        connection, now=now, policy=policy, timezone=timezone, commerce=connections.commerce
-    )
+    signals = collect_signals(connection, now=now, policy=policy, timezone=timezone)
     raised = apply_rules(signals, policy, RunSchedule(settings.schedule, timezone))
     keys = {alert.key for alert in raised}
     was_open = [row.alert for row in alerts.open_alerts(connection)]
