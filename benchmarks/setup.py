@@ -15,9 +15,10 @@ from rich.progress import track
 from sqlalchemy import text, update
 
 from devtools.embedded import services as embedded
+from ml.core.commerce_names import CommerceNames
 from ml.core.concurrency import bounded_map
 from ml.core.errors import StorageError
-from ml.core.settings import CommerceNames, Settings, load_settings, with_embedded_servers
+from ml.core.settings import Settings, load_settings, with_embedded_servers
 from ml.core.types import Shard
 from ml.core.window import Window
 from ml.models import registry

@@ -56,7 +56,7 @@ def read_run(connections: Connections, run_id: str, settings: Settings) -> DemoR
         ReconciliationError: photos are unaccounted for.
     """
     with connections.engine.begin() as connection:
-        account = count_outcomes(connection, run_id, settings)
+        account = count_outcomes(connection, run_id, connections.commerce, settings.commerce)
         report = row_of(connection, run_id)["report"]
         rows = connection.execute(_PHOTO_STATES, {"run_id": run_id}).all()
     if not account.balanced:

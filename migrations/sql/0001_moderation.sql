@@ -343,6 +343,7 @@ CREATE TABLE moderation.audit_run (
     judged BIGINT,
     quarantined BIGINT,
     already_judged BIGINT,
+    rows_without_key BIGINT,
     report JSONB,
     started_at timestamptz DEFAULT now() NOT NULL,
     reconciled_at timestamptz,

@@ -7,46 +7,20 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ml.core.commerce_names import CommerceNames
 from ml.core.errors import SettingsError
-from ml.core.yaml_file import StrictModel
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
 EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
 MAX_LOOKBACK_DAYS = 90
 AddressingStyle = Literal["auto", "path", "virtual"]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-
-
-class CommerceNames(StrictModel):
-    """Names of the commerce table, its columns and its status values."""
-
-    table_schema: Identifier = "commerce"
-    table: Identifier = "review_image"
-    image_id: Identifier = "image_id"
-    review_id: Identifier = "review_id"
-    product_id: Identifier = "product_id"
-    object_key: Identifier = "object_key"
-    uploaded_at: Identifier = "uploaded_at"
-    moderation_status: Identifier = "moderation_status"
-    moderated_at: Identifier = "moderated_at"
-    status_pending: str = "pending"
-    status_pass: str = "pass"  # noqa: S105 - a status, not a password
-    status_review: str = "review"
-    status_block: str = "block"
-
-    @model_validator(mode="after")
-    def _statuses_differ(self) -> "CommerceNames":
-        statuses = (self.status_pending, self.status_pass, self.status_review, self.status_block)
-        if len(set(statuses)) < len(statuses):
-            raise ValueError("the four status values must differ from each other")
-        return self
 
 
 class Settings(BaseSettings):

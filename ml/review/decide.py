@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table
 
+from ml.core.commerce_names import CommerceNames
 from ml.core.errors import StorageError
-from ml.core.settings import CommerceNames
 from ml.policy.schema import Policy
 from ml.review.golden_tasks import answer_golden_task
 from ml.review.queue import require_lease

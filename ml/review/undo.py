@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table
 
+from ml.core.commerce_names import CommerceNames
 from ml.core.errors import StorageError
-from ml.core.settings import CommerceNames
 from ml.policy.schema import Policy
 from ml.review.decide import status_of_label
 from ml.review.second_review import close_follow_ups
@@ -65,9 +65,8 @@ def undo_decision(
     status, at = _earlier_status(connection, task, policy=policy, names=names)
     # Rows with a later status (of another decision, the commerce database's own, or for a
     # re-upload) stay as they are.
-    replace_status(
-        connection, commerce, task.object_key, moderated_at=label.decided_at, status=status, at=at
-    )
+    shown = status_of_label(label.label, policy=policy, names=names), label.decided_at
+    replace_status(connection, commerce, task.object_key, shown=shown, status=status, at=at)
     detail = {"label": label.label, "label_id": label.label_id}
     record(connection, actor=reviewer, action="undo", target=task_target(task_id), **detail)
 

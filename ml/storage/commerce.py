@@ -1,39 +1,71 @@
-"""The commerce database's table of photos, under the names that the settings give it."""
+"""The commerce database's table of photos: reads, comparisons, and the decisions of reviewers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
-    Column,
+    ColumnElement,
     Connection,
-    DateTime,
-    MetaData,
     Table,
     Text,
+    and_,
     cast,
+    collate,
+    func,
+    literal,
     select,
     update,
 )
 
-from ml.core.settings import CommerceNames
 from ml.storage.rows import load_dict
 from ml.storage.schema import image
 
+# Times in the commerce table and in listings may be cut off to the second.
+RESOLUTION = timedelta(seconds=1)
+MAX_KEY_BYTES = 1024  # of S3
 
-def review_image(names: CommerceNames) -> Table:
-    """`commerce.review_image`: keys of `.c` are ours, names in SQL are the commerce database's."""
-    return Table(
-        names.table,
-        MetaData(),
-        Column(names.image_id, Text, key="image_id"),
-        Column(names.review_id, Text, key="review_id"),
-        Column(names.product_id, Text, key="product_id"),
-        Column(names.object_key, Text, key="object_key"),
-        Column(names.uploaded_at, DateTime(timezone=True), key="uploaded_at"),
-        Column(names.moderation_status, Text, key="moderation_status"),
-        Column(names.moderated_at, DateTime(timezone=True), key="moderated_at"),
-        schema=names.table_schema,
-    )
+
+def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a commerce row has an object key; searches the index of the commerce table."""
+    column = commerce.c.object_key
+    equal: ColumnElement[bool] = column == column.type.to_stored(key)
+    # A `char` is compared without the blanks at its end, a key of the bucket has them.
+    padded = column.type.sql_type == "bpchar"
+    return and_(equal, text_key(commerce) == key) if padded else equal
+
+
+def text_key(commerce: Table) -> ColumnElement[str]:
+    """The object key to compare with our keys, which are ordered by bytes."""
+    return collate(cast(commerce.c.object_key, Text), "C")
+
+
+def can_be_key(commerce: Table) -> ColumnElement[bool]:
+    """Whether an object can have the row's key: it is neither null, nor empty, nor too long."""
+    size = func.octet_length(cast(commerce.c.object_key, Text))
+    return func.coalesce(size.between(1, MAX_KEY_BYTES), False)
+
+
+def text_status(commerce: Table) -> ColumnElement[str]:
+    """The status to compare with the values of the settings."""
+    return cast(commerce.c.moderation_status, Text)
+
+
+def instant(column: ColumnElement[Any]) -> ColumnElement[datetime]:
+    """The instant that a time of the commerce table means."""
+    moment: ColumnElement[datetime] = column.type.to_instant(column)  # type: ignore[attr-defined]  # a StoredTime
+    return moment
+
+
+def is_older(commerce: Table, moment: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Whether the row was certainly moderated before a moment."""
+    return instant(commerce.c.moderated_at) + RESOLUTION <= moment
+
+
+def to_stored(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """An instant or text as a value of a column of the commerce table."""
+    stored: ColumnElement[Any] = column.type.to_stored(value)  # type: ignore[attr-defined]  # a StoredTime or StoredText
+    return stored
 
 
 def load_written_status(
@@ -62,7 +94,7 @@ def set_status(
     of_key = image.c.object_key == object_key
     this_upload = select(image.c.uploaded_at).where(of_key, image.c.etag == etag).scalar_subquery()
     newer = select(image.c.etag).where(of_key, image.c.uploaded_at > this_upload)
-    row = update(commerce).where(commerce.c.object_key == object_key, ~newer.exists())
+    row = update(commerce).where(same_key(commerce, literal(object_key)), ~newer.exists())
     connection.execute(row.values(moderation_status=status, moderated_at=at))
 
 
@@ -71,16 +103,15 @@ def replace_status(
     commerce: Table,
     object_key: str,
     *,
-    moderated_at: datetime,
+    shown: tuple[str, datetime],
     status: str,
     at: datetime | None,
 ) -> None:
-    """Set the status of rows that were moderated at a time; all others stay as they are."""
-    connection.execute(
-        update(commerce)
-        .where(commerce.c.object_key == object_key, commerce.c.moderated_at == moderated_at)
-        .values(moderation_status=status, moderated_at=at)
-    )
+    """Set the status of rows that show a status and time; all others stay as they are."""
+    columns = commerce.c
+    shows = and_(columns.moderation_status == shown[0], columns.moderated_at == shown[1])
+    row = update(commerce).where(same_key(commerce, literal(object_key)), shows)
+    connection.execute(row.values(moderation_status=status, moderated_at=at))
 
 
 def load_known_keys(connection: Connection, commerce: Table, keys: Sequence[str]) -> set[str]:

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy import Engine, Table
 from structlog.contextvars import bound_contextvars
 
+from ml.core.commerce_names import CommerceNames
 from ml.core.errors import SettingsError
 from ml.core.settings import Settings, load_settings, missing_database
-from ml.storage.commerce import review_image
-from ml.storage.database import connect
+from ml.storage.commerce_table import load_commerce_table
+from ml.storage.database import connect, in_transaction
 from ml.storage.object_store import ObjectStore, s3_client
 
 
@@ -23,8 +25,17 @@ class Connections:
     engine: Engine
     photos: ObjectStore
     models: ObjectStore
-    commerce: Table
+    commerce_names: CommerceNames
     model_cache: Path
+
+    @cached_property
+    def commerce(self) -> Table:
+        """The commerce table, by the types of its real columns; read once.
+
+        Raises:
+            SettingsError: it is missing or not supported; with the remedy.
+        """
+        return in_transaction(self.engine, load_commerce_table, self.commerce_names)
 
     def close(self) -> None:
         """Close them all."""
@@ -63,7 +74,7 @@ def open_connections(settings: Settings) -> Connections:
         engine=connect(settings.database_url.get_secret_value()),
         photos=ObjectStore(client, settings.photo_bucket),
         models=ObjectStore(client, settings.model_bucket),
-        commerce=review_image(settings.commerce),
+        commerce_names=settings.commerce,
         model_cache=settings.data_dir / "models",
     )
 

@@ -143,7 +143,7 @@ def extend_leases(connection: Connection, task_ids: Sequence[int], *, lease_seco
 
 
 def count_tasks(
-    connection: Connection, *, commerce: sa.Table, filters: Filters = NO_FILTERS
+    connection: Connection, *, commerce: sa.Table | None = None, filters: Filters = NO_FILTERS
 ) -> QueueCounts:
     """How many tasks wait (those with an expired lease included), and for how long."""
     conditions = filters.where_clauses(commerce)

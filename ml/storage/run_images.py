@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
+from ml.storage.commerce import can_be_key, instant, same_key, text_key
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
 from ml.storage.rows import insert_new
 from ml.storage.s3_responses import ListedObject
@@ -20,6 +21,8 @@ RETRYABLE = (
     QuarantineReason.FORBIDDEN,
     QuarantineReason.UNREACHABLE,
 )
+
+_MARGIN = timedelta(days=2)  # more than any clock was ever set back
 
 # Objects uploaded after the window: they belong to the next run, but are not absent.
 _LATER = sa.table("later_object", sa.column("object_key"))
@@ -103,9 +106,7 @@ class Discovery:
 
     def quarantine_without_row(self) -> None:
         """Quarantine objects without a commerce row: nothing could be written back for them."""
-        # Our keys sort by bytes; compared so, the commerce table's index would not be used.
-        key = sa.collate(audit_image.c.object_key, "default")
-        has_row = sa.exists().where(self._commerce.c.object_key == key)
+        has_row = sa.exists().where(same_key(self._commerce, audit_image.c.object_key))
         undecided = sa.and_(
             audit_image.c.run_id == self._run.run_id, audit_image.c.outcome.is_(None)
         )
@@ -139,24 +140,33 @@ class Discovery:
         rows = [QuarantineRow(k, "", reason, "the bucket holds no such object") for k, _ in absent]
         put_in_quarantine(self._connection, run_id, rows)
 
+    def count_rows_without_key(self, pending: str) -> int:
+        """Pending commerce rows of window and lookback days whose key no object can have."""
+        without_key = sa.and_(self._is_due(pending), ~can_be_key(self._commerce))
+        query = sa.select(sa.func.count()).select_from(self._commerce).where(without_key)
+        return self._connection.execute(query).scalar_one()
+
     def _select_absent(self, pending: str) -> sa.Select[str, datetime]:
-        c = self._commerce.c
+        key = text_key(self._commerce)
         in_run = sa.exists().where(
-            audit_image.c.run_id == self._run.run_id, audit_image.c.object_key == c.object_key
+            audit_image.c.run_id == self._run.run_id, audit_image.c.object_key == key
         )
         settled = sa.exists().where(
-            image.c.object_key == c.object_key, image.c.etag != "", image.c.state != "listed"
+            image.c.object_key == key, image.c.etag != "", image.c.state != "listed"
         )
-        later = sa.exists().where(_LATER.c.object_key == c.object_key)
-        return (
-            sa.select(c.object_key, sa.func.min(c.uploaded_at))
-            .where(
-                sa.or_(c.moderation_status == pending, c.moderation_status.is_(None)),
-                c.uploaded_at >= self._earliest,
-                c.uploaded_at < self._run.window.end,
-                ~in_run,
-                ~settled,
-                ~later,
-            )
-            .group_by(c.object_key)
+        later = sa.exists().where(_LATER.c.object_key == key)
+        uploaded_at = sa.func.min(instant(self._commerce.c.uploaded_at))
+        due = sa.and_(self._is_due(pending), can_be_key(self._commerce))
+        return sa.select(key, uploaded_at).where(due, ~in_run, ~settled, ~later).group_by(key)
+
+    def _is_due(self, pending: str) -> sa.ColumnElement[bool]:
+        """Whether a commerce row is pending, of the window or the lookback days."""
+        columns, end = self._commerce.c, self._run.window.end
+        uploaded_at = instant(columns.uploaded_at)
+        return sa.and_(
+            sa.or_(columns.moderation_status == pending, columns.moderation_status.is_(None)),
+            # Of the column itself, for its index; wider, since a local time may be ambiguous.
+            columns.uploaded_at.between(self._earliest - _MARGIN, end + _MARGIN),
+            uploaded_at >= self._earliest,
+            uploaded_at < end,
         )

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, cast, func, 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import UserDefinedType
 
+from ml.storage.commerce import text_key
 from ml.storage.schema import TEXTS, review_task, reviewer_preference
 
 CLASS_REASONS = ("violation", "block", "label_issue")  # reasons that name a class: `reason:class`
@@ -30,8 +31,8 @@ class Filters:
     product_id: str | None = None
     kind: str | None = None
 
-    def where_clauses(self, commerce: Table) -> list[ColumnElement[bool]]:
-        """The filters as SQL over `review_task`; `commerce` is the commerce table of photos."""
+    def where_clauses(self, commerce: Table | None) -> list[ColumnElement[bool]]:
+        """The filters as SQL over `review_task`; only one by product needs the commerce table."""
         task = review_task.c
         clauses: list[ColumnElement[bool]] = []
         if self.reasons is not None:
@@ -42,7 +43,7 @@ class Filters:
             clauses.append(task.opened_at >= self.since)
         if self.until is not None:
             clauses.append(task.opened_at < self.until)
-        if self.product_id is not None:
+        if self.product_id is not None and commerce is not None:
             clauses.append(_is_of_product(commerce, self.product_id))
         if self.kind is not None:
             clauses.append(task.kind == self.kind)
@@ -72,7 +73,7 @@ class _TypeOfComparedColumn(UserDefinedType[str]):
 
 def _is_of_product(commerce: Table, product_id: str) -> ColumnElement[bool]:
     value = bindparam(None, product_id, type_=_TypeOfComparedColumn(), unique=True)
-    keys = select(commerce.c.object_key).where(commerce.c.product_id.op("=")(value))
+    keys = select(text_key(commerce)).where(commerce.c.product_id.op("=")(value))
     return review_task.c.object_key.in_(keys)
 
 

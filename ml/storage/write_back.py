@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ml.core.settings import CommerceNames
-from ml.storage.commerce import review_image
+from ml.core.commerce_names import CommerceNames
+from ml.storage.commerce import is_older, same_key, text_status, to_stored
 from ml.storage.schema import human_label, image, review_task
 
 
@@ -81,9 +81,9 @@ _STATUS_COLUMNS: dict[str, Any] = {
 class WriteBack:
     """What one run has to write to the commerce rows."""
 
-    def __init__(self, run_id: str, names: CommerceNames) -> None:
+    def __init__(self, run_id: str, commerce: sa.Table, names: CommerceNames) -> None:
         self._run_id = run_id
-        self._commerce = review_image(names)
+        self._commerce = commerce
         self._pending = names.status_pending
         statuses = {
             "status_pass": names.status_pass,
@@ -124,20 +124,20 @@ class WriteBack:
         outcome, commerce = self._outcomes.c, self._commerce.c
         return sa.and_(
             _same_object(self._commerce, self._outcomes),
-            commerce.moderation_status.is_distinct_from(outcome.status),
+            text_status(self._commerce).is_distinct_from(outcome.status),
             ~_newer_object(self._outcomes),
             ~_decided_by_reviewer(self._outcomes),
             sa.or_(
                 commerce.moderation_status.is_(None),
                 commerce.moderation_status == self._pending,
-                commerce.moderated_at <= outcome.uploaded_at,
+                is_older(self._commerce, outcome.uploaded_at),
                 _written_by_us(self._commerce, self._outcomes),
             ),
         )
 
     def _awaits_decision(self) -> sa.ColumnElement[bool]:
         """Whether a commerce row is pending although a reviewer has decided on its object."""
-        status = self._commerce.c.moderation_status
+        status = text_status(self._commerce)
         return sa.and_(
             _same_object(self._commerce, self._decisions),
             ~_newer_object(self._decisions),
@@ -145,23 +145,27 @@ class WriteBack:
         )
 
     def _set_status(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Update:
-        shown = {"moderation_status": source.c.status, "moderated_at": source.c.decided_at}
-        return sa.update(self._commerce).where(condition).values(shown)
+        commerce, shown = self._commerce.c, source.c
+        values = {
+            "moderation_status": to_stored(commerce.moderation_status, shown.status),
+            "moderated_at": to_stored(commerce.moderated_at, shown.decided_at),
+        }
+        return sa.update(self._commerce).where(condition).values(values)
 
     def _count(self, source: sa.FromClause, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
         return sa.select(sa.func.count()).select_from(self._commerce.join(source, condition))
 
     def _remember_written(self) -> sa.Update:
         """Note in the ledger what we wrote: it distinguishes our writes from others'."""
-        outcome, commerce = self._outcomes.c, self._commerce.c
+        outcome, moderated_at = self._outcomes.c, self._commerce.c.moderated_at
         return (
             sa.update(image)
             .where(
                 image.c.object_key == outcome.object_key,
                 image.c.etag == outcome.etag,
                 _same_object(self._commerce, self._outcomes),
-                commerce.moderation_status == outcome.status,
-                commerce.moderated_at.is_not_distinct_from(outcome.decided_at),
+                text_status(self._commerce) == outcome.status,
+                moderated_at.is_not_distinct_from(to_stored(moderated_at, outcome.decided_at)),
                 sa.or_(
                     image.c.written_status.is_distinct_from(outcome.status),
                     image.c.written_at.is_distinct_from(outcome.decided_at),
@@ -172,9 +176,7 @@ class WriteBack:
 
 
 def _same_object(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
-    # Our keys sort by bytes (collation "C"). Compared so, the commerce table's index on its keys
-    # would not be used: each range would read the whole table.
-    return commerce.c.object_key == sa.collate(source.c.object_key, "default")
+    return same_key(commerce, source.c.object_key)
 
 
 def _newer_object(source: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -199,10 +201,10 @@ def _decided_by_reviewer(source: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _written_by_us(commerce: sa.Table, source: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether the commerce row shows what we last wrote to it."""
-    written = image.alias("written")
+    """Whether the commerce row shows what we last wrote to it, in its own resolution."""
+    written, moderated_at = image.alias("written").c, commerce.c.moderated_at
     return sa.exists().where(
-        written.c.object_key == source.c.object_key,
-        written.c.written_status == commerce.c.moderation_status,
-        written.c.written_at.is_not_distinct_from(commerce.c.moderated_at),
+        written.object_key == source.c.object_key,
+        written.written_status == text_status(commerce),
+        moderated_at.is_not_distinct_from(to_stored(moderated_at, written.written_at)),
     )

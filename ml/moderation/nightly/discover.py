@@ -47,9 +47,14 @@ def _discover(
     discovery.quarantine_without_row()
     discovery.quarantine_absent(settings.commerce.status_pending)
     audit_runs.cut_shards(connection, run_id, shard_size=settings.shard_size)
-    audit_runs.set_values(connection, run_id, listed=discovery.listed)
+    without_key = discovery.count_rows_without_key(settings.commerce.status_pending)
+    if without_key:
+        log.warning("commerce rows without a usable object key are left out", rows=without_key)
+    audit_runs.set_values(connection, run_id, listed=discovery.listed, rows_without_key=without_key)
     shards = audit_runs.shards_of(connection, run_id)
-    log.info("discovered", listed=discovery.listed, shards=len(shards))
+    log.info(
+        "discovered", listed=discovery.listed, shards=len(shards), rows_without_key=without_key
+    )
     return shards
 
 

@@ -11,6 +11,7 @@ from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.policy.schema import Policy, load_policy
 from ml.storage import audit_runs, shadow_verdicts
 from ml.storage.audit_runs import AuditRun
+from ml.storage.commerce_values import check_commerce_table
 from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction
 from ml.vision.screens.near_duplicates import DuplicateIndex
@@ -22,7 +23,7 @@ log = structlog.get_logger()
 def preflight(
     run_id: str, window: Window, *, settings: Settings, connections: Connections
 ) -> AuditRun:
-    """Check database, buckets, policy, champion and device; then begin the run.
+    """Check database, commerce table, buckets, policy, champion, device; then begin the run.
 
     The champion is loaded and its scores are checked on the device, so that a broken file or driver
     stops the run here and not in 200 shards. A shadow model is checked in the same way, but left
@@ -36,6 +37,7 @@ def preflight(
     """
     engine = connections.engine
     in_transaction(engine, check_migrated)
+    in_transaction(engine, check_commerce_table, settings.commerce)
     policy = _policy(run_id, settings, connections)
     connections.photos.check()
     connections.models.check()

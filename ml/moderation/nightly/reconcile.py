@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
+from ml.core.commerce_names import CommerceNames
 from ml.core.errors import ReconciliationError, RunNotStarted
 from ml.core.settings import Settings
 from ml.storage import audit_runs, run_reports
@@ -47,7 +48,9 @@ def reconcile(run_id: str, *, settings: Settings, connections: Connections) -> R
         ReconciliationError: it does not balance; the numbers are in the message.
         RunNotStarted: `preflight` or `discover` did not finish.
     """
-    accounting = in_transaction(connections.engine, _store, run_id, settings)
+    accounting = in_transaction(
+        connections.engine, _store, run_id, connections.commerce, settings.commerce
+    )
     if not accounting.balanced:
         raise ReconciliationError(
             f"run {run_id} does not balance: {accounting}. Look at the failed shards first; once "
@@ -57,8 +60,10 @@ def reconcile(run_id: str, *, settings: Settings, connections: Connections) -> R
     return accounting
 
 
-def _store(connection: Connection, run_id: str, settings: Settings) -> RunAccounting:
-    accounting = count_outcomes(connection, run_id, settings)
+def _store(
+    connection: Connection, run_id: str, commerce: Table, names: CommerceNames
+) -> RunAccounting:
+    accounting = count_outcomes(connection, run_id, commerce, names)
     audit_runs.write_accounting(
         connection,
         run_id,
@@ -70,7 +75,9 @@ def _store(connection: Connection, run_id: str, settings: Settings) -> RunAccoun
     return accounting
 
 
-def count_outcomes(connection: Connection, run_id: str, settings: Settings) -> RunAccounting:
+def count_outcomes(
+    connection: Connection, run_id: str, commerce: Table, names: CommerceNames
+) -> RunAccounting:
     """The accounting of a run; for an expired run the stored one, since its rows may be deleted.
 
     Raises:
@@ -80,8 +87,8 @@ def count_outcomes(connection: Connection, run_id: str, settings: Settings) -> R
     if row["listed"] is None:
         raise RunNotStarted(f"run {run_id} has no listing: its `discover` did not finish")
     if row["expired_at"] is not None:
-        names = ("listed", "judged", "quarantined", "already_judged")
-        return RunAccounting(**{name: row[name] for name in names})
+        stored = ("listed", "judged", "quarantined", "already_judged")
+        return RunAccounting(**{name: row[name] for name in stored})
     counts = asdict(run_reports.count_outcomes(connection, run_id))
-    unwritten = WriteBack(run_id, settings.commerce).unwritten(connection)
+    unwritten = WriteBack(run_id, commerce, names).unwritten(connection)
     return RunAccounting(row["listed"], **counts, unwritten=unwritten)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ml.core.errors import QuarantineShareExceeded
 from ml.core.settings import Settings
-from ml.moderation.nightly.reconcile import count_outcomes
+from ml.moderation.nightly.reconcile import RunAccounting, count_outcomes
 from ml.policy.schema import Policy, Prices
 from ml.policy.spot_check import CONFIDENCE, SpotCheckCounts, count_contradictions, estimate_rate
 from ml.storage import audit_runs, run_reports
@@ -65,6 +65,7 @@ class NightlyReport:
     judged: int
     quarantined: int
     already_judged: int
+    rows_without_key: int  # commerce rows, no photos
     verdicts: dict[str, int]
     quarantine_reasons: dict[str, int]
     screens: dict[str, dict[str, int]]  # screen -> state -> contents
@@ -82,7 +83,7 @@ def report(run_id: str, *, settings: Settings, connections: Connections) -> dict
     That of an expired run is returned as stored: the rows that it counts may be deleted.
     Raises `RunNotStarted` if an earlier step did not finish.
     """
-    return in_transaction(connections.engine, _load_or_compute, run_id, settings)
+    return in_transaction(connections.engine, _load_or_compute, run_id, settings, connections)
 
 
 def check_quarantine(report: Mapping[str, Any], policy: Policy) -> None:
@@ -102,19 +103,29 @@ def check_quarantine(report: Mapping[str, Any], policy: Policy) -> None:
     )
 
 
-def _load_or_compute(connection: Connection, run_id: str, settings: Settings) -> dict[str, Any]:
+def _load_or_compute(
+    connection: Connection, run_id: str, settings: Settings, connections: Connections
+) -> dict[str, Any]:
     row = audit_runs.row_of(connection, run_id)
     if row["expired_at"] is not None and row["report"] is not None:
         stored: dict[str, Any] = row["report"]
         return stored
-    computed = asdict(_compute(connection, audit_runs.load(connection, run_id), settings))
+    accounting = count_outcomes(connection, run_id, connections.commerce, settings.commerce)
+    run = audit_runs.load(connection, run_id)
+    without_key = row["rows_without_key"]
+    computed = asdict(_compute(connection, run, settings, accounting, without_key))
     audit_runs.set_values(connection, run_id, report=computed)
     return computed
 
 
-def _compute(connection: Connection, run: AuditRun, settings: Settings) -> NightlyReport:
+def _compute(
+    connection: Connection,
+    run: AuditRun,
+    settings: Settings,
+    accounting: RunAccounting,
+    rows_without_key: int,
+) -> NightlyReport:
     run_id = run.run_id
-    accounting = count_outcomes(connection, run_id, settings)
     decisions = run_reports.count_decisions(connection, run_id)
     spot_checks = run_reports.count_spot_checks(connection, run_id)
     seconds = audit_runs.seconds_of(connection, run_id)
@@ -131,6 +142,7 @@ def _compute(connection: Connection, run: AuditRun, settings: Settings) -> Night
         judged=accounting.judged,
         quarantined=accounting.quarantined,
         already_judged=accounting.already_judged,
+        rows_without_key=rows_without_key,
         verdicts={name: decisions.get(name, 0) for name in ("pass", "review", "block")},
         quarantine_reasons=run_reports.count_quarantine_reasons(connection, run_id),
         screens=run_reports.count_screen_states(connection, run_id),

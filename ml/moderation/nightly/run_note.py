@@ -35,6 +35,8 @@ def markdown(summary: dict[str, Any]) -> str:
     ]
     if summary["quarantine_reasons"]:
         lines += ["", f"Quarantine 隔离原因: {counts(summary['quarantine_reasons'])}"]
+    if rows := summary.get("rows_without_key"):
+        lines += ["", f"Commerce rows without a usable object key 没有可用对象键的商城行: {rows:,}"]
     lines += _screens(summary.get("screens", {}))
     lines += _leak(summary.get("leak", []))
     model, policy = short_hash(summary["model_hash"]), short_hash(summary["policy_version"])

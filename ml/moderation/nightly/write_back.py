@@ -24,7 +24,7 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
     """
     engine = connections.engine
     run = in_transaction(engine, audit_runs.load, run_id)
-    writer = WriteBack(run_id, settings.commerce)
+    writer = WriteBack(run_id, connections.commerce, settings.commerce)
     done = {"rows_changed": 0, "tasks_opened": 0}
     for keys in in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT)):
         rows, tasks = in_transaction(engine, _write, run, writer, keys)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 from sqlalchemy import Connection
 
-from ml.core.errors import StorageError
+from ml.core.errors import SettingsError, StorageError
 from ml.models.predictor import runtime_fingerprint
 from ml.moderation.serving.loaded_model import LoadedModel
 from ml.moderation.serving.prediction_service import Photo, Prediction
@@ -48,7 +48,7 @@ async def record_verdicts(
 
     try:
         written = await resources.query(write)
-    except StorageError as error:
+    except (SettingsError, StorageError) as error:
         log.warning("verdicts not recorded; the nightly run will score", error=str(error))
         return set()
     resources.metrics.recorded.inc(len(written))

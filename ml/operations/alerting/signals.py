@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from ml.operations.monitoring.leak_rate import MonthlyLeakRate, monthly_leak_rates
 from ml.policy.schema import Policy
@@ -50,10 +50,10 @@ class Signals:
 
 
 def collect_signals(
-    connection: Connection, *, now: datetime, policy: Policy, timezone: str, commerce: Table
+    connection: Connection, *, now: datetime, policy: Policy, timezone: str
 ) -> Signals:
     """All signals as of `now` (with a time zone)."""
-    queue = count_tasks(connection, commerce=commerce)
+    queue = count_tasks(connection)
     leak_rates = monthly_leak_rates(
         connection, policy=policy, timezone=timezone, since=now - _LEAK_SPAN
     )

@@ -49,7 +49,7 @@ def update_alerts(
     messages delivered and pending.
     """
     engine = connections.engine
-    signals = in_transaction(engine, _update, now, runs_over, settings, connections)
+    signals = in_transaction(engine, _update, now, runs_over, settings)
     messages = deliver(engine, Webhook.of(settings))
     still_open = [row.alert for row in in_transaction(engine, alerts.open_alerts)]
     send_gauges(_gauges(signals, still_open, messages.pending), settings)
@@ -68,14 +68,11 @@ def _update(
     now: datetime,
     runs_over: Collection[str],
     settings: Settings,
-    connections: Connections,
 ) -> Signals:
     """Make the stored open alerts those that the rules raise."""
     in_force, timezone = policy_in_force(connection, settings), settings.timezone
     policy = in_force.policy
-    signals = collect_signals(
-        connection, now=now, policy=policy, timezone=timezone, commerce=connections.commerce
-    )
+    signals = collect_signals(connection, now=now, policy=policy, timezone=timezone)
     raised = apply_rules(signals, policy, RunSchedule(settings.schedule, timezone))
     if in_force.alert is not None and in_force.alert.kind not in policy.alerts.muted:
         raised.append(in_force.alert)

@@ -30,7 +30,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line for the operator: the result of a check, and the remedy of a failed one."""
+    """One line for the operator: the result of a check, and the remedy where there is one."""
 
     state: CheckStatus
     message: str
@@ -40,6 +40,11 @@ class Finding:
 def ok(message: str) -> Finding:
     """The check passed."""
     return Finding(CheckStatus.OK, message)
+
+
+def warned(message: str, *, remedy: str) -> Finding:
+    """The check passed, but something should be better; `remedy` says how."""
+    return Finding(CheckStatus.OK, message, remedy)
 
 
 def failed(message: object, *, remedy: str) -> Finding:

@@ -1,8 +1,11 @@
 """Checks of the database: connection, schema, privileges, commerce table."""
 
-from ml.core.settings import CommerceNames
-from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
+from ml.core.commerce_names import CommerceNames
+from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped, warned
 from ml.storage import server
+from ml.storage.commerce_columns import load_columns
+from ml.storage.commerce_table import KEYS, WRITTEN, Problem, find_problems, table_name
+from ml.storage.commerce_values import find_value_problems
 from ml.storage.database import check_migrated, in_transaction, newest
 
 _MAX_TABLES = 5  # named in the message
@@ -37,33 +40,32 @@ def check_own_schema(deployment: Deployment) -> Finding:
 
 
 def check_commerce_table(deployment: Deployment) -> Finding:
-    """Look for the columns that the settings name, SELECT on each, UPDATE on the two we write."""
-    names = deployment.settings.commerce
-    table = _table_name(names)
-    columns = in_transaction(
-        deployment.connections.engine, server.column_privileges, names.table_schema, names.table
-    )
-    if not columns:
-        return failed(
-            f"there is no table {table}",
-            remedy="fix MODERATION_COMMERCE__TABLE_SCHEMA and __TABLE, or the database of "
-            "MODERATION_DATABASE_URL",
+    """Check columns and values, SELECT on each column, and UPDATE on the two that we write."""
+    engine, names = deployment.connections.engine, deployment.settings.commerce
+    columns = in_transaction(engine, load_columns, names)
+    if problems := find_problems(names, columns):
+        return _unusable(problems)
+    privileges = in_transaction(engine, server.column_privileges, names.table_schema, names.table)
+    if grants := _missing_grants(names, privileges):
+        return failed(f"rights are missing on {table_name(names)}", remedy="; ".join(grants))
+    if problems := in_transaction(engine, find_value_problems, names, columns):
+        return _unusable(problems)
+    if columns[names.object_key].indexed is False:
+        return warned(
+            f"no index on {names.object_key}: each step of a nightly run reads the whole table",
+            remedy=f"CREATE INDEX ON {table_name(names)} ({names.object_key})",
         )
-    absent = [name for name in _read_columns(names) if name not in columns]
-    if absent:
-        return failed(
-            f"{table} has no column {', '.join(absent)}",
-            remedy="name the columns of the commerce table in MODERATION_COMMERCE__* "
-            "(docs/settings.md)",
-        )
-    if grants := _missing_grants(names, columns):
-        return failed(f"rights are missing on {table}", remedy="; ".join(grants))
-    return ok(f"{table}: reads {len(_read_columns(names))} columns, writes 2")
+    return ok(f"{table_name(names)}: reads {len(_read_columns(names))} columns, writes 2")
+
+
+def _unusable(problems: list[Problem]) -> Finding:
+    message = "; ".join(problem.message for problem in problems)
+    return failed(message, remedy="; ".join(problem.remedy for problem in problems))
 
 
 def _missing_grants(names: CommerceNames, columns: dict[str, server.ColumnPrivileges]) -> list[str]:
     """The missing grants, as SQL for the administrator of the commerce database."""
-    table = _table_name(names)
+    table = table_name(names)
     unreadable = [name for name in _read_columns(names) if not columns[name].readable]
     unwritable = [name for name in _written_columns(names) if not columns[name].writable]
     grants = []
@@ -100,7 +102,7 @@ def check_least_privilege(deployment: Deployment) -> Finding:
 def _excess_privileges(tables: list[server.WritableTable], names: CommerceNames) -> list[str]:
     excess = []
     for table in tables:
-        needed = _written_columns(names) if table.name == _table_name(names) else ()
+        needed = _written_columns(names) if table.name == table_name(names) else ()
         columns = [name for name in table.columns if name not in needed]
         rights = [*table.privileges, *([f"columns {', '.join(columns)}"] if columns else [])]
         if rights:
@@ -108,18 +110,11 @@ def _excess_privileges(tables: list[server.WritableTable], names: CommerceNames)
     return excess
 
 
-def _table_name(names: CommerceNames) -> str:
-    return f"{names.table_schema}.{names.table}"
-
-
-def _read_columns(names: CommerceNames) -> tuple[str, ...]:
+def _read_columns(names: CommerceNames) -> list[str]:
     """The columns of the commerce table that we read, by its own names."""
-    return (
-        names.image_id, names.review_id, names.product_id, names.object_key, names.uploaded_at,
-        *_written_columns(names),
-    )  # fmt: skip
+    return [getattr(names, key) for key in (*KEYS, *WRITTEN)]
 
 
-def _written_columns(names: CommerceNames) -> tuple[str, str]:
+def _written_columns(names: CommerceNames) -> list[str]:
     """The two columns of the commerce table that we write, by its own names."""
-    return names.moderation_status, names.moderated_at
+    return [getattr(names, key) for key in WRITTEN]

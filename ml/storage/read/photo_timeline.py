@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, literal, or_, select
 
+from ml.storage.commerce import same_key
 from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import decision_undo, human_label, image, quarantine, review_task
 
@@ -70,7 +71,7 @@ class CommerceRow:
 
     status: str | None
     moderated_at: datetime | None
-    uploaded_at: datetime
+    uploaded_at: datetime | None
 
 
 def list_contents(connection: Connection, object_key: str) -> list[UploadedContent]:
@@ -130,7 +131,7 @@ def list_commerce_rows(
     columns = commerce.c
     query = (
         select(columns.moderation_status, columns.moderated_at, columns.uploaded_at)
-        .where(columns.object_key == object_key)
+        .where(same_key(commerce, literal(object_key)))
         .order_by(columns.uploaded_at.desc())
         .limit(MAX_ROWS)
     )

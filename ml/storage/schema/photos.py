@@ -104,6 +104,8 @@ audit_run = sa.Table(
     *required(JSONB, "policy"),
     # `listed` is null until `discover` has committed, the others until `reconcile` has.
     *optional(sa.BigInteger, "listed", "judged", "quarantined", "already_judged"),
+    # Pending commerce rows that name no object, counted by `discover`; no part of the accounting.
+    *optional(sa.BigInteger, "rows_without_key"),
     *optional(TIME, "reconciled_at"),
     *optional(JSONB, "report"),
     *optional(TIME, "expired_at"),  # retention may have deleted its rows: the report holds

@@ -84,7 +84,7 @@ def load_overview(
         nightly_run=nightly_run,
         runs=runs,
         overdue=_overdue_since(opened, nightly_run) if is_latest else None,
-        backlog=_load_backlog(connection, opened, runs),
+        backlog=_load_backlog(connection, runs),
         leaks=with_timeout(connection, lambda c: _load_leaks(c, opened)),
         drift=_cached(connection, nightly_run, drift_of),
         shadow=_cached(connection, nightly_run, shadow_of),
@@ -119,13 +119,12 @@ def _overdue_since(opened: Resources, latest: "NightlyRun") -> datetime | None:
     return overdue(latest.window.end, now=now, schedule=schedule, timezone=zone)
 
 
-def _load_backlog(connection: "Connection", opened: Resources, runs: "list[RunTotals]") -> Backlog:
+def _load_backlog(connection: "Connection", runs: "list[RunTotals]") -> Backlog:
     from ml.operations.monitoring.queue_forecast import forecast, inflow, throughput
     from ml.storage.database import with_timeout
     from ml.storage.review_queue import count_tasks
 
-    commerce = opened.connections.commerce
-    queue = with_timeout(connection, lambda c: count_tasks(c, commerce=commerce)).value
+    queue = with_timeout(connection, count_tasks).value
     pace = with_timeout(connection, throughput).value
     added = inflow(runs)
     waiting = None if queue is None else queue.open_count + queue.claimed_count

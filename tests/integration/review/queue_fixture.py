@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, TextClause, text
 
-from ml.core.settings import CommerceNames
+from ml.core.commerce_names import CommerceNames
 from ml.policy.schema import Policy
 from ml.review.decide import ReviewerDecision, decide_task
 from ml.review.queue import claim_tasks

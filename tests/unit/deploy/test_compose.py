@@ -16,7 +16,8 @@ from typer.main import get_command
 
 from check_secrets import NAMES
 from ml.cli.main import app
-from ml.core.settings import ROOT, CommerceNames, Settings
+from ml.core.commerce_names import CommerceNames
+from ml.core.settings import ROOT, Settings
 from tests.support.compose import GPU, MAIN, resolved, services
 
 pytestmark = pytest.mark.airflow

@@ -4,7 +4,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from ml.core.settings import CommerceNames, Settings
+from ml.core.commerce_names import CommerceNames
+from ml.core.settings import Settings
 from ml.operations.doctor.check import CheckStatus, Deployment
 from ml.operations.doctor.database_checks import check_least_privilege
 from ml.storage.database import newest
@@ -123,3 +124,28 @@ def test_missing_table_or_column_is_named(run_doctor: Examine) -> None:
     assert found["commerce table"].message == "there is no table commerce.photos"
     found = run_doctor(commerce=CommerceNames(object_key="s3_key"))
     assert found["commerce table"].message == "commerce.review_image has no column s3_key"
+
+
+def test_column_of_unsupported_type_fails(run_doctor: Examine, shop: Shop) -> None:
+    shop.execute("alter table commerce.review_image alter moderated_at type timestamp")
+    found = run_doctor()
+    assert failures(found) == ["commerce table"]
+    assert "moderated_at of type timestamp" in found["commerce table"].message
+    assert "set MODERATION_COMMERCE__TIMEZONE" in found["commerce table"].remedy
+    names = CommerceNames(timezone="America/New_York")
+    assert failures(run_doctor(commerce=names)) == []
+
+
+def test_status_that_a_constraint_refuses_fails(run_doctor: Examine, shop: Shop) -> None:
+    shop.execute("alter table commerce.review_image add check (moderation_status <> 'review')")
+    found = run_doctor()
+    assert failures(found) == ["commerce table"]
+    assert "refuses the status 'review'" in found["commerce table"].message
+
+
+def test_missing_index_of_the_keys_is_named(run_doctor: Examine, shop: Shop) -> None:
+    shop.execute("drop index commerce.review_image_object_key")
+    found = run_doctor()
+    assert failures(found) == []
+    assert "no index on object_key" in found["commerce table"].message
+    assert "CREATE INDEX ON commerce.review_image (object_key)" in found["commerce table"].remedy

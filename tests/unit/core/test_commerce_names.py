@@ -1,0 +1,22 @@
+"""Settings of the commerce table's times."""
+
+import pytest
+from pydantic import ValidationError
+
+from ml.core.commerce_names import CommerceNames
+
+
+@pytest.mark.parametrize("name", ["America/New_York", "UTC", "Etc/GMT+8", "Australia/Lord_Howe"])
+def test_zone_with_an_area_is_accepted(name: str) -> None:
+    assert CommerceNames(timezone=name).timezone == name
+
+
+@pytest.mark.parametrize("name", ["CET", "EST5EDT", "UTC+8", "+08:00", "Mars/Olympus", "", "a'/b"])
+def test_other_zone_is_rejected(name: str) -> None:
+    with pytest.raises(ValidationError, match="such as America/New_York"):
+        CommerceNames(timezone=name)
+
+
+def test_other_unit_is_rejected() -> None:
+    with pytest.raises(ValidationError, match="time_unit"):
+        CommerceNames(time_unit="hours")  # type: ignore[arg-type]  # what a person may write
