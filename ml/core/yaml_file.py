@@ -128,8 +128,8 @@ def _compose(text: str) -> Node | None:
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _problem(event, "anchors and aliases are not supported", "write the value out")
-        if getattr(event, "tag", None):
-            raise _problem(event, f"the tag {event.tag} is not supported", "remove it")
+        if tag := getattr(event, "tag", None):
+            raise _problem(event, f"the tag {tag[:100]} is not supported", "remove it")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
@@ -164,7 +164,7 @@ def _scalar(node: Node, constructor: SafeConstructor) -> object:
     if kind in ("int", "float") and len(node.value) > _MAX_DIGITS:
         raise _problem(node, "a number with too many digits", "shorten it")
     try:
-        value: object = constructor.construct_object(node)  # type: ignore[no-untyped-call]  # no types
+        value: object = constructor.construct_object(node)
     except ValueError as cause:
         raise _problem(node, f"{cause}", "correct the value, or put it in quotes") from cause
     if isinstance(value, int) and abs(value) > _MAX_INTEGER:
@@ -173,7 +173,8 @@ def _scalar(node: Node, constructor: SafeConstructor) -> object:
 
 
 def _problem(place: Node | yaml.Event, problem: str, remedy: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark, note=remedy)
+    mark: Any = place.start_mark  # of libyaml's type or PyYAML's
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark, note=remedy)
 
 
 def _format_yaml_error(error: yaml.YAMLError, text: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from ml.core.errors import PolicyError
 from ml.core.settings import Settings
 from ml.core.types import Alert, AlertKind
-from ml.policy.schema import Policy, load_policy, parse_stored_policy
+from ml.policy.schema import Policy, Prices, load_policy, parse_stored_policy
 from ml.storage.stored_policies import newest_policies
 
 _MAX_STORED = 20  # runs whose stored policies are tried
@@ -15,7 +15,11 @@ _MAX_ERROR = 500  # characters
 _FILE = "file"  # dedup key: there is one policy file
 
 # No class, and the default of every section: what no run has stored a policy for.
-_DEFAULTS = Policy.model_construct(classes={}, pass_confidence=1.0, prices=None)
+_DEFAULTS = Policy.model_construct(
+    classes={},
+    pass_confidence=1.0,
+    prices=Prices(manual_yuan_per_photo=0, machine_yuan_per_hour=0),
+)
 
 
 @dataclass(frozen=True)
