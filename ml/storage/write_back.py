@@ -196,6 +196,8 @@ def _decided_by_reviewer(source: sa.FromClause) -> sa.ColumnElement[bool]:
         label.task_id == task.task_id,
         task.object_key == source.c.object_key,
         task.etag == source.c.etag,
+        # Golden tasks have no label; without this, the partial index on the others is not used.
+        task.kind != sa.literal_column("'golden'"),
         task.state == "decided",
     )
 
