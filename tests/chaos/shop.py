@@ -52,7 +52,7 @@ def write_campaign_policy(folder: Path) -> Path:
     on = {name: raw["screens"][name] for name in ("sharpness", "codes", "duplicates")}
     shares = {"passed": 0.1, "blocked": 0.3}
     retention = {
-        "verdict_days": 35, "quarantine_days": 35, "shadow_verdict_days": 7,
+        "verdict_days": 91, "quarantine_days": 91, "shadow_verdict_days": 7,
         "training_artifact_days": 7, "report_photo_days": 7, "archived_photo_days": 1,
     }  # fmt: skip
     return write_policy(folder, raw, screens=on, spot_check=shares, retention=retention)
