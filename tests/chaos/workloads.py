@@ -1,35 +1,28 @@
 """What a campaign interrupts: each workload calls the steps of the product one after the other."""
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ml.core.settings import load_settings
 from ml.learning.labels.import_csv import import_labels
 from ml.learning.retrain import steps as retraining
 from ml.moderation.nightly import steps as nightly
-from ml.operations.backup.create import take_backup
+from ml.operations.backup.backup import take_backup
 from ml.operations.retention import steps as retention
 from ml.policy.schema import load_policy
 from ml.review.decide import ReviewerDecision, decide_task
 from ml.review.queue import claim_tasks
 from ml.review.second_review import open_follow_ups
-from ml.storage.connections import open_connections
+from ml.storage.connections import task_context
 from ml.storage.database import in_transaction
 from ml.storage.review_queue import list_claimed
-from ml.storage.task_context import task_context
 
 # Runs a step until it succeeds, and returns its result.
 RunStep = Callable[..., Any]
 
 RETRAINING_RUN = "retrain"
-_PURGES = (
-    "verdicts", "quarantine", "shadow_verdicts", "training_artifacts", "report_photos",
-    "archived_photos",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ def import_file(file: Path) -> int:
     with task_context() as (settings, connections):
         policy = load_policy(settings.policy_file)
         result = import_labels(file, settings=settings, connections=connections, policy=policy)
-        return len(result.refused)
+        return len(result.rejected)
 
 
 def run_retraining(run: RunStep, inputs: Inputs) -> None:
@@ -138,7 +131,7 @@ def run_purge(run: RunStep, inputs: Inputs) -> None:
     plan = run(
         retention.plan, "purge", interval_end=later, run_after=later, dry_run=False, by_hand=False
     )
-    for kind in _PURGES:
+    for kind in retention.KINDS:
         run(retention.purge, kind, plan)
 
 
@@ -150,7 +143,7 @@ def run_backup(run: RunStep, inputs: Inputs) -> None:
 def back_up(folder: Path) -> int:
     """Take a backup; return its number of objects."""
     target = folder / f"backup-{datetime.now(UTC).timestamp():.6f}"
-    with closing(open_connections(load_settings())) as connections:
+    with task_context() as (_, connections):
         return take_backup(target, connections).objects
 
 
