@@ -1,6 +1,23 @@
 """What the fork server imports once, so that the process of a step starts within milliseconds."""
+# ruff: noqa: F401 - the modules are imported for the steps, which import them when they run
 
-import tests.chaos.child  # noqa: F401 - its function runs the step
+import ml.learning.report.run_note
+import ml.learning.retrain.calibrate
+import ml.learning.retrain.evaluate
+import ml.learning.retrain.gate
+import ml.learning.retrain.label_errors
+import ml.learning.retrain.promote
+import ml.learning.retrain.shadow
+import ml.learning.retrain.train
+import ml.learning.snapshot.snapshot
+import ml.moderation.nightly.discover
+import ml.moderation.nightly.preflight
+import ml.moderation.nightly.reconcile
+import ml.moderation.nightly.report
+import ml.moderation.nightly.score_shard
+import ml.moderation.nightly.write_back
+import tests.chaos.child
+import tests.chaos.workloads
 from ml.storage.object_store import s3_client
 
 # The first client of a process reads the description of S3, which takes most of a short step.
