@@ -41,7 +41,7 @@ class Fault:
     """A fault; `errors` are the classes that a step may raise, `says` what their messages contain.
 
     `reasons` and `detail` are those of the quarantine rows of the photos that it hits. `in_a_row`:
-    the photos that it hits stand next to each other.
+    the photos that it hits stand next to each other. `share` of the paths, of a passing fault.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Fault:
     reasons: frozenset[str] = RETRIED
     detail: str = ""
     in_a_row: bool = False
+    share: float = 0.3
 
     def reports(self, message: str) -> bool:
         """Whether a message says what is wrong."""
@@ -75,8 +76,10 @@ _ANOTHER = photo(BRIGHT, seed=987_654)
 _CLOCK = "clock"
 
 
-def _passing(name: str, change: Change, hits: Callable[[Request], bool] = _any) -> Fault:
-    return Fault(name, Scope.PASSING, change, hits)
+def _passing(
+    name: str, change: Change, hits: Callable[[Request], bool] = _any, share: float = 0.3
+) -> Fault:
+    return Fault(name, Scope.PASSING, change, hits, share=share)
 
 
 def _bucket(
@@ -105,7 +108,7 @@ _PASSING = (
     _passing("400 RequestTimeout", answers.xml_error(400, "RequestTimeout")),
     _passing("403 clock, now and then", answers.xml_error(403, "RequestTimeTooSkewed"), _photo),
     _passing("cut bodies", answers.cut_body),
-    _passing("late answers", answers.hang(1.5 * READ_TIMEOUT_SECONDS), _photo),
+    _passing("late answers", answers.hang(1.5 * READ_TIMEOUT_SECONDS), _photo, share=0.03),
     _passing("short bodies", answers.short_body, _photo),
     _passing("empty bodies", answers.empty_body, _photo),
     _passing("another photo's bytes", answers.other_bytes(_ANOTHER), _photo),

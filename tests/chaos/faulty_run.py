@@ -14,7 +14,6 @@ from tests.chaos.faulty_bucket import Answer, Forward, Request
 from tests.chaos.processes import Attempt
 from tests.support.servers import Shop
 
-HIT_SHARE = 0.3  # of the paths, by a passing fault
 MAX_HITS = 8  # of a path: more than the store's attempts, so that some steps fail
 MAX_PHOTOS = 6
 PHOTOS_IN_A_ROW = 30  # more failures in a row than stop a shard
@@ -57,7 +56,7 @@ class Hits:
         if request.path not in self._planned:
             # By the path, so that threads in another order get the same faults.
             rng = Random(f"{self.seed} {request.path}")
-            often = request.is_listing or rng.random() < HIT_SHARE
+            often = request.is_listing or rng.random() < self.fault.share
             self._planned[request.path] = rng.randint(1, MAX_HITS) if often else 0
         return self.hit[request.path] < self._planned[request.path]
 
