@@ -20,8 +20,6 @@ from tests.support.servers import Shop
 
 CUTS_PER_RUN = 8
 MAX_ATTEMPTS = KILLS_PER_STEP + CUTS_PER_RUN + 1  # of a step that is disturbed
-# What a step may raise when its connections are cut: errors that a workflow retries.
-CUT_ERRORS = {"StorageUnavailable", "ShardIncomplete"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def kill(world: World, stage: Stage, seed: int) -> Run:
     draw = random_kills(Random(seed), stage.profile)
     with world.opened(stage) as shop:
         trial = Trial(environment_of(shop.settings), world.log, draw, MAX_ATTEMPTS)
-        problems = _run(world, stage, trial, shop, allowed=set())
+        problems = _run(world, stage, trial, shop, allowed=frozenset())
     return Run("kills", stage.workload.name, seed, trial.kills, len(trial.failures), problems)
 
 
@@ -78,7 +76,7 @@ def cut(world: World, stage: Stage, seed: int) -> Run:
     cutter = Cutter(Random(seed), CUTS_PER_RUN)
     with world.opened(stage) as shop, _cutting(shop, cutter) as environment:
         trial = Trial(environment, world.log, max_attempts=MAX_ATTEMPTS)
-        problems = _run(world, stage, trial, shop, allowed=CUT_ERRORS)
+        problems = _run(world, stage, trial, shop, allowed=stage.workload.cut_errors)
     return Run("cuts", stage.workload.name, seed, cutter.made, len(trial.failures), problems)
 
 
@@ -98,7 +96,9 @@ def run_behind_fault(world: World, stage: Stage, fault: Fault, seed: int) -> Run
     return Run("faulty runs", fault.name, seed, 1, len(trial.failures), problems)
 
 
-def _run(world: World, stage: Stage, trial: Trial, shop: Shop, *, allowed: set[str]) -> list[str]:
+def _run(
+    world: World, stage: Stage, trial: Trial, shop: Shop, *, allowed: frozenset[str]
+) -> list[str]:
     """Run a disturbed workload to its end, and compare that with the unbroken one's."""
     problems = _ended(world, stage, trial)
     problems += [

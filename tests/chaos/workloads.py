@@ -149,10 +149,14 @@ def back_up(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload, and how often a campaign runs it, relative to the others."""
+    """A workload, and how often a campaign runs it, relative to the others.
+
+    `cut_errors` are what its steps may raise when connections are cut.
+    """
 
     run: Callable[[RunStep, Inputs], None]
     weight: int = 1
+    cut_errors: frozenset[str] = frozenset({"StorageUnavailable", "ShardIncomplete"})
 
     @property
     def name(self) -> str:
@@ -168,5 +172,6 @@ WORKLOADS = (
     Workload(run_retraining, weight=2),
     Workload(run_rollback),
     Workload(run_purge),
-    Workload(run_backup),
+    # `pg_dump` is not retried: an operator takes another backup.
+    Workload(run_backup, cut_errors=frozenset({"StorageUnavailable", "BackupError"})),
 )
