@@ -91,8 +91,8 @@ def run_behind_fault(world: World, stage: Stage, fault: Fault, seed: int) -> Run
         trial = Trial(
             environment, world.log, max_attempts=STEP_ATTEMPTS, before_attempt=hits.before_attempt
         )
-        problems = _ended(world, stage, trial)
-        problems += find_problems(hits, trial.failures, stage.end, shop)
+        problems = _problems_of_ending(world, stage, trial)
+        problems = problems or find_problems(hits, trial.failures, stage.end, shop)
     return Run("faulty runs", fault.name, seed, 1, len(trial.failures), problems)
 
 
@@ -100,16 +100,17 @@ def _run(
     world: World, stage: Stage, trial: Trial, shop: Shop, *, allowed: frozenset[str]
 ) -> list[str]:
     """Run a disturbed workload to its end, and compare that with the unbroken one's."""
-    problems = _ended(world, stage, trial)
-    problems += [
+    if problems := _problems_of_ending(world, stage, trial):
+        return problems
+    raised = [
         f"{failed.step} raised {failed.failed}: {failed.done.message}"
         for failed in trial.failures
-        if failed.failed not in allowed and failed.done
+        if failed.done and failed.failed not in allowed
     ]
-    return problems + [str(found) for found in differences(stage.end, load_state(shop))]
+    return raised + [str(found) for found in differences(stage.end, load_state(shop))]
 
 
-def _ended(world: World, stage: Stage, trial: Trial) -> list[str]:
+def _problems_of_ending(world: World, stage: Stage, trial: Trial) -> list[str]:
     try:
         stage.workload.run(trial.run, world.inputs)
     except GaveUp as error:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from reprlib import Repr
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, text
@@ -29,6 +30,7 @@ _NUMBERED = re.compile(r"\b(review_task|appeal):\d+")
 # References that are no foreign keys.
 _REFERENCES = {(appeal, "superseded_label_id"): human_label}
 
+_short = Repr(maxlevel=2, maxdict=30, maxlist=3, maxstring=70)
 State = dict[str, Counter[str]]
 _Rows = dict[Table, list[dict[str, Any]]]
 
@@ -42,8 +44,8 @@ class Difference:
     unexpected: list[str]
 
     def __str__(self) -> str:
-        examples = [f"- {row}" for row in self.missing[:2]]
-        examples += [f"+ {row}" for row in self.unexpected[:2]]
+        examples = [f"- {_short.repr(json.loads(row))}" for row in self.missing[:2]]
+        examples += [f"+ {_short.repr(json.loads(row))}" for row in self.unexpected[:2]]
         counts = f"{len(self.missing)} rows missing, {len(self.unexpected)} unexpected"
         return "\n  ".join([f"{self.table}: {counts}", *examples])
 
@@ -131,4 +133,7 @@ def _line(row: dict[str, Any]) -> str:
 def _objects(store: ObjectStore) -> Iterator[str]:
     for page in store.list_pages(""):
         # A report's page has milliseconds.
-        yield from (f"{o.key} {'' if o.key.endswith('.html') else o.etag}" for o in page)
+        for found in page:
+            yield _line(
+                {"key": found.key} | ({"etag": found.etag} if ".html" not in found.key else {})
+            )

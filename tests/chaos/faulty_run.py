@@ -14,7 +14,8 @@ from tests.chaos.faulty_bucket import Answer, Forward, Request
 from tests.chaos.processes import Attempt
 from tests.support.servers import Shop
 
-MAX_HITS = 8  # of a path: more than the store's attempts, so that some steps fail
+MAX_HITS = 8  # of a photo: more than the store's attempts, so that some steps fail
+MAX_LISTING_HITS = 3  # of a listing, which the first step does not retry itself
 MAX_PHOTOS = 6
 PHOTOS_IN_A_ROW = 30  # more failures in a row than stop a shard
 STEP_ATTEMPTS = 4  # as in Airflow: three retries
@@ -56,8 +57,9 @@ class Hits:
         if request.path not in self._planned:
             # By the path, so that threads in another order get the same faults.
             rng = Random(f"{self.seed} {request.path}")
-            often = request.is_listing or rng.random() < self.fault.share
-            self._planned[request.path] = rng.randint(1, MAX_HITS) if often else 0
+            is_hit = request.is_listing or rng.random() < self.fault.share
+            most = MAX_LISTING_HITS if request.is_listing else MAX_HITS
+            self._planned[request.path] = rng.randint(1, most) if is_hit else 0
         return self.hit[request.path] < self._planned[request.path]
 
 
