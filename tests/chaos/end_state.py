@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from reprlib import Repr
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, text
@@ -30,7 +29,6 @@ _NUMBERED = re.compile(r"\b(review_task|appeal):\d+")
 # References that are no foreign keys.
 _REFERENCES = {(appeal, "superseded_label_id"): human_label}
 
-_short = Repr(maxlevel=2, maxdict=30, maxlist=3, maxstring=70)
 State = dict[str, Counter[str]]
 _Rows = dict[Table, list[dict[str, Any]]]
 
@@ -44,10 +42,14 @@ class Difference:
     unexpected: list[str]
 
     def __str__(self) -> str:
-        examples = [f"- {_short.repr(json.loads(row))}" for row in self.missing[:2]]
-        examples += [f"+ {_short.repr(json.loads(row))}" for row in self.unexpected[:2]]
+        examples = [f"- {_shortened(row)}" for row in self.missing[:2]]
+        examples += [f"+ {_shortened(row)}" for row in self.unexpected[:2]]
         counts = f"{len(self.missing)} rows missing, {len(self.unexpected)} unexpected"
         return "\n  ".join([f"{self.table}: {counts}", *examples])
+
+
+def _shortened(line: str) -> str:
+    return ", ".join(f"{name}={str(value)[:70]}" for name, value in json.loads(line).items())
 
 
 def load_state(shop: Shop) -> State:
