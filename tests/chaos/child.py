@@ -18,9 +18,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 import ml.models.checkpoint
-import ml.models.features
 from ml.storage import object_store
-from tests.support.tiny_network import WIDTH, TinyResNet
+from tests.support.tiny_network import TinyResNet
 
 READ_TIMEOUT_SECONDS = 1  # of the bucket, instead of 20
 _STATEMENT_EVENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "rollback")
@@ -78,7 +77,6 @@ def _prepare(environment: dict[str, str], log: Path) -> None:
         os.dup2(file.fileno(), 2)
     structlog.reset_defaults()
     # Every process builds the small network: the versions of a campaign are of it.
-    ml.models.features.FEATURES = 8 * WIDTH
     ml.models.checkpoint.resnet18 = lambda weights, num_classes: TinyResNet(num_classes)  # noqa: ARG005
     object_store.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
     torch.set_num_threads(1)

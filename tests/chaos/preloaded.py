@@ -1,15 +1,6 @@
 """What the fork server imports once, so that the process of a step starts within milliseconds."""
 # ruff: noqa: F401 - the modules are imported for the steps, which import them when they run
 
-import ml.learning.report.run_note
-import ml.learning.retrain.calibrate
-import ml.learning.retrain.evaluate
-import ml.learning.retrain.gate
-import ml.learning.retrain.label_errors
-import ml.learning.retrain.promote
-import ml.learning.retrain.shadow
-import ml.learning.retrain.train
-import ml.learning.snapshot.snapshot
 import ml.moderation.nightly.discover
 import ml.moderation.nightly.preflight
 import ml.moderation.nightly.reconcile

@@ -35,19 +35,11 @@ _ADD_GOLDEN_PHOTOS = """
 
 
 def write_campaign_policy(folder: Path) -> Path:
-    """Write the policy: every action occurs, and small photos pass the gates of a retraining."""
+    """Write a policy under which every action occurs."""
     raw = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text(encoding="utf-8"))
     raw["classes"]["violate"] |= {"action": "block", "block_confidence": 0.97}
     raw["reviewing"] |= {
         "golden_share": 0.0, "second_review_share": 0.3, "lease_seconds": 3600,
-    }  # fmt: skip
-    raw["retraining"] |= {
-        "min_new_labels": 40,
-        "leak_bound": {"rate": 0.3, "confidence": 0.8},
-        "gates": {
-            "recall_floor": {"violate": 0.0}, "latency_ratio": 1000.0, "calibration_error": 1.0,
-            "significance": 0.05, "label_issue_share": 1.0,
-        },
     }  # fmt: skip
     on = {name: raw["screens"][name] for name in ("sharpness", "codes", "duplicates")}
     shares = {"passed": 0.1, "blocked": 0.3}

@@ -46,7 +46,7 @@ def test_the_workloads_have_every_kind_of_row(world: World) -> None:
     written = {name for stage in world.stages.values() for name, rows in stage.end.items() if rows}
     assert written >= {
         "activity", "appeal", "archived_photo", "audit_image", "audit_run", "audit_shard",
-        "commerce", "golden_photo", "golden_set", "human_label", "image", "label_snapshot",
-        "leak_estimate", "model_version", "promotion", "purge", "quarantine", "retrain_run",
-        "review_task", "shadow_verdict", "training_epoch", "verdict",
+        "commerce", "golden_photo", "golden_set", "human_label", "image",
+        "leak_estimate", "model_version", "promotion", "purge", "quarantine",
+        "review_task", "shadow_verdict", "verdict",
     }  # fmt: skip

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ml.learning.labels.import_csv import import_labels
-from ml.learning.retrain import steps as retraining
 from ml.moderation.nightly import steps as nightly
 from ml.operations.backup.backup import take_backup
 from ml.operations.retention import steps as retention
@@ -22,8 +21,6 @@ from ml.storage.review_queue import list_claimed
 # Runs a step until it succeeds, and returns its result.
 RunStep = Callable[..., Any]
 
-RETRAINING_RUN = "retrain"
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -32,7 +29,6 @@ class Inputs:
     first_window: tuple[str, str]
     second_window: tuple[str, str]
     labels: Path
-    preset: str
     folder: Path
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -102,29 +98,6 @@ def import_file(file: Path) -> int:
         return len(result.rejected)
 
 
-def run_retraining(run: RunStep, inputs: Inputs) -> None:
-    """Retrain up to the promotion."""
-    run(
-        retraining.create_snapshot, RETRAINING_RUN, requested=None,
-        interval_end=inputs.now + timedelta(days=1), run_after=inputs.now, preset=inputs.preset,
-        seed=0,
-    )  # fmt: skip
-    run(retraining.check_labels, RETRAINING_RUN)
-    key = run(retraining.train, RETRAINING_RUN)
-    run(retraining.calibrate, RETRAINING_RUN, key)
-    run(retraining.evaluate, RETRAINING_RUN)
-    run(retraining.gate, RETRAINING_RUN)
-    run(retraining.promote, RETRAINING_RUN, by="ann")
-    run(retraining.finalize_run, RETRAINING_RUN, rejected_by=None)
-
-
-def run_rollback(run: RunStep, _: Inputs) -> None:
-    """Roll back to the previous champion."""
-    version = run(retraining.resolve_version, "previous")
-    run(retraining.roll_back, version, by="ann", reason="chaos")
-    run(retraining.runs_to_rejudge, ["second"], version)
-
-
 def run_purge(run: RunStep, inputs: Inputs) -> None:
     """Delete what is expired two years later: nearly everything that may be."""
     later = inputs.now + timedelta(days=730)
@@ -169,8 +142,6 @@ WORKLOADS = (
     Workload(run_nightly_run, weight=6),
     Workload(run_review, weight=2),
     Workload(run_import, weight=1),
-    Workload(run_retraining, weight=2),
-    Workload(run_rollback),
     Workload(run_purge),
     # `pg_dump` is not retried: an operator takes another backup.
     Workload(run_backup, cut_errors=frozenset({"StorageUnavailable", "BackupError"})),

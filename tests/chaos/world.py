@@ -23,8 +23,6 @@ from tests.chaos.end_state import State, load_state
 from tests.chaos.processes import Attempt
 from tests.chaos.trial import Trial
 from tests.chaos.workloads import Inputs, Workload, run_first_nightly_run
-from tests.integration.learning.retrain.month import LEARNS
-from tests.integration.learning.retrain.snapshot_fixtures import write_preset
 from tests.support.champion import make_champion
 from tests.support.servers import Shop, copied_database, settings_for
 from tests.support.tiny_network import TinyResNet
@@ -32,7 +30,6 @@ from tests.support.versions import add_version
 
 CHAMPION_SEED, SHADOW_SEED = 7301, 7302  # no other test's: weights are cached by seed
 SHARD_SIZE = 60
-_RECIPE = {"epochs": 3, "optimizer": {"kind": "adamw", "lr": 0.0001, "weight_decay": 0.05}}
 _numbers = count()
 
 Objects = dict[str, bytes]
@@ -124,11 +121,8 @@ class World:
 
     def _make_inputs(self, windows: list[tuple[datetime, datetime]]) -> Inputs:
         first, second = [(start.isoformat(), end.isoformat()) for start, end in windows]
-        recipe = self._folder / "recipe"
-        recipe.mkdir()
-        preset = write_preset(recipe, **LEARNS | _RECIPE)
         labels = contents.write_label_file(self._folder / "labels")
-        return Inputs(first, second, labels, preset, self._folder)
+        return Inputs(first, second, labels, self._folder)
 
     @contextmanager
     def _shop(self, url: str) -> Iterator[Shop]:
