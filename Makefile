@@ -8,11 +8,12 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 DATASET ?=
 PREDICT ?=
 UPGRADE ?=
+CHAOS ?=
 ENGINE ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-retrain up down doctor check format clean test-fast test test-all test-invariants bench image lock
+.PHONY: help setup demo demo-retrain up down doctor check format clean test-fast test test-all test-invariants chaos bench image lock
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -61,6 +62,9 @@ test-all: $(VENV)/.ready ## All tests, the slow ones too
 
 test-invariants: $(VENV)/.ready ## Break the code once for each invariant: its tests must fail
 	$(BIN)/python -m tests.architecture.break_invariants
+
+chaos: $(VENV)/.ready ## Kill processes, cut connections, fake a faulty bucket: equal end states; CHAOS="--seed 1 --kills 30"
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(VENV)/.ready ## Throughput versus the article's loop, and memory at 1,000 to 20,000 photos
 	$(BIN)/python -m benchmarks.throughput

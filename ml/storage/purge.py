@@ -34,11 +34,11 @@ class Count:
 
 
 def begin_purge(
-    connection: Connection, run_id: str, kind: str, *, cutoff: datetime, days: int
+    connection: Connection, run_id: str, kind: str, *, cutoff: datetime, days: int, planned: Count
 ) -> None:
-    """Write the row of a run and kind, with nothing deleted yet. Idempotent."""
+    """Write the row of a run and kind, with what it is planned to delete. Idempotent."""
     row = {"run_id": run_id, "kind": kind, "cutoff": cutoff, "days": days}
-    insert_new(connection, purge, [row])
+    insert_new(connection, purge, [row | {"deleted": planned.items, "bytes": planned.bytes}])
 
 
 def add_count(connection: Connection, run_id: str, kind: str, count: Count) -> None:

@@ -23,6 +23,7 @@ RUN_BY = {
     "apt-get install": _PACKAGES,
     "curl -H": "tests/integration/moderation/serving/test_predict.py::test_documented_curl_works",
     "make bench": _MAKE,
+    "make chaos": _MAKE,
     "make check": _MAKE,
     "make demo": _MAKE,
     "make demo-retrain": _MAKE,

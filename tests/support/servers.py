@@ -40,17 +40,26 @@ def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def services(servers_folder: Path, champion_folder: Path) -> Iterator[embedded.Services]:
     """Start the servers and create the two template databases of the tests."""
-    started = embedded.start(servers_folder)
-    disable_durability(started)
-    template = create_engine(started.database_url)
-    migrate(template, MODERATION)
-    migrate(template, COMMERCE_REFERENCE)
-    template.dispose()
-    with superuser(started) as connection:
-        connection.execute(text(f"create database {SHOP} template {embedded.DATABASE}"))
-    _register_champion(settings_for(started, shop_url(started)), champion_folder)
-    yield started
-    embedded.remove(servers_folder)
+    with running_servers(servers_folder) as started:
+        with superuser(started) as connection:
+            connection.execute(text(f"create database {SHOP} template {embedded.DATABASE}"))
+        _register_champion(settings_for(started, shop_url(started)), champion_folder)
+        yield started
+
+
+@contextmanager
+def running_servers(folder: Path) -> Iterator[embedded.Services]:
+    """Start servers whose database has both schemas; they are removed at the end."""
+    started = embedded.start(folder)
+    try:
+        disable_durability(started)
+        template = create_engine(started.database_url)
+        migrate(template, MODERATION)
+        migrate(template, COMMERCE_REFERENCE)
+        template.dispose()
+        yield started
+    finally:
+        embedded.remove(folder)
 
 
 def shop_url(services: embedded.Services) -> str:

@@ -9,7 +9,7 @@ page embeds the thumbnails, too: a gray field replaces them there.
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, groupby
 
 from ml.core.errors import ObjectNotFound
@@ -32,40 +32,50 @@ _GRAY_PIXEL = b"data:image/gif;base64,R0lGODlhAQABAIAAAMDAwAAAACH5BAAAAAAALAAAAA
 def purge_training_artifacts(purging: Purging) -> None:
     """Delete trainings whose newest file is expired, one after the other."""
     store = purging.connections.models
+    for files in _begin(purging, _expired_trainings):
+        # The marker of a complete training first: if killed here, the training is not complete.
+        for file in sorted(files, key=lambda file: not file.key.endswith(_COMPLETE_MARKER)):
+            store.delete(file.key)
+
+
+def _expired_trainings(purging: Purging) -> Iterator[list[ListedObject]]:
     # A listing is in key order.
-    for _, group in groupby(_list_files(store, _TRAININGS), lambda file: file.key.split("/")[1]):
+    listed = _list_files(purging, _TRAININGS)
+    for _, group in groupby(listed, lambda file: file.key.split("/")[1]):
         files = list(group)
-        if max(file.modified_at for file in files) >= purging.since:
-            continue
-        if not purging.plan.dry_run:
-            # The marker of a complete training first: if killed here, the training is not complete.
-            for file in sorted(files, key=lambda file: not file.key.endswith(_COMPLETE_MARKER)):
-                store.delete(file.key)
-        _count(files, purging)
+        if max(file.modified_at for file in files) < purging.since:
+            yield files
 
 
 def purge_report_photos(purging: Purging) -> None:
     """Remove the pictures from each expired report, then delete them."""
     store = purging.connections.models
-    files = (file for file in _list_files(store, _REPORTS) if _PICTURES in file.key)
-    for report, group in groupby(files, lambda file: file.key.partition(_PICTURES)[0]):
-        pictures = [picture for picture in group if picture.modified_at < purging.since]
-        if not pictures:
-            continue
-        if not purging.plan.dry_run:
-            keys = [picture.key for picture in pictures]
-            # The page first: if killed here, the next attempt still finds the pictures to remove.
-            _gray_out(store, f"{report}{_PAGE}", keys)
-            store.delete_many(keys)
-        _count(pictures, purging)
+    for pictures in _begin(purging, _expired_pictures):
+        keys = [picture.key for picture in pictures]
+        report = keys[0].partition(_PICTURES)[0]
+        # The page first: if killed here, the next attempt still finds the pictures to remove.
+        _gray_out(store, f"{report}{_PAGE}", keys)
+        store.delete_many(keys)
 
 
-def _list_files(store: ObjectStore, prefix: str) -> Iterator[ListedObject]:
-    return chain.from_iterable(store.list_pages(prefix))
+def _expired_pictures(purging: Purging) -> Iterator[list[ListedObject]]:
+    files = (file for file in _list_files(purging, _REPORTS) if _PICTURES in file.key)
+    for _, group in groupby(files, lambda file: file.key.partition(_PICTURES)[0]):
+        if pictures := [picture for picture in group if picture.modified_at < purging.since]:
+            yield pictures
 
 
-def _count(files: list[ListedObject], purging: Purging) -> None:
-    purging.batch(lambda _: Count(len(files), sum(file.size_bytes for file in files)))
+def _begin(
+    purging: Purging, expired: Callable[[Purging], Iterator[list[ListedObject]]]
+) -> Iterator[list[ListedObject]]:
+    """Count the expired files, then return them in groups to delete; none in a dry run."""
+    counts = (Count(1, file.size_bytes) for file in chain.from_iterable(expired(purging)))
+    purging.begin(sum(counts, Count()))
+    return iter(()) if purging.plan.dry_run else expired(purging)
+
+
+def _list_files(purging: Purging, prefix: str) -> Iterator[ListedObject]:
+    return chain.from_iterable(purging.connections.models.list_pages(prefix))
 
 
 def _gray_out(store: ObjectStore, page_key: str, picture_keys: list[str]) -> None:

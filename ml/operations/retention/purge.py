@@ -1,7 +1,8 @@
 """One kind of data in one run of `purge_expired`: the plan, batches of deletions, and their count.
 
-A batch and its count are one transaction, so that a retry of a killed run continues and reports the
-whole. The count stays in `moderation.purge`, as the record of what was deleted when and why.
+A batch and its count are one transaction; files, which are in none, are counted before the first is
+deleted. So a retry of a killed run continues and reports the whole. The count stays in
+`moderation.purge`, as the record of what was deleted when and why.
 """
 
 from collections.abc import Callable
@@ -58,8 +59,13 @@ class Purging:
         self.since = plan.cutoff - timedelta(days=days)
         self._days = days
         self._counted = Count()
-        if not plan.dry_run:
-            in_transaction(connections.engine, self._begin)
+
+    def begin(self, planned: Count = Count()) -> None:  # noqa: B008 - immutable
+        """Write the row of this run and kind, and what it will delete; a retry changes nothing."""
+        if self.plan.dry_run:
+            self._counted += planned
+        else:
+            in_transaction(self.connections.engine, self._begin, planned)
 
     def batch(self, work: Callable[[Connection], Count]) -> Count:
         """Run and count a batch in one transaction; in a dry run, in a read-only one."""
@@ -77,19 +83,23 @@ class Purging:
         """The result, earlier attempts of the same run included."""
         count = self._counted
         if not self.plan.dry_run:
+            self.begin()
             run_id = self.plan.run_id
             count = in_transaction(self.connections.engine, load_count, run_id, self.kind)
         log.info("purged", kind=self.kind, dry_run=self.plan.dry_run, **asdict(count))
         return Purged(self.kind, self._days, count.items, count.bytes)
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection, planned: Count) -> None:
         plan = self.plan
-        begin_purge(connection, plan.run_id, self.kind, cutoff=plan.cutoff, days=self._days)
+        begin_purge(
+            connection, plan.run_id, self.kind, cutoff=plan.cutoff, days=self._days, planned=planned
+        )
 
     def _run(self, connection: Connection, work: Callable[[Connection], Count]) -> Count:
         if self.plan.dry_run:
             set_read_only(connection)
             return work(connection)
+        self._begin(connection, Count())
         count = work(connection)
         add_count(connection, self.plan.run_id, self.kind, count)
         return count

@@ -67,7 +67,8 @@ def test_training_is_not_complete_after_interrupted_purge(
         with pytest.raises(StorageUnavailable):
             purge(trained, "training_artifacts", planned)
     assert f"training/{'a' * 64}/result.json" not in _keys(trained)
-    purge(trained, "training_artifacts", planned)
+    # The retry counts what the first attempt deleted, too.
+    assert purge(trained, "training_artifacts", planned) == Purged("training_artifacts", 60, 4, 22)
     assert _keys(trained, "training/") == []
 
 
@@ -130,6 +131,24 @@ def test_repeated_purge_of_report_changes_nothing(reported: Shop) -> None:
     after = _files(reported)
     assert purge(reported, "report_photos", planned) == first
     assert _files(reported) == after
+
+
+def test_purge_killed_after_its_deletions_counts_them(
+    reported: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ObjectStore.delete_many
+    pictures = _pictures(_files(reported))
+    planned = purge_plan(report_photo_days=180, ahead=181)
+
+    def killed(self: ObjectStore, keys: list[str]) -> None:
+        whole(self, keys)
+        raise StorageUnavailable("test")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectStore, "delete_many", killed)
+        with pytest.raises(StorageUnavailable):
+            purge(reported, "report_photos", planned)
+    assert purge(reported, "report_photos", planned).items == len(pictures) == 6
 
 
 def test_recent_thumbnails_are_kept_and_all_without_days(reported: Shop) -> None:

@@ -1,0 +1,17 @@
+"""What the fork server imports once, so that the process of a step starts within milliseconds."""
+# ruff: noqa: F401 - the modules are imported for the steps, which import them when they run
+
+import ml.moderation.nightly.discover
+import ml.moderation.nightly.preflight
+import ml.moderation.nightly.reconcile
+import ml.moderation.nightly.report
+import ml.moderation.nightly.score_shard
+import ml.moderation.nightly.write_back
+import tests.chaos.child
+import tests.chaos.workloads
+from ml.storage.object_store import s3_client
+
+# The first client of a process reads the description of S3, which takes most of a short step.
+s3_client(
+    endpoint_url="http://127.0.0.1:9", access_key="x", secret_key="x", region="us-east-1"
+).close()
