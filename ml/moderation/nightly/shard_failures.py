@@ -133,11 +133,11 @@ class ShardFailures:
     def _suspected(self) -> dict[QuarantineReason, int]:
         """Photos by reason, of the reasons that fail most of the shard's photos."""
         counts = Counter(failure.reason for failure in self._failures)
-        most = self._max_share * self._shard.images
+        max_failures = self._max_share * self._shard.images
         return {
             reason: count
             for reason, count in counts.items()
-            if reason in _SUSPICIOUS and count >= MIN_SUSPICIOUS_FAILURES and count > most
+            if reason in _SUSPICIOUS and count >= MIN_SUSPICIOUS_FAILURES and count > max_failures
         }
 
     def _describe(self, reason: QuarantineReason) -> str:
