@@ -51,18 +51,18 @@ def load_model(
     *,
     error: type[ModerationError] = SettingsError,
     missing: str = "",
-    **given: object,
+    **extra: object,
 ) -> Model:
-    """Parse a YAML file and validate it; `given` are values that the file must not name itself.
+    """Parse a YAML file and validate it; `extra` are values that the file must not name itself.
 
     Raises:
         ModerationError: of type `error`; as `load_yaml`, or lists each invalid value with its line.
     """
     root, raw = _read(path, error, missing)
-    if given and not (isinstance(raw, dict) and raw.keys().isdisjoint(given)):
-        raise error(f"{path} must be a YAML mapping without {', '.join(f'`{n}`' for n in given)}")
+    if extra and not (isinstance(raw, dict) and raw.keys().isdisjoint(extra)):
+        raise error(f"{path} must be a YAML mapping without {', '.join(f'`{n}`' for n in extra)}")
     try:
-        return model.model_validate({**raw, **given} if isinstance(raw, dict) else raw)
+        return model.model_validate({**raw, **extra} if isinstance(raw, dict) else raw)
     except ValidationError as cause:
         raise error(f"{path} is not valid; fix:\n{_format_problems(cause, root)}") from cause
     except (ArithmeticError, RecursionError) as cause:  # a regular expression beyond all limits

@@ -19,9 +19,8 @@ class PolicyApproval(ApprovalOperator):
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - those of ApprovalOperator
         super().__init__(response_timeout=_DEFAULT, **arguments)
 
-    def execute(self, context: "Context") -> Any:  # noqa: ANN401 - as ApprovalOperator
-        """Set the time-out, then wait."""
+    def pre_execute(self, context: "Context") -> None:
+        """Set the time-out, before the wait begins."""
         from ml.learning.retrain import steps
 
         self.response_timeout = timedelta(hours=steps.approval_hours(str(context["run_id"])))
-        return super().execute(context)

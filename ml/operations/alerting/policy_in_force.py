@@ -35,16 +35,15 @@ def policy_in_force(connection: Connection, settings: Settings) -> PolicyInForce
     try:
         return PolicyInForce(load_policy(settings.policy_file))
     except PolicyError as error:
-        policy, used = _last_valid(connection)
-        details = {"error": str(error)[:_MAX_ERROR], "used": used}
+        policy, run_id = _last_valid(connection)
+        details = {"error": str(error)[:_MAX_ERROR], "run_id": run_id}
         return PolicyInForce(policy, Alert(AlertKind.POLICY_INVALID, _FILE, details))
 
 
 def _last_valid(connection: Connection) -> tuple[Policy, str]:
     for stored in newest_policies(connection, limit=_MAX_STORED):
         try:
-            owner = f"run {stored.run_id}"
-            return parse_stored_policy(stored.policy, owner=owner), owner
+            return parse_stored_policy(stored.policy, owner=stored.run_id), stored.run_id
         except PolicyError:  # stored by another version of this program
             continue
-    return _DEFAULTS, "the defaults"
+    return _DEFAULTS, "no run (the defaults)"

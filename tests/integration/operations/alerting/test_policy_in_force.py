@@ -85,7 +85,7 @@ def test_alerts_follow_the_newest_stored_policy_and_report_the_file(
     assert {"policy_invalid:file", "queue_age:queue"} <= set(_update(shop, settings)["open"])
     (reported,) = (r.content["data"] for r in receiver.requests if "policy_inv" in str(r.content))
     assert "policy.yaml" in reported["details"]["error"]
-    assert "run night" in reported["text"]["en"]
+    assert "night stored" in reported["text"]["en"]
     assert reported["runbook"] == "docs/runbook.md#policy_invalid"
     assert _update(shop, settings)["delivered"] == 0
 
