@@ -29,9 +29,9 @@ MAX_KEY_BYTES = 1024  # of S3
 def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a commerce row has an object key; searches the index of the commerce table."""
     column = commerce.c.object_key
-    equal: ColumnElement[bool] = column == column.type.to_stored(key)
+    equal: ColumnElement[bool] = column == to_stored(column, key)
     # A `char` is compared without the blanks at its end, a key of the bucket has them.
-    padded = column.type.sql_type == "bpchar"
+    padded = getattr(column.type, "sql_type", None) == "bpchar"
     return and_(equal, text_key(commerce) == key) if padded else equal
 
 

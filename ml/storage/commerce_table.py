@@ -6,6 +6,8 @@ configured unit are refused.
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table
 from sqlalchemy.types import TypeEngine
@@ -68,7 +70,7 @@ def commerce_table(names: CommerceNames, columns: dict[str, CommerceColumn]) -> 
     )
 
 
-def _type_of(key: str, column: CommerceColumn, names: CommerceNames) -> TypeEngine[object]:
+def _type_of(key: str, column: CommerceColumn, names: CommerceNames) -> TypeEngine[Any]:
     if key == "object_key":
         return StoredText(_KEY_TYPES[column.base_type], column.collation)
     if key not in _TIMES:
@@ -158,7 +160,8 @@ def _possible_statuses(column: CommerceColumn) -> str:
         return f"labels of the type ({', '.join(column.labels)}), or ALTER TYPE ... ADD VALUE"
     if column.base_type in _INTEGER_BITS:
         return "the numbers that the shop uses"
-    return f"values of at most {column.max_length} characters without blanks at the end"
+    length = f" of at most {column.max_length} characters" if column.max_length else ""
+    return f"values{length} without blanks at the end"
 
 
 def _time_problem(column: CommerceColumn, names: CommerceNames) -> Problem | None:
@@ -171,8 +174,9 @@ def _time_problem(column: CommerceColumn, names: CommerceNames) -> Problem | Non
     if names.time_unit is None:
         return _unset(column, "TIME_UNIT", "unit, seconds or milliseconds")
     latest = _MAX_SECONDS * PER_SECOND[names.time_unit]
-    limit = column.max_number if column.base_type == "numeric" else None
-    limit = 1 << 31 if column.base_type == "integer" else limit
+    limit: Decimal | int | None = None
+    if column.base_type in {"numeric", "integer"}:
+        limit = column.max_number if column.base_type == "numeric" else 1 << 31
     if limit is not None and limit < latest:
         return Problem(
             f"{column.name} of type {column.sql_type} is too small for {names.time_unit} of today",

@@ -106,7 +106,8 @@ class StoredLocalTime(StoredTime):
     def _encode(self, instant: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.func.timezone(sa.literal_column(f"'{self.timezone}'"), instant)
 
-    _decode = _encode  # PostgreSQL's function does both, by the type of its argument
+    def _decode(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return self._encode(column)  # PostgreSQL's function does both, by its argument's type
 
     def _bound(self, instant: datetime) -> sa.ColumnElement[Any]:
         return sa.literal_column(f"timestamp '{instant.replace(tzinfo=None).isoformat()}'")
