@@ -1,6 +1,7 @@
 """Client of Airflow's REST API for the demos and the tests."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from ml.core.errors import ServiceError
 
 DAG_PARSE_SECONDS = 120.0  # parsing a new DAG file takes seconds; more on a busy machine
 REQUEST_SECONDS = 30.0
+APPROVAL_DELAY = timedelta(seconds=5)
 
 
 class AirflowClient:
@@ -64,10 +66,18 @@ class AirflowClient:
         return instances
 
     def approve(self, dag_id: str, run_id: str, task_id: str) -> bool:
-        """Approve if the task waits for an answer; return whether it did."""
+        """Approve if the task has waited for an answer for some seconds; return whether it did.
+
+        An answer while the worker still pauses the task would make Airflow retry the task.
+        """
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
         pending = self.get(f"{path}/hitlDetails", response_received="false")["hitl_details"]
-        if not any(each["task_instance"]["task_id"] == task_id for each in pending):
+        asked = [
+            datetime.fromisoformat(each["created_at"])
+            for each in pending
+            if each["task_instance"]["task_id"] == task_id
+        ]
+        if not asked or datetime.now(UTC) - asked[0] < APPROVAL_DELAY:
             return False
         answer = {"chosen_options": ["Approve"], "params_input": {}}
         self._http.patch(
