@@ -158,7 +158,8 @@ def _possible_statuses(column: CommerceColumn) -> str:
         return f"labels of the type ({', '.join(column.labels)}), or ALTER TYPE ... ADD VALUE"
     if column.base_type in _INTEGER_BITS:
         return "the numbers that the shop uses"
-    return f"values of at most {column.max_length} characters without blanks at the end"
+    length = f" of at most {column.max_length} characters" if column.max_length else ""
+    return f"values{length} without blanks at the end"
 
 
 def _time_problem(column: CommerceColumn, names: CommerceNames) -> Problem | None:
