@@ -14,10 +14,10 @@ from airflow.sdk import (
 )
 
 from ml.operations.alerting.rules import RunSchedule
-from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.task_defaults import (
     dag_defaults,
+    load_alert_rules,
     masked_settings,
     run_deadline,
     task_placement,
@@ -50,9 +50,7 @@ SETTINGS = masked_settings()
 DEFAULTS = dag_defaults(SETTINGS, WebhookNotifier())
 MODEL_PLACE = task_placement(SETTINGS)
 RUN_SCHEDULE = RunSchedule(SETTINGS.schedule, SETTINGS.timezone)
-DEADLINE = RUN_SCHEDULE.time_until_due(
-    load_policy(SETTINGS.policy_file), after=DEFAULTS["start_date"]
-)
+DEADLINE = RUN_SCHEDULE.time_until_due(load_alert_rules(SETTINGS), after=DEFAULTS["start_date"])
 WINDOW_TIME = {"type": ["null", "string"], "format": "date-time"}
 
 

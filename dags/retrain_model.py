@@ -4,7 +4,6 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import (
     Asset,
     CronDataIntervalTimetable,
@@ -17,8 +16,8 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ml.core.errors import NotEnoughLabels
-from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.approval import PolicyApproval
 from moderation_airflow.task_defaults import dag_defaults, masked_settings, task_placement
 
 DOC = """
@@ -47,7 +46,6 @@ Undo a promotion with the DAG `rollback_model`. Clearing a task is always safe. 
 """
 
 SETTINGS = masked_settings()
-POLICY = load_policy(SETTINGS.policy_file)
 MODEL_PLACE = task_placement(SETTINGS)
 CHAMPION = Asset("moderation_champion")
 SHADOW_WAIT = timedelta(days=2)
@@ -174,12 +172,11 @@ def finalize() -> str:
 )
 def retrain_model() -> None:
     """Wire the steps of `ml.learning.retrain`."""
-    approve = ApprovalOperator(
+    approve = PolicyApproval(
         task_id="approve",
         subject="Promote this candidate? · 是否上线此候选模型？",
         body="{{ ti.xcom_pull(task_ids='approval_summary') }}",
         defaults="Reject",
-        response_timeout=timedelta(hours=POLICY.retraining.approval_hours),
         assigned_users=[{"id": n, "name": n} for n in SETTINGS.approvers] or None,
     )
     trained = train()

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import Asset, Param, dag, get_current_context, task
+from airflow.sdk import Asset, Param, TriggerRule, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
@@ -23,13 +23,16 @@ back one more version.
 | failed task · 失败任务 | cause · 原因 | what to do · 处理 |
 |---|---|---|
 | `resolve`, `switch` | no such version, or other classes | follow the last line of its log |
-| `rejudge` | one of the nightly runs failed | check that run of `audit_review_images`, clear it |
+| `rejudge` | a nightly run could not be started | clear it: what it has started stays |
+| `wait_for_runs` | a nightly run failed; its log names it | clear that run, then this task |
 
 More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
 CHAMPION = Asset("moderation_champion")
+AUDIT = "audit_review_images"
+MAX_WAIT = timedelta(days=2)
 
 
 @task
@@ -59,7 +62,26 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
     """Windows of the named runs, each with the id of its new run."""
     from ml.learning.retrain import steps
 
-    return steps.runs_to_rejudge(get_current_context()["params"]["run_ids"], model_hash)
+    context = get_current_context()
+    return steps.runs_to_rejudge(
+        context["params"]["run_ids"], model_hash, rollback_id=context["dag_run"].run_id
+    )
+
+
+# Gives its worker slot back between two looks; also when there was nothing to start, and in a
+# retry, where the runs exist.
+@task.sensor(
+    poke_interval=min(60, SETTINGS.retry_seconds),
+    timeout=MAX_WAIT.total_seconds(),
+    mode="reschedule",
+    trigger_rule=TriggerRule.NONE_FAILED,
+)
+def wait_for_runs(started: list[dict[str, Any]]) -> bool:
+    """Wait until all these runs have succeeded; fail when they have ended and one has failed."""
+    from moderation_airflow.runs import have_succeeded
+
+    ti = get_current_context()["ti"]
+    return have_succeeded(ti, AUDIT, [run["trigger_run_id"] for run in started])
 
 
 @dag(
@@ -80,15 +102,15 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
 )
 def rollback_model() -> None:
     """Wire `ml.learning.retrain.promote` and the nightly runs to repeat."""
-    TriggerDagRunOperator.partial(
+    runs = runs_to_rejudge(switch(resolve()))
+    rejudge = TriggerDagRunOperator.partial(
         task_id="rejudge",
-        trigger_dag_id="audit_review_images",
+        trigger_dag_id=AUDIT,
+        logical_date=None,
         skip_when_already_exists=True,
-        wait_for_completion=True,
-        poke_interval=5,
-        execution_timeout=timedelta(hours=12),
         map_index_template="{{ task.trigger_run_id }}",
-    ).expand_kwargs(runs_to_rejudge(switch(resolve())))
+    ).expand_kwargs(runs)
+    rejudge >> wait_for_runs(runs)
 
 
 rollback_model()

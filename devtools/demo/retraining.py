@@ -93,7 +93,7 @@ def _format_result(result: ModelResult) -> str:
 
 
 RETRAIN_DAG, ROLLBACK_DAG = "retrain_model", "rollback_model"
-RETRAIN_TASKS, ROLLBACK_TASKS = 12, 4
+RETRAIN_TASKS, ROLLBACK_TASKS = 12, 5
 RETRAIN_TIMEOUT_SECONDS = 1500.0
 
 
@@ -214,9 +214,10 @@ class _RetrainingDemo:
                 count_done=lambda: count_finished_tasks(client, ROLLBACK_DAG, self._rollback_run),
                 console=self._console,
             )  # fmt: skip
+            started = client.result(ROLLBACK_DAG, self._rollback_run, "runs_to_rejudge")
         engine = self._stack.connections.engine
         champion = in_transaction(engine, registry.champion_hash)
-        again = f"again__{self._first_run}__{champion[:12]}"
+        again = started[0]["trigger_run_id"]
         differing = _count_differing_verdicts(self._stack, self._first_run, again)
         if differing:
             raise ReconciliationError(f"{differing} verdicts differ after the rollback")

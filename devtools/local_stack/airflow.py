@@ -9,9 +9,9 @@ import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import httpx
-import yaml
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
@@ -22,6 +22,7 @@ from devtools.local_stack import processes
 from devtools.local_stack.airflow_client import AirflowClient
 from ml.core.errors import ServiceError
 from ml.core.settings import ROOT, Settings
+from ml.core.yaml_file import load_yaml
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 ENVIRONMENT = Path(__file__).with_name("airflow_environment.yaml")
@@ -119,7 +120,7 @@ class Airflow:
             "jwt_secret": identity.jwt_secret,
             "service_connection": json.dumps(service_connection),
         }
-        templates: dict[str, str] = yaml.safe_load(ENVIRONMENT.read_text(encoding="utf-8"))
+        templates = cast("dict[str, str]", load_yaml(ENVIRONMENT))
         return {name: template.format_map(values) for name, template in templates.items()}
 
     def _moderation_variables(self) -> dict[str, str]:

@@ -87,6 +87,10 @@ class RunNotStarted(ModerationError):
     """An earlier step of the run did not finish: look at that step first."""
 
 
+class RejudgeFailed(ModerationError):
+    """A nightly run that a rollback repeats failed or was deleted; the rollback itself holds."""
+
+
 class AlertError(ModerationError):
     """An alert was not delivered."""
 

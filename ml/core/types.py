@@ -204,6 +204,7 @@ class AlertKind(StrEnum):
     LEAK_BOUND = "leak_bound"
     QUEUE_AGE = "queue_age"
     PROMOTION_AGE = "promotion_age"
+    POLICY_INVALID = "policy_invalid"
 
 
 @dataclass(frozen=True)

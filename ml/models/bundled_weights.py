@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from ml.core.errors import PretrainedWeightsError
 from ml.core.types import Sha256
-from ml.core.yaml_file import StrictModel
+from ml.core.yaml_file import StrictModel, load_json
 from ml.models.checkpoint import check_sha256, file_sha256
 
 FOLDER = Path(__file__).parent / "bundled"
@@ -81,7 +81,9 @@ def read_bundled_card(folder: Path = FOLDER) -> BundledWeightsCard:
         PretrainedWeightsError: it is missing or damaged.
     """
     try:
-        return BundledWeightsCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+        text = (folder / CARD).read_bytes()
+        content = load_json(text, source=folder / CARD, error=PretrainedWeightsError)
+        return BundledWeightsCard.model_validate(content)
     except (OSError, ValidationError) as error:
         raise PretrainedWeightsError(
             f"no bundled weights in {folder}: {error}; restore the folder from the repository"

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError
 from ml.core.types import Sha256
-from ml.core.yaml_file import StrictModel
+from ml.core.yaml_file import StrictModel, load_json
 from ml.policy.schema import Policy
 from ml.storage.object_store import ObjectStore
 from ml.vision.images.preprocess import Preprocessing
@@ -116,16 +116,24 @@ class ModelCard(StrictModel):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def read_card(text: str, *, source: str | Path) -> ModelCard:
-    """Parse a card.
+def read_card(text: str | bytes, *, source: str | Path) -> ModelCard:
+    """Parse the text of a card.
 
     Raises:
-        ModelError: the card is invalid, for example without calibration or thresholds.
+        ModelError: the card is not JSON or invalid, for example without calibration or thresholds.
     """
+    return parse_card(load_json(text, source=source, error=ModelError), source=source)
+
+
+def parse_card(content: object, *, source: str | Path) -> ModelCard:
+    """Validate the content of a card; raises ModelError."""
     try:
-        return ModelCard.model_validate_json(text)
+        return ModelCard.model_validate(content)
     except ValidationError as error:
-        raise ModelError(f"{source} is not a valid model card: {error}") from error
+        raise ModelError(
+            f"{source} has no card that this version of the program can use: {error}; "
+            "use the version that wrote it, or promote another model"
+        ) from error
 
 
 def write_training_manifest(

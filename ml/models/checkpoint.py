@@ -56,7 +56,7 @@ def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoin
         ModelError: a file is missing, or is not a safetensors file.
     """
     try:
-        card = read_card((folder / CARD).read_text(encoding="utf-8"), source=folder / CARD)
+        card = read_card((folder / CARD).read_bytes(), source=folder / CARD)
         data = (folder / WEIGHTS).read_bytes()
     except OSError as error:
         raise ModelError(f"no model version in {folder}: {error}") from error

@@ -45,7 +45,7 @@ class Retraining(StrictModel):
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()
     approval: Literal["person", "auto"] = "person"
-    approval_hours: float = Field(72.0, gt=0.0)
+    approval_hours: float = Field(72.0, gt=0.0, le=8760.0)
     shadow_run: bool = False
 
     @model_validator(mode="after")

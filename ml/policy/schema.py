@@ -6,10 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ml.core.errors import PolicyError
-from ml.core.yaml_file import StrictModel, load_yaml, validate
+from ml.core.yaml_file import StrictModel, load_model
 from ml.policy.operations import Alerts, Retention, Reviewing, SpotCheck
 from ml.policy.retraining import Retraining
 from ml.policy.screens import Screens
@@ -138,6 +138,23 @@ class Policy(StrictModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def parse_stored_policy(content: object, *, owner: str) -> Policy:
+    """The policy that was stored with a run; `owner` names the run.
+
+    Raises:
+        PolicyError: another version of this program stored it, and this one cannot read it.
+    """
+    try:
+        return Policy.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"])) or "the policy"
+        raise PolicyError(
+            f"another version of this program stored the policy of {owner} ({key}: "
+            f"{problem['msg']}); finish the run with that version, or start a new run"
+        ) from error
+
+
 def load_policy(path: Path) -> Policy:
     """Load and validate a policy file.
 
@@ -148,5 +165,4 @@ def load_policy(path: Path) -> Policy:
         f"no policy file at {path}; name one in MODERATION_POLICY_FILE, or restore "
         "config/policy.yaml"
     )
-    raw = load_yaml(path, error=PolicyError, missing=missing)
-    return validate(raw, Policy, path, error=PolicyError)
+    return load_model(path, Policy, error=PolicyError, missing=missing)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text, update
 from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import Shard
 from ml.core.window import Window
-from ml.policy.schema import Policy
+from ml.policy.schema import Policy, parse_stored_policy
 from ml.storage.rows import insert_new, load_dict
 from ml.storage.schema import audit_image, audit_run, audit_shard
 
@@ -59,12 +59,13 @@ def load(connection: Connection, run_id: str) -> AuditRun:
 
     Raises:
         RunNotStarted: there is no such run.
+        PolicyError: another version of this program stored its policy.
     """
     row = row_of(connection, run_id)
     names = ("run_id", "model_hash", "device", "shadow_hash", "started_at")
     return AuditRun(
         window=Window(row["window_start"], row["window_end"]),
-        policy=Policy.model_validate(row["policy"]),
+        policy=parse_stored_policy(row["policy"], owner=f"run {run_id}"),
         **{name: row[name] for name in names},
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, update
 
 from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import EpochResult
-from ml.policy.schema import Policy
+from ml.policy.schema import Policy, parse_stored_policy
 from ml.storage.rows import columns_of, insert_new
 from ml.storage.schema import retrain_run, training_epoch
 
@@ -54,12 +54,15 @@ def load(connection: Connection, run_id: str, *, lock: bool = False) -> RetrainR
 
     Raises:
         RunNotStarted: there is no such run.
+        PolicyError: another version of this program stored its policy.
     """
     query = select(*columns_of(retrain_run, RetrainRun)).where(retrain_run.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
         raise RunNotStarted(f"no retraining run {run_id!r}: its `snapshot_labels` did not finish")
-    return RetrainRun(**{**row, "policy": Policy.model_validate(row["policy"])})
+    return RetrainRun(
+        **{**row, "policy": parse_stored_policy(row["policy"], owner=f"retraining run {run_id}")}
+    )
 
 
 def load_with_snapshot(connection: Connection, run_id: str) -> tuple[RetrainRun, str]:

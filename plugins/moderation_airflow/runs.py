@@ -1,6 +1,6 @@
 """Read and annotate DAG runs over Airflow's REST API."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import structlog
 
-from ml.core.errors import SettingsError
+from ml.core.errors import RejudgeFailed, SettingsError
 
 log = structlog.get_logger()
 
@@ -95,3 +95,23 @@ def _is_over(ti: Any, dedup_key: str) -> bool:  # noqa: ANN401 - as above
         return False
     exists = ti.get_dr_count(dag_id=dag_id, run_ids=[run_id])
     return not exists or bool(ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["success"]))
+
+
+def have_succeeded(ti: Any, dag_id: str, run_ids: Collection[str]) -> bool:  # noqa: ANN401 - as above
+    """Whether all runs have succeeded; False while one of them waits or runs.
+
+    Raises:
+        RejudgeFailed: all have ended, and not all have succeeded.
+    """
+
+    def has(run_id: str, *states: str) -> bool:
+        return bool(ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=list(states)))
+
+    if any(has(run_id, "queued", "running") for run_id in run_ids):
+        return False
+    if failed := [run_id for run_id in run_ids if not has(run_id, "success")]:
+        raise RejudgeFailed(
+            f"of {len(run_ids)} runs of {dag_id}, {len(failed)} failed or were deleted: "
+            f"{', '.join(failed)}; clear them, then clear this task"
+        )
+    return True

@@ -5,14 +5,20 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pendulum
+import structlog
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.log import mask_secret
 from pydantic import SecretStr
 
+from ml.core.errors import PolicyError
 from ml.core.settings import Settings, load_settings
+from ml.policy.operations import Alerts
+from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
+
+log = structlog.get_logger()
 
 
 def run_deadline(interval: timedelta) -> DeadlineAlert:
@@ -49,6 +55,18 @@ def _mask(secret: str) -> None:
         mask_secret(unquote(url.password))
 
 
+def load_alert_rules(settings: Settings) -> Alerts:
+    """The policy's section `alerts`; its defaults while the policy file cannot be used.
+
+    A DAG file must be importable then: every task of a run in progress imports it again.
+    """
+    try:
+        return load_policy(settings.policy_file).alerts
+    except PolicyError as error:
+        log.warning("the policy file cannot be used: default deadline", error=str(error))
+        return Alerts()
+
+
 def task_placement(settings: Settings) -> dict[str, Any]:
     """Arguments of a task that needs the model.
 
@@ -63,7 +81,7 @@ def task_placement(settings: Settings) -> dict[str, Any]:
 # A wrong setting, policy, model or file does not get better by waiting; the rest may.
 _PERMANENT_ERRORS = (
     "SettingsError", "ModelError", "TrainingError", "StorageForbidden", "RunNotStarted",
-    "ReconciliationError",
+    "ReconciliationError", "RejudgeFailed",
 )  # fmt: skip
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[

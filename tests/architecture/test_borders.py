@@ -58,6 +58,13 @@ def test_the_library_imports_neither_airflow_nor_pickle(path: Path) -> None:
     assert list(unsafe_loads(source)) == []
 
 
+def test_yaml_has_one_reader() -> None:
+    folders = ("ml", "plugins", "dags", "deploy")
+    product = [path for name in folders for path in (ROOT / name).rglob("*.py")]
+    readers = [p.name for p in product if "yaml" in set(imported(p.read_text(encoding="utf-8")))]
+    assert readers == ["yaml_file.py"]
+
+
 WITHOUT_SQL = sorted((ROOT / "ml/review").rglob("*.py"))
 SQL_TYPES = {"Connection", "Table"}  # handed through to storage
 

@@ -18,14 +18,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.airflow)
 
 
-@pytest.fixture(scope="session")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def parse_dags(home: Path, **variables: str) -> dict[str, Any]:
     """`dags/` as parsed by Airflow, in a separate process, since AIRFLOW_HOME is read only once."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MODERATION_", "AIRFLOW"))}
     environment = clean | {
-        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        **variables,
     }
     script = Path(__file__).with_name("describe.py")
     done = subprocess.run(
@@ -34,3 +34,8 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return parse_dags(tmp_path_factory.mktemp("airflow"))

@@ -7,6 +7,7 @@ import pendulum
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
 
@@ -17,6 +18,7 @@ def names_of(callbacks: object) -> list[str]:
 
 def describe_task(task: AbstractOperator) -> dict[str, object]:
     limit = task.execution_timeout
+    described = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
     return {
         "downstream": sorted(task.downstream_task_ids),
         "mapped": task.is_mapped,
@@ -24,6 +26,8 @@ def describe_task(task: AbstractOperator) -> dict[str, object]:
         "pool": task.pool,
         "queue": task.queue,
         "retries": task.retries,
+        "reschedules": getattr(task, "reschedule", False),
+        "waits": described.get("wait_for_completion", False),
         "trigger_rule": str(task.trigger_rule.value),
         "timeout_seconds": limit and limit.total_seconds(),
         "on_failure": names_of(task.on_failure_callback),

@@ -1,6 +1,9 @@
 """Requirements for every DAG; add a new DAG to DAG_IDS first."""
 
+from pathlib import Path
 from typing import Any
+
+from tests.dags.conftest import parse_dags
 
 DAG_IDS = {
     "audit_review_images", "purge_expired", "retrain_model", "rollback_model", "evaluate_alerts",
@@ -39,3 +42,10 @@ def test_every_task_has_a_failure_callback(bag: dict[str, Any]) -> None:
         assert dag["on_failure"] == ["WebhookNotifier"], name
         for task_id, task in dag["tasks"].items():
             assert task["on_failure"] == ["WebhookNotifier"], (name, task_id)
+
+
+def test_every_dag_file_imports_without_the_policy_file(
+    bag: dict[str, Any], tmp_path: Path
+) -> None:
+    without = parse_dags(tmp_path, MODERATION_POLICY_FILE=str(tmp_path / "gone.yaml"))
+    assert without == bag  # the shipped policy has the default deadline

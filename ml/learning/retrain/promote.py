@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ml.core.errors import ModelError, PromotionConflict
 from ml.core.settings import Settings
 from ml.models import registry
-from ml.models.card import ModelCard, check_classes
+from ml.models.card import check_classes, parse_card
 from ml.models.registry import PromotionRequest, champion_hash, switch_champion
 from ml.policy.schema import Policy, load_policy
 from ml.storage import model_versions, retrain_runs
@@ -58,7 +58,7 @@ def _promote(connection: Connection, run_id: str, *, by: str, reason: str, polic
     if version is None:
         raise ModelError(f"no registered model version {run.candidate_hash}")
     _check_gates(run, version)
-    check_classes(ModelCard.model_validate(version.card), policy)
+    check_classes(parse_card(version.card, source=f"version {run.candidate_hash}"), policy)
     switch_champion(
         connection, PromotionRequest(run.candidate_hash, by, reason, expected=run.champion_hash)
     )

@@ -12,7 +12,7 @@ from typing import Any
 from ml.core.manifest import Split
 from ml.core.settings import Settings
 from ml.core.window import parse_time
-from ml.storage import audit_runs, retrain_runs
+from ml.storage import retrain_runs
 from ml.storage.connections import Connections, task_context
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import evict_deleted
@@ -143,6 +143,12 @@ def approval_mode(run_id: str) -> str:
     return "approve" if approval == "person" else "promote"
 
 
+def approval_hours(run_id: str) -> float:
+    """How long the run's policy waits for an approval."""
+    with _step_context(run_id=run_id) as (_, connections):
+        return _load_run(run_id, connections).policy.retraining.approval_hours
+
+
 def promote(run_id: str, *, by: str) -> str:
     """See `ml.learning.retrain.promote`."""
     from ml.learning.retrain.promote import promote_candidate
@@ -187,23 +193,13 @@ def roll_back(model_hash: str, *, by: str, reason: str) -> str:
         )
 
 
-def runs_to_rejudge(run_ids: Sequence[str], model_hash: str) -> list[dict[str, Any]]:
-    """What to trigger so that the present champion scores the window of each run again.
+def runs_to_rejudge(
+    run_ids: Sequence[str], model_hash: str, *, rollback_id: str
+) -> list[dict[str, Any]]:
+    """See `ml.learning.retrain.rejudge`."""
+    from ml.learning.retrain.rejudge import runs_to_rejudge
 
-    Raises:
-        RunNotStarted: there is no such run.
-    """
     with _step_context() as (_, connections):
-        runs = in_transaction(
-            connections.engine, lambda c: [audit_runs.load(c, run_id) for run_id in run_ids]
+        return runs_to_rejudge(
+            run_ids, model_hash, rollback_id=rollback_id, connections=connections
         )
-    return [
-        {
-            "trigger_run_id": f"again__{run.run_id}__{model_hash[:12]}",
-            "conf": {
-                "window_start": run.window.start.isoformat(),
-                "window_end": run.window.end.isoformat(),
-            },
-        }
-        for run in runs
-    ]

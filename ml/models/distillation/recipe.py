@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ml.core.settings import ROOT
-from ml.core.yaml_file import StrictModel, load_yaml, validate
+from ml.core.yaml_file import StrictModel, load_model
 from ml.models.training.preset import AdamW, Augmentation, OneCycle, Share, Side
 from ml.vision.images.preprocess import ARTICLE, Preprocessing
 
@@ -66,4 +66,4 @@ class Recipe(StrictModel):
 
 def load_recipe(path: Path = RECIPE) -> Recipe:
     """Read a recipe; a SettingsError names what is wrong."""
-    return validate(load_yaml(path), Recipe, path)
+    return load_model(path, Recipe)

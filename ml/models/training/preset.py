@@ -10,9 +10,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ml.core.errors import SettingsError
 from ml.core.settings import ROOT
-from ml.core.yaml_file import StrictModel, load_yaml, validate
+from ml.core.yaml_file import StrictModel, load_model
 from ml.models.predictor import preferred_dtype
 from ml.vision.images.preprocess import Preprocessing
 
@@ -151,14 +150,8 @@ def load_preset(name_or_path: str) -> Preset:
     if path.suffix not in {".yaml", ".yml"}:
         path = PRESETS / f"{name_or_path}.yaml"
     known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
-    raw = load_yaml(
-        path, missing=f"no training preset at {path}; name one of {known}, or a .yaml file"
-    )
-    if not isinstance(raw, dict) or "name" in raw:
-        raise SettingsError(
-            f"{path} must be a YAML mapping without `name`: the file's name is the preset's"
-        )
-    return validate({**raw, "name": path.stem}, Preset, path)
+    missing = f"no training preset at {path}; name one of {known}, or a .yaml file"
+    return load_model(path, Preset, missing=missing, name=path.stem)
 
 
 def build_optimizer(network: nn.Module, recipe: Sgd | AdamW) -> torch.optim.Optimizer:

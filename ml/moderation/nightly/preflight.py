@@ -2,12 +2,13 @@
 
 import structlog
 
+from ml.core.errors import RunNotStarted
 from ml.core.settings import Settings
 from ml.core.window import Window
 from ml.models import registry
 from ml.models.predictor import describe_device, resolve_device
 from ml.moderation.pipeline.model_loading import ModelLoader
-from ml.policy.schema import load_policy
+from ml.policy.schema import Policy, load_policy
 from ml.storage import audit_runs, shadow_verdicts
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
@@ -28,13 +29,14 @@ def preflight(
     it fails. The screens are created once, to test what they load.
 
     Raises:
-        SettingsError, PolicyError: with the remedy.
+        SettingsError, PolicyError: with the remedy. A run that an earlier attempt began needs no
+            policy file: its own policy is stored.
         NoChampion, ModelError: no usable model.
         StorageError: database or bucket; "forbidden" is distinguished from "not found".
     """
     engine = connections.engine
-    policy = load_policy(settings.policy_file)
     in_transaction(engine, check_migrated)
+    policy = _policy(run_id, settings, connections)
     connections.photos.check()
     connections.models.check()
     ScreenRunner(policy.screens, DuplicateIndex([]), workers=1)
@@ -61,3 +63,11 @@ def preflight(
         window=f"{window.start.isoformat()} .. {window.end.isoformat()}",
     )
     return in_transaction(engine, audit_runs.begin, run)
+
+
+def _policy(run_id: str, settings: Settings, connections: Connections) -> Policy:
+    """The stored policy of a run that has begun, else the file's."""
+    try:
+        return in_transaction(connections.engine, audit_runs.load, run_id).policy
+    except RunNotStarted:
+        return load_policy(settings.policy_file)

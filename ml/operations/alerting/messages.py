@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
-from typing import Any
-
-import yaml
+from pathlib import Path
+from typing import Any, cast
 
 from ml.core.types import AlertKind
+from ml.core.yaml_file import load_yaml
 from ml.storage.alerts import StoredAlert
 
 
@@ -38,9 +37,7 @@ def message(
 
 @cache
 def _texts() -> dict[str, Any]:
-    file = files("ml.operations.alerting").joinpath("texts.yaml")
-    texts: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
-    return texts
+    return cast("dict[str, Any]", load_yaml(Path(__file__).with_name("texts.yaml")))
 
 
 def payload(stored: StoredAlert) -> dict[str, Any]:

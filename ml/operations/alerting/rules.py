@@ -11,6 +11,7 @@ from croniter import croniter
 from ml.core.types import Alert, AlertKind
 from ml.operations.alerting.signals import Signals
 from ml.operations.monitoring.trend import outside, review_rate
+from ml.policy.operations import Alerts
 from ml.policy.schema import Policy
 
 QUEUE = "queue"  # dedup key of the queue's age
@@ -37,16 +38,16 @@ class RunSchedule:
         tick: datetime = getattr(croniter(self.schedule, local), direction)(datetime)
         return tick
 
-    def due(self, end: datetime, policy: Policy) -> datetime:
+    def due(self, end: datetime, rules: Alerts) -> datetime:
         """Deadline of the run whose window ends at `end`."""
         local = end.astimezone(ZoneInfo(self.timezone))
-        due = datetime.combine(local.date(), policy.alerts.nightly_run_deadline, local.tzinfo)
+        due = datetime.combine(local.date(), rules.nightly_run_deadline, local.tzinfo)
         return due if due > local else due + timedelta(days=1)
 
-    def time_until_due(self, policy: Policy, *, after: datetime) -> timedelta:
+    def time_until_due(self, rules: Alerts, *, after: datetime) -> timedelta:
         """How long the run of the first window that ends after a moment may take."""
         end = self.next_end(after)
-        return self.due(end, policy) - end
+        return self.due(end, rules) - end
 
 
 def apply_rules(signals: Signals, policy: Policy, schedule: RunSchedule) -> list[Alert]:
@@ -75,7 +76,7 @@ def _nightly_run_late(signals: Signals, policy: Policy, schedule: RunSchedule) -
     else:
         end = schedule.next_end(signals.done_until)
         dedup_key = end.isoformat()
-    due = schedule.due(end, policy)
+    due = schedule.due(end, policy.alerts)
     if signals.now >= due:
         details = {"window_end": _minute(end), "due": _minute(due)}
         yield Alert(AlertKind.RUN_LATE, dedup_key, details)

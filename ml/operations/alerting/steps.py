@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from ml.core.errors import SettingsError
+from ml.core.errors import PolicyError, SettingsError
 from ml.core.settings import Settings, load_settings
 from ml.core.statsd import Gauge, send_gauges
 from ml.core.types import Alert, AlertKind
 from ml.operations.alerting.deliver import Webhook, deliver
 from ml.operations.alerting.messages import payload
+from ml.operations.alerting.policy_in_force import policy_in_force
 from ml.operations.alerting.rules import BY_RULE, RunSchedule, apply_rules
 from ml.operations.alerting.signals import Signals, collect_signals
 from ml.policy.schema import load_policy
@@ -70,11 +71,14 @@ def _update(
     connections: Connections,
 ) -> Signals:
     """Make the stored open alerts those that the rules raise."""
-    policy, timezone = load_policy(settings.policy_file), settings.timezone
+    in_force, timezone = policy_in_force(connection, settings), settings.timezone
+    policy = in_force.policy
     signals = collect_signals(
         connection, now=now, policy=policy, timezone=timezone, commerce=connections.commerce
     )
     raised = apply_rules(signals, policy, RunSchedule(settings.schedule, timezone))
+    if in_force.alert is not None and in_force.alert.kind not in policy.alerts.muted:
+        raised.append(in_force.alert)
     keys = {alert.key for alert in raised}
     was_open = [row.alert for row in alerts.open_alerts(connection)]
     alerts.resolve(connection, [a for a in was_open if _is_over(a, keys, runs_over)])
@@ -110,17 +114,31 @@ def run_failed(dedup_key: str, **details: str) -> None:
     """
     alert = Alert(AlertKind.RUN_FAILED, dedup_key, details)
     settings = load_settings()
-    if alert.kind in load_policy(settings.policy_file).alerts.muted:
-        return
     webhook = Webhook.of(settings)
     try:
         with closing(open_connections(settings)) as connections:
-            in_transaction(connections.engine, alerts.raise_alert, alert)
-            deliver(connections.engine, webhook)
+            if in_transaction(connections.engine, _raise_unless_muted, alert, settings):
+                deliver(connections.engine, webhook)
     except (SettingsError, *DATABASE_ERRORS) as error:
         log.warning(
             "alert not stored: the database fails", alert=alert.key, error=type(error).__name__
         )
-        if webhook is not None:
+        if webhook is not None and not _is_muted_by_file(alert, settings):
             unstored = alerts.StoredAlert(0, alert, datetime.now(UTC), None, None)
             webhook.send(f"{alert.key}-open", payload(unstored))
+
+
+def _raise_unless_muted(connection: Connection, alert: Alert, settings: Settings) -> bool:
+    """Whether the policy in force lets the alert be raised; it is then open."""
+    if alert.kind in policy_in_force(connection, settings).policy.alerts.muted:
+        return False
+    alerts.raise_alert(connection, alert)
+    return True
+
+
+def _is_muted_by_file(alert: Alert, settings: Settings) -> bool:
+    """For a database that fails: whether the policy file mutes the alert, as far as it says so."""
+    try:
+        return alert.kind in load_policy(settings.policy_file).alerts.muted
+    except PolicyError:
+        return False

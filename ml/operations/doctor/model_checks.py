@@ -8,7 +8,7 @@ import torch
 
 from ml.core.errors import ModelError, ModelHashMismatch, NoChampion, ObjectNotFound
 from ml.models import registry
-from ml.models.card import ModelCard, check_classes
+from ml.models.card import check_classes, parse_card
 from ml.models.predictor import describe_device, resolve_device
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
 from ml.policy.schema import load_policy
@@ -56,7 +56,7 @@ def check_champion_classes(deployment: Deployment) -> Finding:
     """Compare the policy's classes with the champion's."""
     policy = load_policy(deployment.settings.policy_file)
     card = in_transaction(deployment.connections.engine, load_champion_card)
-    check_classes(ModelCard.model_validate(card), policy)
+    check_classes(parse_card(card, source="the champion"), policy)
     return ok(", ".join(policy.classes))
 
 

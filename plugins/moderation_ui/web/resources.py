@@ -47,7 +47,8 @@ class Resources:
     def policy(self) -> "Policy":
         """The policy in force; read again after its file was changed."""
         path = self.settings.policy_file
-        return _load_policy(path, path.stat().st_mtime_ns)
+        changed_at = path.stat().st_mtime_ns if path.is_file() else 0
+        return _load_policy(path, changed_at)
 
     def transaction(self, work: "Callable[[Connection, *Args], T]", *args: *Args) -> T:
         """Run `work(connection, *args)` as `ml.storage.database.in_transaction` does."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
-import yaml
 from fastapi import Depends, Request
 
+from ml.core.yaml_file import load_yaml
 from moderation_ui.web.resources import Opened
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_texts() -> Mapping[str, Mapping[str, str]]:
     return {
         f"{path.stem}.{key}": text
         for path in sorted(_FOLDER.glob("*.yaml"))
-        for key, text in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+        for key, text in cast("dict[str, dict[str, str]]", load_yaml(path)).items()
     }
 
 

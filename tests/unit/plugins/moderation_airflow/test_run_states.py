@@ -1,4 +1,7 @@
-from moderation_airflow.runs import runs_over
+import pytest
+
+from ml.core.errors import RejudgeFailed
+from moderation_airflow.runs import have_succeeded, runs_over
 
 
 class Counting:
@@ -25,3 +28,18 @@ def test_runs_over_are_those_succeeded_or_deleted() -> None:
 
 def test_key_of_the_asking_dag_is_over() -> None:
     assert runs_over(RUNS, ["watch", "other"], own_dag="watch") == ["watch"]
+
+
+AUDITS = Counting(audit_a="success", audit_b="success", audit_now="running", audit_bad="failed")
+
+
+def test_have_succeeded_waits_until_all_have_ended() -> None:
+    assert have_succeeded(AUDITS, "audit", [])
+    assert have_succeeded(AUDITS, "audit", ["a", "b"])
+    assert not have_succeeded(AUDITS, "audit", ["a", "bad", "now"])
+
+
+@pytest.mark.parametrize("other", ["bad", "deleted"])
+def test_failed_or_deleted_run_is_named_with_the_remedy(other: str) -> None:
+    with pytest.raises(RejudgeFailed, match=rf"1 failed or were deleted: {other}; clear them"):
+        have_succeeded(AUDITS, "audit", ["a", other])
