@@ -10,7 +10,7 @@ from moderation_ui.models import page as models_page
 from moderation_ui.operations import page as operations_page
 from moderation_ui.review import queue_api, queue_page, reviewers_page
 from moderation_ui.web import errors, pages, photos
-from moderation_ui.web.access import PagePermission, check_same_origin, requires
+from moderation_ui.web.access import PagePermission, authenticate, check_same_origin, requires
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.request_body import RequestBody
 
@@ -64,7 +64,7 @@ def build_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires(PagePermission.VIEW)), Depends(check_same_origin)],
     )
-    app.add_middleware(RequestBody)
+    app.add_middleware(RequestBody, authenticate=authenticate)
     app.middleware("http")(_add_headers)
     errors.install(app)
     for router in _ROUTERS:

@@ -24,7 +24,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
     DagDetails,
     PoolDetails,
 )
-from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.api_fastapi.core_api.security import GetUserDep, bearer_scheme, get_user
 from airflow.configuration import conf
 from fastapi import Depends, Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -59,6 +59,11 @@ def may(user: Any, permission: PagePermission) -> bool:  # noqa: ANN401 - whatev
     return manager.is_authorized_dag(
         method="PUT", details=retrain, user=user
     ) and manager.is_authorized_pool(method="PUT", details=PoolDetails(), user=user)
+
+
+async def authenticate(request: Request) -> object:
+    """The user of a request, as `GetUserDep` finds it; raises HTTPException (401 or 403)."""
+    return await get_user(request, None, await bearer_scheme(request))
 
 
 def requires(permission: PagePermission) -> Callable[[Request, Any], None]:

@@ -6,19 +6,32 @@ and is then answered with 503.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from threading import BoundedSemaphore, Condition
+from typing import TypeVar, TypeVarTuple
 
 from moderation_ui.web.errors import ApiError
 
-MAX_DECODES = 4
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+MAX_DECODES = 2
 WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 _slots = BoundedSemaphore(MAX_DECODES)
+# As few threads as slots: malloc keeps memory for each thread that ever decoded.
+_threads = ThreadPoolExecutor(MAX_DECODES, "decode")
 _changed = Condition()
 _pixels = 0  # reserved; changed under `_changed`
+
+
+async def run_in_slot(work: Callable[[*Args], T], *args: *Args) -> T:
+    """The result of work that decodes photos, run in a slot; raises as `decode_slot` and `work`."""
+    async with decode_slot():
+        return await asyncio.get_running_loop().run_in_executor(_threads, work, *args)
 
 
 @asynccontextmanager

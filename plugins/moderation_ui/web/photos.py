@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cachetools import LRUCache, cached
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.concurrency import run_in_threadpool
 
-from moderation_ui.web.decoding import decode_slot, reserve_pixels
+from moderation_ui.web.decoding import reserve_pixels, run_in_slot
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.resources import Opened, RequestModel, Resources, Sha256, Word
 
@@ -83,8 +82,7 @@ async def _answer(
     headers = {"Cache-Control": "private, max-age=86400, immutable", "ETag": tag}
     if tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    async with decode_slot():
-        data = await run_in_threadpool(encode, opened, *key)
+    data = await run_in_slot(encode, opened, *key)
     return Response(data, media_type="image/jpeg", headers=headers)
 
 

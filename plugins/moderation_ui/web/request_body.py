@@ -1,8 +1,8 @@
 """Read the body of a write after its sender has logged in, whole, and within limits."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -18,8 +18,8 @@ _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # no route reads one
 class RequestBody:
     """ASGI middleware around the app: FastAPI itself reads the body before it checks the login."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, authenticate: Callable[[Request], Awaitable[object]]) -> None:
+        self._app, self._authenticate = app, authenticate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -28,7 +28,7 @@ class RequestBody:
             return
         request = Request(scope, receive)
         try:
-            await get_user(request, None, await bearer_scheme(request))
+            await self._authenticate(request)
             body = await _read(request)
         except HTTPException as error:
             response = await http_exception_handler(request, error)

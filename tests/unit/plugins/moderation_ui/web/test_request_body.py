@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -67,9 +68,12 @@ def test_request_without_login_is_answered_before_its_body_is_read(
     async def send(message: Message) -> None:
         sent.append(message)
 
+    async def authenticate(_request: Request) -> None:
+        raise HTTPException(401)
+
     async def app(*_: object) -> None:
         raise AssertionError("the app was called")
 
-    asyncio.run(RequestBody(app)(_scope(**headers), receive, send))
+    asyncio.run(RequestBody(app, authenticate)(_scope(**headers), receive, send))
     assert sent[0]["status"] == 401
     assert ((b"connection", b"close") in sent[0]["headers"]) is closes
