@@ -98,36 +98,36 @@ class _Records:
     def __iter__(self) -> Iterator[tuple[int, list[str] | LabelImportError]]:
         """Number and values of each record, or what is wrong with its first line."""
         while True:
-            taken: list[str] = []
+            lines: list[str] = []
             try:
                 values: list[str] | LabelImportError = next(
-                    csv.reader(self._take(taken), strict=True)
+                    csv.reader(self._take(lines), strict=True)
                 )
             except StopIteration:
                 return
             except csv.Error as error:
                 values = LabelImportError(f"bad_line: no CSV: {error}")
-            if self._is_unclosed(values, taken):
-                self._returned.extendleft(reversed(taken[1:]))
-                del taken[1:]
+            if self._is_unclosed(values, lines):
+                self._returned.extendleft(reversed(lines[1:]))
+                del lines[1:]
                 values = LabelImportError("bad_line: no CSV: a quote is not closed")
-            number, self._line = self._line + 1, self._line + len(taken)
+            number, self._line = self._line + 1, self._line + len(lines)
             yield number, values
 
-    def _take(self, taken: list[str]) -> Iterator[str]:
-        """The lines of one record; `taken` gets them."""
-        while sum(map(len, taken)) < _MAX_RECORD and len(taken) < _MAX_RECORD_LINES:
+    def _take(self, lines: list[str]) -> Iterator[str]:
+        """The lines of one record; `lines` gets them."""
+        while sum(map(len, lines)) < _MAX_RECORD and len(lines) < _MAX_RECORD_LINES:
             line = self._returned.popleft() if self._returned else next(self._source, None)
             if line is None:
                 return
-            taken.append(line)
+            lines.append(line)
             yield line
 
-    def _is_unclosed(self, values: list[str] | LabelImportError, taken: Sequence[str]) -> bool:
+    def _is_unclosed(self, values: list[str] | LabelImportError, lines: Sequence[str]) -> bool:
         """Whether a value contains what are lines of their own."""
         if isinstance(values, LabelImportError):
-            return len(taken) > 1 or "unexpected end" in str(values)
-        return any(_count_values(line) == len(self.columns) for line in taken[1:-1])
+            return len(lines) > 1 or "unexpected end" in str(values)
+        return any(_count_values(line) == len(self.columns) for line in lines[1:-1])
 
 
 def _count_values(line: str) -> int:
