@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, func, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.errors import QuarantineReason
@@ -43,6 +43,24 @@ def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[Quaran
     connection.execute(replaced, values)
     keys = [{"key": row.object_key, "tag": row.etag, "state": "quarantined"} for row in rows]
     connection.execute(UPDATE_LEDGER, keys)
+
+
+def find_quarantined(
+    connection: Connection, rows: Sequence[QuarantineRow], *, before_run: str
+) -> set[tuple[str, str]]:
+    """Those (key, ETag) that an earlier run has quarantined for the same reason."""
+    keys = [row.object_key for row in rows]
+    query = select(quarantine.c.object_key, quarantine.c.etag, quarantine.c.reason).where(
+        quarantine.c.object_key.in_(keys),
+        quarantine.c.released_by.is_(None),
+        quarantine.c.run_id != before_run,
+    )
+    known = {tuple(row) for row in connection.execute(query)}
+    return {
+        (row.object_key, row.etag)
+        for row in rows
+        if (row.object_key, row.etag, row.reason.value) in known
+    }
 
 
 def _clean(detail: str) -> str:

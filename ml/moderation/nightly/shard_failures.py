@@ -15,7 +15,7 @@ from ml.core.errors import (
 )
 from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored, Shard
 from ml.storage.pending_images import count_fetch_failure, set_outcomes
-from ml.storage.quarantine import QuarantineRow, put_in_quarantine
+from ml.storage.quarantine import QuarantineRow, find_quarantined, put_in_quarantine
 
 # After so many in a row one photo at the shard's end is tried, instead of waiting for each.
 MAX_CONSECUTIVE_FAILURES = 20
@@ -66,6 +66,7 @@ class ShardFailures:
         self._shard, self._max_share = shard, max_share
         self._bucket_answers = bucket_answers
         self._failures: list[_Failure] = []
+        self._known: set[tuple[str, str]] = set()  # (key, ETag): an earlier run quarantined them
         self._consecutive = 0
 
     def take(self, groups: Iterable[list[Outcome]]) -> Iterator[list[Scored]]:
@@ -104,6 +105,8 @@ class ShardFailures:
 
         Returns how many were quarantined, and how many are left for a retry.
         """
+        rows = [failure.row for failure in self._failures]
+        self._known = find_quarantined(connection, rows, before_run=self._shard.run_id)
         suspected = self._suspected()
         clear = [failure for failure in self._failures if failure.reason not in suspected]
         rows = [failure.row for failure in clear if self._is_final(connection, failure)]
@@ -132,8 +135,12 @@ class ShardFailures:
 
     def _suspected(self) -> dict[QuarantineReason, int]:
         """Photos by reason, of the reasons that fail most of the shard's photos."""
-        counts = Counter(failure.reason for failure in self._failures)
-        max_failures = self._max_share * self._shard.images
+        counts = Counter(
+            failure.reason
+            for failure in self._failures
+            if (failure.image.object_key, failure.image.etag) not in self._known
+        )
+        max_failures = self._max_share * (self._shard.images - len(self._known))
         return {
             reason: count
             for reason, count in counts.items()

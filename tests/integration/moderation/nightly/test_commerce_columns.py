@@ -53,9 +53,10 @@ def test_night_on_other_types_ends_as_on_the_usual_ones(
     shop = with_columns(shop, time, status)
     pending, passed, review, blocked = status.values
     keys = [
-        shop.upload(f"{i}.jpg", photo(seed, i), row=False) for i, seed in enumerate((BRIGHT, DARK))
+        shop.upload(f"{i}.jpg", photo(shade, seed=i), row=False)
+        for i, shade in enumerate((BRIGHT, DARK))
     ]
-    keys += [shop.upload(f"{i}.jpg", photo(BRIGHT, i), row=False) for i in (2, 3)]
+    keys += [shop.upload(f"{i}.jpg", photo(BRIGHT, seed=i), row=False) for i in (2, 3)]
     for key in keys[:3]:
         _add(shop, key, time, pending, moderated_at=None)
     # A person blocks a photo a minute after its upload.

@@ -159,3 +159,17 @@ def test_bucket_that_answers_nothing_stops_the_shard_early(shop: Shop) -> None:
     with pytest.raises(StorageUnavailable):
         _score(shop, lambda *_: 503)
     assert shop.rows("select max(fetch_failures) from moderation.audit_image") == [(0,)]
+
+
+def test_photos_that_an_earlier_run_quarantined_do_not_make_the_bucket_suspected(
+    shop: Shop,
+) -> None:
+    for number in range(8):
+        shop.upload(f"bad{number}.jpg", b"no photo %d" % number)
+    for number in range(FINE):
+        shop.upload(f"b{number:02}.jpg", photo(seed=number))
+    for run_id in ("first", "again"):
+        (shard,) = start_run(shop, run_id)
+        scored = score_shard(shard, settings=shop.settings, connections=shop.connections)
+        assert scored["quarantined"] == 8
+        finish_run(shop, run_id)
