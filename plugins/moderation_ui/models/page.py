@@ -11,7 +11,7 @@ from moderation_ui.models.view import PageView
 from moderation_ui.web.access import RETRAIN_DAG, PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import Opened, Reason, RequestModel, Resources, Sha256
+from moderation_ui.web.resources import NO_NUL, Opened, Reason, RequestModel, Resources, Sha256
 
 if TYPE_CHECKING:
     from ml.storage.read.model_listing import ModelListing
@@ -22,7 +22,7 @@ api_router = APIRouter(
 )
 HashPrefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
 PlotName = Annotated[str, Path(pattern=r"^[a-z_]{1,60}$")]
-AirflowId = Annotated[str, Query(max_length=250)]
+AirflowId = Annotated[str, Query(max_length=250, pattern=NO_NUL)]
 
 
 class PromoteBody(RequestModel):

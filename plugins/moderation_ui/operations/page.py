@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ml.storage.read.run_photos import PhotoFilter
 
 router = APIRouter()
-Key = Annotated[str, StringConstraints(max_length=2048, pattern=NO_NUL)]
+Key = Annotated[str, StringConstraints(max_length=1024, pattern=NO_NUL)]  # as in S3
 ReasonCode = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from ml.core.errors import LeaseLost, ModerationError, StorageError
+from ml.core.errors import (
+    LeaseLost,
+    ModerationError,
+    StatementCanceled,
+    StorageForbidden,
+    StorageFull,
+    StorageUnavailable,
+)
 from moderation_ui.review.queue_page import Json, task_views
 from moderation_ui.web.access import PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
@@ -193,8 +200,8 @@ def _result(decision: DecisionBody, opened: Resources, user: str) -> Json:
     result: Json = {"task_id": decision.task_id}
     try:
         opened.transaction(lambda c: _decide(c, decision, opened, user))
-    except StorageError:
-        raise
+    except (StorageForbidden, StorageUnavailable, StorageFull, StatementCanceled):
+        raise  # the database fails, whatever was decided
     except ModerationError as error:
         code = "lease_lost" if isinstance(error, LeaseLost) else "refused"
         return result | {"ok": False, "error": code, "detail": str(error)}

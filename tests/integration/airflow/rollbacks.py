@@ -30,7 +30,7 @@ class Rollbacks:
 
     airflow: Airflow
     client: AirflowClient
-    run_id: str = "back"
+    run_id: str = "roll-back"
 
     def change(self, method: str, path: str, **body: object) -> None:
         """Send a request that changes something."""

@@ -54,6 +54,6 @@ def test_invalid_period_is_422(pages: Pages, query: str) -> None:
     assert _get(pages, f"/reviewers{query}")[0] == 422
 
 
-@pytest.mark.parametrize("query", ["?before=0", "?before=99999999999999999999", "?actor=%00"])
+@pytest.mark.parametrize("query", ["?before=0", "?before=99999999999999999999"])
 def test_invalid_page_of_the_log_is_422(pages: Pages, query: str) -> None:
     assert _get(pages, f"/reviewers/activity{query}")[0] == 422
