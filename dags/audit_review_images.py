@@ -120,7 +120,7 @@ def report() -> dict[str, Any]:
     send_run_gauges(summary)
     write_note("audit_review_images", _run_id(), markdown(summary))
     try:
-        _steps().check_quarantine(summary)
+        _steps().check_quarantine(_run_id(), summary)
     except QuarantineShareExceeded as error:  # a retry would not change it
         raise AirflowFailException(str(error)) from error
     return summary

@@ -166,3 +166,11 @@ def load_policy(path: Path) -> Policy:
         "config/policy.yaml"
     )
     return load_model(path, Policy, error=PolicyError, missing=missing)
+
+
+def load_alerts(path: Path, stored: Policy) -> Alerts:
+    """The section `alerts` of the file; of a run's stored policy where the file is invalid."""
+    try:
+        return load_policy(path).alerts
+    except PolicyError:
+        return stored.alerts

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from ml.core.errors import QuarantineShareExceeded
 from ml.core.settings import Settings
 from ml.moderation.nightly.reconcile import RunAccounting, count_outcomes
-from ml.policy.schema import Policy, Prices
+from ml.policy.operations import Alerts
+from ml.policy.schema import Prices
 from ml.policy.spot_check import CONFIDENCE, SpotCheckCounts, count_contradictions, estimate_rate
 from ml.storage import audit_runs, run_reports
 from ml.storage.audit_runs import AuditRun
@@ -86,18 +87,18 @@ def report(run_id: str, *, settings: Settings, connections: Connections) -> dict
     return in_transaction(connections.engine, _load_or_compute, run_id, settings, connections)
 
 
-def check_quarantine(report: Mapping[str, Any], policy: Policy) -> None:
+def check_quarantine(report: Mapping[str, Any], alerts: Alerts) -> None:
     """Check a report, after everything was written.
 
     Raises:
         QuarantineShareExceeded: more photos were quarantined than the policy expects.
     """
     quarantined, listed = report["quarantined"], report["listed"]
-    if policy.alerts.allows_quarantine(quarantined, listed):
+    if alerts.allows_quarantine(quarantined, listed):
         return
     raise QuarantineShareExceeded(
         f"{quarantined:,} of {listed:,} photos are quarantined ({quarantined / listed:.1%}, "
-        f"at most {policy.alerts.max_quarantine_share:.1%} are usual): "
+        f"at most {alerts.max_quarantine_share:.1%} are usual): "
         f"{report['quarantine_reasons']}. All results are written. Look at the reasons; if they "
         "are right, raise alerts.max_quarantine_share of the policy and clear this task"
     )

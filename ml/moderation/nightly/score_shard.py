@@ -15,7 +15,7 @@ from ml.moderation.nightly.shard_failures import ShardFailures
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.policy.schema import load_policy
+from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -57,7 +57,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     )
     failures = ShardFailures(
         shard,
-        max_share=load_policy(settings.policy_file).alerts.max_failure_share,
+        max_share=load_alerts(settings.policy_file, run.policy).max_failure_share,
         bucket_answers=partial(_bucket_answers, shard, settings, connections),
     )
     writer = OutcomeWriter(run, predictor, shadow)

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from ml.core.settings import load_settings
 from ml.core.types import Shard
 from ml.core.window import resolve_window
-from ml.policy.schema import load_policy
+from ml.policy.schema import load_alerts
+from ml.storage import audit_runs
 from ml.storage.connections import task_context
+from ml.storage.database import in_transaction
 
 
 def preflight(
@@ -84,8 +85,10 @@ def report(run_id: str) -> dict[str, Any]:
         return report(run_id, settings=settings, connections=connections)
 
 
-def check_quarantine(report: dict[str, Any]) -> None:
-    """See `ml.moderation.nightly.report`; of the policy file as it is now."""
+def check_quarantine(run_id: str, report: dict[str, Any]) -> None:
+    """See `ml.moderation.nightly.report`; by the policy file as it is now."""
     from ml.moderation.nightly.report import check_quarantine
 
-    check_quarantine(report, load_policy(load_settings().policy_file))
+    with task_context(run_id=run_id) as (settings, connections):
+        run = in_transaction(connections.engine, audit_runs.load, run_id)
+        check_quarantine(report, load_alerts(settings.policy_file, run.policy))

@@ -36,9 +36,9 @@ def _report(quarantined: int, listed: int) -> dict[str, object]:
 
 @pytest.mark.parametrize(("quarantined", "listed"), [(0, 0), (9, 9), (100, 1000)])
 def test_usual_share_of_quarantined_photos_is_accepted(quarantined: int, listed: int) -> None:
-    check_quarantine(_report(quarantined, listed), policy(violate=None))
+    check_quarantine(_report(quarantined, listed), policy(violate=None).alerts)
 
 
 def test_too_many_quarantined_photos_are_an_error_with_the_reasons() -> None:
     with pytest.raises(QuarantineShareExceeded, match=r"30 of 30.*100.0%.*10.0%.*forbidden"):
-        check_quarantine(_report(30, 30), policy(violate=None))
+        check_quarantine(_report(30, 30), policy(violate=None).alerts)
