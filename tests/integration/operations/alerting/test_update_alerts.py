@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from ml.core.settings import Settings
+from ml.operations.alerting.deliver import RETRY_ATTEMPTS
 from ml.operations.alerting.steps import update_alerts
 from tests.support.servers import Shop
 from tests.support.statsd_listener import statsd_listener
@@ -93,7 +94,7 @@ def test_condition_that_recurs_is_a_new_alert(shop: Shop, receiver: Receiver) ->
 def test_undelivered_alert_is_sent_at_the_next_evaluation(shop: Shop, receiver: Receiver) -> None:
     _add_run(shop)
     _add_task(shop, hours=30)
-    receiver.answers = [500] * 8  # at least as many as one delivery attempts
+    receiver.answers = [500] * RETRY_ATTEMPTS
     settings = _settings(shop, receiver)
     assert _update(shop, settings)["pending"] == 1
     assert shop.rows("select notified_at, last_error from moderation.alert") == [

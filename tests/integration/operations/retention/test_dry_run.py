@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 from sqlalchemy import Connection
-from sqlalchemy.exc import InternalError
 
+from ml.core.errors import StorageUnavailable
 from ml.learning.retrain.evaluate import evaluate_candidate
 from ml.models import registry
 from ml.operations.retention import steps
@@ -73,6 +73,7 @@ def test_dry_run_counts_all_kinds_and_writes_nothing(full: Shop) -> None:
     assert dump_database(full) != before
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_database_rejects_writes_of_dry_run(full: Shop) -> None:
     plan = purge_plan(dry_run=True, verdict_days=400)
     purging = Purging("verdicts", 400, plan, full.connections, full.settings)
@@ -81,7 +82,7 @@ def test_database_rejects_writes_of_dry_run(full: Shop) -> None:
         connection.exec_driver_sql("delete from moderation.verdict")
         return Count()
 
-    with pytest.raises(InternalError, match="read-only"):
+    with pytest.raises(StorageUnavailable, match="read-only"):
         purging.batch(careless)
 
 
