@@ -72,12 +72,12 @@ class AirflowClient:
         """
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
         pending = self.get(f"{path}/hitlDetails", response_received="false")["hitl_details"]
-        asked = [
+        times = [
             datetime.fromisoformat(each["created_at"])
             for each in pending
             if each["task_instance"]["task_id"] == task_id
         ]
-        if not asked or datetime.now(UTC) - asked[0] < APPROVAL_DELAY:
+        if not times or datetime.now(UTC) - times[0] < APPROVAL_DELAY:
             return False
         answer = {"chosen_options": ["Approve"], "params_input": {}}
         self._http.patch(
