@@ -69,9 +69,10 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
 
 
 # Gives its worker slot back between two looks; also when there was nothing to start, and in a
-# retry, where the runs exist.
+# retry, where the runs exist. A look within seconds of the last one may begin before Airflow has
+# noted its end, which counts as a failed attempt.
 @task.sensor(
-    poke_interval=min(60, SETTINGS.retry_seconds),
+    poke_interval=max(5, min(60, SETTINGS.retry_seconds)),
     timeout=MAX_WAIT.total_seconds(),
     mode="reschedule",
     trigger_rule=TriggerRule.NONE_FAILED,

@@ -35,8 +35,8 @@ def test_failed_run_fails_the_rollback_when_all_have_ended(rollback: Rollbacks) 
     started = rollback.started
     rollback.mark(started["one"], "success")
     rollback.mark(started["two"], "failed")
-    time.sleep(5)  # several looks
-    assert rollback.states["wait_for_runs"] == "up_for_reschedule"
+    time.sleep(8)  # at least one look
+    assert rollback.states["wait_for_runs"] not in {"success", "failed"}
     rollback.mark(started["three"], "success")
     assert wait_for_run(rollback.client, ROLLBACK, rollback.run_id) == "failed"
     assert rollback.states["wait_for_runs"] == "failed"
