@@ -14,6 +14,7 @@ from ml.core.settings import ROOT
 from moderation_ui.web import decoding
 from moderation_ui.web.decoding import MAX_DECODES, decode_slot, reserve_pixels
 from moderation_ui.web.errors import ApiError
+from tests.support.coroutines import run_coroutine
 
 LIMIT = 20_000_000
 
@@ -77,7 +78,7 @@ def test_slots_bound_the_number_of_decodes() -> None:
         async with decode_slot():
             return caught.value
 
-    assert asyncio.run(run()).status == 503
+    assert run_coroutine(run()).status == 503
 
 
 _CONCURRENT = """

@@ -11,6 +11,7 @@ from starlette.types import Message
 from moderation_ui.web import request_body
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.request_body import MAX_BYTES, RequestBody
+from tests.support.coroutines import run_coroutine
 
 
 def _scope(**headers: str) -> dict[str, object]:
@@ -35,20 +36,20 @@ async def _read(chunks: Iterable[bytes], *, ends: bool = True) -> bytes:
 
 
 def test_body_of_several_chunks_is_joined() -> None:
-    assert asyncio.run(_read([b"a" * 1000, b"b"])) == b"a" * 1000 + b"b"
+    assert run_coroutine(_read([b"a" * 1000, b"b"])) == b"a" * 1000 + b"b"
 
 
 def test_body_over_the_limit_is_413() -> None:
     chunk = bytes(MAX_BYTES // 4)
     with pytest.raises(ApiError) as caught:
-        asyncio.run(_read((chunk for _ in range(10**9)), ends=False))
+        run_coroutine(_read((chunk for _ in range(10**9)), ends=False))
     assert caught.value.status == 413
 
 
 def test_body_that_never_ends_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_body, "READ_SECONDS", 0.05)
     with pytest.raises(ApiError) as caught:
-        asyncio.run(_read([b"{"], ends=False))
+        run_coroutine(_read([b"{"], ends=False))
     assert caught.value.status == 408
 
 
@@ -74,6 +75,6 @@ def test_request_without_login_is_answered_before_its_body_is_read(
     async def app(*_: object) -> None:
         raise AssertionError("the app was called")
 
-    asyncio.run(RequestBody(app, authenticate)(_scope(**headers), receive, send))
+    run_coroutine(RequestBody(app, authenticate)(_scope(**headers), receive, send))
     assert sent[0]["status"] == 401
     assert ((b"connection", b"close") in sent[0]["headers"]) is closes
