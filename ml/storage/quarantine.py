@@ -46,14 +46,14 @@ def put_in_quarantine(connection: Connection, run_id: str, rows: Sequence[Quaran
 
 
 def find_quarantined(
-    connection: Connection, rows: Sequence[QuarantineRow], *, before_run: str
+    connection: Connection, rows: Sequence[QuarantineRow], *, run_id: str
 ) -> set[tuple[str, str]]:
-    """Those (key, ETag) that an earlier run has quarantined for the same reason."""
+    """Those (key, ETag) that another run than `run_id` has quarantined for the same reason."""
     keys = [row.object_key for row in rows]
     query = select(quarantine.c.object_key, quarantine.c.etag, quarantine.c.reason).where(
         quarantine.c.object_key.in_(keys),
         quarantine.c.released_by.is_(None),
-        quarantine.c.run_id != before_run,
+        quarantine.c.run_id != run_id,
     )
     known = {tuple(row) for row in connection.execute(query)}
     return {

@@ -116,7 +116,7 @@ def with_columns(shop: Shop, time: TimeColumn, status: StatusColumn) -> Shop:
 
 
 def with_names(shop: Shop, names: CommerceNames) -> Shop:
-    """The shop with other settings of the commerce table, which is read anew."""
+    """The shop with other settings of the commerce table, which is read again."""
     return replace(
         shop,
         settings=shop.settings.model_copy(update={"commerce": names}),

@@ -106,7 +106,7 @@ class ShardFailures:
         Returns how many were quarantined, and how many are left for a retry.
         """
         rows = [failure.row for failure in self._failures]
-        self._known = find_quarantined(connection, rows, before_run=self._shard.run_id)
+        self._known = find_quarantined(connection, rows, run_id=self._shard.run_id)
         suspected = self._suspected()
         clear = [failure for failure in self._failures if failure.reason not in suspected]
         rows = [failure.row for failure in clear if self._is_final(connection, failure)]

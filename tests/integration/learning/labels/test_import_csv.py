@@ -98,9 +98,9 @@ def test_second_import_adds_nothing_even_after_other_lines_were_fixed(
     again = _import(shop, file)
     assert (again.imported, again.known) == (0, 2)
     assert (shop.rows(LABELS), shop.rows(PHOTOS)) == before
-    mended = _csv(tmp_path, f"{keys[0]},normal", f"{keys[1]},violate", f"{keys[2]},violate")
-    os.utime(mended, (time.time() - 60, time.time() - 60))
-    assert _import(shop, mended) == ImportResult(imported=1, known=2)
+    corrected = _csv(tmp_path, f"{keys[0]},normal", f"{keys[1]},violate", f"{keys[2]},violate")
+    os.utime(corrected, (time.time() - 60, time.time() - 60))
+    assert _import(shop, corrected) == ImportResult(imported=1, known=2)
 
 
 def test_different_label_in_a_later_file_is_a_new_decision(shop: Shop, tmp_path: Path) -> None:

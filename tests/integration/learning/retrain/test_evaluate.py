@@ -164,7 +164,7 @@ def test_second_evaluation_gives_the_same_report_and_clears_the_gates(month: Ret
     month.shop.execute("update moderation.model_version set gate_decision = 'promote'")
     second = evaluate(month)
     for report in (first, second):
-        del report["latency"]  # measured anew
+        del report["latency"]  # measured again
     assert second == first
     decisions = month.shop.rows(
         "select gate_decision from moderation.model_version where model_hash = :h", h=candidate

@@ -12,7 +12,7 @@ from tests.support.servers import Shop
 pytestmark = pytest.mark.integration
 
 
-def told(shop: Shop, key: str, who: str = "viewer") -> PhotoTimeline:
+def load_timeline(shop: Shop, key: str, who: str = "viewer") -> PhotoTimeline:
     commerce = shop.connections.commerce
     return in_transaction(
         shop.connections.engine, lambda c: photo_timeline(c, key, viewer=who, commerce=commerce)
@@ -41,7 +41,7 @@ def test_timeline_has_all_from_upload_to_decision(shop: Shop, key: str) -> None:
     }
     decision = ReviewerDecision(task, "violate", "ann", note="<b>clear</b>")
     in_transaction(shop.connections.engine, lambda c: decide_task(c, decision, **parts))
-    found = told(shop, key)
+    found = load_timeline(shop, key)
     assert [content.state for content in found.contents] == ["judged"]
     assert [(run.run_id, run.decision) for run in found.verdicts] == [("night", "review")]
     assert [(entry.label, entry.reviewer, entry.note) for entry in found.labels] == [
@@ -54,7 +54,7 @@ def test_timeline_has_all_from_upload_to_decision(shop: Shop, key: str) -> None:
 
 def test_verdicts_and_labels_are_withheld_from_the_deciding_reviewer(shop: Shop, key: str) -> None:
     claimed(shop, "ann")
-    hers, others = told(shop, key, "ann"), told(shop, key, "bob")
+    hers, others = load_timeline(shop, key, "ann"), load_timeline(shop, key, "bob")
     assert hers.withheld
     assert (hers.verdicts, hers.tasks, hers.labels, hers.commerce_rows) == ([], [], [], [])
     assert hers.contents
@@ -70,19 +70,19 @@ def test_hidden_checks_are_hidden_until_decided(shop: Shop, key: str) -> None:
         "violation_score, run_id, hidden, 0.5 from moderation.review_task, "
         "unnest(array['golden', 'blind']) as hidden"
     )
-    assert [task.kind for task in told(shop, key).tasks] == ["verdict"]
+    assert [task.kind for task in load_timeline(shop, key).tasks] == ["verdict"]
     shop.execute("update moderation.review_task set state = 'decided' where kind = 'blind'")
-    assert [task.kind for task in told(shop, key).tasks] == ["blind", "verdict"]
+    assert [task.kind for task in load_timeline(shop, key).tasks] == ["blind", "verdict"]
 
 
 def test_quarantined_photo_has_its_reason(shop: Shop) -> None:
     key = shop.upload("broken.jpg", b"no photo")
     run_nightly(shop)
-    found = told(shop, key)
+    found = load_timeline(shop, key)
     assert [(row.reason, row.released_by) for row in found.quarantined] == [("not_an_image", None)]
     assert [run.outcome for run in found.verdicts] == ["quarantined"]
 
 
 def test_timeline_of_unknown_key_is_empty(shop: Shop) -> None:
-    found = told(shop, "nowhere")
+    found = load_timeline(shop, "nowhere")
     assert (found.contents, found.verdicts, found.commerce_rows) == ([], [], [])
