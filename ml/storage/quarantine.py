@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, any_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.errors import QuarantineReason
-from ml.storage.schema import image, quarantine
+from ml.storage.schema import TEXTS, image, quarantine
 
 # Sets the columns that its rows name, besides `key` and `tag`.
 UPDATE_LEDGER = update(image).where(
@@ -51,7 +51,7 @@ def find_quarantined(
     """Those (key, ETag) that another run than `run_id` has quarantined for the same reason."""
     keys = [row.object_key for row in rows]
     query = select(quarantine.c.object_key, quarantine.c.etag, quarantine.c.reason).where(
-        quarantine.c.object_key.in_(keys),
+        quarantine.c.object_key == any_(literal(keys, TEXTS)),  # one parameter
         quarantine.c.released_by.is_(None),
         quarantine.c.run_id != run_id,
     )
