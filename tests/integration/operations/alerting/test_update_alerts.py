@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_waiting")]
 
 # The age of the queue is by the database's clock, all else as of NOW.
 NOW = datetime.now(UTC)
+NOON = NOW.replace(hour=4)  # in Shanghai: after the deadline of the nightly run
 
 
 def _settings(shop: Shop, receiver: Receiver | None, **more: object) -> Settings:
@@ -30,8 +31,10 @@ def _settings(shop: Shop, receiver: Receiver | None, **more: object) -> Settings
     return shop.settings.model_copy(update={**webhook, **more})
 
 
-def _update(shop: Shop, settings: Settings, *, runs_over: tuple[str, ...] = ()) -> dict[str, Any]:
-    return update_alerts(NOW, runs_over, settings, shop.connections)
+def _update(
+    shop: Shop, settings: Settings, *, runs_over: tuple[str, ...] = (), now: datetime = NOW
+) -> dict[str, Any]:
+    return update_alerts(now, runs_over, settings, shop.connections)
 
 
 def _add_run(shop: Shop, run_id: str = "night", *, state: str = "reconciled") -> None:
@@ -135,9 +138,9 @@ def test_alerts_are_stored_without_webhook_and_delivered_later(
     shop: Shop, receiver: Receiver
 ) -> None:
     _add_task(shop, hours=30)
-    found = _update(shop, _settings(shop, None))
+    found = _update(shop, _settings(shop, None), now=NOON)
     assert found["open"] == ["run_late:no run yet", "queue_age:queue"]
-    assert _update(shop, _settings(shop, receiver))["delivered"] == 2
+    assert _update(shop, _settings(shop, receiver), now=NOON)["delivered"] == 2
 
 
 def test_alert_of_unbalanced_run_is_open_until_it_is_reconciled(
