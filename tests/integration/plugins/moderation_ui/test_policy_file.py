@@ -135,23 +135,28 @@ def test_without_any_valid_policy_pages_show_data_and_the_queue_is_closed(pages:
             client.post("/api/queue/undo", json={"task_id": task_id}),
         ):
             assert (answer.status_code, answer.json()["error"]) == (503, "policy_unusable")
-            assert "policy.yaml, line 3" in answer.json()["detail"]
+            assert "policy.yaml, line 2" in answer.json()["detail"]
     assert pages.shop.rows("select 1 from moderation.human_label") == []
 
 
 def test_promotion_is_refused_with_the_problem_and_rollback_is_possible(
     pages: Pages, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    shop, reason = pages.shop, "night is bad"
-    second = add_version(shop, tmp_path_factory.mktemp("second"))
+    first = pages.shop.model_hash
+    second = add_version(pages.shop, tmp_path_factory.mktemp("second"))
+
+    def promote(client: httpx.Client, model_hash: str, expected: str) -> httpx.Response:
+        body = {"reason": "test", "expected": expected}
+        return client.post(f"/api/models/{model_hash}/promote", json=body)
+
     with pages.client("owner") as client:
-        body = {"reason": reason, "expected": shop.model_hash}
-        assert client.post(f"/api/models/{second}/promote", json=body).status_code == 200
+        assert promote(client, second, first).status_code == 200
+        assert promote(client, first, second).status_code == 200
         _store_policy(pages)
         _break_file(pages)
-        body = {"reason": reason, "expected": second}
-        refused = client.post(f"/api/models/{shop.model_hash}/promote", json=body)
+        refused = promote(client, second, first)
         assert (refused.status_code, refused.json()["error"]) == (422, "refused")
-        assert "policy.yaml, line 3" in refused.json()["detail"]
-        back = client.post("/api/models/rollback", json={"to": "previous", **body})
-        assert back.json() == {"champion": shop.model_hash}
+        assert "policy.yaml, line 2" in refused.json()["detail"]
+        body = {"to": "previous", "reason": "test", "expected": first}
+        back = client.post("/api/models/rollback", json=body)
+        assert back.json() == {"champion": second}
