@@ -6,9 +6,6 @@ from html import unescape
 import httpx
 import pytest
 
-from ml.policy.schema import load_policy
-from ml.storage import audit_runs
-from ml.storage.audit_runs import AuditRun
 from tests.support.pages import Pages
 from tests.support.photos import DARK, photo
 from tests.support.review_tasks import judged_photo
@@ -21,15 +18,6 @@ SAID = {
     "en": ("policy file cannot be used", "The last valid policy of {at} is used"),
     "zh": ("策略文件无法使用", "目前沿用最近一份有效策略（{at}"),
 }
-
-
-def _store_policy(pages: Pages) -> None:
-    """Begin a nightly run with the file's policy."""
-    shop = pages.shop
-    policy = load_policy(shop.settings.policy_file)
-    run = AuditRun("night", shop.window, shop.model_hash, policy, "cpu")
-    with shop.connections.engine.begin() as connection:
-        audit_runs.begin(connection, run)
 
 
 def _break_file(pages: Pages, text: str | None = BROKEN) -> None:
@@ -52,7 +40,7 @@ def _addresses(pages: Pages) -> list[str]:
 def _text(answer: httpx.Response) -> str:
     """The page's text in one line, without tags."""
     assert answer.status_code == 200, answer.text
-    body = answer.text.partition("<main")[2]
+    body = answer.text.partition("</header>")[2]
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
@@ -61,7 +49,7 @@ def test_every_page_names_the_problem_and_the_policy_it_follows(
     pages: Pages, language: str
 ) -> None:
     judged_photo(pages.shop, "a.jpg", photo(DARK))
-    _store_policy(pages)
+    pages.store_policy()
     (began,) = pages.shop.rows(
         "select to_char(started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI UTC') "
         "from moderation.audit_run"
@@ -87,7 +75,7 @@ def test_pages_that_need_no_policy_say_nothing(pages: Pages) -> None:
 def test_reviewer_decides_by_the_last_valid_policy(pages: Pages, text: str | None) -> None:
     task_id = judged_photo(pages.shop, "a.jpg", photo(DARK))
     pages.reviewing(lease_seconds=1800, golden_share=0.0, second_review_share=0.0)
-    _store_policy(pages)
+    pages.store_policy()
     _break_file(pages, text)
     key = f"{pages.shop.settings.photo_prefix}a.jpg"
     with pages.client() as client:
@@ -110,7 +98,7 @@ def test_reviewer_decides_by_the_last_valid_policy(pages: Pages, text: str | Non
 def test_repaired_file_is_followed_at_once(pages: Pages) -> None:
     file = pages.shop.settings.policy_file
     valid = file.read_text(encoding="utf-8")
-    _store_policy(pages)
+    pages.store_policy()
     _break_file(pages)
     with pages.client() as client:
         assert "policy-problem" in client.get("/queue").text
@@ -152,7 +140,7 @@ def test_promotion_is_refused_with_the_problem_and_rollback_is_possible(
     with pages.client("owner") as client:
         assert promote(client, second, first).status_code == 200
         assert promote(client, first, second).status_code == 200
-        _store_policy(pages)
+        pages.store_policy()
         _break_file(pages)
         refused = promote(client, second, first)
         assert (refused.status_code, refused.json()["error"]) == (422, "refused")
