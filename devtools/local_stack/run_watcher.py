@@ -40,23 +40,26 @@ def watch_run(
         total: units of work of the whole run.
         count_done: returns the units done so far.
         console: for the progress bar.
-        timeout_seconds: after which the run counts as failed.
+        timeout_seconds: without progress, after which the run counts as failed.
         on_poll: called at each poll.
 
     Raises:
-        ServiceError: the run failed, or did not end within `timeout_seconds`.
+        ServiceError: the run failed, or made no progress for `timeout_seconds`.
     """
     client.unpause(dag_id)
     client.trigger(dag_id, run_id, conf)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bar = progress.add_task(f"{dag_id} {run_id}", total=total)
-        deadline = time.monotonic() + timeout_seconds
+        done, deadline = 0, time.monotonic() + timeout_seconds
         while (state := client.run(dag_id, run_id)["state"]) not in ("success", "failed"):
-            if time.monotonic() > deadline:
-                raise ServiceError(f"{dag_id} {run_id} did not end within {timeout_seconds:.0f} s")
             on_poll()
-            progress.update(bar, completed=count_done())
+            if (counted := count_done()) != done:
+                done, deadline = counted, time.monotonic() + timeout_seconds
+            if time.monotonic() > deadline:
+                stopped = f"{dag_id} {run_id} made no progress for {timeout_seconds:.0f} s"
+                raise ServiceError(f"{stopped}, at {done:,} of {total:,}")
+            progress.update(bar, completed=done)
             time.sleep(POLL_SECONDS)
         progress.update(bar, completed=count_done())
     if state == "failed":

@@ -185,9 +185,11 @@ def _format_yaml_error(error: yaml.YAMLError, text: str) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
         return f"line 1: {error}; correct it"
-    tab = "\t" in "".join(text.splitlines()[mark.line : mark.line + 1])
+    lines = text.splitlines() or [""]
+    line = min(mark.line, len(lines) - 1)  # the parser counts a line after the last one
+    tab = "\t" in lines[line]
     remedy = "replace tabs by spaces" if tab else "correct this line, or restore the file"
-    return f"line {mark.line + 1}: {problem}; {getattr(error, 'note', None) or remedy}"
+    return f"line {line + 1}: {problem}; {getattr(error, 'note', None) or remedy}"
 
 
 def _format_problems(error: ValidationError, root: Node | None) -> str:

@@ -1,6 +1,7 @@
 """The policies that nightly and retraining runs stored when they began."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, union_all
@@ -15,6 +16,7 @@ class StoredPolicy:
 
     run_id: str
     policy: dict[str, Any]
+    started_at: datetime
 
 
 def newest_policies(connection: Connection, *, limit: int) -> list[StoredPolicy]:
@@ -22,5 +24,5 @@ def newest_policies(connection: Connection, *, limit: int) -> list[StoredPolicy]
     rows = union_all(
         *(select(run.c.run_id, run.c.policy, run.c.started_at) for run in (audit_run, retrain_run))
     ).subquery()
-    query = select(rows.c.run_id, rows.c.policy).order_by(rows.c.started_at.desc()).limit(limit)
+    query = select(rows).order_by(rows.c.started_at.desc()).limit(limit)
     return load_rows(connection, query, StoredPolicy)

@@ -163,3 +163,21 @@ def test_blinded_photo_hides_the_models_scores(pages: Pages, logged_in: LogIn) -
     queue.press("n")
     queue.saved()
     assert queue.faults == []
+
+
+def test_problem_of_the_policy_file_is_shown_above_a_usable_queue(
+    pages: Pages, logged_in: LogIn
+) -> None:
+    waiting(pages, 1)
+    pages.store_policy()
+    pages.shop.settings.policy_file.write_text("classes: [", encoding="utf-8")
+    queue = open_queue(logged_in("reviewer"), pages)
+    queue.shows(" 0.jpg")
+    problem = queue.page.get_by_role("alert")
+    expect(problem).to_contain_text("policy.yaml, line 1")
+    expect(problem).to_be_in_viewport(ratio=1)
+    expect(queue.page.locator("#decide")).to_be_in_viewport(ratio=1)
+    queue.press("v")
+    queue.saved()
+    assert labels(pages) == {"0.jpg": "violate"}
+    assert queue.faults == []

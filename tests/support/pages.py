@@ -14,6 +14,9 @@ from devtools.local_stack.airflow import Airflow
 from ml.core.settings import ROOT, Settings
 from ml.core.window import Window
 from ml.models import registry
+from ml.policy.schema import load_policy
+from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
 from tests.support.airflow import InstallAirflow
@@ -65,6 +68,12 @@ class Pages:
         policy["reviewing"] |= values
         text = yaml.safe_dump(policy, sort_keys=False)
         self.shop.settings.policy_file.write_text(text, encoding="utf-8")
+
+    def store_policy(self) -> None:
+        """Begin a nightly run with the file's policy."""
+        policy = load_policy(self.shop.settings.policy_file)
+        run = AuditRun("night", self.shop.window, self.shop.model_hash, policy, "cpu")
+        in_transaction(self.shop.connections.engine, audit_runs.begin, run)
 
     def client(self, account: str | None = "reviewer") -> httpx.Client:
         """Return a client logged in as one of `ACCOUNTS` with its token (None: not logged in)."""

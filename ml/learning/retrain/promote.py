@@ -19,6 +19,7 @@ from ml.storage.activity_log import model_target, record
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import ModelVersion, Promotion, find_versions, list_promotions
+from ml.storage.policy_in_force import policy_in_force
 from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
@@ -168,7 +169,8 @@ def rollback(
 
     `to` is "previous", a model hash, or the start of one (8 digits or more); `expected` the
     champion that the caller saw, `...` accepts any. The version is loaded and checked first. With a
-    hash the call is idempotent; each "previous" goes back one version more.
+    hash the call is idempotent; each "previous" goes back one version more. Needs no valid
+    policy file: the last valid policy names the classes.
 
     Raises:
         ModelError: no such version, it was never champion, or it gives no usable scores.
@@ -186,7 +188,8 @@ def rollback(
         return champion, _resolve(connection, to)
 
     champion, target = in_transaction(connections.engine, find_target)
-    _check_version(target, load_policy(settings.policy_file), connections)
+    policy = in_transaction(connections.engine, policy_in_force, settings).require_classes()
+    _check_version(target, policy, connections)
     registry.promote(
         target,
         engine=connections.engine,
@@ -242,8 +245,7 @@ def _find_version(connection: Connection, start: str) -> str:
     if not versions:
         raise ModelError(f"no registered model version begins with {start}")
     if len(versions) > 1:
-        names = ", ".join(versions)
         raise ModelError(
-            f"{len(versions)} versions begin with {start}: {names}; give more digits of the hash"
+            f"{len(versions)} versions begin with {start}: {', '.join(versions)}; give more digits"
         )
     return versions[0]

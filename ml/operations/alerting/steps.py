@@ -15,13 +15,13 @@ from ml.core.statsd import Gauge, send_gauges
 from ml.core.types import Alert, AlertKind
 from ml.operations.alerting.deliver import Webhook, deliver
 from ml.operations.alerting.messages import payload
-from ml.operations.alerting.policy_in_force import policy_in_force
 from ml.operations.alerting.rules import BY_RULE, RunSchedule, apply_rules
 from ml.operations.alerting.signals import Signals, collect_signals
 from ml.policy.schema import load_policy
 from ml.storage import alerts
 from ml.storage.connections import Connections, open_connections, task_context
 from ml.storage.database import DATABASE_ERRORS, in_transaction
+from ml.storage.policy_in_force import PolicyInForce, policy_in_force
 
 log = structlog.get_logger()
 
@@ -74,14 +74,22 @@ def _update(
     policy = in_force.policy
     signals = collect_signals(connection, now=now, policy=policy, timezone=timezone)
     raised = apply_rules(signals, policy, RunSchedule(settings.schedule, timezone))
-    if in_force.alert is not None and in_force.alert.kind not in policy.alerts.muted:
-        raised.append(in_force.alert)
+    if in_force.problem is not None and AlertKind.POLICY_INVALID not in policy.alerts.muted:
+        raised.append(_policy_alert(in_force))
     keys = {alert.key for alert in raised}
     was_open = [row.alert for row in alerts.open_alerts(connection)]
     alerts.resolve(connection, [a for a in was_open if _is_over(a, keys, runs_over)])
     for alert in raised:
         alerts.raise_alert(connection, alert)
     return signals
+
+
+def _policy_alert(in_force: PolicyInForce) -> Alert:
+    """The alert about the one policy file."""
+    stored = in_force.stored
+    run_id = stored.run_id if stored else "no run (the defaults)"
+    details = {"error": in_force.problem, "run_id": run_id}
+    return Alert(AlertKind.POLICY_INVALID, "file", details)
 
 
 def _is_over(alert: Alert, raised: Collection[str], runs_over: Collection[str]) -> bool:

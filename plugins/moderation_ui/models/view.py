@@ -23,8 +23,9 @@ class View(Labels):
     """Texts of a models page."""
 
     def is_class_blurred(self, name: str) -> bool:
-        """Whether the policy blurs photos of a class."""
-        return name in self.policy.classes and self.policy.classes[name].blur
+        """Whether the policy blurs photos of a class; of all classes without a policy."""
+        classes = self.policy.classes
+        return not classes or (name in classes and classes[name].blur)
 
     def figures(self, metrics: Mapping[str, Any] | None) -> list[Figure]:
         """The main metrics, as far as they were measured."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ml.operations.monitoring.run_summary import NightlyRun
     from ml.operations.monitoring.shadow_comparison import Shadowed
     from ml.operations.monitoring.trend import RunTotals
+    from ml.policy.schema import Policy
     from ml.storage.alerts import StoredAlert
     from ml.storage.database import TimedResult
     from ml.storage.read.run_photos import RunPhoto
@@ -70,7 +71,11 @@ def find_nightly_run(opened: Resources, run_id: str | None) -> "NightlyRun | Non
 
 
 def load_overview(
-    connection: "Connection", opened: Resources, nightly_run: "NightlyRun", is_latest: bool
+    connection: "Connection",
+    opened: Resources,
+    policy: "Policy",
+    nightly_run: "NightlyRun",
+    is_latest: bool,
 ) -> RunOverview:
     """All that the page of a run shows; what is overdue and the alerts for the latest alone."""
     from ml.operations.monitoring.drift import drift_of
@@ -85,7 +90,7 @@ def load_overview(
         runs=runs,
         overdue=_overdue_since(opened, nightly_run) if is_latest else None,
         backlog=_load_backlog(connection, runs),
-        leaks=with_timeout(connection, lambda c: _load_leaks(c, opened)),
+        leaks=with_timeout(connection, lambda c: _load_leaks(c, opened, policy)),
         drift=_cached(connection, nightly_run, drift_of),
         shadow=_cached(connection, nightly_run, shadow_of),
         quarantined=with_timeout(connection, lambda c: _load_quarantined(c, nightly_run)),
@@ -131,12 +136,14 @@ def _load_backlog(connection: "Connection", runs: "list[RunTotals]") -> Backlog:
     return Backlog(queue, pace, added, forecast(waiting, pace, added))
 
 
-def _load_leaks(connection: "Connection", opened: Resources) -> Leaks:
+def _load_leaks(connection: "Connection", opened: Resources, policy: "Policy") -> Leaks:
+    """No estimate without a policy: it names the violations."""
     from ml.operations.monitoring.leak_rate import monthly_leak_rates
     from ml.storage.leak_estimates import list_leaked_photos
 
-    since, policy = datetime.now(UTC) - _LEAK_SPAN, opened.policy
-    timezone = opened.settings.timezone
+    if not policy.classes:
+        return Leaks([], [])
+    since, timezone = datetime.now(UTC) - _LEAK_SPAN, opened.settings.timezone
     months = monthly_leak_rates(connection, policy=policy, timezone=timezone, since=since)
     if not months:
         return Leaks([], [])

@@ -70,9 +70,9 @@ def operations(
     nightly_run = find_nightly_run(opened, run)
     if nightly_run is None:
         return _empty_page(request, "no_run" if run is None else "unknown_run", run_id=run)
-    overview = opened.transaction(load_overview, opened, nightly_run, run is None)
+    overview = opened.transaction(load_overview, opened, labels.policy, nightly_run, run is None)
     links, summary = Links(base_path(request), nightly_run.run_id), overview.runs[-1]
-    band = opened.policy.reviewing.review_rate_alert
+    band = labels.policy.reviewing.review_rate_alert
     return render(
         request,
         "operations.html.j2",

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, Field, StringConstraints
 
 from ml.core.errors import (
     LeaseLost,
@@ -15,111 +14,52 @@ from ml.core.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from ml.policy.schema import Policy
 from moderation_ui.review.queue_page import Json, task_views
+from moderation_ui.review.queue_requests import (
+    ClaimBody,
+    CountsBody,
+    DecideBody,
+    DecisionBody,
+    ReleaseBody,
+    TaskBody,
+    TasksBody,
+)
 from moderation_ui.web.access import PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
-from moderation_ui.web.resources import NO_NUL, Opened, RequestModel, Resources, TaskId, Word
+from moderation_ui.web.resources import Opened, RequiredPolicy, Resources, ShownPolicy
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ml.storage.task_filters import Filters
-
 T = TypeVar("T")
-TaskIds = Annotated[list[TaskId], Field(max_length=200)]
-Note = Annotated[str, StringConstraints(max_length=500, pattern=NO_NUL)]
 router = APIRouter(prefix="/api/queue", dependencies=[Depends(requires(PagePermission.REVIEW))])
 
 
-class FiltersBody(RequestModel):
-    """Which tasks; None does not filter."""
-
-    reasons: Annotated[list[Word], Field(max_length=50)] | None = None
-    category: Word | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    product_id: Word | None = None
-
-    def for_library(self) -> "Filters":
-        """The library's filters; a reason that would reveal a hidden task finds nothing."""
-        from ml.review.task_view import REVEALING_REASONS
-        from ml.storage.task_filters import Filters
-
-        values = self.model_dump()
-        if self.reasons is not None:
-            values["reasons"] = tuple(r for r in self.reasons if r not in REVEALING_REASONS)
-        return Filters(**values)
-
-
-class CountsBody(RequestModel):
-    """What to count."""
-
-    filters: FiltersBody = FiltersBody()
-
-
-class ClaimBody(CountsBody):
-    """A claim; `order` None is the policy's."""
-
-    count: Annotated[int, Field(ge=1, le=50)] = 1
-    order: Literal["priority", "oldest"] | None = None
-
-
-class TasksBody(RequestModel):
-    """Some tasks."""
-
-    task_ids: TaskIds
-
-
-class ReleaseBody(RequestModel):
-    """Some tasks, or all that the user holds."""
-
-    task_ids: TaskIds | None = None
-
-
-class TaskBody(RequestModel):
-    """One task."""
-
-    task_id: TaskId
-
-
-class DecisionBody(TaskBody):
-    """The reviewer's decision on one task."""
-
-    label: Word
-    category: Word | None = None
-    note: Note = ""
-
-
-class DecideBody(RequestModel):
-    """Some decisions, each written or rejected on its own."""
-
-    decisions: Annotated[list[DecisionBody], Field(min_length=1, max_length=50)]
-
-
 @router.post("/claim")
-def claim(body: ClaimBody, opened: Opened, user: UserName) -> Json:
+def claim(body: ClaimBody, opened: Opened, policy: RequiredPolicy, user: UserName) -> Json:
     """Claim waiting tasks."""
-    return {"tasks": _filtered(opened, lambda c: _claim(c, body, opened, user))}
+    return {"tasks": _filtered(opened, lambda c: _claim(c, body, opened, policy, user))}
 
 
 @router.get("/held")
-def list_claimed(opened: Opened, user: UserName) -> Json:
+def list_claimed(opened: Opened, policy: RequiredPolicy, user: UserName) -> Json:
     """The tasks that the user still holds, as after a reload."""
     from ml.storage.review_queue import list_claimed as load_claimed
 
     def work(connection: "Connection") -> list[Json]:
         ids = [task.task_id for task in load_claimed(connection, reviewer=user)]
-        return task_views(connection, opened, ids)
+        return task_views(connection, opened, policy, ids)
 
     return {"tasks": opened.transaction(work)}
 
 
 @router.post("/renew")
-def renew(body: TasksBody, opened: Opened, user: UserName) -> Json:
+def renew(body: TasksBody, opened: Opened, policy: ShownPolicy, user: UserName) -> Json:
     """Renew leases; the tasks that the answer omits are lost."""
     from ml.review.queue import renew_leases
 
-    ids, lease = body.task_ids, opened.policy.reviewing.lease_seconds
+    ids, lease = body.task_ids, policy.reviewing.lease_seconds
     renewed = opened.transaction(
         lambda c: renew_leases(c, reviewer=user, task_ids=ids, lease_seconds=lease)
     )
@@ -148,18 +88,18 @@ def skip(body: TaskBody, opened: Opened, user: UserName) -> Json:
 
 
 @router.post("/decide")
-def decide(body: DecideBody, opened: Opened, user: UserName) -> Json:
+def decide(body: DecideBody, opened: Opened, policy: RequiredPolicy, user: UserName) -> Json:
     """Write decisions, each in a transaction of its own.
 
     Where database or storage fail, the whole request does; repeating it is idempotent.
     """
-    return {"results": [_result(decision, opened, user) for decision in body.decisions]}
+    return {"results": [_result(decision, opened, policy, user) for decision in body.decisions]}
 
 
 @router.post("/undo")
-def undo(body: TaskBody, opened: Opened, user: UserName) -> Json:
+def undo(body: TaskBody, opened: Opened, policy: RequiredPolicy, user: UserName) -> Json:
     """Undo the user's last decision; the task is theirs again, unless another reviewer has it."""
-    return {"task": opened.transaction(lambda c: _undo(c, body.task_id, opened, user))}
+    return {"task": opened.transaction(lambda c: _undo(c, body.task_id, opened, policy, user))}
 
 
 @router.post("/counts")
@@ -173,12 +113,13 @@ def counts(body: CountsBody, opened: Opened) -> Json:
     return {"open": found.open_count, "claimed": found.claimed_count, "oldest_seconds": oldest}
 
 
-def _claim(connection: "Connection", body: ClaimBody, opened: Resources, user: str) -> list[Json]:
+def _claim(
+    connection: "Connection", body: ClaimBody, opened: Resources, policy: Policy, user: str
+) -> list[Json]:
     """The one place where a reviewer gets tasks, hidden golden ones among them."""
     from ml.review.golden_tasks import insert_golden_tasks
     from ml.review.queue import claim_tasks
 
-    policy = opened.policy
     lease = policy.reviewing.lease_seconds
     tasks = claim_tasks(
         connection,
@@ -193,13 +134,13 @@ def _claim(connection: "Connection", body: ClaimBody, opened: Resources, user: s
         tasks = insert_golden_tasks(
             connection, tasks, reviewer=user, policy=policy, lease_seconds=lease
         )
-    return task_views(connection, opened, [task.task_id for task in tasks])
+    return task_views(connection, opened, policy, [task.task_id for task in tasks])
 
 
-def _result(decision: DecisionBody, opened: Resources, user: str) -> Json:
+def _result(decision: DecisionBody, opened: Resources, policy: Policy, user: str) -> Json:
     result: Json = {"task_id": decision.task_id}
     try:
-        opened.transaction(lambda c: _decide(c, decision, opened, user))
+        opened.transaction(lambda c: _decide(c, decision, opened, policy, user))
     except (StorageForbidden, StorageUnavailable, StorageFull, StatementCanceled):
         raise  # the database fails, whatever was decided
     except ModerationError as error:
@@ -208,32 +149,36 @@ def _result(decision: DecisionBody, opened: Resources, user: str) -> Json:
     return result | {"ok": True}
 
 
-def _decide(connection: "Connection", body: DecisionBody, opened: Resources, user: str) -> None:
+def _decide(
+    connection: "Connection", body: DecisionBody, opened: Resources, policy: Policy, user: str
+) -> None:
     """The one place where a decision is written, with the blind second review it may open."""
     from ml.review.decide import ReviewerDecision, decide_task
     from ml.review.second_review import open_follow_ups
 
     decision = ReviewerDecision(body.task_id, body.label, user, body.category, body.note)
-    decide_task(connection, decision, **_write_context(opened), lease_holder=user)
-    open_follow_ups(connection, body.task_id, policy=opened.policy)
+    decide_task(connection, decision, **_write_context(opened, policy), lease_holder=user)
+    open_follow_ups(connection, body.task_id, policy=policy)
 
 
-def _undo(connection: "Connection", task_id: int, opened: Resources, user: str) -> Json | None:
+def _undo(
+    connection: "Connection", task_id: int, opened: Resources, policy: Policy, user: str
+) -> Json | None:
     from ml.review.undo import undo_decision
     from ml.storage.review_queue import reclaim_task
 
-    reviewing, context = opened.policy.reviewing, _write_context(opened)
+    reviewing, context = policy.reviewing, _write_context(opened, policy)
     within = timedelta(minutes=reviewing.undo_minutes)
     undo_decision(connection, task_id=task_id, reviewer=user, within=within, **context)
     lease = reviewing.lease_seconds
     if not reclaim_task(connection, reviewer=user, task_id=task_id, lease_seconds=lease):
         return None
-    return task_views(connection, opened, [task_id])[0]
+    return task_views(connection, opened, policy, [task_id])[0]
 
 
-def _write_context(opened: Resources) -> dict[str, Any]:
+def _write_context(opened: Resources, policy: Policy) -> dict[str, Any]:
     connections, settings = opened.connections, opened.settings
-    return {"policy": opened.policy, "commerce": connections.commerce, "names": settings.commerce}
+    return {"policy": policy, "commerce": connections.commerce, "names": settings.commerce}
 
 
 def _filtered(opened: Resources, work: Callable[["Connection"], T]) -> T:

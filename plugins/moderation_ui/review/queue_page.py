@@ -13,17 +13,26 @@ from fastapi.responses import HTMLResponse
 from pydantic import StringConstraints
 
 # At the top: FastAPI reads the body's fields when the app is built.
+from ml.policy.schema import Policy
 from ml.review.preferences import Preferences, load_preferences, save_preferences
 from moderation_ui.web.access import PagePermission, UserName, requires
 from moderation_ui.web.errors import ApiError
 from moderation_ui.web.pages import render
-from moderation_ui.web.resources import NO_NUL, Opened, Reason, RequestModel, Resources, TaskId
+from moderation_ui.web.resources import (
+    NO_NUL,
+    Opened,
+    Reason,
+    RequestModel,
+    RequiredPolicy,
+    Resources,
+    ShownPolicy,
+    TaskId,
+)
 from moderation_ui.web.words import language_of, short_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ml.policy.schema import Policy
     from ml.review.task_explanation import SimilarDecisions
     from ml.review.task_view import TaskView
 
@@ -38,9 +47,10 @@ _OTHER_REASONS = (
 
 
 @router.get("/queue", response_class=HTMLResponse)
-def queue_page(request: Request, opened: Opened) -> HTMLResponse:
+def queue_page(request: Request, policy: ShownPolicy) -> HTMLResponse:
     """The page; its script reads filters and view from the address."""
-    policy = opened.policy
+    if not policy.classes:  # no valid policy: the page says so
+        return render(request, "queue_closed.html.j2")
     facts = {
         "classes": _classes(policy, language_of(request)),
         "reasons": _reasons(policy),
@@ -51,24 +61,24 @@ def queue_page(request: Request, opened: Opened) -> HTMLResponse:
 
 
 @router.get("/api/preferences")
-def load(opened: Opened, user: UserName) -> Json:
+def load(opened: Opened, policy: ShownPolicy, user: UserName) -> Json:
     """The user's choices; the policy's order where they chose none."""
-    return _view(opened.transaction(lambda c: load_preferences(c, user)), opened)
+    return _view(opened.transaction(lambda c: load_preferences(c, user)), policy)
 
 
 @router.put("/api/preferences")
-def save(body: Preferences, opened: Opened, user: UserName) -> Json:
+def save(body: Preferences, opened: Opened, policy: ShownPolicy, user: UserName) -> Json:
     """Keep the choices; returns them as `load` does."""
     opened.transaction(lambda c: save_preferences(c, user, body))
-    return _view(body, opened)
+    return _view(body, policy)
 
 
-def _view(chosen: Preferences, opened: Resources) -> Json:
-    order = chosen.order or opened.policy.reviewing.order
+def _view(chosen: Preferences, policy: Policy) -> Json:
+    order = chosen.order or policy.reviewing.order
     return chosen.model_dump(mode="json") | {"order": order}
 
 
-def _classes(policy: "Policy", language: str) -> list[Json]:
+def _classes(policy: Policy, language: str) -> list[Json]:
     """The classes in the policy's order, with titles in the language and their keys.
 
     `keys`: 1..9 by place (later classes have no digit), `n` for the first class that is no
@@ -91,18 +101,20 @@ def _classes(policy: "Policy", language: str) -> list[Json]:
     ]
 
 
-def _reasons(policy: "Policy") -> list[str]:
+def _reasons(policy: Policy) -> list[str]:
     """Reasons that a nightly run can give, as filter values."""
     violations = [f"violation:{name}" for name, c in policy.classes.items() if c.violation]
     label_issues = [f"label_issue:{name}" for name in policy.classes]
     return [*violations, *_OTHER_REASONS, *label_issues]
 
 
-def task_views(connection: "Connection", opened: Resources, task_ids: Sequence[int]) -> list[Json]:
+def task_views(
+    connection: "Connection", opened: Resources, policy: Policy, task_ids: Sequence[int]
+) -> list[Json]:
     """The tasks in the requested order, without those that no longer exist."""
     from ml.review.task_view import load_task_views
 
-    policy, commerce = opened.policy, opened.connections.commerce
+    commerce = opened.connections.commerce
     tasks = load_task_views(connection, task_ids, policy=policy, commerce=commerce)
     blurred = {name for name, c in policy.classes.items() if c.blur}
     return [_task_view(task, blur=task.likely in blurred) for task in tasks]
@@ -132,11 +144,11 @@ def appeal(body: AppealBody, opened: Opened, user: UserName) -> Json:
 
 
 @router.get("/api/queue/tasks/{task_id}/why")
-def explain(task_id: TaskId, opened: Opened) -> Json:
+def explain(task_id: TaskId, opened: Opened, policy: RequiredPolicy) -> Json:
     """All that the reviewer may know about the task."""
     from ml.review.task_explanation import explain_task
 
-    policy, decided = opened.policy, _decided_photos()
+    decided = _decided_photos()
     found = opened.transaction(lambda c: explain_task(c, task_id, policy=policy, decided=decided))
     if found is None:
         raise ApiError(404, "absent", f"no review task {task_id}")
@@ -152,7 +164,7 @@ def _decided_photos() -> "SimilarDecisions":
     return SimilarDecisions()
 
 
-def _score(name: str, score: float, policy: "Policy") -> Json:
+def _score(name: str, score: float, policy: Policy) -> Json:
     known = policy.classes.get(name)
     # A class that the policy no longer has is shown by its name.
     title = known.title.model_dump() if known else {"en": name, "zh": name}

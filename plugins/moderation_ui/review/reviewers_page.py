@@ -47,7 +47,7 @@ def reviewers_page(
         spans=SPANS,
         found=found,
         agreement=agreement_matrix(found.pairs),
-        golden=golden_matrix(found.golden, opened.policy),
+        golden=golden_matrix(found.golden, labels.policy),
         chart=work_chart(found.work, since=since, until=until, zone=zone, others=others),
         log=opened.transaction(lambda c: log_page(c, limit=_LATEST)),
         log_line=lambda entry: log_line(entry, labels),

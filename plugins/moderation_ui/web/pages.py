@@ -36,7 +36,7 @@ def render(
 
     The template has `words(key, ...)` for every text, `base` (the prefix of our addresses),
     `rights` of the user, and `page` for the script: `token`, `base`, `language` and the texts
-    whose keys start with `script_words`.
+    whose keys start with `script_words`. `in_force` is the policy that the page depends on, if any.
     """
     user = request.state.moderation_user
     words, base = Words(language_of(request)), base_path(request)
@@ -48,7 +48,8 @@ def render(
         "words": words.starting("common.", "errors.", *script_words),
     }
     rights = {permission.value: may(user, permission) for permission in PagePermission}
-    shared = {"words": words, "base": base, "rights": rights, "page": page}
+    in_force = getattr(request.state, "policy_in_force", None)
+    shared = {"words": words, "base": base, "rights": rights, "page": page, "in_force": in_force}
     html = _environment().get_template(template).render(shared, path=request.url.path, **values)
     return HTMLResponse(html)
 

@@ -1,12 +1,17 @@
-"""What routes share: bounded types of requests, open connections and the policy."""
+"""What routes share: bounded types of requests, open connections and the policy in force."""
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ml.core.errors import PolicyError
+from ml.policy.schema import Policy, load_policy
+from ml.storage.policy_in_force import PolicyInForce, last_valid_policy
+from moderation_ui.web.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ml.core.settings import Settings
-    from ml.policy.schema import Policy
     from ml.storage.connections import Connections
 
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold it
@@ -43,13 +47,6 @@ class Resources:
     settings: "Settings"
     connections: "Connections"
 
-    @property
-    def policy(self) -> "Policy":
-        """The policy in force; read again after its file was changed."""
-        path = self.settings.policy_file
-        changed_at = path.stat().st_mtime_ns if path.is_file() else 0
-        return _load_policy(path, changed_at)
-
     def transaction(self, work: "Callable[[Connection, *Args], T]", *args: *Args) -> T:
         """Run `work(connection, *args)` as `ml.storage.database.in_transaction` does."""
         from ml.storage.database import in_transaction
@@ -66,11 +63,45 @@ def _open_resources() -> Resources:
     return Resources(settings, open_connections(settings))
 
 
-@cache
-def _load_policy(path: Path, _changed_at: int) -> "Policy":
-    from ml.policy.schema import load_policy
+Opened = Annotated[Resources, Depends(_open_resources)]
 
+
+def _find_policy(request: Request, opened: Opened) -> PolicyInForce:
+    """Found once a request; `render` says on the page if the file cannot be used."""
+    path = opened.settings.policy_file
+    try:
+        in_force = PolicyInForce(_load_policy(path, _changed_at(path)))
+    except PolicyError as error:
+        in_force = opened.transaction(last_valid_policy, error)
+    request.state.policy_in_force = in_force
+    return in_force
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # reading it fails, too, and says why
+        return 0
+
+
+@cache
+def _load_policy(path: Path, _changed_at: int) -> Policy:
+    """Read again after a change of the file, and while it cannot be used."""
     return load_policy(path)
 
 
-Opened = Annotated[Resources, Depends(_open_resources)]
+def _require_policy(in_force: Annotated[PolicyInForce, Depends(_find_policy)]) -> Policy:
+    try:
+        return in_force.require_classes()
+    except PolicyError as error:
+        raise ApiError(503, "policy_unusable", str(error)) from error
+
+
+def _shown_policy(in_force: Annotated[PolicyInForce, Depends(_find_policy)]) -> Policy:
+    return in_force.policy
+
+
+# For what only shows data: without any valid policy it has no class and default sections.
+ShownPolicy = Annotated[Policy, Depends(_shown_policy)]
+# For what needs the classes: 503 without any valid policy.
+RequiredPolicy = Annotated[Policy, Depends(_require_policy)]

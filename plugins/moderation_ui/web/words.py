@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from ml.core.yaml_file import load_yaml
-from moderation_ui.web.resources import Opened
-
-if TYPE_CHECKING:
-    from ml.policy.schema import Policy
+from ml.policy.schema import Policy
+from moderation_ui.web.resources import ShownPolicy
 
 LANGUAGES = ("en", "zh")
 COOKIE = "moderation_language"
@@ -71,7 +69,7 @@ class Labels:
     """Display names in one language; a name without a text is shown as it is."""
 
     words: Words
-    policy: "Policy"
+    policy: Policy
 
     def class_title(self, name: str) -> str:
         """The policy's title of a class."""
@@ -91,13 +89,14 @@ class Labels:
         return self.words.get(f"operations.reason_{kind}", reason, title=title)
 
     def is_blurred(self, reasons: Iterable[str]) -> bool:
-        """Whether the policy blurs photos with one of the reasons."""
+        """Whether the policy blurs photos with one of the reasons; all photos without a policy."""
+        classes = self.policy.classes
         names = {r.partition(":")[2] for r in reasons if r.startswith(_REASONS_WITH_CLASS)}
-        return any(self.policy.classes[name].blur for name in names & self.policy.classes.keys())
+        return not classes or any(classes[name].blur for name in names & classes.keys())
 
 
-def _page_labels(request: Request, opened: Opened) -> Labels:
-    return Labels(Words(language_of(request)), opened.policy)
+def _page_labels(request: Request, policy: ShownPolicy) -> Labels:
+    return Labels(Words(language_of(request)), policy)
 
 
 PageLabels = Annotated[Labels, Depends(_page_labels)]

@@ -59,6 +59,20 @@ def process(shop: Shop, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes
     child.wait()
 
 
+def test_serve_does_not_start_with_a_broken_policy_file(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("a: 1\nb: [", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ml", "serve"], cwd=ROOT,
+        env=environment(shop, policy_file=file), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    said = "".join(done.stderr.split())
+    assert "PolicyError" in said
+    assert "policy.yaml,line2:" in said
+    assert "correctthisline,orrestorethefile" in said
+
+
 def test_serve_and_keys(shop: Shop, process: tuple[subprocess.Popen[bytes], str, Path]) -> None:
     child, url, log = process
     token = command(shop, "keys", "create", "web shop").strip()

@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError, PromotionConflict
+from ml.core.settings import ROOT
 from ml.learning.retrain import promote as module
 from ml.learning.retrain.promote import resolve, rollback
 from ml.models import registry
+from ml.policy.schema import load_policy
+from ml.storage import audit_runs
+from ml.storage.audit_runs import AuditRun
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import list_promotions
 from tests.support.nightly_run import run_nightly
@@ -136,6 +140,18 @@ def test_version_with_other_classes_is_rejected_with_a_remedy(
     with pytest.raises(PolicyError, match="restore the policy"):
         _back(shop)
     assert _champion(shop) == shop.model_hash
+
+
+def test_rollback_needs_only_a_policy_that_a_run_stored(shop: Shop, tmp_path: Path) -> None:
+    second = _promote(shop, add_version(shop, tmp_path / "second"))
+    shop.settings.policy_file.write_text("classes: [", encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"line 1.*no run has stored a valid policy"):
+        _back(shop)
+    assert _champion(shop) == second
+    valid = load_policy(ROOT / "config" / "policy.yaml")
+    night = AuditRun("night", shop.window, second, valid, "cpu")
+    in_transaction(shop.connections.engine, audit_runs.begin, night)
+    assert _back(shop) == shop.model_hash == _champion(shop)
 
 
 def test_version_with_missing_weights_is_rejected(shop: Shop) -> None:

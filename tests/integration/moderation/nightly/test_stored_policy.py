@@ -30,10 +30,22 @@ def test_running_audit_needs_no_policy_file(shop: Shop) -> None:
     assert finish_run(shop)["verdicts"]["pass"] == 1
 
 
-def test_new_audit_does_not_begin_without_a_valid_policy_file(shop: Shop) -> None:
-    shop.settings.policy_file.unlink()
-    with pytest.raises(PolicyError, match="no policy file"):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, r"no policy file at .*policy\.yaml; name one in MODERATION_POLICY_FILE, or restore"),
+        ("a: 1\nb: [", r"policy\.yaml, line 2: .*; correct this line, or restore the file"),
+        ("x: 1", r"policy\.yaml is not valid; fix:\n.*(line 1)"),
+    ],
+)
+def test_new_audit_does_not_begin_without_a_valid_policy_file(
+    shop: Shop, text: str | None, problem: str
+) -> None:
+    file = shop.settings.policy_file
+    file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+    with pytest.raises(PolicyError, match=problem):
         _preflight(shop)
+    assert shop.rows("select run_id from moderation.audit_run") == []
 
 
 @pytest.mark.parametrize("change", ["policy - 'prices'", """policy || '{"new_section": {}}'"""])

@@ -100,7 +100,11 @@ def test_changed_policy_is_loaded_and_broken_one_is_ignored(shop: Shop) -> None:
     with serving(shop) as served:
         before = served.predict(PHOTOS[0]).json()
         path.write_text("classes: 1", encoding="utf-8")
+        while served.metric('moderation_serve_switches_total{outcome="failed"}') == 0:
+            pass
         assert served.predict(PHOTOS[0]).json()["policy_version"] == before["policy_version"]
+        with served.client() as client:
+            assert client.get("/readyz").status_code == 200
         sharp = {"sharpness": {"enabled": True, "threshold": 1e5}}
         write_policy(path.parent, raw, screens=sharp)
         said = before

@@ -56,3 +56,5 @@ def test_only_classes_that_the_policy_blurs_are_blurred() -> None:
     assert labels.is_blurred(["violation:violate"])
     assert not Labels(Words("en"), POLICY).is_blurred(["violation:violate"])
     assert not labels.is_blurred(["confident_normal", "violation:gone"])
+    unknown = POLICY.model_copy(update={"classes": {}})
+    assert Labels(Words("en"), unknown).is_blurred([])
