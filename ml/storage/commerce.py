@@ -66,9 +66,9 @@ def explain_refusal(commerce: Table) -> Iterator[None]:
     except DBAPIError as error:
         if not isinstance(error.orig, _REFUSALS):
             raise
-        said = error.orig.diag.message_primary
+        message = error.orig.diag.message_primary
         raise SettingsError(
-            f"the commerce table {commerce} refuses a row: {said}; let its constraints, "
+            f"the commerce table {commerce} refuses a row: {message}; let its constraints, "
             "triggers and partitions allow the four statuses MODERATION_COMMERCE__STATUS_* and the "
             "present time"
         ) from error

@@ -83,7 +83,7 @@ class AvifFile:
                     *(number(tile) + b"\2\2\x83" for tile in tiles),
                 ),
             ),
-            box(b"idat", bytes(2), grid, output),
+            box(b"idat", b"" if self.extents else bytes(2) + grid + output),
         )
 
     def _locations(self, tiles: range, start: int, length: int) -> bytes:
