@@ -10,6 +10,8 @@ from ml.core.yaml_file import StrictModel
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 _ZONE = re.compile(r"UTC|[A-Za-z_]+/[A-Za-z0-9_+/-]+")
+KEYS = ("image_id", "review_id", "product_id", "object_key", "uploaded_at")
+WRITTEN = ("moderation_status", "moderated_at")
 
 
 class CommerceNames(StrictModel):
@@ -40,6 +42,13 @@ class CommerceNames(StrictModel):
     def _statuses_differ(self) -> "CommerceNames":
         if len(set(self.statuses().values())) < len(self.statuses()):
             raise ValueError("the four status values must differ from each other")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> "CommerceNames":
+        columns = [getattr(self, name) for name in (*KEYS, *WRITTEN)]
+        if len(set(columns)) < len(columns):
+            raise ValueError("a column may be named once: a view may repeat it under another name")
         return self
 
     @field_validator("timezone")

@@ -6,6 +6,7 @@ Secrets may also be files in the folder `MODERATION_SECRETS_DIR`, named like the
 import base64
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
 EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
 MAX_LOOKBACK_DAYS = 90
+_WITHIN_THE_HOUR = timedelta(minutes=59, seconds=59, microseconds=999_999)
 AddressingStyle = Literal["auto", "path", "virtual"]
 
 
@@ -128,6 +130,15 @@ class Settings(BaseSettings):
                     "would always be rejected; lower the former or raise the latter"
                 )
         return self
+
+    @field_validator("photo_prefix")
+    @classmethod
+    def _check_prefix(cls, template: str) -> str:
+        hour = datetime(2026, 1, 1)  # noqa: DTZ001 - of any zone
+        texts = (hour.strftime(template), (hour + _WITHIN_THE_HOUR).strftime(template))
+        if texts[0] != texts[1]:
+            raise ValueError("may not name minutes or seconds: it is filled in once an hour")
+        return template
 
     @field_validator("alert_webhook_url")
     @classmethod

@@ -5,6 +5,7 @@ dates. What a file can cost is bounded by its size, and every failure names file
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ _MAX_DEPTH = 20
 _MAX_DIGITS = 40  # characters of a number
 _MAX_INTEGER = 2**63 - 1  # as the database's bigint
 _MAX_PROBLEMS = 20
+_NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")  # what UTF-8 and the database's text cannot hold
 _TAG = "tag:yaml.org,2002:"
 # The parser of libyaml, where PyYAML was built with it: ten times as fast.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -151,6 +153,8 @@ def _mapping(node: MappingNode, constructor: SafeConstructor) -> dict[str, objec
     for key, value in node.value:
         if not isinstance(key, ScalarNode) or key.tag != f"{_TAG}str":
             raise _problem(key, "a key that is no text", "put it in quotes")
+        if _NO_TEXT.search(key.value):
+            raise _problem(key, "a character that is no text", "remove it")
         if key.value in found:
             raise _problem(key, f"the key `{key.value[:100]}` occurs twice", "remove one of both")
         found[key.value] = _value(value, constructor)
@@ -169,6 +173,8 @@ def _scalar(node: Node, constructor: SafeConstructor) -> object:
         raise _problem(node, f"{cause}", "correct the value, or put it in quotes") from cause
     if isinstance(value, int) and abs(value) > _MAX_INTEGER:
         raise _problem(node, "a number that is too large", "write a smaller one")
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        raise _problem(node, "a character that is no text", "remove it")
     return value
 
 

@@ -1,9 +1,11 @@
 """The commerce database's table of photos: reads, comparisons, and the decisions of reviewers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg.errors
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -17,13 +19,20 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
+from ml.core.errors import SettingsError
 from ml.storage.rows import load_dict
 from ml.storage.schema import image
 
 # Times in the commerce table and in listings may be cut off to the second.
 RESOLUTION = timedelta(seconds=1)
 MAX_KEY_BYTES = 1024  # of S3
+_REFUSALS = (
+    psycopg.IntegrityError,
+    psycopg.errors.RaiseException,
+    psycopg.errors.WithCheckOptionViolation,
+)
 
 
 def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -38,6 +47,31 @@ def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
 def text_key(commerce: Table) -> ColumnElement[str]:
     """The object key to compare with our keys, which are ordered by bytes."""
     return collate(cast(commerce.c.object_key, Text), "C")
+
+
+def is_key(key: str) -> bool:
+    """Whether a commerce row can have the key of an object: no NUL, and of S3's length."""
+    return "\0" not in key and len(key.encode()) <= MAX_KEY_BYTES
+
+
+@contextmanager
+def explain_refusal(commerce: Table) -> Iterator[None]:
+    """For writes to the table: what only its rows, triggers or partitions refuse.
+
+    Raises:
+        SettingsError: it refuses a status or time; with the remedy.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, _REFUSALS):
+            raise
+        message = error.orig.diag.message_primary
+        raise SettingsError(
+            f"the commerce table {commerce} refuses a row: {message}; let its constraints, "
+            "triggers and partitions allow the four statuses MODERATION_COMMERCE__STATUS_* and the "
+            "present time"
+        ) from error
 
 
 def can_be_key(commerce: Table) -> ColumnElement[bool]:
@@ -95,7 +129,8 @@ def set_status(
     this_upload = select(image.c.uploaded_at).where(of_key, image.c.etag == etag).scalar_subquery()
     newer = select(image.c.etag).where(of_key, image.c.uploaded_at > this_upload)
     row = update(commerce).where(same_key(commerce, literal(object_key)), ~newer.exists())
-    connection.execute(row.values(moderation_status=status, moderated_at=at))
+    with explain_refusal(commerce):
+        connection.execute(row.values(moderation_status=status, moderated_at=at))
 
 
 def replace_status(
@@ -111,7 +146,8 @@ def replace_status(
     columns = commerce.c
     shows = and_(columns.moderation_status == shown[0], columns.moderated_at == shown[1])
     row = update(commerce).where(same_key(commerce, literal(object_key)), shows)
-    connection.execute(row.values(moderation_status=status, moderated_at=at))
+    with explain_refusal(commerce):
+        connection.execute(row.values(moderation_status=status, moderated_at=at))
 
 
 def load_known_keys(connection: Connection, commerce: Table, keys: Sequence[str]) -> set[str]:

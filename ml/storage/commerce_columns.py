@@ -25,6 +25,7 @@ class CommerceColumn:
     name: str
     base_type: str
     sql_type: str
+    is_domain: bool
     modifier: int
     labels: list[str]
     nullable: bool
@@ -56,6 +57,7 @@ _COLUMNS = text(
         case when t.typnamespace = 'pg_catalog'::regnamespace
             then format_type(a.atttypid, a.atttypmod)
             else quote_ident(tn.nspname) || '.' || quote_ident(t.typname) end as sql_type,
+        t.typtype = 'd' as is_domain,
         base.modifier,
         array(select e.enumlabel::text from pg_enum e where e.enumtypid = b.oid
               order by e.enumsortorder) as labels,

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Table
 from sqlalchemy.types import TypeEngine
 
-from ml.core.commerce_names import CommerceNames
+from ml.core.commerce_names import KEYS, WRITTEN, CommerceNames
 from ml.core.errors import SettingsError
 from ml.storage.commerce_columns import CommerceColumn, load_columns
 from ml.storage.commerce_types import (
@@ -22,8 +22,6 @@ from ml.storage.commerce_types import (
     StoredTime,
 )
 
-KEYS = ("image_id", "review_id", "product_id", "object_key", "uploaded_at")
-WRITTEN = ("moderation_status", "moderated_at")
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 _TIMES = ("uploaded_at", "moderated_at")
 # A key is compared in its own type without the length: a cast to it would cut the key off.
@@ -127,6 +125,12 @@ def _key_problem(column: CommerceColumn) -> Problem | None:
 def _status_problem(column: CommerceColumn, names: CommerceNames) -> Problem | None:
     if column.base_type not in _STATUS_TYPES:
         return _unsupported(column, "an enum, text, varchar, char, smallint or integer")
+    if column.base_type == "enum" and column.is_domain:
+        return Problem(
+            f"{column.name} has a domain over an enum, {column.sql_type}, which PostgreSQL cannot "
+            "compare",
+            "ALTER it to the enum, or name a view of the table that casts it",
+        )
     if not column.deterministic:
         return _nondeterministic(column)
     settings = {

@@ -60,9 +60,11 @@ class ObjectStore:
         return self._client.meta.endpoint_url
 
     def check(self) -> None:
-        """Raise if the bucket does not answer."""
+        """Raise if the bucket does not answer, or something else does in its place."""
         with map_botocore_errors(self.bucket, ""):
-            self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+            answer = self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+        if "IsTruncated" not in answer:
+            raise not_s3(self._place(""), "no IsTruncated")
 
     def create(self) -> None:
         """Create the bucket if it is not there; needs the right to do so only then."""
@@ -165,15 +167,19 @@ class ObjectStore:
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Store bytes under a key, over whatever was there."""
         with map_botocore_errors(self.bucket, key):
-            self._client.put_object(
+            answer = self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=data, ContentType=content_type
             )
+        if not answer.get("ETag"):
+            raise not_s3(self._place(key), "no ETag: nothing was stored")
 
     @_retried
     def delete(self, key: str) -> None:
         """Remove an object; absent is fine."""
         with map_botocore_errors(self.bucket, key):
-            self._client.delete_object(Bucket=self.bucket, Key=key)
+            answer = self._client.delete_object(Bucket=self.bucket, Key=key)
+        if "html" in answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", ""):
+            raise not_s3(self._place(key), "a page: nothing was deleted")
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """Remove objects, a thousand a request; missing ones are fine. An error may leave some.
@@ -188,10 +194,12 @@ class ObjectStore:
     def _delete_part(self, keys: Sequence[str]) -> None:
         with map_botocore_errors(self.bucket, keys[0]):
             answer = self._client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys], "Quiet": True}
+                Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys]}
             )
         for refused in answer.get("Errors", []):
             raise error_of_code(refused.get("Code", ""), self._place(refused.get("Key", "")))
+        if len(answer.get("Deleted", [])) < len(keys):
+            raise not_s3(self._place(keys[0]), "it does not name what it deleted")
 
     def _place(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

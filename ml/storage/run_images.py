@@ -3,14 +3,17 @@
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 
 from ml.core.errors import QuarantineReason
 from ml.storage.audit_runs import AuditRun
-from ml.storage.commerce import can_be_key, instant, same_key, text_key
+from ml.storage.commerce import can_be_key, instant, is_key, same_key, text_key
 from ml.storage.quarantine import QuarantineRow, put_in_quarantine
 from ml.storage.rows import insert_new
 from ml.storage.s3_responses import ListedObject
 from ml.storage.schema import audit_image, image
+
+log = structlog.get_logger()
 
 # Reasons that may no longer apply later: a later run retries these, within the lookback days.
 RETRYABLE = (
@@ -59,6 +62,7 @@ _ADD_PAGE = sa.text(
         or i.object_key is null
         or i.state = 'listed'
         or (i.state = 'quarantined' and q.reason = any(cast(:retryable as text[])))
+    on conflict (run_id, object_key) do nothing  -- prefixes overlap, or a page repeats a key
     """
 )
 
@@ -84,10 +88,13 @@ class Discovery:
     def add_page(self, page: list[ListedObject]) -> None:
         """Add one page of a listing."""
         end = self._run.window.end
-        later = [o.key for o in page if o.modified_at >= end]
+        objects = [o for o in page if is_key(o.key)]
+        if len(objects) < len(page):  # no commerce row can name them
+            log.warning("objects whose keys no row can hold", objects=len(page) - len(objects))
+        later = [o.key for o in objects if o.modified_at >= end]
         if later:
             self._connection.execute(_ADD_LATER, {"keys": later})
-        due = [o for o in page if self._earliest <= o.modified_at < end]
+        due = [o for o in objects if self._earliest <= o.modified_at < end]
         if due:
             self.listed += self._connection.execute(_ADD_PAGE, self._values(due)).rowcount
 

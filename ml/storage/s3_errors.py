@@ -55,6 +55,8 @@ _BY_CODE: Mapping[str, tuple[type[StorageError], str]] = {
     "ExpiredToken": (BucketForbidden, _TOKEN),
     "InvalidToken": (BucketForbidden, _TOKEN),
     "TokenRefreshRequired": (BucketForbidden, _TOKEN),
+    "SecurityTokenExpired": (BucketForbidden, _TOKEN),
+    "InvalidSecurityToken": (BucketForbidden, _TOKEN),
     "RequestTimeTooSkewed": (ClockSkewed, _CLOCK),
     "RequestExpired": (ClockSkewed, _CLOCK),
     "SecondLevelDomainForbidden": (BucketForbidden, _STYLE),
@@ -66,6 +68,7 @@ _BY_CODE: Mapping[str, tuple[type[StorageError], str]] = {
     "PermanentRedirect": (BucketUnusable, _REGION),
     "AuthorizationHeaderMalformed": (BucketUnusable, _REGION),
     "IllegalLocationConstraintException": (BucketUnusable, _REGION),
+    "TemporaryRedirect": (StorageUnavailable, _REGION),
     "OperationAborted": (StorageUnavailable, ""),
     "ConditionalRequestConflict": (StorageUnavailable, ""),
     "SlowDown": (StorageUnavailable, ""),
@@ -100,6 +103,8 @@ def map_botocore_errors(bucket: str, key: str) -> Iterator[None]:
         raise StorageUnavailable(f"{place}: {error}") from error
     except BotoCoreError as error:
         raise _botocore_error(error, place) from error
+    except ValueError as error:  # botocore, of a time or number that is none
+        raise InvalidResponse(_message(f"{place}: {error}", _IN_FRONT)) from error
 
 
 def error_of_code(code: str, place: str) -> StorageError:

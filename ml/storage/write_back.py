@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ml.core.commerce_names import CommerceNames
-from ml.storage.commerce import is_older, same_key, text_status, to_stored
+from ml.storage.commerce import explain_refusal, is_older, same_key, text_status, to_stored
 from ml.storage.schema import human_label, image, review_task
 
 
@@ -103,12 +103,16 @@ class WriteBack:
         return [KeyRange(after, until) for after, until in pairwise(["", *last_keys])]
 
     def write(self, connection: sa.Connection, keys: KeyRange) -> int:
-        """Write one range; returns how many commerce rows changed. Idempotent."""
+        """Write one range; returns how many commerce rows changed. Idempotent.
+
+        Raises `SettingsError` if the commerce table refuses a row.
+        """
         values = asdict(keys)
         set_outcomes = self._set_status(self._outcomes, self._awaits_outcome())
         set_decisions = self._set_status(self._decisions, self._awaits_decision())
-        changed = connection.execute(set_outcomes, values).rowcount
-        changed += connection.execute(set_decisions, values).rowcount
+        with explain_refusal(self._commerce):
+            changed = connection.execute(set_outcomes, values).rowcount
+            changed += connection.execute(set_decisions, values).rowcount
         connection.execute(self._remember_written(), values)
         return changed
 

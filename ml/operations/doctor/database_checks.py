@@ -1,10 +1,10 @@
 """Checks of the database: connection, schema, privileges, commerce table."""
 
-from ml.core.commerce_names import CommerceNames
+from ml.core.commerce_names import KEYS, WRITTEN, CommerceNames
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped, warned
 from ml.storage import server
 from ml.storage.commerce_columns import load_columns
-from ml.storage.commerce_table import KEYS, WRITTEN, Problem, find_problems, table_name
+from ml.storage.commerce_table import Problem, find_problems, table_name
 from ml.storage.commerce_values import find_value_problems
 from ml.storage.database import check_migrated, in_transaction, newest
 

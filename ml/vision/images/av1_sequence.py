@@ -1,22 +1,39 @@
 """Sizes in the sequence headers of an AV1 stream (AV1 specification, 5.3 to 5.5)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 
+MAX_READS = 200_000  # numbers and boxes of a file; a photo of 800 tiles has 30,000
 _SEQUENCE_HEADER = 1  # OBU type
+_READS_OF_SEQUENCE = 50  # takes as long as so many
 
 Size = tuple[int, int]
+
+
+@dataclass
+class ReadBudget:
+    """How much may still be read of one file: its counts may claim any number of empty entries."""
+
+    reads: int = MAX_READS
+
+    def spend(self, reads: int) -> None:
+        """Spend some; raises ValueError when nothing is left."""
+        self.reads -= reads
+        if self.reads < 0:
+            raise ValueError("it has too many entries")
 
 
 class ByteReader:
     """Big-endian numbers of some bytes; EOFError at their end."""
 
-    def __init__(self, data: bytes) -> None:
-        self._file = BytesIO(data)
+    def __init__(self, data: bytes, budget: ReadBudget) -> None:
+        self._file, self._budget = BytesIO(data), budget
         self.left = len(data)
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
+        self._budget.spend(1)
         if not 0 <= count <= self.left:
             raise EOFError("it ends early")
         self.left -= count
@@ -31,15 +48,16 @@ class ByteReader:
         return self.uint(1), self.uint(3)
 
 
-def coded_sizes(obus: bytes) -> list[Size]:
+def coded_sizes(obus: bytes, budget: ReadBudget) -> list[Size]:
     """Sizes of all AV1 sequence headers of a stream of OBUs."""
-    sizes, read = [], ByteReader(obus)
+    sizes, read = [], ByteReader(obus, budget)
     while read.left:
         head = read.uint(1)
         if head & 4:
             read.uint(1)  # the extension
         payload = read.take(_leb128(read) if head & 2 else read.left)
         if head >> 3 & 15 == _SEQUENCE_HEADER:
+            budget.spend(_READS_OF_SEQUENCE)
             sizes.append(_sequence_size(payload))
     return sizes
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.core.yaml_file import StrictModel
-from ml.vision.images.avif_header import check_avif_sizes
+from ml.vision.images.avif_header import check_avif_sizes, is_avif
 from ml.vision.images.decode_errors import (
     DECODER_ERRORS,
     claimed_format,
@@ -163,6 +163,8 @@ def _check_bytes(data: bytes, limits: DecodeLimits) -> None:
 
 def _open(data: bytes, limits: DecodeLimits) -> ImageFile.ImageFile:
     """Read and check the header, with the accepted parsers only; decodes nothing."""
+    if is_avif(data):
+        check_avif_sizes(data, partial(_check_pixels, limits=limits))
     image = _identify(data)
     width, height = image.size
     _check_pixels(width, height, limits)
@@ -172,8 +174,6 @@ def _open(data: bytes, limits: DecodeLimits) -> ImageFile.ImageFile:
     if image.format != "MPO" and getattr(image, "is_animated", False):
         detail = "several frames: only the first one would be checked"
         raise ImageRejected(QuarantineReason.ANIMATED, detail)
-    if image.format == "AVIF":
-        check_avif_sizes(data, partial(_check_pixels, limits=limits))
     return image
 
 

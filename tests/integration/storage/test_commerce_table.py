@@ -102,6 +102,16 @@ def test_supported_status_is_accepted(shop: Shop, status: StatusColumn) -> None:
             "STATUS_PASS='pass '",
             "without blanks",
         ),
+        (
+            (
+                "create type commerce.e as enum ('pending', 'pass', 'review', 'block')",
+                "create domain commerce.word as commerce.e",
+                "moderation_status type commerce.word using null",
+            ),
+            {},
+            "domain over an enum, commerce.word",
+            "ALTER it to the enum",
+        ),
         (("moderation_status type boolean using false",), {}, "type boolean", "must be an enum"),
         (("moderation_status type numeric using 0",), NUMBERS, "type numeric", "must be an enum"),
         (("object_key type bytea using null",), {}, "type bytea", "must be text"),

@@ -3,11 +3,14 @@ from contextlib import closing
 
 import pytest
 
-from ml.core.errors import ObjectChanged, ObjectNotFound, StorageForbidden
+from ml.core.errors import InvalidResponse, ObjectChanged, ObjectNotFound, StorageForbidden
 from ml.storage.object_store import ObjectStore, s3_client
+from tests.support.faulty_proxy import Answer
+from tests.support.proxied_shop import connections_through_proxy
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
+HTML = [("Content-Type", "text/html")]
 
 
 @pytest.fixture
@@ -88,3 +91,29 @@ def test_get_reads_at_most_one_byte_over_the_limit(
 ) -> None:
     key = shop.upload(f"{size}.jpg", b"x" * size, row=False)
     assert len(store.get(key, max_bytes=10)) == read
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Answer(200, HTML, b"<html><body>Login</body></html>"),
+        Answer(200, HTML, b"<html>Login<br></html>"),
+        Answer(200, [], b""),
+    ],
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_page_in_place_of_a_success_is_no_success(page: Answer, shop: Shop) -> None:
+    with connections_through_proxy(shop, lambda *_: page) as connections:
+        store = connections.photos
+        for use in (store.check, lambda: store.put("a", b"a"), lambda: store.delete_many(["a"])):
+            with pytest.raises(InvalidResponse, match="MODERATION_S3_ENDPOINT_URL"):
+                use()
+        if page.headers:
+            with pytest.raises(InvalidResponse, match="MODERATION_S3_ENDPOINT_URL"):
+                store.delete("a")
+
+
+def test_many_objects_are_deleted_whatever_their_keys(shop: Shop, store: ObjectStore) -> None:
+    keys = [shop.upload(f"{n} 图&<a>.jpg", b"x", row=False) for n in range(3)]
+    store.delete_many([*keys, f"{keys[0]}-absent"])
+    assert list(store.list_pages(shop.settings.photo_prefix)) == [[]]

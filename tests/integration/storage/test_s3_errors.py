@@ -44,6 +44,10 @@ CODES = [
     (400, "KMS.ThrottlingException", StorageUnavailable, ""),
     (400, "AuthorizationHeaderMalformed", BucketUnusable, "MODERATION_S3_REGION.*eu-west-9"),
     (301, "PermanentRedirect", BucketUnusable, "MODERATION_S3_REGION.*eu-west-9"),
+    (307, "TemporaryRedirect", StorageUnavailable, "MODERATION_S3_REGION"),
+    (403, "SecurityTokenExpired", BucketForbidden, "renew them"),
+    (500, "InternalError", StorageUnavailable, ""),
+    (503, "ServiceUnavailable", StorageUnavailable, ""),
     (409, "OperationAborted", StorageUnavailable, ""),
     (503, "SlowDown", StorageUnavailable, ""),
 ]

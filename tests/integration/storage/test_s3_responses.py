@@ -135,6 +135,14 @@ def test_response_that_is_not_s3_is_a_retried_error(
                 use()
 
 
+@pytest.mark.parametrize(
+    "fields", ["<Size>many</Size>", "<Size>1</Size><LastModified>once</LastModified>"]
+)
+def test_listing_of_no_number_or_time_is_a_retried_error(fields: str, shop: Shop) -> None:
+    with pytest.raises(InvalidResponse, match="MODERATION_S3_ENDPOINT_URL"):
+        _list(shop, _page("a1", size=fields))
+
+
 @pytest.mark.parametrize("name", ["ETag", "Last-Modified", "Content-Length"])
 def test_head_without_a_field_is_a_retried_error(
     name: str, shop: Shop, listed: ListedObject

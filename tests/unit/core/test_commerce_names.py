@@ -18,6 +18,11 @@ def test_other_zone_is_rejected(name: str) -> None:
         CommerceNames(timezone=name)
 
 
+def test_column_that_is_named_twice_is_rejected() -> None:
+    with pytest.raises(ValidationError, match="a column may be named once"):
+        CommerceNames(uploaded_at="created_at", moderated_at="created_at")
+
+
 def test_other_unit_is_rejected() -> None:
     with pytest.raises(ValidationError, match="time_unit"):
         CommerceNames(time_unit="hours")  # type: ignore[arg-type]  # what a person may write

@@ -96,6 +96,15 @@ def test_equal_commerce_statuses_are_rejected(monkeypatch: pytest.MonkeyPatch) -
         load_settings()
 
 
+@pytest.mark.parametrize("template", ["reviews/%H%M/", "%c/", "%s/", "%H/%f/"])
+def test_prefix_that_changes_within_the_hour_is_rejected(
+    template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, PHOTO_PREFIX=template)
+    with pytest.raises(SettingsError, match=r"PHOTO_PREFIX: .*may not name minutes"):
+        load_settings()
+
+
 def test_secrets_are_not_in_the_text_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hidden-value"
     set_all(monkeypatch, DATABASE_URL=secret, S3_ACCESS_KEY=secret, S3_SECRET_KEY=secret)

@@ -98,6 +98,36 @@ def test_preflight_refuses_local_times_without_a_zone(shop: Shop) -> None:
     assert shop.rows("select 1 from moderation.audit_run") == []
 
 
+REFUSALS = {
+    "check of two columns": (
+        "alter table commerce.review_image add check (moderated_at is null or product_id > 5)",
+    ),
+    "no partition": (
+        "alter table commerce.review_image rename to old",
+        """create table commerce.review_image (like commerce.old)
+        partition by list (moderation_status)""",
+        "create table commerce.p partition of commerce.review_image for values in ('pending')",
+        "insert into commerce.review_image select * from commerce.old",
+    ),
+    "trigger": (
+        """create function commerce.refuse() returns trigger language plpgsql as
+        'begin raise exception using message = ''no''; end'""",
+        """create trigger refuse before update on commerce.review_image for each row
+        execute function commerce.refuse()""",
+    ),
+}
+
+
+@pytest.mark.parametrize("changes", REFUSALS.values(), ids=REFUSALS)
+def test_row_that_the_table_refuses_is_a_typed_error(shop: Shop, changes: tuple[str, ...]) -> None:
+    key = shop.upload("a.jpg", photo(BRIGHT))
+    for change in changes:
+        shop.execute(change)
+    with pytest.raises(SettingsError, match=r"review_image refuses a row: .*let its constraints"):
+        run_nightly(shop)
+    assert shop.status(key) == "pending"
+
+
 def test_every_step_refuses_a_table_that_was_changed_meanwhile(shop: Shop) -> None:
     start_run(shop)
     shop.execute("alter table commerce.review_image alter moderated_at type timestamp")

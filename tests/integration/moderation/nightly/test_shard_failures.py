@@ -26,12 +26,16 @@ FINE = 10  # fewer than fail
 MANY = 34  # more than fail
 
 
+def _photo(seed: int) -> bytes:
+    """A photo whose file is as long as the others."""
+    return photo(seed=seed).ljust(4_000, b"\0")
+
+
 def _fill(shop: Shop, fine: int) -> None:
-    data = photo(seed=1)
     for number in range(FIRST):
-        shop.upload(f"a{number:02}.jpg", data)
+        shop.upload(f"a{number:02}.jpg", _photo(1))
     for number in range(fine):
-        shop.upload(f"b{number:02}.jpg", data)
+        shop.upload(f"b{number:02}.jpg", _photo(1))
 
 
 def _score(shop: Shop, fault: Fault) -> dict[str, int]:
@@ -46,7 +50,8 @@ def _of_first(answer: Answer | Callable[[Answer], Answer]) -> Fault:
 
 
 def _as_other_photo(answer: Answer) -> Answer:
-    return answer.with_body(photo(seed=2))
+    assert len(answer.body) == len(_photo(2))
+    return answer.with_body(_photo(2))
 
 
 def _as_half(answer: Answer) -> Answer:

@@ -1,6 +1,8 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from ml.core.window import Window
 from ml.moderation.nightly.discover import prefixes
 
@@ -32,6 +34,19 @@ def test_dated_prefixes_use_the_settings_time_zone() -> None:
 
 def test_prefix_may_contain_hours() -> None:
     assert listed("%H/", Window(at(22, 22), at(23, 1))) == ["22/", "23/", "00/", "01/"]
+
+
+@pytest.mark.parametrize(
+    ("code", "values"),
+    [
+        ("%H", {f"{hour:02}" for hour in range(24)}),
+        ("%A", {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}),
+        ("%j", {str(day) for day in range(326, 334)}),
+    ],
+)
+def test_prefix_that_recurs_within_the_days_is_listed_once(code: str, values: set[str]) -> None:
+    found = listed(f"reviews/{code}/", Window(at(28, 2), at(29, 2)), days=6)
+    assert sorted(found) == sorted(f"reviews/{value}/" for value in values)
 
 
 def test_dated_prefixes_include_the_last_partial_day() -> None:

@@ -112,6 +112,16 @@ def test_unknown_photo_is_absent(viewer: httpx.Client) -> None:
     assert _refused(viewer.get(f"/photos/{'f' * 64}?side=320")) == (404, "absent")
 
 
+def test_photo_of_more_pixels_than_the_pages_decode_is_refused(
+    pages: Pages, viewer: httpx.Client
+) -> None:
+    out = io.BytesIO()
+    Image.new("1", (7000, 6000)).save(out, "PNG")  # 42 million; the setting is 40
+    stored_photo(pages.shop, "a.png", out.getvalue())
+    answer = viewer.get(f"/photos/{content_hash(out.getvalue())}?side=320")
+    assert _refused(answer) == (422, "too_large")
+
+
 def test_bytes_that_are_no_photo_are_rejected(pages: Pages, viewer: httpx.Client) -> None:
     data = photo(DARK, seed=UNKEPT + 6)[:300]
     stored_photo(pages.shop, "a.jpg", data)
