@@ -1,6 +1,8 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from ml.core.window import Window
 from ml.moderation.nightly.discover import prefixes
 
@@ -32,6 +34,14 @@ def test_dated_prefixes_use_the_settings_time_zone() -> None:
 
 def test_prefix_may_contain_hours() -> None:
     assert listed("%H/", Window(at(22, 22), at(23, 1))) == ["22/", "23/", "00/", "01/"]
+
+
+@pytest.mark.parametrize(("template", "prefixes_of_a_week"), [("%H/", 24), ("%A/", 7)])
+def test_prefix_that_recurs_in_the_look_back_is_listed_once(
+    template: str, prefixes_of_a_week: int
+) -> None:
+    found = listed(template, Window(at(22, 2), at(23, 2)), days=7)
+    assert len(found) == len(set(found)) == prefixes_of_a_week
 
 
 def test_dated_prefixes_include_the_last_partial_day() -> None:
