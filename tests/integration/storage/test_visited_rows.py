@@ -50,7 +50,9 @@ def record(shop: Shop, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 def _wide(executions: list[Execution]) -> list[str]:
     """The statements that visited too many rows."""
     assert len(executions) > 15
-    wide = {e.statement: e.rows for e in executions if e.rows > MAX_ROWS}
+    # The catalog does not grow with the data.
+    ours = [e for e in executions if "from pg_class" not in e.statement]
+    wide = {e.statement: e.rows for e in ours if e.rows > MAX_ROWS}
     return [f"{rows} rows: {statement}" for statement, rows in wide.items()]
 
 

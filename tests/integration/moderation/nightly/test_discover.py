@@ -13,7 +13,8 @@ from sqlalchemy import NullPool, create_engine, text
 from ml.core.settings import ROOT
 from ml.moderation.nightly.discover import discover
 from ml.moderation.nightly.preflight import preflight
-from ml.storage.s3_responses import ListedObject, ObjectStore
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_responses import ListedObject
 from tests.support.nightly_run import (
     delete_results,
     run_nightly,
