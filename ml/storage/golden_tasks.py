@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Interval,
     Select,
+    all_,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -22,6 +23,7 @@ from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
 from ml.storage.review_tasks import GOLDEN, ReviewTask
 from ml.storage.rows import columns_of, is_found, load_row, load_rows, load_value
 from ml.storage.schema import (
+    TEXTS,
     archived_photo,
     golden_answer,
     golden_photo,
@@ -133,7 +135,7 @@ def load_golden_photo(
 def _select_photos(pool: GoldenPool) -> Select[Any]:
     newest_set = (
         select(golden_set.c.golden_hash)
-        .where(exists().where(_photo.golden_hash == golden_set.c.golden_hash))
+        .where(golden_set.c.photos > 0)
         .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
         .limit(1)
         .scalar_subquery()
@@ -157,11 +159,16 @@ def _select_photos(pool: GoldenPool) -> Select[Any]:
     return select(_photo.content_sha256, _photo.label, scored.label("has_verdict")).where(
         _photo.golden_hash == newest_set,
         _photo.label.in_(pool.classes),
-        _photo.content_sha256.not_in(recent_answers),
-        _photo.content_sha256.not_in(claimed),
+        _is_none_of(recent_answers),
+        _is_none_of(claimed),
         is_archived,
         ~was_labeled,
     )
+
+
+def _is_none_of(contents: Select[str]) -> ColumnElement[bool]:
+    """Whether a photo is none of these contents, which are read once, into an array."""
+    return _photo.content_sha256 != all_(func.array(contents.scalar_subquery(), type_=TEXTS))
 
 
 def _load_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:
