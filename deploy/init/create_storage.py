@@ -51,8 +51,7 @@ def create_databases(roles: Roles) -> None:
         _execute(connection, "REVOKE CONNECT ON DATABASE {} FROM PUBLIC", _database_of(roles.admin))
         if not roles.is_bundled(roles.moderation):
             return
-        # A nightly run lists photos into temporary tables.
-        grant = "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}"
+        grant = "GRANT CONNECT ON DATABASE {} TO {}"
         owner = _user_of(roles.moderation)
         _execute(connection, grant, _database_of(roles.moderation), owner)
     # The schema is created for its owner, who then needs no privilege to create schemas.

@@ -483,10 +483,14 @@ CREATE TABLE moderation.training_epoch (
     FOREIGN KEY(run_id) REFERENCES moderation.retrain_run (run_id)
 );
 
--- Labels that nobody undid: what every reader of labels starts from.
+-- Labels that nobody undid: what every reader of labels starts from. Here and below, OFFSET 0 lets
+-- each row be looked up by its key. The planner could otherwise join whole tables, which grow for
+-- years, to the rows of one run or photo, whose number its statistics do not know.
 CREATE VIEW moderation.active_label AS
 SELECT h.* FROM moderation.human_label h
-WHERE NOT EXISTS (SELECT FROM moderation.decision_undo u WHERE u.label_id = h.label_id);
+WHERE NOT EXISTS (
+    SELECT FROM moderation.decision_undo u WHERE u.label_id = h.label_id OFFSET 0
+);
 
 -- The outcome of each image of a run, with the verdict of that run's model and policy. A reused
 -- human decision takes the place of the machine's.
@@ -496,18 +500,25 @@ SELECT ai.run_id, ai.object_key, ai.etag, ai.outcome, i.uploaded_at, i.content_s
     CASE WHEN v.decision IS NOT NULL THEN coalesce(ai.reused_decision, v.decision) END
         AS decision,
     CASE
-        WHEN v.decision IS NULL OR h.label_id IS NULL THEN v.reasons
+        WHEN v.decision IS NULL OR h.label IS NULL THEN v.reasons
         ELSE ARRAY['human_decision:' || h.label]
     END AS reasons,
     v.violation_score, v.judged_at, ai.reused_label, v.decision AS machine_decision,
-    v.scores
+    v.scores, v.screens
 FROM moderation.audit_image ai
 JOIN moderation.audit_run r ON r.run_id = ai.run_id
-JOIN moderation.image i ON i.object_key = ai.object_key AND i.etag = ai.etag
-LEFT JOIN moderation.verdict v ON ai.outcome IN ('judged', 'already_judged')
-    AND v.content_sha256 = i.content_sha256
-    AND v.model_hash = r.model_hash AND v.policy_version = r.policy_version
-LEFT JOIN moderation.human_label h ON h.label_id = ai.reused_label;
+CROSS JOIN LATERAL (
+    SELECT * FROM moderation.image i
+    WHERE i.object_key = ai.object_key AND i.etag = ai.etag OFFSET 0
+) i
+LEFT JOIN LATERAL (
+    SELECT * FROM moderation.verdict v
+    WHERE ai.outcome IN ('judged', 'already_judged') AND v.content_sha256 = i.content_sha256
+        AND v.model_hash = r.model_hash AND v.policy_version = r.policy_version OFFSET 0
+) v ON true
+LEFT JOIN LATERAL (
+    SELECT label FROM moderation.human_label h WHERE h.label_id = ai.reused_label OFFSET 0
+) h ON true;
 
 -- The key is made here, once: the same photos are drawn in every retry and on every machine, and
 -- nobody outside can tell which.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from ml.storage.rows import load_rows
 from ml.storage.schema import activity
@@ -73,5 +73,5 @@ def log_page(
 
 def actors(connection: Connection, *, since: datetime) -> list[str]:
     """Everyone who did anything since a moment, by name."""
-    query = select(_columns.actor).where(_columns.occurred_at >= since)
+    query = select(_columns.actor).where(_columns.occurred_at.between(since, func.now()))
     return list(connection.execute(query.distinct().order_by(_columns.actor)).scalars())

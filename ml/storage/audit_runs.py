@@ -70,17 +70,23 @@ def load(connection: Connection, run_id: str) -> AuditRun:
     )
 
 
-def row_of(connection: Connection, run_id: str, *, lock: bool = False) -> RowMapping:
-    """The whole row of a run; locked until the transaction's end if asked.
+def row_of(connection: Connection, run_id: str) -> RowMapping:
+    """The whole row of a run.
 
     Raises:
         RunNotStarted: there is no such run.
     """
     query = select(audit_run).where(audit_run.c.run_id == run_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    row = connection.execute(query).mappings().first()
     if row is None:
         raise RunNotStarted(f"no audit run {run_id!r}: its `preflight` did not finish")
     return row
+
+
+def is_listed(connection: Connection, run_id: str, *, lock: bool = False) -> bool:
+    """Whether a run's images are complete; its row stays locked in the transaction if asked."""
+    query = select(audit_run.c.listed.is_not(None)).where(audit_run.c.run_id == run_id)
+    return bool(connection.execute(query.with_for_update() if lock else query).scalar())
 
 
 def set_values(connection: Connection, run_id: str, **values: object) -> None:

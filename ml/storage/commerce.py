@@ -1,14 +1,17 @@
 """The commerce database's table of photos: reads, comparisons, and the decisions of reviewers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg.errors
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
+    Subquery,
     Table,
     Text,
     and_,
@@ -22,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from ml.core.errors import SettingsError
-from ml.storage.rows import load_dict
+from ml.storage.rows import is_found, load_dict, rows_of
 from ml.storage.schema import image
 
 # Times in the commerce table and in listings may be cut off to the second.
@@ -35,7 +38,7 @@ _REFUSALS = (
 )
 
 
-def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
+def same_key(commerce: FromClause, key: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a commerce row has an object key; searches the index of the commerce table."""
     column = commerce.c.object_key
     equal: ColumnElement[bool] = column == to_stored(column, key)
@@ -44,7 +47,7 @@ def same_key(commerce: Table, key: ColumnElement[Any]) -> ColumnElement[bool]:
     return and_(equal, text_key(commerce) == key) if padded else equal
 
 
-def text_key(commerce: Table) -> ColumnElement[str]:
+def text_key(commerce: FromClause) -> ColumnElement[str]:
     """The object key to compare with our keys, which are ordered by bytes."""
     return collate(cast(commerce.c.object_key, Text), "C")
 
@@ -74,13 +77,13 @@ def explain_refusal(commerce: Table) -> Iterator[None]:
         ) from error
 
 
-def can_be_key(commerce: Table) -> ColumnElement[bool]:
+def can_be_key(commerce: FromClause) -> ColumnElement[bool]:
     """Whether an object can have the row's key: it is neither null, nor empty, nor too long."""
     size = func.octet_length(cast(commerce.c.object_key, Text))
     return func.coalesce(size.between(1, MAX_KEY_BYTES), False)
 
 
-def text_status(commerce: Table) -> ColumnElement[str]:
+def text_status(commerce: FromClause) -> ColumnElement[str]:
     """The status to compare with the values of the settings."""
     return cast(commerce.c.moderation_status, Text)
 
@@ -91,7 +94,7 @@ def instant(column: ColumnElement[Any]) -> ColumnElement[datetime]:
     return moment
 
 
-def is_older(commerce: Table, moment: ColumnElement[datetime]) -> ColumnElement[bool]:
+def is_older(commerce: FromClause, moment: ColumnElement[datetime]) -> ColumnElement[bool]:
     """Whether the row was certainly moderated before a moment."""
     return instant(commerce.c.moderated_at) + RESOLUTION <= moment
 
@@ -127,8 +130,8 @@ def set_status(
     """Set the status of an object, unless a newer one is known under its key: a re-upload."""
     of_key = image.c.object_key == object_key
     this_upload = select(image.c.uploaded_at).where(of_key, image.c.etag == etag).scalar_subquery()
-    newer = select(image.c.etag).where(of_key, image.c.uploaded_at > this_upload)
-    row = update(commerce).where(same_key(commerce, literal(object_key)), ~newer.exists())
+    has_newer = is_found(image, of_key, image.c.uploaded_at > this_upload)
+    row = update(commerce).where(same_key(commerce, literal(object_key)), ~has_newer)
     with explain_refusal(commerce):
         connection.execute(row.values(moderation_status=status, moderated_at=at))
 
@@ -152,19 +155,21 @@ def replace_status(
 
 def load_known_keys(connection: Connection, commerce: Table, keys: Sequence[str]) -> set[str]:
     """Those of the object keys that have a commerce row."""
-    query = select(commerce.c.object_key).where(commerce.c.object_key.in_(keys))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(select(rows_of_keys(commerce, keys).c.key)).scalars())
 
 
 def load_review_ids(connection: Connection, commerce: Table, keys: Sequence[str]) -> dict[str, str]:
     """Object key -> the review it belongs to; the earliest one, if there are several."""
-    if not keys:
-        return {}
-    columns = commerce.c
+    row = rows_of_keys(commerce, keys).c
     # Latest first: of several rows of a key, the dictionary keeps the last one read.
     query = (
-        select(columns.object_key, cast(columns.review_id, Text))
-        .where(columns.object_key.in_(keys), columns.review_id.is_not(None))
-        .order_by(columns.uploaded_at.desc(), cast(columns.image_id, Text).desc())
+        select(row.key, cast(row.review_id, Text))
+        .where(row.review_id.is_not(None))
+        .order_by(row.uploaded_at.desc(), cast(row.image_id, Text).desc())
     )
     return load_dict(connection, query)
+
+
+def rows_of_keys(commerce: Table, keys: Collection[str]) -> Subquery:
+    """The commerce rows of some object keys, and each key as `key`; each key is looked up."""
+    return rows_of(commerce, keys, partial(same_key, commerce))

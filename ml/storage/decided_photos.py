@@ -12,26 +12,35 @@ from sqlalchemy import Connection, Engine, text
 from ml.core.types import DecidedPhoto
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
+from ml.storage.rows import last_of_page
+from ml.storage.schema import human_label
 
 _PAGE = 20_000  # labels
 _AFTER_ALL = "g"  # sorts after any hexadecimal digest
 
-# Each reviewer's latest active label of a content.
+# Each reviewer's latest active label of a content. Here and below, `offset 0` and `count(*)` let
+# each content be looked up, whatever the statistics say.
 _LATEST_LABELS = """
     select distinct on (h.content_sha256, h.reviewer)
         h.content_sha256, h.label, h.label_id, h.decided_at
-    from moderation.active_label h
-    where {contents} and (cast(:before as timestamptz) is null or h.decided_at < :before)
+    from {labels} h
+    where (cast(:before as timestamptz) is null or h.decided_at < :before)
     order by h.content_sha256, h.reviewer, h.decided_at desc, h.label_id desc
 """
 
 _WITHIN = "h.content_sha256 > :after and h.content_sha256 <= :until"
+# A join of many labels to the few undone ones; the view looks up each.
+_LABELS_WITHIN = f"""(
+    select * from moderation.human_label h where {_WITHIN} and not exists (
+        select from moderation.decision_undo u where u.label_id = h.label_id
+    )
+)"""  # noqa: S608 - built from constants
 
 # Blocked if any reviewer says so: a screen may only be too strict. Pages of text (`dense`) are left
 # out: they all look alike to PDQ.
 _INDEX_PAGE = text(
     f"""
-    with latest as ({_LATEST_LABELS.format(contents=_WITHIN)}),
+    with latest as ({_LATEST_LABELS.format(labels=_LABELS_WITHIN)}),
     decided as (
         select content_sha256, bool_or(label = any(cast(:violations as text[]))) as blocked
         from latest where label = any(cast(:classes as text[]))
@@ -45,26 +54,22 @@ _INDEX_PAGE = text(
     select p.content_sha256, coalesce(k.pdq, i.pdq) as pdq,
         coalesce(k.pdq_quality, i.pdq_quality) as quality, p.blocked
     from page p
-    left join moderation.archived_photo k on k.content_sha256 = p.content_sha256
     left join lateral (
-        select pdq, pdq_quality from moderation.image
-        where content_sha256 = p.content_sha256 and pdq is not null
+        select pdq, pdq_quality from moderation.archived_photo
+        where content_sha256 = p.content_sha256 offset 0
+    ) k on true
+    left join lateral (
+        select pdq, pdq_quality from (
+            select * from moderation.image
+            where content_sha256 = p.content_sha256 and pdq is not null and k.pdq is null offset 0
+        ) as seen
         order by object_key, etag limit 1
     ) i on true
-    where coalesce(k.pdq, i.pdq) is not null and not exists (
-        select from moderation.verdict v where v.content_sha256 = p.content_sha256
+    where coalesce(k.pdq, i.pdq) is not null and (
+        select count(*) from moderation.verdict v where v.content_sha256 = p.content_sha256
             and v.screens @> '{{"text": {{"evidence": {{"dense": true}}}}}}'
-    )
+    ) = 0
     """  # noqa: S608 - built from constants
-)
-
-_PAGE_END = text(
-    """
-    select max(content_sha256), count(*) from (
-        select content_sha256 from moderation.human_label
-        where content_sha256 > :after order by content_sha256 limit :page
-    ) as next
-    """
 )
 
 
@@ -82,9 +87,8 @@ def _load_page(
     connection: Connection, policy: Policy, before: datetime | None, after: str
 ) -> tuple[str, list[DecidedPhoto]]:
     """The photos of the next labels by content hash, and the last hash of the page."""
-    until, labels = connection.execute(_PAGE_END, {"after": after, "page": _PAGE}).one()
-    if labels < _PAGE:
-        until = _AFTER_ALL
+    last, labels = last_of_page(connection, human_label.c.content_sha256, after, _PAGE)
+    until = _AFTER_ALL if last is None or labels < _PAGE else last
     values = {
         "before": before,
         "violations": sorted(policy.violations),
@@ -103,11 +107,16 @@ class EarlierDecision:
     label_id: int
 
 
-_LISTED = "h.content_sha256 = any(cast(:contents as text[]))"
+_LABELS_LISTED = """
+    unnest(cast(:contents as text[])) as listed (content)
+    cross join lateral (
+        select * from moderation.active_label where content_sha256 = listed.content offset 0
+    )
+"""
 
 _EARLIER_DECISIONS = text(
     f"""
-    with latest as ({_LATEST_LABELS.format(contents=_LISTED)})
+    with latest as ({_LATEST_LABELS.format(labels=_LABELS_LISTED)})
     select content_sha256, min(label) as label,
         (array_agg(label_id order by decided_at desc, label_id desc))[1] as label_id
     from latest group by content_sha256 having min(label) = max(label)

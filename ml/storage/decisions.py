@@ -7,11 +7,11 @@ as well as the task: the table's index is by content.
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from ml.storage.review_tasks import VERDICT, ReviewTask, add_selected_tasks
-from ml.storage.rows import columns_of, load_dict, load_row, load_value
+from ml.storage.review_tasks import NOT_GOLDEN, VERDICT, ReviewTask, add_selected_tasks
+from ml.storage.rows import columns_of, first_of, load_dict, load_row, load_value
 from ml.storage.schema import (
     active_label,
     appeal,
@@ -61,8 +61,7 @@ def load_latest_decision(
     connection: Connection, task: ReviewTask, *, after_label_id: int = 0
 ) -> ActiveDecision | None:
     """The task's latest active decision of those after a label."""
-    of_task = (_active.task_id == task.task_id) & (_active.label_id > after_label_id)
-    return _load_latest(connection, task, of_task)
+    return _load_latest(connection, task, _active.task_id == task.task_id, after_label_id)
 
 
 def load_latest_decision_on_object(
@@ -70,21 +69,24 @@ def load_latest_decision_on_object(
 ) -> ActiveDecision | None:
     """The latest active decision on the task's object, in any of its tasks."""
     tasks = select(review_task.c.task_id).where(
-        review_task.c.object_key == task.object_key, review_task.c.etag == task.etag
+        review_task.c.object_key == task.object_key, review_task.c.etag == task.etag, NOT_GOLDEN
     )
     return _load_latest(connection, task, _active.task_id.in_(tasks))
 
 
 def _load_latest(
-    connection: Connection, task: ReviewTask, condition: ColumnElement[bool]
+    connection: Connection,
+    task: ReviewTask,
+    condition: ColumnElement[bool],
+    after_label_id: int = 0,
 ) -> ActiveDecision | None:
-    query = (
-        select(*columns_of(active_label, ActiveDecision))
-        .where(_active.content_sha256 == task.content_sha256, condition)
-        .order_by(_active.label_id.desc())
-        .limit(1)
+    query = select(*columns_of(active_label, ActiveDecision)).where(
+        _active.content_sha256 == task.content_sha256, condition
     )
-    return load_row(connection, query, ActiveDecision)
+    latest = first_of(query, "label_id")
+    return load_row(
+        connection, latest.where(latest.selected_columns.label_id > after_label_id), ActiveDecision
+    )
 
 
 def load_last_label_id(connection: Connection, task: ReviewTask) -> int:
@@ -128,17 +130,12 @@ def load_reviewer_label(
 ) -> ReviewerLabel | None:
     """The reviewer's last decision on the task, undone or not."""
     is_undone = exists().where(decision_undo.c.label_id == _label.label_id)
-    query = (
-        select(
-            *_label["label_id", "label", "decided_at"],
-            (func.clock_timestamp() - _label.decided_at).label("age"),
-            is_undone.label("is_undone"),
-        )
-        .where(*_of_task(task), _label.reviewer == reviewer)
-        .order_by(_label.label_id.desc())
-        .limit(1)
-    )
-    return load_row(connection, query, ReviewerLabel)
+    query = select(
+        *_label["label_id", "label", "decided_at"],
+        (func.clock_timestamp() - _label.decided_at).label("age"),
+        is_undone.label("is_undone"),
+    ).where(*_of_task(task), _label.reviewer == reviewer)
+    return load_row(connection, first_of(query, "label_id"), ReviewerLabel)
 
 
 def find_task_decided_after(connection: Connection, reviewer: str, *, label_id: int) -> int | None:
@@ -182,22 +179,26 @@ def find_or_open_task(connection: Connection, object_key: str) -> int | None:
     newest = newest_first.limit(1).subquery()
     names = ("content_sha256", "model_hash", "policy_version", "reasons", "violation_score")
     # A photo that was passed or blocked without a review gets its task now.
+    of_content = verdict.c.content_sha256 == newest.c.content_sha256
+    found = select(verdict).where(of_content).offset(0).lateral()
     scored = (
         select(
             newest.c.object_key,
             newest.c.etag,
-            *verdict.c[names],
-            verdict.c.violation_score.label("priority"),
-            verdict.c.run_id,
+            *found.c[names],
+            found.c.violation_score.label("priority"),
+            found.c.run_id,
         )
-        .join(verdict, verdict.c.content_sha256 == newest.c.content_sha256)
-        .order_by(verdict.c.judged_at.desc())
+        .select_from(newest.join(found, true()))
+        .order_by(found.c.judged_at.desc())
     )
     add_selected_tasks(connection, scored.limit(1))
     same_object = and_(
         review_task.c.object_key == image.c.object_key, review_task.c.etag == image.c.etag
     )
-    of_object = newest_first.join(review_task, same_object).where(review_task.c.kind == VERDICT)
+    of_object = newest_first.join(review_task, same_object).where(
+        review_task.c.kind == VERDICT, NOT_GOLDEN
+    )
     task_id: int | None = connection.execute(
         of_object.with_only_columns(review_task.c.task_id).limit(1)
     ).scalar()

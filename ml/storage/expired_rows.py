@@ -1,6 +1,6 @@
 """Rows that retention may delete: quarantine, shadow verdicts and superseded verdicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ml.storage.purge import Count
+from ml.storage.rows import is_found, last_of_page
 from ml.storage.schema import (
     audit_image,
     audit_run,
@@ -30,32 +31,38 @@ _later_verdict = verdict.alias("later_verdict")
 
 @dataclass(frozen=True)
 class ExpiredRows:
-    """The rows of a table that meet a condition on it."""
+    """The rows of a table that meet a condition on it.
 
-    table: sa.Table
+    They are walked in the order of `key`, the first column of an index; `within` is the part of the
+    table that is walked, where it is not all of it.
+    """
+
+    key: sa.Column[str]
     condition: sa.ColumnElement[bool]
+    within: sa.ColumnElement[bool] = field(default_factory=sa.true)
+
+    def last_of_page(self, connection: Connection, after: str, limit: int) -> str | None:
+        """The key of the last of the next `limit` rows, expired or not; None at the end."""
+        return last_of_page(connection, self.key, after, limit, self.within)[0]
+
+    def between(self, after: str, until: str) -> "ExpiredRows":
+        """Those of them with keys of (after, until]."""
+        return replace(self, within=self.within & (self.key > after) & (self.key <= until))
 
     def count(self, connection: Connection) -> Count:
         """How many there are, and their size."""
         size = self._size.label("bytes")
-        rows = sa.select(size).select_from(self.table).where(self.condition).subquery()
-        return _sum(connection, rows)
+        rows = sa.select(size).select_from(self.key.table).where(self.within, self.condition)
+        return _sum(connection, rows.subquery())
 
-    def delete(self, connection: Connection, *, limit: int | None = None) -> Count:
-        """Delete them, at most `limit`; returns how many were deleted, and their size."""
-        condition = self.condition if limit is None else self._among_first(limit)
-        statement = sa.delete(self.table).where(condition).returning(self._size.label("bytes"))
-        return _sum(connection, statement.cte("deleted"))
+    def delete(self, connection: Connection) -> Count:
+        """Delete them; returns how many were deleted, and their size."""
+        expired = sa.delete(self.key.table).where(self.within, self.condition)
+        return _sum(connection, expired.returning(self._size.label("bytes")).cte("deleted"))
 
     @property
     def _size(self) -> sa.ColumnElement[int]:
-        return sa.func.pg_column_size(self.table.table_valued())
-
-    def _among_first(self, limit: int) -> sa.ColumnElement[bool]:
-        key = list(self.table.primary_key)
-        first = sa.select(*key).where(self.condition).limit(limit)
-        # Not correlated: the inner query reads the table again.
-        return sa.tuple_(*key).in_(first.correlate(None))
+        return sa.func.pg_column_size(self.key.table.table_valued())
 
 
 def _sum(connection: Connection, rows: sa.FromClause) -> Count:
@@ -75,19 +82,19 @@ def expired_quarantine(since: datetime) -> ExpiredRows:
 
     Resolved is a row that a later run released, or whose key a newer object has that was scored.
     """
-    replaced = sa.exists().where(
+    replaced = is_found(
+        image.join(_later_image, image.c.object_key == _later_image.c.object_key),
         image.c.object_key == quarantine.c.object_key,
         image.c.etag == quarantine.c.etag,
-        _later_image.c.object_key == image.c.object_key,
         _later_image.c.etag != image.c.etag,
         _later_image.c.state == "judged",
         _later_image.c.uploaded_at >= image.c.uploaded_at,
     )
-    still_counted = sa.exists().where(
+    still_counted = is_found(
+        audit_image.join(audit_run),
         audit_image.c.object_key == quarantine.c.object_key,
         audit_image.c.etag == quarantine.c.etag,
         audit_image.c.outcome == "quarantined",
-        audit_run.c.run_id == audit_image.c.run_id,
         ~_is_old_run(since),
     )
     expired = sa.and_(
@@ -95,52 +102,49 @@ def expired_quarantine(since: datetime) -> ExpiredRows:
         sa.or_(quarantine.c.released_by.is_not(None), replaced),
         ~still_counted,
     )
-    return ExpiredRows(quarantine, expired)
+    return ExpiredRows(quarantine.c.object_key, expired)
 
 
-def expired_shadow_verdicts(since: datetime) -> ExpiredRows:
-    """Those of runs older than `since` whose shadow model is neither in use nor under approval."""
+def expired_shadow_runs(connection: Connection, since: datetime) -> list[str]:
+    """Runs older than `since` whose shadow model is neither in use nor under approval."""
     in_shadow = sa.exists().where(shadow.c.model_hash == audit_run.c.shadow_hash)
     under_approval = sa.exists().where(
         retrain_run.c.candidate_hash == audit_run.c.shadow_hash, retrain_run.c.state == "running"
     )
-    runs = sa.select(audit_run.c.run_id).where(_is_old_run(since), ~in_shadow, ~under_approval)
-    return ExpiredRows(shadow_verdict, shadow_verdict.c.run_id.in_(runs))
+    runs = sa.select(audit_run.c.run_id).where(
+        audit_run.c.shadow_hash.is_not(None), _is_old_run(since), ~in_shadow, ~under_approval
+    )
+    return list(connection.execute(runs).scalars())
 
 
-def superseded_verdicts(since: datetime, *, after: str, until: str) -> ExpiredRows:
-    """Superseded verdicts older than `since` that nothing needs, on contents of (after, until]."""
+def shadow_verdicts_of(run_id: str) -> ExpiredRows:
+    """All shadow verdicts of a run."""
+    of_run = shadow_verdict.c.run_id == run_id
+    return ExpiredRows(shadow_verdict.c.content_sha256, sa.true(), of_run)
+
+
+def superseded_verdicts(since: datetime) -> ExpiredRows:
+    """Superseded verdicts older than `since` that nothing needs."""
     v = verdict.c
-    superseded = sa.exists().where(
+    superseded = is_found(
+        _later_verdict,
         _later_verdict.c.content_sha256 == v.content_sha256,
         _rank(_later_verdict) > _rank(verdict),
     )
-    of_recent_run = sa.exists().where(
-        audit_run.c.model_hash == v.model_hash,
-        audit_run.c.policy_version == v.policy_version,
-        ~_is_old_run(since),
+    recent = sa.select(audit_run.c.model_hash, audit_run.c.policy_version).where(
+        ~_is_old_run(since)
     )
     unneeded = sa.and_(
-        v.content_sha256 > after,
-        v.content_sha256 <= until,
         v.judged_at < since,
         superseded,
         v.model_hash.not_in(sa.select(champion.c.model_hash)),
-        ~of_recent_run,
+        sa.tuple_(v.model_hash, v.policy_version).not_in(recent),
         ~_names_content(review_task),
         ~_names_content(human_label),
         ~_names_content(golden_photo),
         ~_names_content(blocklist_photo),
     )
-    return ExpiredRows(verdict, unneeded)
-
-
-def last_content_of_page(connection: Connection, after: str, limit: int) -> str | None:
-    """The last of the next `limit` content hashes with verdicts; None at the end."""
-    content = verdict.c.content_sha256
-    page = sa.select(content).where(content > after).order_by(content).limit(limit).subquery()
-    last: str | None = connection.execute(sa.select(sa.func.max(page.c.content_sha256))).scalar()
-    return last
+    return ExpiredRows(v.content_sha256, unneeded)
 
 
 def _is_old_run(since: datetime) -> sa.ColumnElement[bool]:
@@ -154,5 +158,5 @@ def _rank(verdicts: sa.FromClause) -> sa.ColumnElement[Any]:
     return sa.tuple_(columns.judged_at, columns.model_hash, columns.policy_version)
 
 
-def _names_content(table: sa.Table) -> sa.Exists:
-    return sa.exists().where(table.c.content_sha256 == verdict.c.content_sha256)
+def _names_content(table: sa.Table) -> sa.ColumnElement[bool]:
+    return is_found(table, table.c.content_sha256 == verdict.c.content_sha256)

@@ -4,13 +4,26 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Interval, Select, delete, exists, func, insert, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Interval,
+    Select,
+    all_,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+)
 
 from ml.storage.photo_archive import latest_objects
 from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
 from ml.storage.review_tasks import GOLDEN, ReviewTask
-from ml.storage.rows import columns_of, load_row, load_rows, load_value
+from ml.storage.rows import columns_of, is_found, load_row, load_rows, load_value
 from ml.storage.schema import (
+    TEXTS,
     archived_photo,
     golden_answer,
     golden_photo,
@@ -122,38 +135,40 @@ def load_golden_photo(
 def _select_photos(pool: GoldenPool) -> Select[Any]:
     newest_set = (
         select(golden_set.c.golden_hash)
-        .where(exists().where(_photo.golden_hash == golden_set.c.golden_hash))
+        .where(golden_set.c.photos > 0)
         .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
         .limit(1)
         .scalar_subquery()
     )
     since = func.now() - literal(pool.repeat_after, Interval)
-    was_answered = exists().where(
-        _answer.content_sha256 == _photo.content_sha256,
-        _answer.reviewer == pool.reviewer,
-        _answer.answered_at > since,
+    recent_answers = select(_answer.content_sha256).where(
+        _answer.reviewer == pool.reviewer, _answer.answered_at > since
     )
-    was_labeled = exists().where(
+    was_labeled = is_found(
+        human_label,
         human_label.c.content_sha256 == _photo.content_sha256,
         human_label.c.reviewer == pool.reviewer,
         human_label.c.decided_at > since,
     )
-    is_claimed = exists().where(
-        review_task.c.content_sha256 == _photo.content_sha256,
+    claimed = select(review_task.c.content_sha256).where(
+        review_task.c.state == literal_column("'claimed'"),  # a literal, for the partial index
         review_task.c.claimed_by == pool.reviewer,
     )
-    scored = exists().where(verdict.c.content_sha256 == _photo.content_sha256)
-    return (
-        select(_photo.content_sha256, _photo.label, scored.label("has_verdict"))
-        .join(archived_photo, archived_photo.c.content_sha256 == _photo.content_sha256)
-        .where(
-            _photo.golden_hash == newest_set,
-            _photo.label.in_(pool.classes),
-            ~was_answered,
-            ~was_labeled,
-            ~is_claimed,
-        )
+    scored = is_found(verdict, verdict.c.content_sha256 == _photo.content_sha256)
+    is_archived = is_found(archived_photo, archived_photo.c.content_sha256 == _photo.content_sha256)
+    return select(_photo.content_sha256, _photo.label, scored.label("has_verdict")).where(
+        _photo.golden_hash == newest_set,
+        _photo.label.in_(pool.classes),
+        _is_none_of(recent_answers),
+        _is_none_of(claimed),
+        is_archived,
+        ~was_labeled,
     )
+
+
+def _is_none_of(contents: Select[str]) -> ColumnElement[bool]:
+    """Whether a photo is none of these contents, which are read once, into an array."""
+    return _photo.content_sha256 != all_(func.array(contents.scalar_subquery(), type_=TEXTS))
 
 
 def _load_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:

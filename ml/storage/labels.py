@@ -84,11 +84,15 @@ def _without_repeats(connection: Connection, undated: Sequence[NewLabel]) -> lis
 
 _LATEST_LABELS = text(
     """
-    select distinct on (content_sha256, reviewer) content_sha256, reviewer, label, task_id
-    from moderation.active_label
-    join unnest(cast(:contents as text[]), cast(:reviewers as text[]))
-        as asked (content_sha256, reviewer) using (content_sha256, reviewer)
-    order by content_sha256, reviewer, decided_at desc, label_id desc
+    select distinct on (l.content_sha256, l.reviewer)
+        l.content_sha256, l.reviewer, l.label, l.task_id
+    from unnest(cast(:contents as text[]), cast(:reviewers as text[]))
+        as asked (content_sha256, reviewer)
+    cross join lateral (
+        select * from moderation.active_label l
+        where l.content_sha256 = asked.content_sha256 and l.reviewer = asked.reviewer offset 0
+    ) l
+    order by l.content_sha256, l.reviewer, l.decided_at desc, l.label_id desc
     """
 )
 
@@ -102,7 +106,8 @@ def latest_labels(
     return {(content, reviewer): (label, task) for content, reviewer, label, task in rows}
 
 
-# Undone labels are ignored, no matter when they were undone.
+# Undone labels are ignored, no matter when they were undone. A join, where the view
+# `active_label` would look up each of all labels.
 _RESOLVED = text(
     """
     with decided as (
@@ -112,8 +117,10 @@ _RESOLVED = text(
             ) as recency,
             first_value(route) over first_seen as first_route,
             first_value(sampling_rate) over first_seen as first_rate
-        from moderation.active_label
-        where decided_at < :as_of
+        from moderation.human_label h
+        where decided_at < :as_of and not exists (
+            select from moderation.decision_undo u where u.label_id = h.label_id
+        )
         window first_seen as (partition by content_sha256 order by decided_at, label_id)
     ),
     voted as (

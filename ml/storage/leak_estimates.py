@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, DateTime, Text, func, select, text
+from sqlalchemy import Connection, DateTime, Text, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from ml.storage.rows import load_rows
@@ -23,20 +24,25 @@ _spot_check = (
             case v.decision when 'block' then 'block' else 'pass' end as decision,
             active.label, active.decided_at
         from moderation.review_task t
-        join moderation.verdict v on v.content_sha256 = t.content_sha256
-            and v.model_hash = t.model_hash and v.policy_version = t.policy_version
+        cross join lateral (
+            select decision from moderation.verdict v where v.content_sha256 = t.content_sha256
+                and v.model_hash = t.model_hash and v.policy_version = t.policy_version offset 0
+        ) v
         left join lateral (
-            select l.label, l.decided_at from moderation.active_label l
-            where l.content_sha256 = t.content_sha256
-                and exists (
-                    select from moderation.human_label own
-                    where own.content_sha256 = t.content_sha256 and own.task_id = t.task_id
-                )
-            order by l.decided_at desc, l.label_id desc limit 1
+            select label, decided_at from (
+                select label, decided_at, label_id, bool_or(task_id = t.task_id) over () as answers
+                from moderation.human_label
+                where content_sha256 = t.content_sha256
+            ) l
+            where answers and not exists (
+                select from moderation.decision_undo u where u.label_id = l.label_id offset 0
+            )
+            order by decided_at desc, label_id desc limit 1
         ) active on true
-        where t.route = 'spot_check'
+        where t.route = 'spot_check' and t.created_at >= :since
         """
     )
+    .bindparams(bindparam("since", type_=DateTime(timezone=True)))
     .columns(
         object_key=Text,
         created_at=DateTime(timezone=True),
@@ -50,9 +56,9 @@ _spot_check = (
 
 
 def count_spot_checks(
-    connection: Connection, *, timezone: str
+    connection: Connection, *, timezone: str, since: datetime
 ) -> list[tuple[str, str, str | None, int]]:
-    """(month, decision, label, photos) of all spot checks.
+    """(month, decision, label, photos) of the spot checks opened since the month of a moment.
 
     The month is its first day, such as 2026-11-01; the label is None where none is active yet.
     """
@@ -60,7 +66,9 @@ def count_spot_checks(
     query = select(
         month.label("month"), _spot_check.decision, _spot_check.label, func.count()
     ).group_by("month", _spot_check.decision, _spot_check.label)
-    return [tuple(row) for row in connection.execute(query)]
+    local = since.astimezone(ZoneInfo(timezone))
+    first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return [tuple(row) for row in connection.execute(query, {"since": first})]
 
 
 def list_leaked_photos(
@@ -73,14 +81,13 @@ def list_leaked_photos(
     query = (
         select(_spot_check.object_key)
         .where(
-            _spot_check.created_at >= since,
             _spot_check.decision == "pass",
             _spot_check.label.in_(sorted(violations)),
         )
         .order_by(_spot_check.decided_at.desc(), _spot_check.object_key)
         .limit(MAX_PHOTOS)
     )
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(query, {"since": since}).scalars())
 
 
 _LATEST = text(

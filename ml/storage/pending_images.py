@@ -42,15 +42,12 @@ def _load_page(connection: Connection, shard: Shard, after: str) -> list[Pending
 def _select_pending(shard: Shard) -> Select[str, str, int]:
     columns = audit_image.c
     same_object = and_(image.c.object_key == columns.object_key, image.c.etag == columns.etag)
-    return (
-        select(columns.object_key, columns.etag, image.c.size_bytes)
-        .join(image, same_object)
-        .where(
-            columns.run_id == shard.run_id,
-            columns.object_key >= shard.first_key,
-            columns.object_key <= shard.last_key,
-            columns.outcome.is_(None),
-        )
+    size_bytes = select(image.c.size_bytes).where(same_object).scalar_subquery()
+    return select(columns.object_key, columns.etag, size_bytes).where(
+        columns.run_id == shard.run_id,
+        columns.object_key >= shard.first_key,
+        columns.object_key <= shard.last_key,
+        columns.outcome.is_(None),
     )
 
 

@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, any_, exists, func, literal, select
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import Connection, FromClause, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound
 from ml.storage.object_store import ObjectStore
-from ml.storage.rows import columns_of, load_rows
-from ml.storage.schema import TEXTS, archived_photo, blocklist_photo, human_label, image
+from ml.storage.rows import columns_of, is_found, load_rows, rows_of
+from ml.storage.schema import archived_photo, blocklist_photo, human_label, image
 
 _archived = archived_photo.c
 
@@ -78,10 +77,9 @@ def read(
 
 def find_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """Content hash -> the objects (key, ETag) that held it, the latest first."""
-    query = (
-        select(image.c.content_sha256, image.c.object_key, image.c.etag)
-        .where(_is_any(image.c.content_sha256, hashes))
-        .order_by(image.c.uploaded_at.desc(), image.c.object_key, image.c.etag)
+    seen = rows_of(image, hashes, lambda content: image.c.content_sha256 == content).c
+    query = select(seen.content_sha256, seen.object_key, seen.etag).order_by(
+        seen.uploaded_at.desc(), seen.object_key, seen.etag
     )
     objects: dict[str, list[tuple[str, str]]] = {}
     for content, key, etag in connection.execute(query):
@@ -94,20 +92,11 @@ def latest_objects(connection: Connection, hashes: Sequence[str]) -> dict[str, t
 
     A photo that was imported may have none: the key is then the archive's, and the ETag empty.
     """
-    query = (
-        select(
-            _archived.content_sha256,
-            func.coalesce(image.c.object_key, _archived.object_key),
-            func.coalesce(image.c.etag, ""),
-        )
-        .outerjoin(image, image.c.content_sha256 == _archived.content_sha256)
-        .where(_is_any(_archived.content_sha256, hashes))
-        .ext(distinct_on(_archived.content_sha256))
-        .order_by(
-            _archived.content_sha256, image.c.uploaded_at.desc(), image.c.object_key, image.c.etag
-        )
-    )
-    return {content: (key, etag) for content, key, etag in connection.execute(query)}
+    photos = _rows_of(hashes).c
+    archived = connection.execute(select(photos.content_sha256, photos.object_key))
+    objects = {content: (key, "") for content, key in archived}
+    seen = find_objects(connection, list(objects))
+    return objects | {content: found[0] for content, found in seen.items()}
 
 
 @dataclass(frozen=True)
@@ -151,9 +140,8 @@ def upsert(connection: Connection, rows: Sequence[ArchivedPhoto]) -> None:
 
 def load(connection: Connection, hashes: Sequence[str]) -> dict[str, ArchivedPhoto]:
     """The rows of those contents that are archived, by content hash."""
-    query = select(*columns_of(archived_photo, ArchivedPhoto)).where(
-        _is_any(_archived.content_sha256, hashes), _archived.deleted_at.is_(None)
-    )
+    photo = _rows_of(hashes)
+    query = select(*columns_of(photo, ArchivedPhoto)).where(photo.c.deleted_at.is_(None))
     return {photo.content_sha256: photo for photo in load_rows(connection, query, ArchivedPhoto)}
 
 
@@ -163,29 +151,27 @@ def list_archived(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _select_deleted(hashes: Sequence[str]) -> Select[Any]:
-    return select(_archived.content_sha256).where(
-        _is_any(_archived.content_sha256, hashes), _archived.deleted_at.is_not(None)
-    )
-
-
 def deleted(connection: Connection, hashes: Sequence[str]) -> list[str]:
     """Those of the contents whose archived bytes were deleted."""
-    return list(connection.execute(_select_deleted(hashes)).scalars())
+    photo = _rows_of(hashes).c
+    query = select(photo.content_sha256).where(photo.deleted_at.is_not(None))
+    return list(connection.execute(query).scalars())
 
 
 def expired(connection: Connection, hashes: Sequence[str]) -> set[str]:
     """Those of the deleted contents without a newer label: they are not archived again."""
-    labeled_since = exists().where(
-        human_label.c.content_sha256 == _archived.content_sha256,
-        human_label.c.decided_at >= _archived.deleted_at,
+    photo = _rows_of(hashes).c
+    labeled_since = is_found(
+        human_label,
+        human_label.c.content_sha256 == photo.content_sha256,
+        human_label.c.decided_at >= photo.deleted_at,
     )
-    return set(connection.execute(_select_deleted(hashes).where(~labeled_since)).scalars())
+    query = select(photo.content_sha256).where(photo.deleted_at.is_not(None), ~labeled_since)
+    return set(connection.execute(query).scalars())
 
 
-def _is_any(column: ColumnElement[str], hashes: Sequence[str]) -> ColumnElement[bool]:
-    # One array, since a statement may have no more than 65,535 parameters.
-    return column == any_(literal(list(hashes), TEXTS))
+def _rows_of(hashes: Sequence[str]) -> FromClause:
+    return rows_of(archived_photo, hashes, lambda content: _archived.content_sha256 == content)
 
 
 def add_to_blocklist(

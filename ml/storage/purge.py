@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, text, update
 
-from ml.storage.rows import insert_new, load_value
+from ml.storage.rows import insert_new, is_found, load_value
 from ml.storage.schema import (
     archived_photo,
     blocklist_photo,
@@ -82,7 +82,8 @@ def list_expired_photos(
         .where(_label.content_sha256 == _photo.content_sha256)
         .scalar_subquery()
     )
-    has_open_task = exists().where(
+    has_open_task = is_found(
+        review_task,
         review_task.c.content_sha256 == _photo.content_sha256,
         review_task.c.state.in_(("open", "claimed")),
     )
@@ -90,8 +91,8 @@ def list_expired_photos(
         _photo.content_sha256.in_(contents),
         _photo.deleted_at.is_(None),
         last_decided < since,
-        ~exists().where(blocklist_photo.c.content_sha256 == _photo.content_sha256),
-        ~exists().where(golden_photo.c.content_sha256 == _photo.content_sha256),
+        ~is_found(blocklist_photo, blocklist_photo.c.content_sha256 == _photo.content_sha256),
+        ~is_found(golden_photo, golden_photo.c.content_sha256 == _photo.content_sha256),
         ~has_open_task,
     )
     return list(connection.execute(query).scalars())

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from ml.core.errors import StorageError
 from ml.policy.spot_check import draw_sample, priority_among_reviews
 from ml.storage.audit_runs import AuditRun
-from ml.storage.rows import columns_of, load_row, load_value
+from ml.storage.rows import columns_of, is_found, load_row, load_value
 from ml.storage.schema import audit_result, review_task, sampling_key
 from ml.storage.write_back import KeyRange
 
@@ -19,6 +19,8 @@ VERDICT, BLIND, GOLDEN = "verdict", "blind", "golden"  # kinds; `second_review` 
 
 _task = review_task.c
 _result = audit_result.c
+# The condition of the index on the object; a statement uses the index only if it says so.
+NOT_GOLDEN = _task.kind != sa.literal_column("'golden'")
 _UNLESS_PRESENT: dict[str, Any] = {
     "index_elements": ["object_key", "etag", "kind"],
     "index_where": sa.text("kind <> 'golden'"),
@@ -81,7 +83,8 @@ def lock_task_of_object(
     connection: Connection, object_key: str, etag: str, *, kind: str
 ) -> ReviewTask | None:
     """The object's task of a kind (any but golden), locked; None where there is none."""
-    return _lock(connection, _task.object_key == object_key, _task.etag == etag, _task.kind == kind)
+    of_object = (_task.object_key == object_key) & (_task.etag == etag)
+    return _lock(connection, of_object, _task.kind == kind, NOT_GOLDEN)
 
 
 def _lock(connection: Connection, *conditions: sa.ColumnElement[bool]) -> ReviewTask | None:
@@ -213,9 +216,11 @@ def _settled(run: AuditRun, keys: KeyRange, decisions: Sequence[str]) -> sa.Sele
     A content is spot-checked once, however many keys it has, and not where a reviewer's decision on
     it was reused.
     """
-    checked = sa.exists().where(
+    checked = is_found(
+        review_task,
         _task.content_sha256 == _result.content_sha256,
-        _task.route == sa.literal_column("'spot_check'"),  # a literal, for the partial index
+        # Not `=`: tasks are looked up by content, not in the index of all spot checks.
+        _task.route.is_not_distinct_from("spot_check"),
     )
     return (
         sa.select(*_result[_OF_VERDICT], _result.decision)

@@ -3,11 +3,29 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from ml.core.types import PendingImage, ScreenResult, screen_result_from_json
-from ml.storage.rows import load_dict
-from ml.storage.schema import TEXTS, audit_image, audit_result, quarantine, review_task, verdict
+from ml.storage.rows import is_found, load_dict
+from ml.storage.schema import (
+    TEXTS,
+    audit_image,
+    audit_result,
+    audit_run,
+    quarantine,
+    review_task,
+    verdict,
+)
 
 PAGE = 1000  # verdicts a query
 _result = audit_result.c
@@ -27,20 +45,19 @@ class OutcomeCounts:
 def count_outcomes(connection: Connection, run_id: str) -> OutcomeCounts:
     """Count a run's images by outcome."""
     is_decided = _result.decision.is_not(None)
-    same_object = and_(
-        quarantine.c.object_key == _result.object_key, quarantine.c.etag == _result.etag
+    has_reason = is_found(
+        quarantine,
+        quarantine.c.object_key == _result.object_key,
+        quarantine.c.etag == _result.etag,
     )
     counted = {
         "judged": and_(_result.outcome == "judged", is_decided),
-        "quarantined": and_(_result.outcome == "quarantined", quarantine.c.object_key.is_not(None)),
+        "quarantined": and_(_result.outcome == "quarantined", has_reason),
         "already_judged": and_(_result.outcome == "already_judged", is_decided),
         "undecided": _result.outcome.is_(None),
     }
-    query = (
-        select(*(func.count().filter(counted[name]).label(name) for name in counted))
-        .select_from(audit_result.outerjoin(quarantine, same_object))
-        .where(_result.run_id == run_id)
-    )
+    counts = (func.count().filter(counted[name]).label(name) for name in counted)
+    query = select(*counts).select_from(audit_result).where(_result.run_id == run_id)
     return OutcomeCounts(**connection.execute(query).mappings().one())
 
 
@@ -58,28 +75,30 @@ def count_reused_decisions(connection: Connection, run_id: str) -> dict[str, int
 
 def count_quarantine_reasons(connection: Connection, run_id: str) -> dict[str, int]:
     """Quarantined photos by reason, the most frequent first."""
+    of_image = and_(quarantine.c.object_key == _image.object_key, quarantine.c.etag == _image.etag)
+    reason = select(quarantine.c.reason).where(of_image).scalar_subquery()
     quarantined = select().where(
-        _image.run_id == run_id,
-        _image.outcome == "quarantined",
-        quarantine.c.object_key == _image.object_key,
-        quarantine.c.etag == _image.etag,
+        _image.run_id == run_id, _image.outcome == "quarantined", reason.is_not(None)
     )
-    reason = quarantine.c.reason
-    return _count_by(connection, reason, quarantined.order_by(func.count().desc(), reason))
+    return _count_by(connection, reason, quarantined.order_by(func.count().desc(), text("value")))
 
 
 def count_spot_checks(connection: Connection, run_id: str) -> dict[str, int]:
     """Spot checks that the run opened, by the decision (`pass` or `block`) that they check."""
     task = review_task.c
+    started_at = select(audit_run.c.started_at).where(audit_run.c.run_id == run_id)
     of_run = select().where(
         task.run_id == run_id,
-        task.route == "spot_check",
+        task.route == literal_column("'spot_check'"),  # a literal, for the partial index
+        task.created_at >= started_at.scalar_subquery(),
+    )
+    verdict_of_task = and_(
         verdict.c.content_sha256 == task.content_sha256,
         verdict.c.model_hash == task.model_hash,
         verdict.c.policy_version == task.policy_version,
     )
-    checked = case((verdict.c.decision == "block", "block"), else_="pass")
-    return _count_by(connection, checked, of_run)
+    checked = select(verdict.c.decision).where(verdict_of_task).scalar_subquery()
+    return _count_by(connection, case((checked == "block", "block"), else_="pass"), of_run)
 
 
 def _count_by(
@@ -93,12 +112,10 @@ _SCREEN_STATES = text(
     """
     select screen, outcome ->> 'state', count(*)
     from (
-        select distinct ar.content_sha256, ar.model_hash, ar.policy_version
-        from moderation.audit_result ar
-        where ar.run_id = :run_id and ar.machine_decision is not null
+        select distinct on (content_sha256) screens from moderation.audit_result
+        where run_id = :run_id and machine_decision is not null
     ) as scored
-    join moderation.verdict v using (content_sha256, model_hash, policy_version)
-    cross join lateral jsonb_each(v.screens) as each_screen(screen, outcome)
+    cross join lateral jsonb_each(screens) as each_screen(screen, outcome)
     group by 1, 2 order by 1, 2
     """
 )

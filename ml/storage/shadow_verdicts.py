@@ -81,8 +81,10 @@ _COMPARED = text(
     select ar.machine_decision, s.decision, count(*),
         (array_agg(ar.object_key order by ar.object_key))[1:cast(:samples as int)]
     from moderation.audit_result ar
-    join moderation.shadow_verdict s
-        on s.run_id = ar.run_id and s.content_sha256 = ar.content_sha256
+    cross join lateral (
+        select decision from moderation.shadow_verdict s
+        where s.run_id = ar.run_id and s.content_sha256 = ar.content_sha256 offset 0
+    ) s
     where ar.run_id = :run_id and ar.decision is not null
         and (hashtext(ar.object_key) & 2147483647) % :every = 0
     group by ar.machine_decision, s.decision

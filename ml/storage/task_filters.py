@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Table, any_, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import UserDefinedType
 
@@ -74,7 +74,9 @@ class _TypeOfComparedColumn(UserDefinedType[str]):
 def _is_of_product(commerce: Table, product_id: str) -> ColumnElement[bool]:
     value = bindparam(None, product_id, type_=_TypeOfComparedColumn(), unique=True)
     keys = select(text_key(commerce)).where(commerce.c.product_id.op("=")(value))
-    return review_task.c.object_key.in_(keys)
+    # An array, read once. `in` would be a join, for which the commerce table's index on its keys,
+    # which sort in another order than ours, could not be used.
+    return review_task.c.object_key == any_(func.array(keys.scalar_subquery(), type_=TEXTS))
 
 
 def load_reviewer_settings(connection: Connection, reviewer: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Run the steps of the nightly run in this process, as the DAG does in tasks."""
 
+import os
 from typing import Any
 
 from ml.core.types import Shard
@@ -15,6 +16,24 @@ from tests.support.servers import Shop
 RESULT_TABLES = (
     "verdict", "quarantine", "review_task", "audit_shard", "audit_image", "audit_run", "image",
 )  # fmt: skip
+
+
+def step_environment(shop: Shop) -> dict[str, str]:
+    """Environment of a process that runs a step (`ml.moderation.nightly.steps`)."""
+    settings = shop.settings
+    secrets = {
+        "DATABASE_URL": settings.database_url,
+        "S3_ACCESS_KEY": settings.s3_access_key,
+        "S3_SECRET_KEY": settings.s3_secret_key,
+    }
+    plain = {
+        "S3_ENDPOINT_URL": settings.s3_endpoint_url,
+        "PHOTO_PREFIX": settings.photo_prefix,
+        "DATA_DIR": settings.data_dir,
+        "BATCH_SIZE": 8,
+    }
+    values = {name: secret.get_secret_value() for name, secret in secrets.items() if secret} | plain
+    return os.environ | {f"MODERATION_{name}": str(value) for name, value in values.items()}
 
 
 def start_run(shop: Shop, run_id: str = "night", window: Window | None = None) -> list[Shard]:

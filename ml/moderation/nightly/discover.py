@@ -1,8 +1,10 @@
 """Second step: list the window's objects, join them with the commerce rows, cut shards."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from itertools import chain
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,6 +19,7 @@ from ml.storage.database import in_transaction
 from ml.storage.run_images import Discovery
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 LOG_EVERY_PAGES = 100  # of 1,000 objects
 
@@ -24,38 +27,60 @@ LOG_EVERY_PAGES = 100  # of 1,000 objects
 def discover(run_id: str, *, settings: Settings, connections: Connections) -> list[Shard]:
     """Write the ledger and return the shards of undecided images. Idempotent.
 
-    One transaction: interrupted, it leaves nothing; repeated after its commit, it returns the
-    stored shards. Memory holds one page of the listing.
+    Each page of the listing, and of the pending commerce rows, is one transaction. Killed and
+    repeated, the step lists again and passes over what is written; repeated after its end, it
+    returns the stored shards. Memory holds one page.
     """
-    return in_transaction(connections.engine, _discover, run_id, settings, connections)
-
-
-def _discover(
-    connection: Connection, run_id: str, settings: Settings, connections: Connections
-) -> list[Shard]:
-    if audit_runs.row_of(connection, run_id, lock=True)["listed"] is not None:
-        return audit_runs.shards_of(connection, run_id)
-    run = audit_runs.load(connection, run_id)
+    engine = connections.engine
+    run = in_transaction(engine, audit_runs.load, run_id)
     lookback = timedelta(days=settings.lookback_days)
-    discovery = Discovery(connection, run, commerce=connections.commerce, lookback=lookback)
-    listed = prefixes(settings.photo_prefix, run.window, lookback, settings.timezone)
+    discovery = Discovery(run, commerce=connections.commerce, lookback=lookback)
+    if not in_transaction(engine, audit_runs.is_listed, run_id):
+        listed = prefixes(settings.photo_prefix, run.window, lookback, settings.timezone)
+        _add_objects(discovery, run_id, listed, connections)
+        _quarantine_absent(discovery, run_id, settings, connections)
+        pending = settings.commerce.status_pending
+        finish = partial(discovery.finish, pending=pending, shard_size=settings.shard_size)
+        without_key = in_transaction(engine, _unless_listed, run_id, finish)
+        if without_key:
+            log.warning("commerce rows without a usable object key are left out", rows=without_key)
+    shards = in_transaction(engine, audit_runs.shards_of, run_id)
+    log.info("discovered", shards=len(shards))
+    return shards
+
+
+def _add_objects(
+    discovery: Discovery, run_id: str, listed: Iterable[str], connections: Connections
+) -> None:
+    joined = 0
     pages = chain.from_iterable(map(connections.photos.list_pages, listed))
     for number, page in enumerate(pages, start=1):
-        discovery.add_page(page)
+        add = partial(discovery.add_page, page=page)
+        joined += in_transaction(connections.engine, _unless_listed, run_id, add) or 0
         if number % LOG_EVERY_PAGES == 0:
-            log.info("listing", pages=number, joined=discovery.listed)
-    discovery.quarantine_without_row()
-    discovery.quarantine_absent(settings.commerce.status_pending)
-    audit_runs.cut_shards(connection, run_id, shard_size=settings.shard_size)
-    without_key = discovery.count_rows_without_key(settings.commerce.status_pending)
-    if without_key:
-        log.warning("commerce rows without a usable object key are left out", rows=without_key)
-    audit_runs.set_values(connection, run_id, listed=discovery.listed, rows_without_key=without_key)
-    shards = audit_runs.shards_of(connection, run_id)
-    log.info(
-        "discovered", listed=discovery.listed, shards=len(shards), rows_without_key=without_key
-    )
-    return shards
+            log.info("listing", pages=number, joined=joined)
+
+
+def _quarantine_absent(
+    discovery: Discovery, run_id: str, settings: Settings, connections: Connections
+) -> None:
+    pending = settings.commerce.status_pending
+
+    def read(connection: Connection) -> None:
+        for page in discovery.pending_pages(connection, pending):
+            quarantine = partial(discovery.quarantine_absent, page=page)
+            in_transaction(connections.engine, _unless_listed, run_id, quarantine)
+
+    in_transaction(connections.engine, read)
+
+
+def _unless_listed(
+    connection: Connection, run_id: str, work: Callable[[Connection], T]
+) -> T | None:
+    """Do nothing once another attempt has finished: its shards are cut and its images counted."""
+    if audit_runs.is_listed(connection, run_id, lock=True):
+        return None
+    return work(connection)
 
 
 def prefixes(template: str, window: Window, lookback: timedelta, timezone: str) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -164,8 +165,9 @@ def _compute(
 def _update_leak_estimates(
     connection: Connection, run: AuditRun, timezone: str
 ) -> list[dict[str, Any]]:
-    """Recompute the estimates of all months; returns those of the year up to the run's window."""
-    answers = count_spot_checks(connection, timezone=timezone)
+    """Recompute the estimates of a year up to the run's window; returns them."""
+    since = run.window.end - timedelta(days=366)
+    answers = count_spot_checks(connection, timezone=timezone, since=since)
     counts = count_contradictions(answers, run.policy)
     write_estimates(connection, [_estimate_row(count) for count in counts])
     until = run.window.end.astimezone(ZoneInfo(timezone)).date()

@@ -13,8 +13,6 @@ from ml.storage.write_back import KeyRange, WriteBack
 
 log = structlog.get_logger()
 
-IMAGES_PER_COMMIT = 5000
-
 
 def write_back(run_id: str, *, settings: Settings, connections: Connections) -> dict[str, int]:
     """Write what is settled so far, in ranges of keys; return the changes. Idempotent.
@@ -26,7 +24,7 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
     run = in_transaction(engine, audit_runs.load, run_id)
     writer = WriteBack(run_id, connections.commerce, settings.commerce)
     done = {"rows_changed": 0, "tasks_opened": 0}
-    for keys in in_transaction(engine, lambda c: writer.ranges(c, size=IMAGES_PER_COMMIT)):
+    for keys in in_transaction(engine, writer.ranges):
         rows, tasks = in_transaction(engine, _write, run, writer, keys)
         done["rows_changed"] += rows
         done["tasks_opened"] += tasks

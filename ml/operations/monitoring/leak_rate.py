@@ -33,7 +33,7 @@ def monthly_leak_rates(
     connection: Connection, *, policy: Policy, timezone: str, since: datetime
 ) -> list[MonthlyLeakRate]:
     """One estimate a month from `since` on, the earliest first; none for unanswered months."""
-    answers = count_spot_checks(connection, timezone=timezone)
+    answers = count_spot_checks(connection, timezone=timezone, since=since)
     months = []
     for counts in count_contradictions(answers, policy):
         month, estimate = counts.month[:7], estimate_rate(counts)

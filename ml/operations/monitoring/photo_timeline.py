@@ -43,7 +43,9 @@ def photo_timeline(
         contents=contents,
         verdicts=verdict_origin(connection, object_key)[::-1][: stored.MAX_ROWS],
         quarantined=quarantined,
-        tasks=stored.list_tasks(connection, object_key, visible_kinds=_VISIBLE_KINDS),
+        tasks=stored.list_tasks(
+            connection, object_key, contents=hashes, visible_kinds=_VISIBLE_KINDS
+        ),
         labels=stored.list_labels(connection, hashes),
         commerce_rows=stored.list_commerce_rows(connection, object_key, commerce=commerce),
         withheld=False,

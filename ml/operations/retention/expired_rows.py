@@ -22,9 +22,9 @@ from ml.storage.database import in_transaction
 from ml.storage.expired_rows import (
     ExpiredRows,
     expired_quarantine,
-    expired_shadow_verdicts,
-    last_content_of_page,
+    expired_shadow_runs,
     mark_runs_expired,
+    shadow_verdicts_of,
     superseded_verdicts,
 )
 
@@ -32,31 +32,30 @@ ROWS_PER_BATCH = 10_000
 
 
 def purge_verdicts(purging: Purging) -> None:
-    """Walk the verdicts by content, a batch of contents per transaction."""
+    """Delete the superseded verdicts, by content."""
     _expire_runs(purging)
-    engine, after = purging.connections.engine, ""
-    while until := in_transaction(engine, last_content_of_page, after, ROWS_PER_BATCH):
-        purging.delete(superseded_verdicts(purging.since, after=after, until=until))
-        after = until
+    _delete_in_batches(superseded_verdicts(purging.since), purging)
 
 
 def purge_quarantine(purging: Purging) -> None:
-    """Delete the resolved rows, a batch per transaction."""
+    """Delete the resolved rows, by object key."""
     _expire_runs(purging)
     _delete_in_batches(expired_quarantine(purging.since), purging)
 
 
 def purge_shadow_verdicts(purging: Purging) -> None:
-    """Delete shadow verdicts by run, a batch per transaction."""
-    _delete_in_batches(expired_shadow_verdicts(purging.since), purging)
+    """Delete shadow verdicts, by run and content."""
+    engine = purging.connections.engine
+    for run_id in in_transaction(engine, expired_shadow_runs, purging.since):
+        _delete_in_batches(shadow_verdicts_of(run_id), purging)
 
 
 def _delete_in_batches(rows: ExpiredRows, purging: Purging) -> None:
-    """Delete rows, a batch per transaction; a dry run counts them in one."""
-    while True:
-        count = purging.delete(rows, limit=ROWS_PER_BATCH)
-        if purging.plan.dry_run or count.items < ROWS_PER_BATCH:
-            return
+    """Walk the rows, a page of them in a transaction: each is read once, deleted or kept."""
+    engine, after = purging.connections.engine, ""
+    while until := in_transaction(engine, rows.last_of_page, after, ROWS_PER_BATCH):
+        purging.delete(rows.between(after, until))
+        after = until
 
 
 def _expire_runs(purging: Purging) -> None:

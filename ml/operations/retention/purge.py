@@ -73,11 +73,9 @@ class Purging:
         self._counted += count
         return count
 
-    def delete(self, rows: ExpiredRows, *, limit: int | None = None) -> Count:
-        """Delete rows in a batch; a dry run counts them all, whatever the limit."""
-        if self.plan.dry_run:
-            return self.batch(rows.count)
-        return self.batch(lambda connection: rows.delete(connection, limit=limit))
+    def delete(self, rows: ExpiredRows) -> Count:
+        """Delete rows in a batch; a dry run counts them."""
+        return self.batch(rows.count if self.plan.dry_run else rows.delete)
 
     def purged(self) -> Purged:
         """The result, earlier attempts of the same run included."""

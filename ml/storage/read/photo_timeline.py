@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Table, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, literal_column, or_, select
 
-from ml.storage.commerce import same_key
+from ml.storage.commerce import rows_of_keys
+from ml.storage.review_tasks import NOT_GOLDEN
 from ml.storage.rows import columns_of, load_rows
 from ml.storage.schema import decision_undo, human_label, image, quarantine, review_task
 
@@ -87,7 +88,7 @@ def holds_task(
     task = review_task.c
     query = select(task.task_id).where(
         or_(task.object_key == object_key, task.content_sha256.in_(contents)),
-        task.state == "claimed",
+        task.state == literal_column("'claimed'"),  # a literal, for the partial index
         task.claimed_by == reviewer,
     )
     return connection.execute(query.limit(1)).first() is not None
@@ -101,15 +102,22 @@ def list_quarantined(connection: Connection, object_key: str) -> list[Quarantine
 
 
 def list_tasks(
-    connection: Connection, object_key: str, *, visible_kinds: Sequence[str]
+    connection: Connection,
+    object_key: str,
+    *,
+    contents: Sequence[str],
+    visible_kinds: Sequence[str],
 ) -> list[Task]:
-    """The review tasks of a key that are decided, or of a kind that may be seen before.
+    """The review tasks of a key and its contents: decided ones, or of a kind that may be seen.
 
     Spot checks, which are tasks with a route, are left out until they are decided.
     """
     task = review_task.c
     visible = task.kind.in_(visible_kinds) & task.route.is_(None)
-    shown = (task.object_key == object_key) & or_(visible, task.state == "decided")
+    of_key = task.object_key == object_key
+    # By the index on objects, which has no golden tasks, and by the one on contents.
+    of_photo = or_(of_key & NOT_GOLDEN, of_key & task.content_sha256.in_(contents))
+    shown = of_photo & or_(visible, task.state == "decided")
     return _load_latest(connection, review_task, Task, shown, by=task.task_id)
 
 
@@ -128,14 +136,10 @@ def list_commerce_rows(
     connection: Connection, object_key: str, *, commerce: Table
 ) -> list[CommerceRow]:
     """The rows of the commerce table that name a key."""
-    columns = commerce.c
-    query = (
-        select(columns.moderation_status, columns.moderated_at, columns.uploaded_at)
-        .where(same_key(commerce, literal(object_key)))
-        .order_by(columns.uploaded_at.desc())
-        .limit(MAX_ROWS)
-    )
-    return [CommerceRow(*row) for row in connection.execute(query)]
+    row = rows_of_keys(commerce, [object_key]).c
+    query = select(row.moderation_status, row.moderated_at, row.uploaded_at)
+    newest_first = query.order_by(row.uploaded_at.desc()).limit(MAX_ROWS)
+    return [CommerceRow(*values) for values in connection.execute(newest_first)]
 
 
 def _load_latest(
@@ -146,5 +150,8 @@ def _load_latest(
     *,
     by: ColumnElement[Any],
 ) -> list[T]:
-    query = select(*columns_of(source, row_type)).where(condition)
-    return load_rows(connection, query.order_by(by.desc()).limit(MAX_ROWS), row_type)
+    # The planner must not walk a whole index of `by` in search of the few rows.
+    rows = select(*columns_of(source, row_type), by.label("rank")).where(condition).offset(0)
+    found = rows.subquery()
+    query = select(*columns_of(found, row_type)).order_by(found.c.rank.desc()).limit(MAX_ROWS)
+    return load_rows(connection, query, row_type)

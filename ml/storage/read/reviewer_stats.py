@@ -9,8 +9,10 @@ from ml.storage.rows import load_rows
 
 _LABELS = text(
     """
-    select reviewer, content_sha256, label from moderation.active_label
-    where decided_at >= :since and decided_at < :until and route <> 'import'
+    select reviewer, content_sha256, label from moderation.human_label h
+    where decided_at >= :since and decided_at < :until and route <> 'import' and not exists (
+        select from moderation.decision_undo u where u.label_id = h.label_id
+    )
     order by decided_at, label_id
     """
 )

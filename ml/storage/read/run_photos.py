@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, and_, any_, func, literal, or_, select
+from sqlalchemy import Connection, any_, func, literal, or_, select, true
 
 from ml.storage.rows import load_rows
 from ml.storage.schema import TEXTS, audit_image, audit_result, quarantine
@@ -64,20 +64,25 @@ class PhotoPage:
 
 
 _result = audit_result.c
-_quarantined = and_(
-    _result.outcome == "quarantined",
-    quarantine.c.object_key == _result.object_key,
-    quarantine.c.etag == _result.etag,
+_quarantined = (
+    select(quarantine.c.reason, quarantine.c.detail)
+    .where(
+        _result.outcome == "quarantined",
+        quarantine.c.object_key == _result.object_key,
+        quarantine.c.etag == _result.etag,
+    )
+    .offset(0)
+    .lateral("quarantined")
 )
 _RUN_PHOTOS = (
     select(
         *_result["object_key", "etag", "content_sha256", "outcome", "decision"],
         func.coalesce(_result.reasons, literal((), TEXTS)).label("reasons"),
         *_result["violation_score", "model_hash"],
-        quarantine.c.reason.label("quarantine_reason"),
-        quarantine.c.detail.label("quarantine_detail"),
+        _quarantined.c.reason.label("quarantine_reason"),
+        _quarantined.c.detail.label("quarantine_detail"),
     )
-    .select_from(audit_result.outerjoin(quarantine, _quarantined))
+    .select_from(audit_result.outerjoin(_quarantined, true()))
     .order_by(_result.object_key)
 )
 
@@ -133,5 +138,5 @@ def _photos(
         query = query.where(_result.decision == photo_filter.decision)
     if photo_filter.reason is not None:
         reason = literal(photo_filter.reason)
-        query = query.where(or_(reason == any_(_result.reasons), reason == quarantine.c.reason))
+        query = query.where(or_(reason == any_(_result.reasons), reason == _quarantined.c.reason))
     return load_rows(connection, query.limit(limit), RunPhoto)

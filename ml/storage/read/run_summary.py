@@ -126,14 +126,9 @@ def list_verdict_counts(connection: Connection, *, limit: int) -> list[tuple[str
 # Every so many keys by their hash: an unbiased sample, the same each time, by the run's own index.
 _SCORES = text(
     """
-    select v.violation_score
-    from moderation.audit_image ai
-    join moderation.audit_run r on r.run_id = ai.run_id
-    join moderation.image i on i.object_key = ai.object_key and i.etag = ai.etag
-    join moderation.verdict v on v.content_sha256 = i.content_sha256
-        and v.model_hash = r.model_hash and v.policy_version = r.policy_version
-    where ai.run_id = :run_id and ai.outcome = 'judged'
-        and (hashtext(ai.object_key) & 2147483647) % :every = 0
+    select violation_score from moderation.audit_result
+    where run_id = :run_id and outcome = 'judged' and machine_decision is not null
+        and (hashtext(object_key) & 2147483647) % :every = 0
     """
 )
 

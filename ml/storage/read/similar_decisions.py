@@ -8,10 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from ml.storage.rows import columns_of, load_rows
+from ml.storage.rows import columns_of, load_rows, rows_of
 from ml.storage.schema import active_label
-
-_active = active_label.c
 
 _HASHES = text(
     """
@@ -21,10 +19,13 @@ _HASHES = text(
         select label_id, content_sha256 from moderation.human_label
         where label_id > :after order by label_id desc limit :newest
     ) h
-    left join moderation.archived_photo p on p.content_sha256 = h.content_sha256
     left join lateral (
-        select pdq, pdq_quality from moderation.image
-        where content_sha256 = h.content_sha256 and pdq is not null and p.pdq is null limit 1
+        select pdq, pdq_quality from moderation.archived_photo
+        where content_sha256 = h.content_sha256 offset 0
+    ) p on true
+    left join lateral (
+        select max(pdq) as pdq, max(pdq_quality) as pdq_quality from moderation.image
+        where content_sha256 = h.content_sha256 and p.pdq is null
     ) i on true
     order by h.label_id
     """
@@ -58,10 +59,12 @@ def load_labelled_hashes(
 
 def load_active_labels(connection: Connection, contents: Collection[str]) -> list[ContentLabel]:
     """The latest active label of each content that has one."""
+    active = rows_of(
+        active_label, contents, lambda content: active_label.c.content_sha256 == content
+    )
     query = (
-        select(*columns_of(active_label, ContentLabel))
-        .where(_active.content_sha256.in_(contents))
-        .ext(distinct_on(_active.content_sha256))
-        .order_by(_active.content_sha256, _active.label_id.desc())
+        select(*columns_of(active, ContentLabel))
+        .ext(distinct_on(active.c.content_sha256))
+        .order_by(active.c.content_sha256, active.c.label_id.desc())
     )
     return load_rows(connection, query, ContentLabel)

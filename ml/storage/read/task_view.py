@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, Text, cast, select, text
 
+from ml.storage.commerce import rows_of_keys
 from ml.storage.rows import load_row, load_rows
 from ml.storage.schema import TEXTS
 
@@ -59,7 +60,9 @@ _HISTORY = text(
     select a.action, a.actor, a.occurred_at as at, a.detail ->> 'label' as label,
         coalesce(a.detail ->> 'note', a.detail ->> 'reason', '') as note
     from moderation.review_task t
-    join moderation.activity a on a.target = 'review_task:' || t.task_id
+    cross join lateral (
+        select * from moderation.activity a where a.target = 'review_task:' || t.task_id offset 0
+    ) a
     where t.content_sha256 = :content and t.kind <> 'golden'
         and a.action in ('decide', 'undo', 'appeal', 'contest')
     union all
@@ -146,14 +149,9 @@ def load_commerce_photos(
     connection: Connection, commerce: Table, object_keys: set[str]
 ) -> dict[str, CommercePhoto]:
     """The newest commerce row of each object key that has one."""
-    row = commerce.c
-    # Values and not a join: the two tables' collations differ, and a join could not use the
-    # commerce table's index.
-    query = (
-        select(row.object_key, _text(row.product_id), _text(row.review_id), row.uploaded_at)
-        .where(row.object_key.in_(sorted(object_keys)))
-        .order_by(row.uploaded_at)
-    )
+    row = rows_of_keys(commerce, object_keys).c
+    columns = (row.key, _text(row.product_id), _text(row.review_id), row.uploaded_at)
+    query = select(*columns).order_by(row.uploaded_at)
     return {key: CommercePhoto(*values) for key, *values in connection.execute(query)}
 
 

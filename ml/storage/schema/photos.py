@@ -132,7 +132,7 @@ audit_result = view(
         *audit_image.c["run_id", "object_key", "etag", "outcome", "reused_label"],
         *image.c["uploaded_at", "content_sha256"],
         *verdict.c["model_hash", "policy_version", "decision", "reasons", "scores"],
-        *verdict.c["violation_score", "judged_at"],
+        *verdict.c["violation_score", "judged_at", "screens"],
         sa.Column("machine_decision", sa.Text),  # without regard to a reused decision
     ),
 )

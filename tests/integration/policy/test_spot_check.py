@@ -12,6 +12,7 @@ from ml.moderation.nightly import write_back as write_back_step
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
 from ml.policy.spot_check import draw_sample
+from ml.storage import write_back as storage_write_back
 from ml.storage.audit_runs import AuditRun
 from ml.storage.labels import resolve_labels
 from ml.storage.leak_estimates import leak_of_a_year
@@ -199,7 +200,7 @@ def test_run_killed_between_its_writes_samples_the_same_photos(
     audit.upload("zz-copy.jpg", photo(BRIGHT, seed=0))
     for shard in start_run(audit):
         score_shard(shard, settings=audit.settings, connections=audit.connections)
-    monkeypatch.setattr(write_back_step, "IMAGES_PER_COMMIT", 8)
+    monkeypatch.setattr(storage_write_back, "IMAGES_PER_RANGE", 8)
     calls = iter(range(100))
 
     def killed(connection: Connection, run: AuditRun, keys: KeyRange) -> int:

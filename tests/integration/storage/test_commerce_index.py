@@ -24,10 +24,12 @@ def plans(shop: Shop) -> Iterator[list[str]]:
         if "review_image" in statement and statement.strip().lower().startswith(
             ("select", "update")
         ):
-            cursor.execute("set local enable_seqscan = off")
-            cursor.execute(f"explain {statement}", values)
-            seen.append("\n".join(row[0] for row in cursor.fetchall()))
-            cursor.execute("set local enable_seqscan = on")
+            with cursor.connection.cursor() as explained:  # a server-side one runs one statement
+                explained.execute("set local enable_seqscan = off")
+                first = values[0] if isinstance(values, list) else values
+                explained.execute(f"explain {statement}", first)
+                seen.append("\n".join(row[0] for row in explained.fetchall()))
+                explained.execute("set local enable_seqscan = on")
 
     event.listen(shop.connections.engine, "before_cursor_execute", explain)
     yield seen

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.storage.write_back import KeyRange, WriteBack
+from ml.storage.write_back import WriteBack
 from tests.support.commerce_columns import (
     STATUSES,
     TIMES,
@@ -101,7 +101,8 @@ class Night:
 
     def write(self) -> str:
         """Write back; returns the status that the shop then reads, without padding."""
-        self.writer.write(self._connection, KeyRange("", ""))
+        for keys in self.writer.ranges(self._connection):
+            self.writer.write(self._connection, keys)
         assert self.writer.unwritten(self._connection) == 0
         return str(
             self.execute("select moderation_status::text from commerce.review_image").scalar_one()

@@ -12,7 +12,13 @@ import pytest
 
 from ml.core.types import Shard
 from ml.moderation.nightly.score_shard import score_shard
-from tests.support.nightly_run import delete_results, dump_results, finish_run, start_run
+from tests.support.nightly_run import (
+    delete_results,
+    dump_results,
+    finish_run,
+    start_run,
+    step_environment,
+)
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
@@ -22,22 +28,13 @@ PHOTOS = 400
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def _environment(shop: Shop) -> dict[str, str]:
-    s = shop.settings
-    secrets = {
-        "DATABASE_URL": s.database_url,
-        "S3_ACCESS_KEY": s.s3_access_key,
-        "S3_SECRET_KEY": s.s3_secret_key,
-    }
-    plain = {"S3_ENDPOINT_URL": s.s3_endpoint_url, "DATA_DIR": s.data_dir, "BATCH_SIZE": 8}
-    values = {k: v.get_secret_value() for k, v in secrets.items() if v} | plain
-    return os.environ | {f"MODERATION_{k}": str(v) for k, v in values.items()}
-
-
 def _judge_in_a_process(shop: Shop, shard: Shard) -> subprocess.Popen[bytes]:
     code = f"from ml.moderation.nightly import steps; steps.score_shard({asdict(shard)!r})"
     return subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=_environment(shop), stdout=subprocess.DEVNULL
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=step_environment(shop),
+        stdout=subprocess.DEVNULL,
     )
 
 

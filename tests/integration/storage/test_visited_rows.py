@@ -1,0 +1,83 @@
+"""Beside years of data, a statement visits the rows of its run or photo, whatever the statistics.
+
+Each table of photos, tasks or labels has more rows than MAX_ROWS: a statement that reads one of
+them whole, or joins it to each photo of a run, is found, also one that is written later.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks.two_years_nightly_run import NightlyRun, make_nightly_run
+from benchmarks.two_years_reviews import pages, retention, reviews
+from benchmarks.two_years_rows import STATISTICS, OldShop, prepare_old_shop, start_of_today
+from benchmarks.visited_rows import Execution, record_executions
+from ml.operations.retention import expired_rows
+from ml.storage import decided_photos
+from tests.support.nightly_run import run_nightly
+from tests.support.photos import photo
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+PHOTOS = 120
+MAX_ROWS = 6000
+Record = Callable[[Callable[[NightlyRun], object]], list[Execution]]
+OLD = OldShop(runs=800, photos_per_run=30, midnight=start_of_today(), task_every=4)
+
+
+@pytest.fixture(params=STATISTICS)
+def record(shop: Shop, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Run work beside old data with one kind of statistics; return the statements it executed."""
+    # The pages of these statements have more rows than the whole shop.
+    monkeypatch.setattr(decided_photos, "_PAGE", 200)
+    monkeypatch.setattr(expired_rows, "ROWS_PER_BATCH", 200)
+    # Asked for by the data contract where reviewers filter by product.
+    shop.execute("create index on commerce.review_image (product_id)")
+    engine = shop.connections.engine
+    prepare_old_shop(engine, OLD, request.param)
+    nightly_run = make_nightly_run(shop.settings, shop.connections, OLD, "night", photos=PHOTOS)
+    nightly_run.insert_rows()
+
+    def run(work: Callable[[NightlyRun], object]) -> list[Execution]:
+        with record_executions(engine) as executions:
+            work(nightly_run)
+        return executions
+
+    return run
+
+
+def _wide(executions: list[Execution]) -> list[str]:
+    """The statements that visited too many rows."""
+    assert len(executions) > 15
+    # The catalog does not grow with the data.
+    ours = [e for e in executions if "from pg_class" not in e.statement]
+    wide = {e.statement: e.rows for e in ours if e.rows > MAX_ROWS}
+    return [f"{rows} rows: {statement}" for statement, rows in wide.items()]
+
+
+def test_a_nightly_run_visits_rows_of_its_photos_only(record: Record, shop: Shop) -> None:
+    assert _wide(record(lambda nightly_run: nightly_run.run(shop.model_hash))) == []
+
+
+def test_a_run_that_scores_photos_visits_rows_of_its_photos_only(
+    record: Record, shop: Shop
+) -> None:
+    for number in range(4):
+        shop.upload(f"{number}.jpg", photo(seed=number))
+    assert _wide(record(lambda _: run_nightly(shop))) == []
+
+
+def test_a_repeated_write_back_visits_rows_of_its_photos_only(record: Record, shop: Shop) -> None:
+    record(lambda nightly_run: nightly_run.run(shop.model_hash))
+    assert _wide(record(NightlyRun.finish)) == []
+
+
+def test_reviews_and_pages_visit_rows_of_their_photos_only(record: Record, shop: Shop) -> None:
+    record(lambda nightly_run: nightly_run.run(shop.model_hash))
+    assert _wide(record(lambda nightly_run: reviews(nightly_run, newest=200))) == []
+    assert _wide(record(pages)) == []
+
+
+def test_retention_visits_each_row_once(record: Record) -> None:
+    assert _wide(record(retention)) == []
