@@ -18,10 +18,10 @@ from ml.vision.images.decode_errors import (
     map_decode_errors,
     silence_pillow,
 )
+from ml.vision.images.decoder_input import decoder_input
 from ml.vision.images.upright_rgb import apply_orientation, read_orientation, to_rgb, upright_size
 
-# The formats that shops store and browsers show. The JPEG parser also reads MPO (a JPEG with
-# further views or an HDR gain map appended, as phones write it); browsers show its first picture.
+# The formats that shops store and browsers show.
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 
 # Pillow itself rejects more pixels (its warning, from half of them on, is silenced).
@@ -97,8 +97,8 @@ def decode(
 
     Raises:
         ImageRejected: with the reason `empty`, `too_many_bytes`, `not_an_image`,
-            `unsupported_format`, `too_many_pixels`, `too_small`, `animated`, `truncated` or
-            `corrupt`. No input raises anything else.
+            `unsupported_format`, `too_many_pixels`, `too_small`, `too_costly`, `animated`,
+            `truncated` or `corrupt`. No input raises anything else.
     """
     _check_bytes(data, limits)
     silence_pillow()
@@ -129,7 +129,7 @@ def decoded_pixels(data: bytes, *, limits: DecodeLimits, short_side: int) -> int
         image = _open(data, limits)
         progressive = "progressive" in image.info
     width, height = image.size
-    if image.format not in ("JPEG", "MPO"):
+    if image.format != "JPEG":
         return width * height
     factor = draft_factor((width, height), short_side)
     return width * height // min(factor**2, _PROGRESSIVE if progressive else 64)
@@ -165,13 +165,13 @@ def _open(data: bytes, limits: DecodeLimits) -> ImageFile.ImageFile:
     """Read and check the header, with the accepted parsers only; decodes nothing."""
     if is_avif(data):
         check_avif_sizes(data, partial(_check_pixels, limits=limits))
-    image = _identify(data)
+    image = _identify(decoder_input(data, max_pixels=limits.max_pixels))
     width, height = image.size
     _check_pixels(width, height, limits)
     if min(width, height) < limits.min_side:
         detail = f"{width} x {height} pixels, the short side must have {limits.min_side}"
         raise ImageRejected(QuarantineReason.TOO_SMALL, detail)
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if getattr(image, "is_animated", False):
         detail = "several frames: only the first one would be checked"
         raise ImageRejected(QuarantineReason.ANIMATED, detail)
     return image

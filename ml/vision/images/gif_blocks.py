@@ -1,0 +1,64 @@
+"""The blocks of a GIF file (GIF89a specification), before the decoder reads them.
+
+Pillow joins the parts of a comment by copying all of the earlier ones.
+"""
+
+import re
+from collections.abc import Iterator
+
+from ml.core.errors import ImageRejected, QuarantineReason
+
+_SCREEN_BYTES, _IMAGE_BYTES = 13, 10  # header and logical screen; image descriptor
+_EXTENSION, _IMAGE, _TRAILER = b"!", b",", b";"
+_CONTROL = 0xF9  # label of the extension with an image's transparency
+_BLOCK = re.compile(rb"[!,;]")
+
+
+def strip_gif(data: bytes) -> bytes:
+    """The first picture of the file without comments and other extensions.
+
+    From the first block on that cannot be read, the file stays as it is.
+
+    Raises:
+        ImageRejected: `animated` if the file has a second picture.
+    """
+    end = _SCREEN_BYTES + _table_bytes(data, _SCREEN_BYTES - 3)
+    screen, control, picture = data[:end], b"", b""
+    for kind, start, end in _blocks(data, end):  # noqa: B020 - the end of the last block read
+        if kind == _TRAILER:
+            return screen + control + picture + _TRAILER
+        if kind == _IMAGE and picture:
+            detail = "several frames: only the first one would be checked"
+            raise ImageRejected(QuarantineReason.ANIMATED, detail)
+        if kind == _IMAGE:
+            picture = data[start:end]
+        elif data[start + 1] == _CONTROL and not picture:
+            control = data[start:end]
+    return screen + control + picture + data[end:]
+
+
+def _blocks(data: bytes, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of each block that the file has completely; other bytes are skipped."""
+    while found := _BLOCK.search(data, end):
+        kind, start, end = found[0], found.start(), found.end()
+        if kind == _EXTENSION:
+            end = _skip_parts(data, start + 2)
+        elif kind == _IMAGE:
+            flags = start + _IMAGE_BYTES - 1
+            end = _skip_parts(data, flags + 2 + _table_bytes(data, flags))
+        if end > len(data):
+            return
+        yield kind, start, end
+
+
+def _table_bytes(data: bytes, position: int) -> int:
+    """Size of the color table that follows, by the flags at a position."""
+    flags = data[position] if position < len(data) else 0
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _skip_parts(data: bytes, start: int) -> int:
+    """The end of parts of up to 255 bytes each, the last of them empty; beyond the file if cut."""
+    while start < len(data) and data[start]:
+        start += 1 + data[start]
+    return start + 1
