@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.calibration import images_per_second
 from tests.chaos.campaign import Plan, Run, run_campaign
 from tests.chaos.faults import FAULTS
 from tests.chaos.workloads import WORKLOADS
@@ -53,7 +54,8 @@ def main(
             world = World(services, folder, stack, photos=PHOTOS, workloads=WORKLOADS)
         runs = _run_shown(world, plan)
     console.print(_summary(runs))
-    console.print(f"seed {plan.seed}, {time.monotonic() - began:.0f} s")
+    seconds, speed = time.monotonic() - began, images_per_second()
+    console.print(f"seed {plan.seed}, {seconds:.0f} s, ResNet18 {speed:.1f} images/s")
     sys.exit(any(run.problems for run in runs))
 
 
