@@ -25,7 +25,7 @@ from tests.chaos.workloads import WORKLOADS
 from tests.chaos.world import World
 from tests.support.servers import running_servers
 
-PHOTOS = 200
+PHOTOS = 100
 _NAMES = [workload.name for workload in WORKLOADS]
 console = Console()
 
@@ -68,6 +68,8 @@ def _run_shown(world: World, plan: Plan) -> list[Run]:
 
         def report(run: Run) -> None:
             shown.advance(bars[run.kind], run.events)
+            if not console.is_terminal:  # which shows no bars
+                console.print(f"{run.kind} {run.name}, seed {run.seed}: {run.events}")
             for problem in run.problems:
                 console.print(
                     f"[red]{run.kind}[/red] {run.name}, seed {run.seed}: {escape(problem)}"

@@ -14,7 +14,7 @@ from tests.chaos.world import World
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEED = 20261129
-PHOTOS = 200
+PHOTOS = 100
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from tests.support.tiny_network import TinyResNet
 from tests.support.versions import add_version
 
 CHAMPION_SEED, SHADOW_SEED = 7301, 7302  # no other test's: weights are cached by seed
-SHARD_SIZE = 60
+SHARD_SIZE = 40
 _numbers = count()
 
 Objects = dict[str, bytes]
