@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 import ml.models.checkpoint
+from ml.core.errors import ModelError
 from ml.models import features, load_check
 from ml.storage import object_store
 from tests.support.tiny_network import WIDTH, TinyResNet
@@ -89,7 +90,10 @@ def _prepare(environment: dict[str, str], log: Path) -> None:
 
 
 def _probe_here(folder: Path, *, model_hash: str | None = None) -> load_check.LoadCheckResult:
-    difference = load_check.check_probe(folder, model_hash=model_hash)
+    try:
+        difference = load_check.check_probe(folder, model_hash=model_hash)
+    except ModelError as error:
+        return load_check.LoadCheckResult(ok=False, largest_difference=None, detail=str(error))
     return load_check.LoadCheckResult(difference <= load_check.TOLERANCE, difference, "in place")
 
 

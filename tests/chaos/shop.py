@@ -32,6 +32,8 @@ RETRAINING = {
         "recall_floor": {"violate": 0.1}, "calibration_error": 1.0, "significance": 0.001,
         "latency_ratio": 1000.0, "label_issue_share": 1.0,
     },
+    # Without a wrong label among the validation photos, the network's scores would be extreme.
+    "label_issues": {"action": "down_weight"},
     "approval": "auto",
 }  # fmt: skip
 LONG_LEASE = 1_000_000.0  # seconds: no lease ends during a campaign
