@@ -1,3 +1,6 @@
+import json
+from collections import Counter
+
 import pytest
 
 from tests.chaos.end_state import differences, load_state
@@ -87,3 +90,10 @@ def test_of_an_object_all_but_measured_values_is_compared(
     assert differences(before, load_state(own)) == []
     own.connections.models.put(key, changed)
     assert [found.table for found in differences(before, load_state(own))] == ["model bucket"]
+
+
+@pytest.mark.parametrize(("score", "tables"), [(0.50000003, []), (0.501, ["verdict"])])
+def test_rounding_of_a_score_is_no_difference(score: float, tables: list[str]) -> None:
+    first, second = (Counter([json.dumps({"scores": {"a": s}})]) for s in (0.5, score))
+    found = differences({"verdict": first}, {"verdict": second})
+    assert [difference.table for difference in found] == tables
