@@ -33,7 +33,9 @@ class Scope(StrEnum):
 UNAVAILABLE = frozenset({"StorageUnavailable", "ShardIncomplete"})
 FORBIDDEN = frozenset({"StorageForbidden"})
 # Reasons that a later run retries: a fault of the bucket is never final.
-RETRIED = frozenset({"unreachable", "object_changed", "forbidden", "object_absent", "archived"})
+RETRIED = frozenset(
+    {"unreachable", "object_changed", "forbidden", "object_absent", "object_archived"}
+)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ _PHOTOS = (
     ),
     _photos(
         "archived, in a row", answers.xml_error(403, "InvalidObjectState"),
-        reasons=frozenset({"forbidden", "archived"}), detail="restore",
+        reasons=frozenset({"forbidden", "object_archived"}), detail="restore",
     ),
     _photos("some short", answers.short_body, reasons=frozenset({"unreachable"})),
     _photos(

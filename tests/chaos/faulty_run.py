@@ -18,7 +18,7 @@ MAX_HITS = 8  # of a photo: more than the store's attempts, so that some steps f
 MAX_LISTING_HITS = 3  # of a listing, which the first step does not retry itself
 MAX_PHOTOS = 6
 PHOTOS_IN_A_ROW = 30  # more failures in a row than stop a shard
-STEP_ATTEMPTS = 4  # as in Airflow: three retries
+STEP_ATTEMPTS = 12  # more than in Airflow: each path of a step has hits of its own
 
 
 @dataclass
