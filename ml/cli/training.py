@@ -1,12 +1,12 @@
 """`python -m ml train` and `pretrain`: model versions and pretrained weights from folders."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ml.cli.context import console, opened
+from ml.core.files import scratch_folder
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
@@ -37,10 +37,8 @@ def train(
     from ml.models.load_check import check_version
 
     with opened() as (settings, connections):
-        scratch = settings.data_dir / "training"
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            target = out or Path(folder)
+        with scratch_folder(settings.data_dir / "training", "version-") as folder:
+            target = out or folder
             _train(data, target, preset, seed, minutes)
             registered = registry.register(
                 target, engine=connections.engine, store=connections.models

@@ -1,9 +1,13 @@
-"""Write local files as a whole, with typed errors where the disk does not take them."""
+"""Local files: written as a whole, with typed errors; folders that no killed process leaves."""
 
 import errno
+import fcntl
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import get_ident
 
 from ml.core.errors import StorageError, StorageFull
@@ -34,3 +38,40 @@ def write_file(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder of `parent`, deleted at the end; deletes those of killed processes.
+
+    A process holds a lock on its folder, which ends with the process, however that ends. Where the
+    file system has no locks, no other process's folder is deleted.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as own:
+        # Nobody takes a folder for abandoned that is made, but not locked yet.
+        with ExitStack() as making:
+            _lock(parent, making, fcntl.LOCK_EX)
+            for found in parent.glob(f"{prefix}*"):
+                _delete_abandoned(found)
+            folder = Path(mkdtemp(prefix=prefix, dir=parent))
+            _lock(folder, own, fcntl.LOCK_EX)
+        own.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+def _delete_abandoned(folder: Path) -> None:
+    with ExitStack() as held:
+        if _lock(folder, held, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path, held: ExitStack, operation: int) -> bool:
+    """Lock a folder until `held` ends; whether that succeeded."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+        held.callback(os.close, number)
+        fcntl.flock(number, operation)
+    except OSError:
+        return False
+    return True

@@ -8,7 +8,6 @@ that the trained network gave them.
 import json
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ml.core.errors import ModelError, ModerationError, ObjectNotFound
+from ml.core.files import scratch_folder
 from ml.core.settings import ROOT
 from ml.models import registry
 from ml.models.card import ModelCard
@@ -158,18 +158,20 @@ def probe_in_fresh_process(
     return LoadCheckResult(ok, difference, detail)
 
 
-def load_check(model_hash: str, *, store: ObjectStore) -> LoadCheckResult:
+def load_check(model_hash: str, store: ObjectStore, scratch: Path) -> LoadCheckResult:
     """Fetch the version into an empty folder, as on a new machine, and run its probe there.
+
+    `scratch` is a folder with disk space for it.
 
     A fault of the version is in the result; a fault of the bucket raises.
 
     Raises:
         StorageUnavailable, StorageForbidden: the bucket cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="moderation-servable-") as scratch:
-        folder = Path(scratch) / model_hash
+    with scratch_folder(scratch, "servable-") as cache:
+        folder = cache / model_hash
         try:
-            registry.fetch(model_hash, store=store, cache=Path(scratch))
+            registry.fetch(model_hash, store=store, cache=cache)
             (folder / PROBE).write_bytes(store.get(f"models/{model_hash}/{PROBE}"))
         except (ModelError, ObjectNotFound) as error:
             return LoadCheckResult(ok=False, largest_difference=None, detail=str(error))

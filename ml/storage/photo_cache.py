@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import structlog
@@ -49,10 +50,13 @@ def _local(store: ObjectStore, content_sha256: str, cache: Path) -> Path:
 def evict_deleted(settings: Settings, engine: Engine) -> int:
     """Delete this machine's copies of photos that are no longer archived; returns how many."""
     folder = settings.data_dir / "labelled"
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    to_evict = in_transaction(engine, deleted, names)
-    for name in to_evict:
-        (folder / name).unlink(missing_ok=True)
+    copies: dict[str, list[Path]] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        # A killed process leaves the part that it had written, `<content>.<...>.part`.
+        copies.setdefault(path.name.partition(".")[0], []).append(path)
+    to_evict = in_transaction(engine, deleted, sorted(copies))
+    for path in chain.from_iterable(copies[content] for content in to_evict):
+        path.unlink(missing_ok=True)
     if to_evict:
         log.info("local copies of photos deleted", photos=len(to_evict))
     return len(to_evict)

@@ -105,7 +105,7 @@ def _run(
     raised = [
         f"{failed.step} raised {failed.failed}: {failed.done.message}"
         for failed in trial.failures
-        if failed.done and failed.failed not in allowed
+        if failed.done and not failed.raised(allowed)
     ]
     return raised + [str(found) for found in differences(stage.end, load_state(shop))]
 

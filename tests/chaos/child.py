@@ -18,8 +18,10 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 import ml.models.checkpoint
+from ml.core.errors import ModelError
+from ml.models import features, load_check
 from ml.storage import object_store
-from tests.support.tiny_network import TinyResNet
+from tests.support.tiny_network import WIDTH, TinyResNet
 
 READ_TIMEOUT_SECONDS = 1  # of the bucket, instead of 20
 _STATEMENT_EVENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "rollback")
@@ -78,10 +80,21 @@ def _prepare(environment: dict[str, str], log: Path) -> None:
     structlog.reset_defaults()
     # Every process builds the small network: the versions of a campaign are of it.
     ml.models.checkpoint.resnet18 = lambda weights, num_classes: TinyResNet(num_classes)  # noqa: ARG005
+    features.FEATURES = 8 * WIDTH
+    # As does the fresh process of the load check: this one is fresh, and has the small network.
+    load_check.probe_in_fresh_process = _probe_here  # type: ignore[assignment]
     object_store.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
     torch.set_num_threads(1)
     # The number of attempts of production, without the waiting between them.
     stamina.set_testing(True, attempts=object_store.RETRY_ATTEMPTS)
+
+
+def _probe_here(folder: Path, *, model_hash: str | None = None) -> load_check.LoadCheckResult:
+    try:
+        difference = load_check.check_probe(folder, model_hash=model_hash)
+    except ModelError as error:
+        return load_check.LoadCheckResult(ok=False, largest_difference=None, detail=str(error))
+    return load_check.LoadCheckResult(difference <= load_check.TOLERANCE, difference, "in place")
 
 
 def _count_points(kill_at: int | None) -> Callable[[], int]:

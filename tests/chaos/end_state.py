@@ -4,12 +4,15 @@ That is: times of the server's clock, numbers of identity columns (a transaction
 back leaves a gap), and measured seconds. A reference to a numbered row is replaced by that row.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, text
@@ -25,7 +28,15 @@ _MEASURED = {
     "candidate_ms", "champion_ms", "fetch_failures", "images_per_second", "runtime_versions",
     "seconds", "yuan",
 }  # fmt: skip
-_NUMBERED = re.compile(r"\b(review_task|appeal):\d+")
+# The numbers of a task and an appeal; and of the promotion in the id of a repeated run.
+_NUMBERED = re.compile(r"\b(review_task:|appeal:|again__\w+?__)\d+")
+_MILLISECONDS = re.compile(r"\d+\.\d+ ms")
+# Files of a version, a training and a report that have measured values.
+_MEASURED_JSON = ("/metrics.json", "/result.json", "/report.json")
+# A photo's place in its batch changes its scores by some 3e-8; a failed photo moves the others.
+_TOLERANCE = 1e-6
+# What is in the bucket, too, and in a process's own folder only as a copy.
+_COPIES = ("labelled/", "models/")
 # References that are no foreign keys.
 _REFERENCES = {(appeal, "superseded_label_id"): human_label}
 
@@ -61,6 +72,7 @@ def load_state(shop: Shop) -> State:
     state = {table.name: Counter(map(_line, _canonical(rows, table))) for table in rows}
     state["commerce"] = Counter(map(_line, shown))
     state["model bucket"] = Counter(_objects(shop.connections.models))
+    state["local files"] = Counter(_local_files(shop.settings.data_dir))
     return state
 
 
@@ -68,11 +80,30 @@ def differences(expected: State, found: State) -> list[Difference]:
     """Return the tables that differ."""
     tables = sorted(expected.keys() | found.keys())
     pairs = [(name, expected.get(name, Counter()), found.get(name, Counter())) for name in tables]
-    return [
-        Difference(name, sorted((a - b).elements()), sorted((b - a).elements()))
-        for name, a, b in pairs
-        if a != b
-    ]
+    compared = [_compare(name, a, b) for name, a, b in pairs]
+    return [difference for difference in compared if difference.missing or difference.unexpected]
+
+
+def _compare(name: str, expected: Counter[str], found: Counter[str]) -> Difference:
+    missing = []
+    unexpected = sorted((found - expected).elements())
+    for row in sorted((expected - found).elements()):
+        close = (other for other in unexpected if _is_close(json.loads(row), json.loads(other)))
+        if (match := next(close, None)) is None:
+            missing.append(row)
+        else:
+            unexpected.remove(match)
+    return Difference(name, missing, unexpected)
+
+
+def _is_close(a: object, b: object) -> bool:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_is_close(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_is_close, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= _TOLERANCE
+    return a == b
 
 
 def _load(connection: Connection, table: Table) -> list[dict[str, Any]]:
@@ -125,7 +156,7 @@ def _plain(name: str, value: object) -> object:
         return _without_noise(value)
     if isinstance(value, list):
         return [_plain(name, item) for item in value]
-    return _NUMBERED.sub(r"\1:*", value) if isinstance(value, str) else value
+    return _NUMBERED.sub(r"\1*", value) if isinstance(value, str) else value
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -133,9 +164,19 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _objects(store: ObjectStore) -> Iterator[str]:
-    for page in store.list_pages(""):
-        # A report's page has milliseconds.
-        for found in page:
-            yield _line(
-                {"key": found.key} | ({"etag": found.etag} if ".html" not in found.key else {})
-            )
+    for found in chain.from_iterable(store.list_pages("")):
+        if found.key.endswith(_MEASURED_JSON):
+            content: object = _without_noise(json.loads(store.get(found.key)))
+        elif found.key.endswith(".html"):
+            page = _MILLISECONDS.sub("", store.get(found.key).decode())
+            content = hashlib.sha256(page.encode()).hexdigest()
+        else:
+            content = found.etag
+        yield _line({"key": found.key, "content": content})
+
+
+def _local_files(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(_COPIES):
+            yield _line({"name": name})

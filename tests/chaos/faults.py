@@ -33,7 +33,9 @@ class Scope(StrEnum):
 UNAVAILABLE = frozenset({"StorageUnavailable", "ShardIncomplete"})
 FORBIDDEN = frozenset({"StorageForbidden"})
 # Reasons that a later run retries: a fault of the bucket is never final.
-RETRIED = frozenset({"unreachable", "object_changed", "forbidden", "object_absent", "archived"})
+RETRIED = frozenset(
+    {"unreachable", "object_changed", "forbidden", "object_absent", "object_archived"}
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,14 @@ _CLOCK = "clock"
 
 
 def _passing(
-    name: str, change: Change, hits: Callable[[Request], bool] = _any, share: float = 0.3
+    name: str,
+    change: Change,
+    hits: Callable[[Request], bool] = _any,
+    *,
+    errors: frozenset[str] = UNAVAILABLE,
+    share: float = 0.3,
 ) -> Fault:
-    return Fault(name, Scope.PASSING, change, hits, share=share)
+    return Fault(name, Scope.PASSING, change, hits, errors, share=share)
 
 
 def _bucket(
@@ -106,7 +113,12 @@ _PASSING = (
     _passing("500", answers.xml_error(500, "InternalError")),
     _passing("429", answers.xml_error(429, "TooManyRequests")),
     _passing("400 RequestTimeout", answers.xml_error(400, "RequestTimeout")),
-    _passing("403 clock, now and then", answers.xml_error(403, "RequestTimeTooSkewed"), _photo),
+    _passing(
+        "403 clock, now and then",
+        answers.xml_error(403, "RequestTimeTooSkewed"),
+        _photo,
+        errors=UNAVAILABLE | {"ClockSkewed"},
+    ),
     _passing("cut bodies", answers.cut_body),
     _passing("late answers", answers.hang(1.5 * READ_TIMEOUT_SECONDS), _photo, share=0.03),
     _passing("short bodies", answers.short_body, _photo),
@@ -165,7 +177,7 @@ _PHOTOS = (
     ),
     _photos(
         "archived, in a row", answers.xml_error(403, "InvalidObjectState"),
-        reasons=frozenset({"forbidden", "archived"}), detail="restore",
+        reasons=frozenset({"forbidden", "object_archived"}), detail="restore",
     ),
     _photos("some short", answers.short_body, reasons=frozenset({"unreachable"})),
     _photos(

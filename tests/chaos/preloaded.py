@@ -1,6 +1,22 @@
 """What the fork server imports once, so that the process of a step starts within milliseconds."""
 # ruff: noqa: F401 - the modules are imported for the steps, which import them when they run
 
+import io
+
+import cleanlab.filter
+import cleanlab.rank
+from matplotlib.figure import Figure
+
+import ml.learning.report.run_note
+import ml.learning.retrain.calibrate
+import ml.learning.retrain.evaluate
+import ml.learning.retrain.gate
+import ml.learning.retrain.label_errors
+import ml.learning.retrain.promote
+import ml.learning.retrain.rejudge
+import ml.learning.retrain.shadow
+import ml.learning.retrain.train
+import ml.learning.snapshot.snapshot
 import ml.moderation.nightly.discover
 import ml.moderation.nightly.preflight
 import ml.moderation.nightly.reconcile
@@ -15,3 +31,4 @@ from ml.storage.object_store import s3_client
 s3_client(
     endpoint_url="http://127.0.0.1:9", access_key="x", secret_key="x", region="us-east-1"
 ).close()
+Figure().subplots().figure.savefig(io.BytesIO())  # the first plot loads the fonts

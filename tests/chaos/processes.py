@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from ml.core import errors
 from tests.chaos.child import Call, Done, run_call
 
 STEP_SECONDS = 180.0  # after which a step counts as hanging
@@ -36,6 +38,12 @@ class Attempt:
     def failed(self) -> str:
         """The class of the error that the step raised; "" where it raised none."""
         return self.done.error if self.done else ""
+
+    def raised(self, names: Iterable[str]) -> bool:
+        """Whether the step raised one of these errors of the program."""
+        kinds = tuple(getattr(errors, name) for name in names)
+        found = getattr(errors, self.failed, None)
+        return isinstance(found, type) and issubclass(found, kinds)
 
 
 def fork_server() -> ForkServerContext:

@@ -24,7 +24,21 @@ from tests.support.servers import Shop
 
 LEVELS = (BRIGHT, BRIGHT, MIDDLE, DARK, BRIGHT)
 LARGE = (320, 240)  # large enough for a perceptual hash
+# Few labels, some of them wrong, are enough to promote what is better than the champion.
+RETRAINING = {
+    "min_new_labels": 50,
+    "leak_bound": {"rate": 0.5, "confidence": 0.6},
+    "gates": {
+        "recall_floor": {"violate": 0.1}, "calibration_error": 1.0, "significance": 0.001,
+        "latency_ratio": 1000.0, "label_issue_share": 1.0,
+    },
+    # Without a wrong label among the validation photos, the network's scores would be extreme.
+    "label_issues": {"action": "down_weight"},
+    "approval": "auto",
+}  # fmt: skip
 LONG_LEASE = 1_000_000.0  # seconds: no lease ends during a campaign
+# Photos of one review would all be in one split of the labels.
+_SEPARATE_REVIEWS = "update commerce.review_image set review_id = image_id"
 _ADD_GOLDEN_SET = """
     insert into moderation.golden_set (golden_hash, name, photos, added) values ('g', 'g', 2, 2)
 """
@@ -47,6 +61,7 @@ def write_campaign_policy(folder: Path) -> Path:
         "verdict_days": 91, "quarantine_days": 91, "shadow_verdict_days": 7,
         "training_artifact_days": 7, "report_photo_days": 7, "archived_photo_days": 1,
     }  # fmt: skip
+    raw["retraining"] |= RETRAINING
     return write_policy(folder, raw, screens=on, spot_check=shares, retention=retention)
 
 
@@ -58,6 +73,7 @@ def upload_first_day(shop: Shop) -> None:
         shop.upload(f"a/broken-{number}.jpg", _broken(number))
     shop.upload("a/no-row.jpg", _photo(900), row=False)
     shop.add_row(f"{shop.settings.photo_prefix}a/no-object.jpg")
+    shop.execute(_SEPARATE_REVIEWS)
 
 
 def upload_second_day(shop: Shop, photos: int) -> None:
@@ -77,6 +93,7 @@ def upload_second_day(shop: Shop, photos: int) -> None:
     shop.upload("a/no-object.jpg", _photo(901), row=False)
     shop.upload("b/no-row.jpg", _photo(902), row=False)
     shop.add_row(f"{prefix}b/no-object.jpg")
+    shop.execute(_SEPARATE_REVIEWS)
     _let_the_merchant_act(shop)
 
 
@@ -113,7 +130,7 @@ def write_label_file(folder: Path, photos: int = 60) -> Path:
     decided = datetime.now(UTC) - timedelta(days=1)
     lines = ["path,label,reviewer,decided_at,route"]
     for number in range(photos):
-        level = (BRIGHT, DARK)[number % 2]
+        level = (BRIGHT, DARK, MIDDLE, DARK)[number % 4]
         data = b"no photo" if number % 10 == 9 else photo(level, seed=5000 + number)
         (folder / "photos" / f"{number:03}.jpg").write_bytes(data)
         label = ("normal", "violate")[number % 2]

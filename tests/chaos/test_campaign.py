@@ -1,5 +1,6 @@
 """A tenth of `make chaos`: 30 kills, 15 cut connections and 6 runs behind a faulty bucket."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -13,7 +14,7 @@ from tests.chaos.world import World
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEED = 20261129
-PHOTOS = 200
+PHOTOS = 100
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,14 @@ def test_the_workloads_have_every_kind_of_row(world: World) -> None:
     assert written >= {
         "activity", "appeal", "archived_photo", "audit_image", "audit_run", "audit_shard",
         "commerce", "golden_photo", "golden_set", "human_label", "image",
-        "leak_estimate", "model_version", "promotion", "purge", "quarantine",
-        "review_task", "shadow_verdict", "verdict",
+        "label_issue", "label_snapshot", "leak_estimate", "model_version", "promotion", "purge",
+        "quarantine", "retrain_run", "review_task", "shadow_verdict", "training_epoch", "verdict",
     }  # fmt: skip
+
+
+def test_the_retraining_run_is_promoted_and_rolled_back(world: World) -> None:
+    """A candidate that the gates hold would leave half of the steps out."""
+    steps = [attempt.step for attempt in world.stages["retraining"].profile]
+    assert "promote" in steps
+    kinds = [json.loads(row)["kind"] for row in world.stages["rollback"].end["promotion"]]
+    assert sorted(kinds) == ["promote", "promote", "rollback"]

@@ -1,3 +1,6 @@
+import json
+from collections import Counter
+
 import pytest
 
 from tests.chaos.end_state import differences, load_state
@@ -60,3 +63,37 @@ def test_a_row_that_stands_twice_is_a_difference(judged: Shop) -> None:
     assert (difference.table, difference.missing) == ("activity", [])
     assert len(difference.unexpected) == 1
     assert "review_task:*" in str(difference)
+
+
+def test_a_file_left_on_the_local_disk_is_a_difference(judged: Shop) -> None:
+    before = load_state(judged)
+    (judged.settings.data_dir / "candidate-killed").mkdir()
+    assert [found.table for found in differences(before, load_state(judged))] == ["local files"]
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "measured_again", "changed"),
+    [
+        (
+            "models/1/metrics.json", b'{"epochs": [{"loss": 1, "seconds": 2}]}',
+            b'{"epochs": [{"loss": 1, "seconds": 3}]}', b'{"epochs": [{"loss": 4, "seconds": 2}]}',
+        ),
+        ("report.html", b"<b>1.5 ms</b>", b"<b>1.25 ms</b>", b"<b>1.5 s</b>"),
+    ],
+)  # fmt: skip
+def test_of_an_object_all_but_measured_values_is_compared(
+    own: Shop, key: str, first: bytes, measured_again: bytes, changed: bytes
+) -> None:
+    own.connections.models.put(key, first)
+    before = load_state(own)
+    own.connections.models.put(key, measured_again)
+    assert differences(before, load_state(own)) == []
+    own.connections.models.put(key, changed)
+    assert [found.table for found in differences(before, load_state(own))] == ["model bucket"]
+
+
+@pytest.mark.parametrize(("score", "tables"), [(0.50000003, []), (0.501, ["verdict"])])
+def test_rounding_of_a_score_is_no_difference(score: float, tables: list[str]) -> None:
+    first, second = (Counter([json.dumps({"scores": {"a": s}})]) for s in (0.5, score))
+    found = differences({"verdict": first}, {"verdict": second})
+    assert [difference.table for difference in found] == tables

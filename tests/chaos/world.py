@@ -1,6 +1,7 @@
 """Servers, and for each workload its start and its end state in an unbroken run."""
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -23,13 +24,19 @@ from tests.chaos.end_state import State, load_state
 from tests.chaos.processes import Attempt
 from tests.chaos.trial import Trial
 from tests.chaos.workloads import Inputs, Workload, run_first_nightly_run
+from tests.integration.learning.retrain.month import LEARNS
+from tests.integration.learning.retrain.snapshot_fixtures import write_preset
 from tests.support.champion import make_champion
 from tests.support.servers import Shop, copied_database, settings_for
 from tests.support.tiny_network import TinyResNet
 from tests.support.versions import add_version
 
 CHAMPION_SEED, SHADOW_SEED = 7301, 7302  # no other test's: weights are cached by seed
-SHARD_SIZE = 60
+SHARD_SIZE = 40
+# A gentle training: the champion's scores shift, and stay moderate.
+RECIPE = {
+    **LEARNS, "epochs": 3, "optimizer": {"kind": "adamw", "lr": 0.0003, "weight_decay": 0.05}
+}  # fmt: skip
 _numbers = count()
 
 Objects = dict[str, bytes]
@@ -122,20 +129,21 @@ class World:
     def _make_inputs(self, windows: list[tuple[datetime, datetime]]) -> Inputs:
         first, second = [(start.isoformat(), end.isoformat()) for start, end in windows]
         labels = contents.write_label_file(self._folder / "labels")
-        return Inputs(first, second, labels, self._folder)
+        preset = write_preset(self._folder, **RECIPE)
+        return Inputs(first, second, labels, Path(preset), self._folder)
 
     @contextmanager
     def _shop(self, url: str) -> Iterator[Shop]:
-        folder = self._folder / f"trial-{next(_numbers)}"
-        settings = settings_for(
-            self._services, url, photo_prefix=self._prefix, model_bucket="chaos-models",
-            data_dir=folder, policy_file=self._policy, shard_size=SHARD_SIZE, fetch_threads=4,
-            decode_threads=2,
-        )  # fmt: skip
         now = datetime.now().astimezone()
         window = Window(now, now + timedelta(hours=1))
-        with closing(open_connections(settings)) as connections:
-            yield Shop(settings, connections, window, model_hash="")
+        with tempfile.TemporaryDirectory(prefix="trial-", dir=self._folder) as folder:
+            settings = settings_for(
+                self._services, url, photo_prefix=self._prefix, model_bucket="chaos-models",
+                data_dir=Path(folder), policy_file=self._policy, shard_size=SHARD_SIZE,
+                fetch_threads=4, decode_threads=2,
+            )  # fmt: skip
+            with closing(open_connections(settings)) as connections:
+                yield Shop(settings, connections, window, model_hash="")
 
     def _copied(self, url: str) -> str:
         """Copy a database for the whole campaign."""

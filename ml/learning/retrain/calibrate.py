@@ -6,7 +6,6 @@ same card, and with it the same version.
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import structlog
@@ -14,6 +13,7 @@ import torch
 from sqlalchemy import Connection
 
 from ml.core.errors import TrainingError
+from ml.core.files import scratch_folder
 from ml.core.settings import Settings
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.card import ModelCard
@@ -46,10 +46,9 @@ def calibrate(
         engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
     )
     artifact = load_artifact(store, training_key)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="candidate-", dir=settings.data_dir) as folder:
-        card = write_version(artifact, Path(folder), policy=run.policy, snapshot_hash=snapshot_hash)
-        model_hash = register(Path(folder), engine=engine, store=store)
+    with scratch_folder(settings.data_dir, "candidate-") as folder:
+        card = write_version(artifact, folder, policy=run.policy, snapshot_hash=snapshot_hash)
+        model_hash = register(folder, engine=engine, store=store)
 
     def write_rows(connection: Connection) -> None:
         model_versions.set_values(connection, model_hash, snapshot_hash=snapshot_hash)

@@ -167,7 +167,9 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
             "judged_differently": len(disagreements),
         },
         "sets": golden.compare(policy),
-        "servable": asdict(load_check(inputs.candidate_hash, store=connections.models)),
+        "servable": asdict(
+            load_check(inputs.candidate_hash, connections.models, inputs.settings.data_dir)
+        ),
         "blocklist": _blocklist_section(inputs, scored),
         "latency": _latency_section(inputs, scored),
         "thresholds": _thresholds_section(inputs.cards),

@@ -77,6 +77,7 @@ def train_candidate(
     """
     plan = _plan(run_id, settings, connections)
     if has_artifact(connections.models, plan.key):
+        _checkpoints(plan, connections).remove()  # of an attempt that was killed before it did
         log.info("this training is finished already", training_key=plan.key)
         return plan.key
     artifact = _train(plan, settings, connections, progress or LogListener())
@@ -91,7 +92,7 @@ def _train(
     champion = None
     if plan.champion_hash is not None:
         champion = fetch(plan.champion_hash, store=store, cache=connections.model_cache)
-    checkpoints = Checkpoints(checkpoint_object(store, f"training/{plan.key}/epoch.safetensors"))
+    checkpoints = _checkpoints(plan, connections)
     network, origin = init_network(
         plan.preset,
         classes=plan.classes,
@@ -109,6 +110,11 @@ def _train(
     save_artifact(store, plan.key, artifact)
     checkpoints.remove()
     return artifact
+
+
+def _checkpoints(plan: _Plan, connections: Connections) -> Checkpoints:
+    key = f"training/{plan.key}/epoch.safetensors"
+    return Checkpoints(checkpoint_object(connections.models, key))
 
 
 def _plan(run_id: str, settings: Settings, connections: Connections) -> _Plan:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from ml.core.concurrency import StageTimer
+from ml.core.errors import StorageUnavailable
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.card import check_classes
@@ -44,11 +45,17 @@ class ModelLoader:
         return load(checkpoint, device=device, batch_size=batch_size)
 
     def load_shadow(self, model_hash: str | None) -> Predictor | None:
-        """Load a run's shadow; None if the run has none, or if it cannot be used."""
+        """Load a run's shadow; None if the run has none, or if it cannot be used.
+
+        Raises:
+            StorageUnavailable: the bucket failed, which says nothing about the shadow.
+        """
         if model_hash is None:
             return None
         try:
             return self.load(model_hash)
+        except StorageUnavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a candidate does, the run continues
             log.warning("no shadow: it cannot be used", model_hash=model_hash, error=str(error))
             return None

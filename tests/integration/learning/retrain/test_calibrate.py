@@ -156,12 +156,15 @@ def test_card_has_temperature_threshold_and_metrics(
 def test_retry_registers_the_same_version(shop: Shop, trained: TrainingArtifact) -> None:
     begin(shop, trained)
     first, before = run_step(shop), end_state(shop)
-    # Killed after the registration: the rows of the run are not written yet.
+    # Killed after the registration: its folder is left, the rows of the run are not written yet.
+    abandoned = shop.settings.data_dir / "candidate-killed"
+    abandoned.mkdir()
     shop.execute("update moderation.retrain_run set candidate_hash = null")
     shop.execute("update moderation.model_version set snapshot_hash = null")
     shop.execute("delete from moderation.training_epoch")
     assert run_step(shop) == first
     assert end_state(shop) == before
+    assert not abandoned.exists()
 
 
 def test_too_few_labels_keep_the_policys_threshold(

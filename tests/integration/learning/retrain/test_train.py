@@ -131,10 +131,12 @@ def test_finished_training_is_not_repeated_and_damaged_files_raise(
     begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
     key, store = _train(shop), shop.connections.models
     before = store.get(f"training/{key}/result.json")
+    store.put(f"training/{key}/epoch.safetensors", b"killed before it was removed")
     again = Recorder()
     assert _train(shop, told=again) == key
     assert (again.read, again.epochs) == (0, [])
     assert store.get(f"training/{key}/result.json") == before
+    assert "epoch.safetensors" not in _objects(shop, key)
 
     store.put(f"training/{key}/logits.safetensors", b"other")
     with pytest.raises(ModelHashMismatch, match=r"logits\.safetensors"):

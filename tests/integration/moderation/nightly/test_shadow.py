@@ -1,15 +1,20 @@
 """A nightly run with a shadow: champion verdicts are unchanged, shadow verdicts have no effect."""
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from ml.core.errors import StorageUnavailable
 from ml.models import registry
 from ml.moderation.nightly.score_shard import score_shard
 from ml.storage import shadow_verdicts
+from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
 from tests.support.champion import SPEC
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.nightly_run import dump_results, finish_run, run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
@@ -124,6 +129,23 @@ def test_unusable_shadow_is_left_out_and_logged(
     assert uploaded.rows("select shadow_hash from moderation.audit_run") == [(None,)]
     assert report["judged"] == PHOTOS
     assert uploaded.rows(_SHADOWED) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_bucket_that_fails_is_retried_and_does_not_drop_the_shadow(
+    uploaded: Shop, tmp_path: Path
+) -> None:
+    version = add_version(uploaded, tmp_path / "shadow")
+    _request(uploaded, version)
+    settings = uploaded.settings
+    with faulty_proxy(settings.s3_endpoint_url or "", lambda *_: 503) as url:
+        behind = settings.model_copy(update={"s3_endpoint_url": url})
+        with closing(open_connections(behind)) as failing:
+            connections = replace(uploaded.connections, models=failing.models)
+            with pytest.raises(StorageUnavailable):
+                start_run(replace(uploaded, connections=connections))
+    start_run(uploaded)
+    assert uploaded.rows("select shadow_hash from moderation.audit_run") == [(version,)]
 
 
 @pytest.mark.parametrize("what", ["no bytes", "no numbers"])

@@ -195,10 +195,11 @@ def test_local_copies_are_deleted(decided: Shop) -> None:
     folder.mkdir(parents=True)
     for data in (ONE, TWO):
         (folder / content_hash(data)).write_bytes(data)
+    (folder / f"{content_hash(ONE)}.7.8.part").write_bytes(ONE[:9])  # of a killed process
     (folder / ("e" * 64)).write_bytes(b"unknown")
     assert evict_deleted(decided.settings, decided.connections.engine) == 0
     _purge(decided, dry_run=True)
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.iterdir())) == 4
     _purge(decided)
     assert [path.name for path in folder.iterdir()] == ["e" * 64]
 
