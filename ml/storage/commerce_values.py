@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ml.core.commerce_names import CommerceNames
-from ml.storage.commerce import instant
+from ml.storage.commerce import instant, text_status
 from ml.storage.commerce_columns import CommerceColumn, load_columns
 from ml.storage.commerce_table import (
     Problem,
@@ -42,6 +42,25 @@ def find_value_problems(
     for key in ("uploaded_at", "moderated_at"):
         found += _strange_times(connection, commerce_table(names, columns), key)
     return found
+
+
+def find_other_spellings(
+    connection: sa.Connection, names: CommerceNames, columns: dict[str, CommerceColumn]
+) -> dict[str, str]:
+    """Settings of statuses -> another spelling of their value in some rows, such as `PENDING`.
+
+    Such a row is somebody's decision to the nightly run: it is never written.
+    """
+    table = commerce_table(names, columns)
+    rows = sa.select(text_status(table).label("status")).limit(_SAMPLE).subquery()
+    stored = connection.execute(sa.select(rows.c.status).distinct().order_by(rows.c.status))
+    others = [s for s in stored.scalars() if s is not None and s not in names.statuses().values()]
+    return {
+        setting: other
+        for setting, status in names.statuses().items()
+        for other in others
+        if other.strip().casefold() == status.strip().casefold()
+    }
 
 
 def _refused_statuses(

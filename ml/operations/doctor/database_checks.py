@@ -5,7 +5,7 @@ from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped,
 from ml.storage import server
 from ml.storage.commerce_columns import load_columns
 from ml.storage.commerce_table import Problem, find_problems, table_name
-from ml.storage.commerce_values import find_value_problems
+from ml.storage.commerce_values import find_other_spellings, find_value_problems
 from ml.storage.database import check_migrated, in_transaction, newest
 
 _MAX_TABLES = 5  # named in the message
@@ -50,6 +50,15 @@ def check_commerce_table(deployment: Deployment) -> Finding:
         return failed(f"rights are missing on {table_name(names)}", remedy="; ".join(grants))
     if problems := in_transaction(engine, find_value_problems, names, columns):
         return _unusable(problems)
+    if others := in_transaction(engine, find_other_spellings, names, columns):
+        return warned(
+            f"rows have the status {', '.join(map(repr, others.values()))}: another spelling than "
+            "in the settings, so they are never written",
+            remedy="; ".join(
+                f"set MODERATION_COMMERCE__{setting.upper()} to {other!r}, or update the rows"
+                for setting, other in others.items()
+            ),
+        )
     if columns[names.object_key].indexed is False:
         return warned(
             f"no index on {names.object_key}: each step of a nightly run reads the whole table",

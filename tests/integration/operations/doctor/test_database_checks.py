@@ -149,3 +149,15 @@ def test_missing_index_of_the_keys_is_named(run_doctor: Examine, shop: Shop) -> 
     assert failures(found) == []
     assert "no index on object_key" in found["commerce table"].message
     assert "CREATE INDEX ON commerce.review_image (object_key)" in found["commerce table"].remedy
+
+
+def test_status_in_another_spelling_is_named(run_doctor: Examine, shop: Shop) -> None:
+    shop.execute(
+        "insert into commerce.review_image "
+        "(review_id, product_id, object_key, uploaded_at, moderation_status) "
+        "values (1, 1, 'a.jpg', now(), 'PENDING'), (1, 1, 'b.jpg', now(), 'archived')"
+    )
+    found = run_doctor()
+    assert failures(found) == []
+    assert "the status 'PENDING': another spelling" in found["commerce table"].message
+    assert "MODERATION_COMMERCE__STATUS_PENDING to 'PENDING'" in found["commerce table"].remedy
