@@ -61,16 +61,16 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def _delete_abandoned(folder: Path) -> None:
-    with ExitStack() as held:
-        if _lock(folder, held, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with ExitStack() as locks:
+        if _lock(folder, locks, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lock(folder: Path, held: ExitStack, operation: int) -> bool:
-    """Lock a folder until `held` ends; whether that succeeded."""
+def _lock(folder: Path, locks: ExitStack, operation: int) -> bool:
+    """Lock a folder until `locks` ends; whether that succeeded."""
     try:
         number = os.open(folder, os.O_RDONLY)
-        held.callback(os.close, number)
+        locks.callback(os.close, number)
         fcntl.flock(number, operation)
     except OSError:
         return False

@@ -4,6 +4,7 @@ from typing import Any
 
 from ml.core.format import MISSING, counts, percent, short_hash
 
+_MAX_REASONS = 10  # the most frequent ones: a note has at most 1,000 characters
 _ACCOUNT = {
     "judged": "judged 已判定",
     "quarantined": "quarantined 已隔离",
@@ -33,8 +34,10 @@ def markdown(summary: dict[str, Any]) -> str:
         "",
         f"Saved 节省: **¥{yuan['saved']:,}** of ¥{yuan['manual_only']:,} manual 全人工{share}",
     ]
-    if summary["quarantine_reasons"]:
-        lines += ["", f"Quarantine 隔离原因: {counts(summary['quarantine_reasons'])}"]
+    if reasons := summary["quarantine_reasons"]:
+        frequent = dict(sorted(reasons.items(), key=lambda item: -item[1])[:_MAX_REASONS])
+        rest = f", … ({len(reasons) - _MAX_REASONS})" if len(reasons) > _MAX_REASONS else ""
+        lines += ["", f"Quarantine 隔离原因: {counts(frequent)}{rest}"]
     if rows := summary.get("rows_without_key"):
         lines += ["", f"Commerce rows without a usable object key 没有可用对象键的商城行: {rows:,}"]
     lines += _screens(summary.get("screens", {}))

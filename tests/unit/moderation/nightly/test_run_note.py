@@ -71,6 +71,7 @@ def test_longest_run_note_fits_airflows_limit() -> None:
         )
     )
     assert len(note) <= 1000
+    assert f", … ({len(QuarantineReason) - 10})" in note
 
 
 def test_run_note_has_screens_and_leak_rate() -> None:
