@@ -97,14 +97,9 @@ class WriteBack:
         self._run_id = run_id
         self._commerce = commerce
         self._pending = names.status_pending
-        statuses = {
-            "status_pass": names.status_pass,
-            "status_review": names.status_review,
-            "status_block": names.status_block,
-        }
-        outcomes = _OUTCOMES.bindparams(
-            run_id=run_id, status_pending=names.status_pending, **statuses
-        )
+        statuses = names.statuses()
+        outcomes = _OUTCOMES.bindparams(run_id=run_id, **statuses)
+        del statuses["status_pending"]
         decisions = _REVIEWER_DECISIONS.bindparams(run_id=run_id, **statuses)
         self._outcomes = outcomes.columns(**_STATUS_COLUMNS).subquery("outcome")
         self._decisions = decisions.columns(**_STATUS_COLUMNS).subquery("decision")
