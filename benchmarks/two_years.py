@@ -1,4 +1,4 @@
-"""`python -m benchmarks.two_years`: rows that each statement visits beside two years of data."""
+"""`python -m benchmarks.two_years`: rows that each statement visits in a database of two years."""
 
 import json
 import time

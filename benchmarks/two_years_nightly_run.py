@@ -1,4 +1,4 @@
-"""A nightly run beside years of data: its own steps, but without bytes and without the model."""
+"""A nightly run on a database of years: its own steps, but without bytes and without the model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What reviewers, pages, retraining and retention ask of the database beside years of data."""
+"""What reviewers, pages, retraining and retention ask of a database of years."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice

@@ -1,7 +1,7 @@
 """Time limits of tests, scaled to the speed of the machine; a test over its limit fails the run.
 
 The limit applies to setup and call without shared fixtures, which have their own limit. Tests
-marked `slow` have none. A test that took longer beside others is run once more, alone, and that
+marked `slow` have none. A test that took longer while others ran is run once more, alone, and that
 time counts: how busy the machine was is not the test's fault.
 """
 
@@ -105,7 +105,7 @@ class Limits:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _holds_alone(self, over: list[tuple[str, str]]) -> bool:
-        """Run the tests once more, one after the other and beside nothing else."""
+        """Run the tests once more, one after the other, with nothing else running."""
         tests = dict.fromkeys(test for test, _ in over)
         command = [sys.executable, "-m", "pytest", "-q", *tests]
         run = subprocess.run(

@@ -1,6 +1,6 @@
 """The chunks of a PNG file (W3C PNG, third edition), before the decoder reads them.
 
-Pillow rejects a picture because of a long text beside it, and reads chunk by chunk in Python.
+Pillow rejects a picture because of a long text in its metadata, and reads chunk by chunk in Python.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Beside years of data, a statement visits the rows of its run or photo, whatever the statistics.
+"""In a database of years, a statement visits the rows of its run or photo, whatever the statistics.
 
 Each table of photos, tasks or labels has more rows than MAX_ROWS: a statement that reads one of
 them whole, or joins it to each photo of a run, is found, also one that is written later.
@@ -28,7 +28,7 @@ OLD = OldShop(runs=800, photos_per_run=30, midnight=start_of_today(), task_every
 
 @pytest.fixture(params=STATISTICS)
 def record(shop: Shop, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Record:
-    """Run work beside old data with one kind of statistics; return the statements it executed."""
+    """Run work on old data with one kind of statistics; return the statements it executed."""
     # The pages of these statements have more rows than the whole shop.
     monkeypatch.setattr(decided_photos, "_PAGE", 200)
     monkeypatch.setattr(expired_rows, "ROWS_PER_BATCH", 200)

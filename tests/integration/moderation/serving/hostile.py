@@ -91,7 +91,7 @@ def _wrong_type(draw: random.Random, jpeg: bytes, _n: int) -> Hostile:
 
 def _bomb(_draw: random.Random, _jpeg: bytes, n: int) -> Hostile:
     number = n % len(_bombs())
-    # Browsers show a truncated PNG as far as it goes, and one beside a large text.
+    # Browsers show a truncated PNG as far as it goes, and one whose metadata are large.
     may_pass = number in (_SHORT, _TEXT)
     return Hostile("bomb", whole(part("image", _bombs()[number])), may_pass=may_pass)
 

@@ -23,6 +23,12 @@ def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def damaged(data: bytes, junk: bytes, *, at: float, cut: float) -> bytes:
+    """Overwrite the place at a share of the file with junk, and keep a share of the result."""
+    place = round(at * len(data))
+    return (data[:place] + junk + data[place + len(junk) :])[: round(cut * len(data))]
+
+
 def distance(a: Image.Image, b: Image.Image) -> float:
     """Mean difference of two RGB pictures of equal size, in levels of 255."""
     difference = np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16)

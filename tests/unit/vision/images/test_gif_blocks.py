@@ -10,7 +10,7 @@ from PIL import Image
 from ml.core.errors import ImageRejected
 from ml.vision.images.decode import DecodeLimits, decode
 from ml.vision.images.gif_blocks import strip_gif
-from tests.unit.vision.images.pictures import encoded, photo
+from tests.unit.vision.images.pictures import damaged, encoded, photo
 
 TABLE_END = 13 + 3 * 256
 SMALL = encoded(photo(64, 48), "GIF")
@@ -43,9 +43,7 @@ def test_what_follows_the_picture_goes() -> None:
 @settings(deadline=None)
 @given(cut=st.floats(0, 1), junk=st.binary(max_size=40), at=st.floats(0, 1))
 def test_damaged_file_raises_no_other_error(cut: float, junk: bytes, at: float) -> None:
-    place = round(at * len(SMALL))
-    data = (SMALL[:place] + junk + SMALL[place + len(junk) :])[: round(cut * len(SMALL))]
     try:
-        strip_gif(data)
+        strip_gif(damaged(SMALL, junk, at=at, cut=cut))
     except ImageRejected as rejected:
         assert rejected.reason == "animated"  # noqa: PT017 - most files are not rejected

@@ -14,7 +14,7 @@ from PIL import Image
 from ml.core.errors import ImageRejected
 from ml.vision.images.decode import DecodeLimits, decode
 from ml.vision.images.png_chunks import strip_png
-from tests.unit.vision.images.pictures import encoded, photo
+from tests.unit.vision.images.pictures import damaged, encoded, photo
 
 LIMITS = DecodeLimits()
 CASES = Path(os.environ.get("MODERATION_CASES", Path(__file__).parents[5] / "shared" / "cases"))
@@ -94,16 +94,14 @@ def test_second_picture_or_its_announcement_is_rejected(chunks: list[bytes]) -> 
 @settings(deadline=None)
 @given(cut=st.floats(0, 1), junk=st.binary(max_size=40), at=st.floats(0, 1))
 def test_damaged_file_raises_no_other_error(cut: float, junk: bytes, at: float) -> None:
-    place = round(at * len(SMALL))
-    data = (SMALL[:place] + junk + SMALL[place + len(junk) :])[: round(cut * len(SMALL))]
     try:
-        strip_png(data)
+        strip_png(damaged(SMALL, junk, at=at, cut=cut))
     except ImageRejected as rejected:
         assert rejected.reason == "animated"  # noqa: PT017 - most files are not rejected
 
 
 @needs_cases
-def test_photo_beside_a_large_text_is_decoded() -> None:
+def test_photo_with_a_large_text_chunk_is_decoded() -> None:
     assert decode((CASES / "big_text_chunk.png").read_bytes(), limits=LIMITS).width == 800
 
 
