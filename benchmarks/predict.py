@@ -27,10 +27,10 @@ from ml.models import registry
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.pipeline import Pipeline
+from ml.moderation.pipeline.screening import load_screening
 from ml.policy.schema import Policy, load_policy
 from ml.vision.images.preprocess import ARTICLE, Preprocessing
 from ml.vision.screens.near_duplicates import DuplicateIndex
-from ml.vision.screens.runner import ScreenRunner
 
 TARGET_RATIO = 0.70  # minimum throughput, as a share of the offline pipeline's
 OVERLOAD_FACTOR = 5.0  # request rate of the overload, as a multiple of the capacity
@@ -143,11 +143,6 @@ def _run_offline(
     """Run the nightly pipeline on the same bytes, in this process."""
     settings, stores = shop.settings, shop.connections
     checkpoint = registry.fetch(version, store=stores.models, cache=stores.model_cache)
-    screening = (
-        ScreenRunner(policy.screens, DuplicateIndex(()), workers=settings.decode_threads)
-        if policy.screens.verdict_settings
-        else None
-    )
     pipeline = Pipeline(
         store=InMemoryStore(contents),
         predictor=Predictor(
@@ -155,7 +150,9 @@ def _run_offline(
         ),
         settings=settings,
         picture_side=policy.screens.picture_side,
-        screening=screening,
+        screening=load_screening(
+            policy.screens, DuplicateIndex(()), workers=settings.decode_workers
+        ),
     )
     images = [PendingImage(str(n), "", len(data)) for n, data in enumerate(contents)]
     start, cpu = time.monotonic(), time.process_time()

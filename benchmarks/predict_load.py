@@ -27,7 +27,7 @@ from ml.storage.database import in_transaction
 
 _PASSED_SETTINGS = (
     "database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir", "policy_file",
-    "batch_size", "decode_threads",
+    "batch_size", "decode_workers",
 )  # fmt: skip
 _BOUNDARY = "predict-benchmark"
 _START_SECONDS = 600.0

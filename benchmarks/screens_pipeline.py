@@ -14,10 +14,10 @@ from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
 from ml.models.checkpoint import Checkpoint, build_network
 from ml.models.predictor import Predictor, resolve_device
 from ml.moderation.pipeline.pipeline import Pipeline
+from ml.moderation.pipeline.screening import load_screening
 from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens.near_duplicates import DuplicateIndex
-from ml.vision.screens.runner import ScreenRunner
 
 UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
 
@@ -81,15 +81,14 @@ def run_pipeline(
         read_all: OCR without a time budget.
     """
     settings, clock = load_settings(), StageTimer()
+    workers = UNLIMITED_WORKERS if read_all else settings.decode_workers
     start, cpu = time.monotonic(), time.process_time()
     pipeline = Pipeline(
         store=_PhotoSource(photos),
         predictor=predictor,
         settings=settings,
         picture_side=rules.picture_side if rules else None,
-        screening=_screen_runner(
-            rules, UNLIMITED_WORKERS if read_all else settings.decode_threads, clock
-        ),
+        screening=load_screening(rules, DuplicateIndex([]), workers=workers) if rules else None,
         clock=clock,
     )
     images = (PendingImage(photo.key, "", photo.size) for photo in photos)
@@ -102,15 +101,6 @@ def run_pipeline(
         if isinstance(o, Scored)
     ]
     return PipelineRun(scored, len(outcomes) - len(scored), *took, clock.drain())
-
-
-def _screen_runner(rules: Screens | None, workers: int, clock: StageTimer) -> ScreenRunner | None:
-    if rules is None:
-        return None
-    decided = DuplicateIndex([])
-    return ScreenRunner(
-        rules, decided, workers=workers, timed=lambda name: clock.time(f"screen_{name}")
-    )
 
 
 def untrained_predictor(spec: Preprocessing, device: torch.device | None = None) -> Predictor:

@@ -3,8 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 Clock = Callable[[], float]  # seconds, increasing
 
@@ -61,19 +60,6 @@ class Budget:
                 return missing / self._rate if self._rate else math.inf
             self._spent += 1.0
             return 0.0
-
-    @contextmanager
-    def charge_time(self, clock: Clock = time.thread_time) -> Iterator[None]:
-        """Spend the seconds that the block takes, even if it raises.
-
-        The default is CPU time of the thread: other threads lose only that. Parallel to a forward
-        pass, the wall clock shows three times as much.
-        """
-        start = clock()
-        try:
-            yield
-        finally:
-            self.spend(clock() - start)
 
     def _refill(self) -> float:
         now = self._clock()

@@ -111,6 +111,22 @@ class BackupError(ModerationError):
     """A backup cannot be created or restored; nothing was overwritten."""
 
 
+class WorkerFailed(ModerationError):
+    """A worker process does not start, or fails whatever its work: never the photo's fault."""
+
+
+class WorkerDied(ModerationError):
+    """A worker process ended during its work.
+
+    `signal_name` is the signal that ended it, such as `SIGSEGV`, or None; `overtime` says whether
+    it was ended for the time that its work took, or for its caller that waits no longer.
+    """
+
+    def __init__(self, detail: str, *, signal_name: str | None, overtime: bool) -> None:
+        super().__init__(detail)
+        self.signal_name, self.overtime = signal_name, overtime
+
+
 class ShardIncomplete(ModerationError):
     """Some images of a shard could not be fetched; a retry continues with them."""
 

@@ -15,6 +15,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, field_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.core.commerce_names import CommerceNames
+from ml.core.cpu import available_cores
 from ml.core.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,8 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_size: int = Field(32, ge=1, le=4096)
     fetch_threads: int = Field(16, ge=1, le=256)
-    decode_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    decode_workers: int = Field(default_factory=available_cores, ge=1, le=256)
+    decode_seconds: float = Field(20.0, gt=0, le=3600)  # of processor time for one photo
 
     # Limits of a photo.
     max_image_bytes: int = Field(20 * 2**20, ge=1024)

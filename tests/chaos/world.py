@@ -140,7 +140,7 @@ class World:
             settings = settings_for(
                 self._services, url, photo_prefix=self._prefix, model_bucket="chaos-models",
                 data_dir=Path(folder), policy_file=self._policy, shard_size=SHARD_SIZE,
-                fetch_threads=4, decode_threads=2,
+                fetch_threads=4, decode_workers=2,
             )  # fmt: skip
             with closing(open_connections(settings)) as connections:
                 yield Shop(settings, connections, window, model_hash="")

@@ -214,7 +214,7 @@ def open_shop(
         data_dir=folder / "data",
         policy_file=without_screens(folder / "policy"),
         fetch_threads=4,
-        decode_threads=2,
+        decode_workers=2,
         **more,
     )
     connections = open_connections(settings)

@@ -103,7 +103,7 @@ class _PhotoLoader:
         self._folder = folder
         self._connections = connections
         self._archiver = PhotoArchiver(
-            connections.models, decode_limits(settings), decoders=settings.decode_threads
+            connections.models, decode_limits(settings), decoders=settings.decode_workers
         )
         self._queries = threading.Semaphore(_MAX_QUERIES)
 

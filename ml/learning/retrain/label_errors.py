@@ -123,7 +123,7 @@ def _extract_features(
         device=resolve_device(settings.device),
         batch_size=settings.batch_size,
         limits=decode_limits(settings),
-        decode_threads=settings.decode_threads,
+        decode_threads=settings.decode_workers,
     )
     photos = [photo for photo in manifest.photos if photo.part is not Split.GOLDEN]
     hashes = [photo.content_sha256 for photo in photos]

@@ -145,7 +145,7 @@ def _batches(
     specs = [predictor.card.preprocessing for predictor in predictors]
     limits = decode_limits(settings)
     paths = local_copies(connections.models, hashes, settings.data_dir / "labelled")
-    threads = settings.decode_threads
+    threads = settings.decode_workers
     ahead = settings.batch_size + threads
     with ThreadPoolExecutor(threads, "decode") as pool:
         prepared = bounded_map(pool, lambda p: _prepare(p, specs, limits), paths, ahead=ahead)

@@ -13,8 +13,9 @@ from ml.core.types import NotFetched, Scored, Shard
 from ml.moderation.nightly.outcome_writer import OutcomeWriter
 from ml.moderation.nightly.shard_failures import ShardFailures
 from ml.moderation.pipeline.fetch import Fetcher
-from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
+from ml.moderation.pipeline.screening import load_screening
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
 from ml.storage.connections import Connections
@@ -52,7 +53,9 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         shadow=shadow,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screens(run.policy, DuplicateIndex(decided), settings, timer),
+        screening=load_screening(
+            run.policy.screens, DuplicateIndex(decided), workers=settings.decode_workers
+        ),
         clock=timer,
     )
     failures = ShardFailures(

@@ -1,10 +1,9 @@
-"""Load a model version, and the screens of a policy, for the nightly run and `/predict`."""
+"""Load a model version for a policy, for the nightly run and `/predict`."""
 
 from dataclasses import dataclass
 
 import structlog
 
-from ml.core.concurrency import StageTimer
 from ml.core.errors import StorageUnavailable
 from ml.core.settings import Settings
 from ml.models import registry
@@ -13,8 +12,6 @@ from ml.models.load_check import load_checked_predictor
 from ml.models.predictor import Predictor, resolve_device
 from ml.policy.schema import Policy
 from ml.storage.connections import Connections
-from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
-from ml.vision.screens.runner import ScreenRunner
 
 log = structlog.get_logger()
 
@@ -59,17 +56,3 @@ class ModelLoader:
         except Exception as error:  # noqa: BLE001 - whatever a candidate does, the run continues
             log.warning("no shadow: it cannot be used", model_hash=model_hash, error=str(error))
             return None
-
-
-def load_screens(
-    policy: Policy, decided: DuplicateIndexProtocol, settings: Settings, clock: StageTimer
-) -> ScreenRunner | None:
-    """The policy's screens for the decode threads; None if none is enabled."""
-    if not policy.screens.verdict_settings:
-        return None
-    return ScreenRunner(
-        policy.screens,
-        decided,
-        workers=settings.decode_threads,
-        timed=lambda name: clock.time(f"screen_{name}"),
-    )

@@ -15,10 +15,8 @@ from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scor
 from ml.models.predictor import Predictor, Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher, PhotoSource
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
-from ml.vision.images.decode import decode_limits
-from ml.vision.images.preprocess import DecodePlan
-from ml.vision.screens.runner import ScreenRunner
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
@@ -30,8 +28,8 @@ class Pipeline:
     """Fetches, decodes and scores images of one bucket with one model.
 
     `picture_side` is `Screens.picture_side` of the policy: it decides the scale at which photos are
-    decoded, so a replay needs it although it runs no screens. The screens run in the decode
-    threads. A shadow scores the same photos, without effect on the model's outcomes.
+    decoded, so a replay needs it although it runs no screens. A shadow scores the same photos,
+    without effect on the model's outcomes.
     """
 
     def __init__(
@@ -42,28 +40,33 @@ class Pipeline:
         shadow: Predictor | None = None,
         settings: Settings,
         picture_side: int | None = None,
-        screening: ScreenRunner | None = None,
+        screening: Screening | None = None,
         clock: StageTimer | None = None,
     ) -> None:
         self.clock = clock or StageTimer()
         self._settings = settings
         self._predictor = predictor
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
-        plan = DecodePlan(decode_limits(settings), picture_side)
-        self._shadow = Shadow(shadow, plan, self.clock) if shadow is not None else None
-        spec = predictor.card.preprocessing
-        self._preprocessor = Preprocessor(plan, spec, self.clock, screening, self._shadow)
+        self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
+        self._preprocessor = Preprocessor(
+            predictor.card.preprocessing,
+            settings,
+            self.clock,
+            picture_side=picture_side,
+            screening=screening,
+            shadow=self._shadow,
+        )
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
-        fetch_threads, decode_threads = self._settings.fetch_threads, self._settings.decode_threads
-        ahead = self._predictor.batch_size + decode_threads
+        fetch_threads, workers = self._settings.fetch_threads, self._preprocessor.max_processes
+        ahead = self._predictor.batch_size + workers
         # If the caller stops early, closing the generators first cancels pending work, so that the
         # pools shut down at once.
         with (
             ContextThreadPoolExecutor(fetch_threads, "fetch") as fetchers,
             closing(bounded_map(fetchers, self._fetch, images, ahead=2 * fetch_threads)) as fetched,
-            ContextThreadPoolExecutor(decode_threads, "decode") as decoders,
+            ContextThreadPoolExecutor(workers, "decode") as decoders,
             closing(bounded_map(decoders, self._prepare, fetched, ahead=ahead)) as prepared,
         ):
             for batch in _group_batches(prepared, self._predictor.batch_size):

@@ -1,22 +1,46 @@
 """Second stage: turn the bytes of a photo into the model's pixels and the screens' results.
 
-The nightly run and `/predict` both use it, so that they treat the same photo in the same way.
+The nightly run and `/predict` both use it, so that they treat the same photo in the same way. The
+work is done by decode workers: a hostile file can neither occupy one for long nor end the run.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from ml.core.concurrency import StageTimer
-from ml.core.errors import ImageRejected
-from ml.core.types import ImageContent, PendingImage, RejectedImage, ScreenResult
+from ml.core.errors import ImageRejected, QuarantineReason, WorkerDied
+from ml.core.settings import Settings
+from ml.core.types import (
+    ImageContent,
+    PendingImage,
+    RejectedImage,
+    ScreenResult,
+    screen_result_from_json,
+)
+from ml.core.worker_loop import Message
+from ml.core.worker_process import WorkerProcess
+from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
+from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
 from ml.moderation.pipeline.fetch import Fetched
+from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
-from ml.vision.images.fingerprint import content_hash, perceptual_hash
-from ml.vision.images.preprocess import DecodePlan, Preprocessing, prepare
-from ml.vision.screens.runner import ScreenRunner
-from ml.vision.screens.text.gate import OcrAdmission
+from ml.vision.images.decode import check_bytes, decode_limits
+from ml.vision.images.fingerprint import content_hash
+from ml.vision.images.preprocess import Preprocessing
+from ml.vision.screens.text.gate import OcrAdmission, OcrCost
+
+log = structlog.get_logger()
+
+Pixels = npt.NDArray[np.uint8]
+
+# A decoder that ends so has a bug, which the file triggers.
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE"})
 
 
 @dataclass(frozen=True)
@@ -25,42 +49,136 @@ class PreparedImage:
 
     image: PendingImage
     content: ImageContent
-    pixels: npt.NDArray[np.uint8]
-    shadow_pixels: npt.NDArray[np.uint8] | None = None
+    pixels: Pixels
+    shadow_pixels: Pixels | None = None
     screens: dict[str, ScreenResult] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
 class Preprocessor:
-    """Decodes, fingerprints, screens and resizes photos for a model's card. Thread-safe."""
+    """Has photos decoded, fingerprinted, screened and resized for a model's card. Thread-safe.
 
-    plan: DecodePlan
-    spec: Preprocessing
-    clock: StageTimer
-    screening: ScreenRunner | None
-    shadow: Shadow | None = None
+    `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run.
+    """
+
+    def __init__(
+        self,
+        spec: Preprocessing,
+        settings: Settings,
+        clock: StageTimer,
+        *,
+        picture_side: int | None = None,
+        screening: Screening | None = None,
+        shadow: Shadow | None = None,
+    ) -> None:
+        self._settings, self._clock, self._crop = settings, clock, spec.crop
+        self._pool, self._limits = decode_pool(settings), decode_limits(settings)
+        self._screening, self._shadow = screening, shadow
+        self._config = WorkerConfig(
+            limits=self._limits,
+            preprocessing=spec,
+            picture_side=picture_side,
+            screens=screening.rules if screening else None,
+            shadow=shadow.preprocessing if shadow else None,
+        ).model_dump_json()
+
+    @property
+    def max_processes(self) -> int:
+        """Photos that can be in work at a time, with those that are overdue."""
+        return self._pool.max_processes
 
     def prepare(
-        self, fetched: Fetched, admission: OcrAdmission | None = None
+        self,
+        fetched: Fetched,
+        admission: OcrAdmission | None = None,
+        cancelled: Event | None = None,
     ) -> PreparedImage | RejectedImage:
         """Preprocess one photo, or reject it with a reason.
 
-        `admission` decides whether its text is read; None: the screens' own budget decides.
+        `admission` decides whether its text is read; None: that of all photos decides. A photo
+        whose worker ended gets one more try, in a fresh one; after `cancelled` is set it gets none.
+
+        Raises:
+            WorkerFailed: no worker starts, or a fresh one ends on a flawless photo, too.
         """
-        with self.clock.time("decode"):
-            sha256 = content_hash(fetched.data)
-            try:
-                photo = self.plan.decode(fetched.data, self.spec)
-            except ImageRejected as error:
-                return RejectedImage(fetched.image, sha256, error)
-            model_image = self.plan.for_model(photo.image, self.spec)
-            pdq, quality = perceptual_hash(model_image)
-            content = ImageContent(sha256, pdq, quality, photo.width, photo.height)
-            prepared = PreparedImage(fetched.image, content, prepare(model_image, self.spec))
-        if self.screening is not None:
-            screens = self.screening.run(photo.image, pdq, quality, admission)
-            prepared = replace(prepared, screens=screens)
-        if self.shadow is None:
-            return prepared
-        pixels = self.shadow.pixels(fetched.data, photo, self.spec)
-        return replace(prepared, shadow_pixels=pixels)
+        try:
+            check_bytes(fetched.data, self._limits)
+            return self._try(fetched, admission, cancelled)
+        except ImageRejected as error:
+            return RejectedImage(fetched.image, content_hash(fetched.data), error)
+        except WorkerDied as error:
+            if cancelled is not None and cancelled.is_set():
+                return _rejected(fetched, error)
+            log.warning("a photo ended its decode worker; once more, alone", error=str(error))
+        try:
+            return self._try(fetched, admission, cancelled, fresh=True)
+        except WorkerDied as error:
+            check_workers(self._settings)
+            return _rejected(fetched, error)
+
+    def _try(
+        self,
+        fetched: Fetched,
+        admission: OcrAdmission | None,
+        cancelled: Event | None,
+        *,
+        fresh: bool = False,
+    ) -> PreparedImage | RejectedImage:
+        if admission is None and self._screening is not None:
+            admission = self._screening.admission
+        with self._pool.worker(fresh=fresh) as worker:
+            result = worker.process.run(
+                self._config,
+                {"shadow": self._shadow is not None and not self._shadow.disabled},
+                fetched.data,
+                partial(_answer, admission),
+                on_overdue=worker.mark_overdue,
+                cancelled=cancelled,
+            )
+            for stage, seconds in result["seconds"].items():
+                self._clock.add(stage, seconds)
+            if "rejected" in result:
+                reason, detail = result["rejected"]
+                rejection = ImageRejected(QuarantineReason(reason), detail)
+                return RejectedImage(fetched.image, result["sha256"], rejection)
+            pixels = _read_pixels(worker.process, 0, self._crop)
+            shadow_pixels = self._shadow_pixels(worker.process, result)
+        content = ImageContent(result["sha256"], *result["content"])
+        screens = self._screens(result, content)
+        return PreparedImage(fetched.image, content, pixels, shadow_pixels, screens)
+
+    def _shadow_pixels(self, process: WorkerProcess, result: Message) -> Pixels | None:
+        if self._shadow is None or "shadow" not in result:
+            return None
+        if error := result["shadow"]:
+            self._shadow.disable(error)
+            return None
+        return _read_pixels(process, OUTPUT_BYTES // 2, self._shadow.preprocessing.crop)
+
+    def _screens(self, result: Message, content: ImageContent) -> dict[str, ScreenResult]:
+        if self._screening is None:
+            return {}
+        stored: dict[str, dict[str, Any]] = result["screens"]
+        outcomes = {name: screen_result_from_json(name, found) for name, found in stored.items()}
+        return self._screening.screen_duplicates(outcomes, content, self._clock)
+
+
+def _read_pixels(process: WorkerProcess, start: int, crop: int) -> Pixels:
+    """A copy: the worker's next photo overwrites the original."""
+    data = process.read_output(start, 3 * crop**2)
+    return np.frombuffer(data, dtype=np.uint8).reshape(3, crop, crop)
+
+
+def _answer(admission: OcrAdmission | None, message: Message) -> Message | None:
+    """Answer a worker that wants to read a photo, or charge what that cost."""
+    if "likelihood" in message:
+        return {"admitted": admission is not None and admission.admits(message["likelihood"])}
+    if admission is not None:
+        admission.add_cost(OcrCost(*message["ocr_cost"]))
+    return None
+
+
+def _rejected(fetched: Fetched, error: WorkerDied) -> RejectedImage:
+    crashed = error.signal_name in _CRASHES
+    reason = QuarantineReason.CORRUPT if crashed else QuarantineReason.TOO_COSTLY
+    sha256 = content_hash(fetched.data)
+    return RejectedImage(fetched.image, sha256, ImageRejected(reason, f"twice, {error}"))

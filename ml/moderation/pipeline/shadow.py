@@ -1,9 +1,8 @@
 """Shadow model: a candidate that scores the champion's photos, without effect on verdicts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,9 @@ import structlog
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ModelError
 from ml.models.predictor import Predictor, Scores
-from ml.vision.images.decode import Decoded
-from ml.vision.images.preprocess import DecodePlan, Preprocessing, prepare
+from ml.vision.images.preprocess import Preprocessing
 
 log = structlog.get_logger()
-T = TypeVar("T")
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -25,31 +22,30 @@ class Shadow:
     """Scores the photos that the champion scores; disabled for the rest after its first failure."""
 
     predictor: Predictor
-    plan: DecodePlan
     clock: StageTimer
     disabled: bool = False
 
-    def pixels(self, data: bytes, photo: Decoded, champion: Preprocessing) -> Pixels | None:
-        """Pixels (3, crop, crop) by the shadow's own card; None if it is disabled.
-
-        `photo` are the bytes as decoded for the champion's preprocessing.
-        """
-        return self._guarded(lambda: self._pixels(data, photo, champion))
-
-    def _pixels(self, data: bytes, photo: Decoded, champion: Preprocessing) -> Pixels:
-        spec = self.predictor.card.preprocessing
-        if spec.resize != champion.resize:
-            # The scale of a decode depends on the requested size: the champion's may be too small.
-            photo = self.plan.decode(data, spec)
-        return prepare(self.plan.for_model(photo.image, spec), spec)
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """By the shadow's own card."""
+        return self.predictor.card.preprocessing
 
     def scores(self, pixels: Sequence[Pixels | None]) -> list[Scores | None]:
         """Scores of each photo; all None if it is disabled or pixels are missing."""
         available = [p for p in pixels if p is not None]
-        if len(available) < len(pixels) or not available:
+        if self.disabled or len(available) < len(pixels) or not available:
             return [None] * len(pixels)
-        scored = self._guarded(lambda: self._scores(available))
-        return [None] * len(pixels) if scored is None else list(scored)
+        try:
+            with self.clock.time("shadow"):
+                return list(self._scores(available))
+        except Exception as error:  # noqa: BLE001 - no error of a candidate may stop the run
+            self.disable(str(error))
+            return [None] * len(pixels)
+
+    def disable(self, error: str) -> None:
+        """Score no more photos of this shard."""
+        self.disabled = True
+        log.warning("the shadow failed and scores no more of this shard", error=error)
 
     def _scores(self, pixels: Sequence[Pixels]) -> list[Scores]:
         scored = self.predictor.scores(pixels)
@@ -57,14 +53,3 @@ class Shadow:
             # The database rejects NaN.
             raise ModelError("the shadow's scores are not finite: its weights are damaged")
         return scored
-
-    def _guarded(self, work: Callable[[], T]) -> T | None:
-        if self.disabled:
-            return None
-        try:
-            with self.clock.time("shadow"):
-                return work()
-        except Exception as error:  # noqa: BLE001 - no error of a candidate may stop the run
-            self.disabled = True
-            log.warning("the shadow failed and scores no more of this shard", error=str(error))
-            return None

@@ -3,14 +3,17 @@
 import math
 from http import HTTPStatus
 
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from ml.core.errors import RequestRejected, StorageError
+from ml.core.errors import RequestRejected, StorageError, WorkerFailed
 from ml.moderation.serving.metrics import Metrics
 from ml.moderation.serving.responses import error_response
+
+log = structlog.get_logger()
 
 # For the API documentation only: `ml.moderation.serving.auth` checks the keys.
 BEARER = Depends(HTTPBearer(auto_error=False, description="A key of `python -m ml keys create`"))
@@ -34,6 +37,12 @@ def register_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     async def unavailable(request: Request, _error: StorageError) -> JSONResponse:
         detail, seconds = "database or bucket do not answer", _STORAGE_RETRY_SECONDS
         return await rejected(request, RequestRejected(503, "storage", detail, retry_after=seconds))
+
+    @app.exception_handler(WorkerFailed)
+    async def no_workers(request: Request, error: WorkerFailed) -> JSONResponse:
+        log.error("no photo can be decoded", error=str(error))
+        detail, seconds = "no photo can be decoded at present", _STORAGE_RETRY_SECONDS
+        return await rejected(request, RequestRejected(503, "workers", detail, retry_after=seconds))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

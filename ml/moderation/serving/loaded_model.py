@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.models.predictor import Predictor
-from ml.moderation.pipeline.model_loading import ModelLoader, load_screens
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.preprocessing import Preprocessor
+from ml.moderation.pipeline.screening import load_screening
 from ml.moderation.serving.resources import Resources
 from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBudget
 from ml.policy.schema import Policy
-from ml.vision.images.decode import decode_limits
-from ml.vision.images.preprocess import DecodePlan
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,15 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     batch_size = settings.serve_batch_size
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
+    workers = settings.decode_workers
     preprocessor = Preprocessor(
-        DecodePlan(decode_limits(settings), policy.screens.picture_side),
         predictor.card.preprocessing,
+        settings,
         clock,
-        load_screens(policy, duplicate_index, settings, clock),
+        picture_side=policy.screens.picture_side,
+        screening=load_screening(policy.screens, duplicate_index, workers=workers),
     )
-    budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_threads)
+    budget = SharedOcrBudget(policy.screens.text.budget_share * workers)
     loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
     duplicate_index.read(connections.engine, policy)
     return loaded

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 
 import structlog
 
@@ -123,8 +124,11 @@ class PredictionService:
             return _not_fetched(fetched.image.object_key, fetched.error)
         if isinstance(fetched, RejectedImage):
             return _for_client(fetched)
-        preprocessor = self.version.preprocessor
-        return await run_in(pools.decode, lambda: preprocessor.prepare(fetched, budget))
+        prepare, cancelled = self.version.preprocessor.prepare, Event()
+        try:
+            return await run_in(pools.decode, partial(prepare, fetched, budget, cancelled))
+        finally:
+            cancelled.set()  # a request that timed out frees its worker
 
     def _scores(self, photos: Sequence[PreparedImage]) -> list[dict[str, float]]:
         with self._resources.clock.time("forward"):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from ml.core.concurrency import ContextThreadPoolExecutor
 from ml.core.settings import Settings
+from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.serving.metrics import Metrics, MetricsStageTimer
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -27,7 +28,8 @@ class Executors:
 
     def __init__(self, settings: Settings) -> None:
         self.fetch = ContextThreadPoolExecutor(settings.fetch_threads, "fetch")
-        self.decode = ContextThreadPoolExecutor(settings.decode_threads, "decode")
+        # Each thread waits for a decode worker.
+        self.decode = ContextThreadPoolExecutor(decode_pool(settings).max_processes, "decode")
         self.forward = ThreadPoolExecutor(1, "forward")  # for photos of several requests
         self.database = ContextThreadPoolExecutor(_DATABASE_THREADS, "database")
         self.follow = ContextThreadPoolExecutor(2, "follow")  # one thread polls, one loads

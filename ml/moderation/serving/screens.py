@@ -10,8 +10,6 @@ import threading
 import time
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from sqlalchemy import Engine
 
@@ -20,7 +18,7 @@ from ml.policy.schema import Policy
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.near_duplicates import DuplicateIndex, Match
-from ml.vision.screens.text.gate import EXPECTED_SECONDS
+from ml.vision.screens.text.gate import EXPECTED_SECONDS, OcrCost
 
 
 class RefreshingDuplicateIndex:
@@ -49,10 +47,8 @@ class SharedOcrBudget:
     It earns `share` seconds of CPU time per second.
     """
 
-    def __init__(
-        self, share: float, clock: Clock = time.monotonic, cost_clock: Clock = time.thread_time
-    ) -> None:
-        self._clock, self._cost_clock = clock, cost_clock
+    def __init__(self, share: float, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._earned_in_span = earned = share * SPAN_SECONDS
         self._budget = Budget(earned, rate=share, capacity=earned, clock=clock)
         self._cost = EXPECTED_SECONDS
@@ -71,17 +67,11 @@ class SharedOcrBudget:
             affordable = self._earned_in_span / self._cost
         return not self._budget.exhausted and rank <= affordable
 
-    @contextmanager
-    def charge(self) -> Iterator[None]:
-        """Charge the CPU time of the block, and include it in the mean cost of a photo."""
-        start = self._cost_clock()
-        try:
-            yield
-        finally:
-            seconds = self._cost_clock() - start
-            self._budget.spend(seconds)
-            with self._lock:
-                self._cost += _COST_WEIGHT * (seconds - self._cost)
+    def add_cost(self, cost: OcrCost) -> None:
+        """Charge the CPU time, and include it in the mean cost of a photo."""
+        self._budget.spend(cost.cpu_seconds)
+        with self._lock:
+            self._cost += _COST_WEIGHT * (cost.cpu_seconds - self._cost)
 
     def _drop_expired(self) -> None:
         oldest = self._clock() - SPAN_SECONDS
@@ -104,8 +94,7 @@ class RequestOcrBudget:
         """Whether both budgets cover the photo."""
         return not self._own.exhausted and self._shared.admits(likelihood)
 
-    @contextmanager
-    def charge(self) -> Iterator[None]:
-        """Charge the block to both budgets."""
-        with self._own.charge_time(time.monotonic), self._shared.charge():
-            yield
+    def add_cost(self, cost: OcrCost) -> None:
+        """Charge both budgets."""
+        self._own.spend(cost.wall_seconds)
+        self._shared.add_cost(cost)

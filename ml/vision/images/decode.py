@@ -100,7 +100,7 @@ def decode(
             `unsupported_format`, `too_many_pixels`, `too_small`, `too_costly`, `animated`,
             `truncated` or `corrupt`. No input raises anything else.
     """
-    _check_bytes(data, limits)
+    check_bytes(data, limits)
     silence_pillow()
     with map_decode_errors(data):
         image = _open(data, limits)
@@ -123,7 +123,7 @@ def decoded_pixels(data: bytes, *, limits: DecodeLimits, short_side: int) -> int
     Raises:
         ImageRejected: as `decode`, as far as the header shows.
     """
-    _check_bytes(data, limits)
+    check_bytes(data, limits)
     silence_pillow()
     with map_decode_errors(data):
         image = _open(data, limits)
@@ -153,7 +153,12 @@ def _min_decoded_side(size: tuple[int, int], short_side: int, long_side: int | N
     return min_side
 
 
-def _check_bytes(data: bytes, limits: DecodeLimits) -> None:
+def check_bytes(data: bytes, limits: DecodeLimits) -> None:
+    """Check the number of bytes.
+
+    Raises:
+        ImageRejected: `empty` or `too_many_bytes`.
+    """
     if not data:
         raise ImageRejected(QuarantineReason.EMPTY, "the object has no bytes")
     if len(data) > limits.max_bytes:

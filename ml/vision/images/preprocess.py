@@ -23,6 +23,8 @@ _INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamp
 # pixels. Beyond this aspect ratio the center of the strip is cropped first.
 MAX_ASPECT = 10
 
+MAX_CROP = 1024  # pixels
+
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -34,8 +36,8 @@ class Preprocessing(StrictModel):
     `mean` and `std` are per channel (red, green, blue), for values from 0 to 1.
     """
 
-    resize: int = Field(ge=16, le=1024)
-    crop: int = Field(ge=1, le=1024)
+    resize: int = Field(ge=16, le=MAX_CROP)
+    crop: int = Field(ge=1, le=MAX_CROP)
     mean: tuple[_Finite, _Finite, _Finite]
     std: tuple[_Positive, _Positive, _Positive]
     interpolation: Literal["bilinear", "bicubic"]

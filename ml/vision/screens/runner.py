@@ -1,4 +1,4 @@
-"""Run all screens of a policy on one photo; the failure of one does not affect the others."""
+"""Run the screens of a policy on one picture; the failure of one does not affect the others."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -7,14 +7,12 @@ from functools import cached_property
 import structlog
 from PIL import Image
 
-from ml.core.budget import Budget
 from ml.core.types import ScreenResult, not_run, screen_failed
 from ml.policy.screens import ScreenAction, Screens
 from ml.vision.images.grayscale import limit_long_side
-from ml.vision.screens import barcodes, near_duplicates, sharpness
-from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
+from ml.vision.screens import barcodes, sharpness
 from ml.vision.screens.text import screen
-from ml.vision.screens.text.gate import OcrAdmission, OcrScheduler
+from ml.vision.screens.text.gate import OcrAdmission
 from ml.vision.screens.text.ocr import TextReader
 
 log = structlog.get_logger()
@@ -44,37 +42,25 @@ class _Pictures:
 
 
 class ScreenRunner:
-    """The enabled screens of a policy. Thread-safe.
+    """The enabled screens of a policy that look at the picture. Thread-safe.
 
-    The OCR budget is a share of the time of `workers` calling threads from now on. `timed` returns
-    the context manager that times a screen, given its name.
+    `timed` returns the context manager that times a screen, given its name.
 
     Raises:
         SettingsError: the text screen is enabled and its models are missing.
     """
 
-    def __init__(
-        self,
-        rules: Screens,
-        decided: DuplicateIndexProtocol,
-        *,
-        workers: int,
-        timed: Timer = lambda _name: nullcontext(),
-    ) -> None:
+    def __init__(self, rules: Screens, timed: Timer = lambda _name: nullcontext()) -> None:
         self._rules = rules
         self._enabled = dict(rules.enabled())
-        self._decided = decided
         self._timed = timed
         self._reader = TextReader() if rules.text.enabled else None
-        self._scheduler = OcrScheduler(Budget(0.0, rate=rules.text.budget_share * workers))
 
-    def run(
-        self, image: Image.Image, pdq: str, pdq_quality: int, admission: OcrAdmission | None = None
-    ) -> Outcomes:
+    def run(self, image: Image.Image, admission: OcrAdmission) -> Outcomes:
         """The result of each enabled screen; a screen that raises is `unknown`.
 
-        The screens see the RGB picture at the long side of the policy. Without an `admission`, the
-        budget of all calls decides whether the photo is read.
+        The screens see the RGB picture at the long side of the policy. `admission` decides whether
+        the photo is read.
         """
         rules, outcomes = self._rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)
@@ -86,27 +72,19 @@ class ScreenRunner:
                 pictures.gray, rules.codes.allowed, barcodes.SecondPass(rules.codes.second_pass)
             ),
             screen.NAME: lambda: self._screen_text(pictures, admission, outcomes),
-            near_duplicates.NAME: lambda: near_duplicates.screen_duplicates(
-                pdq,
-                pdq_quality,
-                self._decided,
-                distance=rules.duplicates.distance,
-                dense_text=_is_page_of_text(outcomes),
-            ),
         }
         for name, run_screen in screens.items():
             if name in self._enabled:
-                outcomes[name] = self._guarded(name, run_screen)
+                outcomes[name] = guarded(name, run_screen, self._timed)
         return outcomes
 
     def _screen_text(
-        self, pictures: _Pictures, admission: OcrAdmission | None, outcomes: Outcomes
+        self, pictures: _Pictures, admission: OcrAdmission, outcomes: Outcomes
     ) -> ScreenResult:
         if self._sent_by_code(outcomes):
             return not_run(screen.NAME, SENT_BY_CODE)
         if self._reader is None:  # pragma: no cover - loaded if the text screen is enabled
             raise RuntimeError("the text screen is not enabled")
-        admission = admission or self._scheduler
         return screen.screen_text(
             pictures.gray, self._reader, admission, self._rules.text, color=pictures.color
         )
@@ -116,15 +94,18 @@ class ScreenRunner:
         codes = outcomes.get(barcodes.NAME)
         return bool(codes and codes.fired and self._rules.codes.action is ScreenAction.REVIEW)
 
-    def _guarded(self, name: str, run_screen: Callable[[], ScreenResult]) -> ScreenResult:
-        try:
-            with self._timed(name):
-                return run_screen()
-        except Exception as error:  # noqa: BLE001 - no error of a library may stop the shard
-            log.warning("a screen failed", screen=name, error=f"{type(error).__name__}: {error}")
-            return screen_failed(name, error)
+
+def guarded(name: str, run_screen: Callable[[], ScreenResult], timed: Timer) -> ScreenResult:
+    """Run one screen; `unknown` if it raises."""
+    try:
+        with timed(name):
+            return run_screen()
+    except Exception as error:  # noqa: BLE001 - no error of a library may stop the shard
+        log.warning("a screen failed", screen=name, error=f"{type(error).__name__}: {error}")
+        return screen_failed(name, error)
 
 
-def _is_page_of_text(outcomes: Outcomes) -> bool:
+def is_page_of_text(outcomes: Outcomes) -> bool:
+    """Whether the text screen found the photo to be a page of text."""
     text = outcomes.get(screen.NAME)
     return text is not None and text.evidence.get(screen.DENSE) is True

@@ -11,7 +11,7 @@ from PIL import Image
 from ml.core.types import Json, ScreenResult, negative, not_run, positive
 from ml.policy.screens import TextScreen
 from ml.vision.screens.text.contacts import Contact, find_contacts
-from ml.vision.screens.text.gate import OcrAdmission, text_likelihood
+from ml.vision.screens.text.gate import OcrAdmission, charge, text_likelihood
 from ml.vision.screens.text.ocr import Quad, TextLine, TextReader, covered_share, reading_order
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
@@ -60,7 +60,7 @@ def screen_text(
         return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
     if not admission.admits(likelihood):
         return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
-    with admission.charge():
+    with charge(admission):
         picture = color() if color is not None else image
         boxes = _line_boxes(reader.find(picture), image.size)
         covered = covered_share(boxes, image.size)

@@ -1,9 +1,9 @@
 """OCR budgets: all photos at low load, the likeliest under load, and a limit per request."""
 
 import random
-import time
 
 from ml.moderation.serving.screens import SPAN_SECONDS, RequestOcrBudget, SharedOcrBudget
+from ml.vision.screens.text.gate import OcrCost
 from tests.support.manual_clock import ManualClock
 
 COST = 0.25
@@ -12,13 +12,13 @@ COST = 0.25
 def read_of(likelihoods: list[float], *, share: float, gap: float) -> list[float]:
     """The likelihoods that were read, with one photo per `gap` seconds."""
     clock = ManualClock()
-    budget = SharedOcrBudget(share, clock, clock)
+    budget = SharedOcrBudget(share, clock)
     read = []
     for likelihood in likelihoods:
         clock.now += gap
         if budget.admits(likelihood):
-            with budget.charge():
-                clock.now += COST
+            clock.now += COST
+            budget.add_cost(OcrCost(COST, COST, succeeded=True))
             read.append(likelihood)
     return read
 
@@ -62,11 +62,10 @@ def test_request_ocr_budget_limits_a_single_request() -> None:
 
 
 def test_ocr_budgets_charge_cpu_time_shared_and_wall_clock_per_request() -> None:
-    """A sleeping thread costs no CPU time, but the caller waits for it."""
+    """A waiting thread costs no CPU time, but the caller waits for it."""
     service = SharedOcrBudget(1.0, ManualClock())
     request = RequestOcrBudget(service, 0.01)
-    with request.charge():
-        time.sleep(0.05)
+    request.add_cost(OcrCost(0.05, 0.0, succeeded=True))
     assert not request.admits(1.0)
     assert RequestOcrBudget(service, 0.01).admits(1.0)
     assert service._budget.level > SPAN_SECONDS - 0.04

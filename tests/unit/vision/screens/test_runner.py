@@ -1,25 +1,25 @@
 """All screens on one photo with the real libraries: enabled, disabled and failing ones."""
 
+import math
+
 import pytest
 import zxingcpp
 from PIL import Image
 
-from ml.core.types import DecidedPhoto, ScreenStatus
+from ml.core.budget import Budget
+from ml.core.types import ScreenStatus
 from ml.policy.screens import Screens
-from ml.vision.images.fingerprint import perceptual_hash
-from ml.vision.screens.near_duplicates import DuplicateIndex
 from ml.vision.screens.runner import Outcomes, ScreenRunner
+from ml.vision.screens.text.gate import OcrScheduler
 from tests.unit.vision.images.pictures import photo
 from tests.unit.vision.screens.conftest import with_code, with_text
 
-NOBODY = DuplicateIndex([])
+READ_ALL = OcrScheduler(Budget(math.inf))
 
 
-def screened(
-    image: Image.Image, screens: dict[str, dict[str, object]], decided: DuplicateIndex = NOBODY
-) -> Outcomes:
+def screened(image: Image.Image, screens: dict[str, dict[str, object]]) -> Outcomes:
     rules = Screens.model_validate({n: {"enabled": True, **keys} for n, keys in screens.items()})
-    return ScreenRunner(rules, decided, workers=10_000).run(image, *perceptual_hash(image))
+    return ScreenRunner(rules).run(image, READ_ALL)
 
 
 def test_runner_runs_enabled_screens_only() -> None:
@@ -37,19 +37,9 @@ def test_runner_returns_the_result_of_each_screen() -> None:
     assert screened(blurred, {"sharpness": {"threshold": 0}})["sharpness"].fired is False
 
 
-def test_runner_skips_the_duplicate_search_for_pages_of_text() -> None:
-    page = with_text(*["the parcel never arrived and", "I want my money back now"] * 4, size=30)
-    pdq, quality = perceptual_hash(page)
-    bank = DuplicateIndex([DecidedPhoto("a" * 64, pdq, quality, blocked=True)])
-    alone = screened(page, {"duplicates": {}}, bank)
-    assert alone["duplicates"].reason == "near_duplicate_blocked"
-    read = screened(page, {"duplicates": {}, "text": {"budget_share": 1.0}}, bank)
-    assert read["text"].reason == "text_dominated"
-    assert read["duplicates"].evidence == {"dense_text": True}
-
-
 def test_runner_without_ocr_budget_reports_not_run() -> None:
-    outcome = screened(with_text("WeChat: lucky_mei77"), {"text": {"budget_share": 0.0}})["text"]
+    runner = ScreenRunner(Screens.model_validate({"text": {"enabled": True}}))
+    outcome = runner.run(with_text("WeChat: lucky_mei77"), OcrScheduler(Budget(0.0)))["text"]
     assert (outcome.state, outcome.reason) == (ScreenStatus.NOT_RUN, "budget")
 
 
@@ -84,8 +74,7 @@ def test_runner_reports_unknown_for_a_screen_that_raises(
 @pytest.mark.parametrize("screen", ["codes", "sharpness", "text"])
 def test_runner_reports_unknown_for_an_empty_picture(screen: str) -> None:
     rules = Screens.model_validate({screen: {"enabled": True}})
-    runner = ScreenRunner(rules, NOBODY, workers=10_000)
-    outcome = runner.run(Image.new("RGB", (1, 0)), "0" * 64, 100)[screen]
+    outcome = ScreenRunner(rules).run(Image.new("RGB", (1, 0)), READ_ALL)[screen]
     assert (outcome.fired, outcome.reason) == (None, "failed")
 
 

@@ -1,9 +1,12 @@
 """The budget goes to the highest likelihoods of those seen so far."""
 
 import random
+import time
+
+import pytest
 
 from ml.core.budget import Budget
-from ml.vision.screens.text.gate import OcrScheduler
+from ml.vision.screens.text.gate import OcrCost, OcrScheduler, charge
 from tests.support.manual_clock import ManualClock
 
 
@@ -23,8 +26,7 @@ def shard(
     for likelihood in likelihoods:
         clock.now += gap
         if scheduler.admits(likelihood):
-            budget.spend(seconds)
-            scheduler.record_cost(seconds)
+            scheduler.add_cost(OcrCost(seconds, seconds, succeeded=True))
             read.append(likelihood)
     return read, budget
 
@@ -52,3 +54,25 @@ def test_scheduler_with_a_large_budget_admits_nearly_all() -> None:
 def test_scheduler_without_a_budget_admits_none() -> None:
     read, _ = shard(50, share=0.0, seconds=0.1, gap=1.0)
     assert read == []
+
+
+def test_charge_charges_cpu_time_and_not_sleep() -> None:
+    scheduler = OcrScheduler(Budget(5.0))
+    with charge(scheduler):
+        time.sleep(0.05)
+    assert scheduler.budget.level > 4.96
+    with charge(scheduler):
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+    assert scheduler.budget.level < 4.96
+
+
+def test_a_failure_is_charged_and_does_not_enter_the_mean_cost() -> None:
+    scheduler = OcrScheduler(Budget(5.0), expected_seconds=1.0)
+    with pytest.raises(ValueError, match="broken"), charge(scheduler):
+        raise ValueError("broken")
+    assert scheduler.budget.level < 5.0
+    for _ in range(100):
+        scheduler.add_cost(OcrCost(0.0, 0.0, succeeded=False))
+    assert [scheduler.admits(0.9 - n / 10) for n in range(6)] == [True] * 5 + [False]

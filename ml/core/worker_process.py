@@ -1,0 +1,254 @@
+"""A worker process: does one piece of work on untrusted bytes at a time, and can be killed.
+
+A thread that decodes a hostile file cannot be stopped, and a crash of a decoder takes its whole
+process along. A worker is a fresh Python process (never a fork of one that holds threads or
+connections), which gets bytes and returns results through shared memory, and messages as JSON
+through a pipe of its own: whenever it dies, it holds no lock that another one waits for.
+"""
+
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Pipe
+from threading import Event
+from typing import Any
+
+import structlog
+
+from ml.core.errors import WorkerDied, WorkerFailed
+from ml.core.settings import ROOT
+from ml.core.worker_loop import READY, Message
+
+log = structlog.get_logger()
+
+# A worker that waits, for a disk or for a processor that others use, is killed after so many times
+# the processor seconds that its work may take.
+WALL_FACTOR = 10
+START_SECONDS = 120.0
+# Work that takes longer is overdue: it no longer counts against the number of workers.
+OVERDUE_SECONDS = 1.0
+_POLL_SECONDS = 0.2  # how soon overdue work sees that its caller waits no longer
+_CLOSE_SECONDS = 5.0
+
+# Secrets of the environment are kept from the process that decodes strangers' files.
+_INHERITED = frozenset(
+    {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH"}
+    | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"}
+)
+# One thread each: the number of workers is that of the cores.
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+# Gets a message that a worker sends during its work; returns the answer, or None if it needs none.
+OnMessage = Callable[[Message], Message | None]
+
+
+class WorkerProcess:
+    """One worker; used by one thread at a time.
+
+    `module` calls `ml.core.worker_loop.serve`. The shared memory holds up to `input_bytes` of a
+    request's bytes, and `output_bytes` of results. Work that takes more than `cpu_seconds` of
+    processor time ends the worker.
+    """
+
+    def __init__(
+        self, module: str, *, input_bytes: int, output_bytes: int, cpu_seconds: float
+    ) -> None:
+        self._wall_seconds = WALL_FACTOR * cpu_seconds
+        self._config: str | None = None
+        self._ready = False
+        size = input_bytes + output_bytes
+        memory = _anonymous_file(size)
+        self._memory = mmap.mmap(memory, size)
+        self._output_at = input_bytes
+        self._connection, theirs = Pipe()
+        arguments = [theirs.fileno(), memory, size, cpu_seconds]
+        self._process = subprocess.Popen(  # noqa: S603 - our own module; the arguments are numbers
+            [sys.executable, "-m", module, *map(str, arguments)],
+            pass_fds=(theirs.fileno(), memory),
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # standard output is for the parent's results
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k in _INHERITED} | _THREADS,
+        )
+        theirs.close()
+        os.close(memory)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still do something."""
+        return self._process.poll() is None
+
+    def await_start(self) -> None:
+        """Wait until it is ready to work.
+
+        Raises:
+            WorkerFailed: it ends instead; start another one.
+        """
+        if self._ready:
+            return
+        started = self._connection.poll(START_SECONDS)
+        try:
+            self._ready = started and json.loads(self._connection.recv_bytes()) == READY
+        except (EOFError, OSError):
+            self._ready = False
+        if not self._ready:
+            self._process.kill()
+            raise WorkerFailed(
+                f"a worker process did not start ({_describe(self._process.wait())}): its error is "
+                "in the log before this line; is there memory for one more process?"
+            )
+
+    def run(
+        self,
+        config: str,
+        request: Message,
+        data: bytes,
+        on_message: OnMessage,
+        *,
+        on_overdue: Callable[[], None] = lambda: None,
+        cancelled: Event | None = None,
+    ) -> Message:
+        """Do one piece of work; the same `config` object as before costs nothing.
+
+        `on_overdue` is called once the work is overdue. From then on it is also ended when
+        `cancelled` is set.
+
+        Raises:
+            WorkerDied: it ended; start another one.
+            WorkerFailed: it never started.
+        """
+        self.await_start()
+        self._memory[: len(data)] = data
+        if config is not self._config:
+            request = {**request, "config": config}
+            self._config = config
+        self._send({**request, "bytes": len(data)})
+        watch = _Watch(time.monotonic(), on_overdue, cancelled)
+        while True:
+            self._wait(watch)
+            message = self._receive()
+            if "result" in message:
+                _log_again(message["log"])
+                result: Message = message["result"]
+                return result
+            answer = on_message(message)
+            if answer is not None:
+                self._send(answer)
+
+    def read_output(self, start: int, size: int) -> bytes:
+        """A copy of a part of the last result's output."""
+        start += self._output_at
+        return self._memory[start : start + size]
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        self._process.kill()
+        self._release()
+
+    def close(self) -> None:
+        """End it after its work; an idle one ends at once."""
+        self._connection.close()
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._release()
+
+    def _release(self) -> None:
+        self._process.wait()
+        self._connection.close()
+        self._memory.close()
+
+    def _wait(self, watch: "_Watch") -> None:
+        """Wait for a message.
+
+        Raises:
+            WorkerDied: it takes too long, or the caller waits no longer.
+        """
+        while not self._connection.poll(watch.next_poll()):
+            if watch.seconds > self._wall_seconds:
+                self._process.kill()
+                raise self._died(f"took {watch.seconds:.0f} s", overtime=True)
+            if watch.is_cancelled():
+                self._process.kill()
+                raise self._died("is no longer waited for", overtime=True)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._connection.send_bytes(json.dumps(message).encode())
+        except OSError as error:
+            raise self._died("ended") from error
+
+    def _receive(self) -> Message:
+        try:
+            message: Message = json.loads(self._connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self._died("ended") from error
+        return message
+
+    def _died(self, what: str, *, overtime: bool = False) -> WorkerDied:
+        code = self._process.wait()
+        name = signal.Signals(-code).name if code < 0 else None
+        detail = f"its worker process {what} ({_describe(code)})"
+        return WorkerDied(detail, signal_name=name, overtime=overtime or name == "SIGPROF")
+
+
+class _Watch:
+    """How long a piece of work has taken, and whether its caller still waits."""
+
+    def __init__(
+        self, start: float, on_overdue: Callable[[], None], cancelled: Event | None
+    ) -> None:
+        self._start, self._cancelled = start, cancelled
+        self._on_overdue: Callable[[], None] | None = on_overdue
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def next_poll(self) -> float:
+        left = OVERDUE_SECONDS - self.seconds
+        if left > 0:
+            return left
+        if self._on_overdue is not None:
+            self._on_overdue()
+            self._on_overdue = None
+        return _POLL_SECONDS
+
+    def is_cancelled(self) -> bool:
+        return self._on_overdue is None and self._cancelled is not None and self._cancelled.is_set()
+
+
+def _anonymous_file(size: int) -> int:
+    """A descriptor of memory without a name: nothing is left of it, whoever dies.
+
+    On Linux it is not limited by the size of /dev/shm, which is 64 MB in a container.
+    """
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("worker")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)  # it occupies memory only where something is written
+    return descriptor
+
+
+def _describe(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _log_again(records: list[dict[str, Any]]) -> None:
+    """Log what a worker logged, here, where the log's context says which photo it was."""
+    for record in records:
+        getattr(log, record.pop("method"), log.warning)(record.pop("event", ""), **record)

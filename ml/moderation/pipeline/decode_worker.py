@@ -1,0 +1,129 @@
+"""Decode worker: decodes, fingerprints, screens and resizes one photo at a time, in its process.
+
+It loads neither the model nor the database, and knows of the run only its configuration.
+"""
+
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ml.core.concurrency import StageTimer
+from ml.core.errors import ImageRejected, QuarantineReason
+from ml.core.worker_loop import Caller, Message, Work, serve
+from ml.core.yaml_file import StrictModel
+from ml.policy.screens import Screens
+from ml.vision.images.decode import Decoded, DecodeLimits
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
+from ml.vision.screens.runner import ScreenRunner
+from ml.vision.screens.text.gate import OcrCost
+
+OUTPUT_BYTES = 2 * 3 * MAX_CROP**2  # pixels for the model and for its shadow
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class WorkerConfig(StrictModel):
+    """What a run does with each of its photos.
+
+    `picture_side` is `Screens.picture_side` of the policy, also where `screens` (None) do not run;
+    `shadow` is the preprocessing of the shadow model.
+    """
+
+    limits: DecodeLimits
+    preprocessing: Preprocessing
+    picture_side: int | None = None
+    screens: Screens | None = None
+    shadow: Preprocessing | None = None
+
+
+@dataclass(frozen=True)
+class _Admission:
+    """The OCR budget, which is the caller's: it sees the photos of all workers."""
+
+    caller: Caller
+
+    def admits(self, likelihood: float) -> bool:
+        return bool(self.caller.ask({"likelihood": likelihood})["admitted"])
+
+    def add_cost(self, cost: OcrCost) -> None:
+        self.caller.tell({"ocr_cost": [cost.wall_seconds, cost.cpu_seconds, cost.succeeded]})
+
+
+class _PhotoWork:
+    """The work of one configuration; see `ml.core.worker_loop.Work`."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._clock = StageTimer()
+        self._plan = DecodePlan(config.limits, config.picture_side)
+        self._screens = (
+            ScreenRunner(config.screens, lambda name: self._clock.time(f"screen_{name}"))
+            if config.screens
+            else None
+        )
+
+    def __call__(
+        self, request: Message, data: bytes, output: memoryview, caller: Caller
+    ) -> Message:
+        """Prepare one photo: its pixels to `output`, the rest into the result."""
+        sha256 = content_hash(data)
+        try:
+            result = self._prepare(request, data, output, caller)
+        except ImageRejected as error:
+            result = {"rejected": [error.reason.value, error.detail]}
+        except MemoryError:
+            detail = "its pixels do not fit into the memory of this machine"
+            result = {"rejected": [QuarantineReason.TOO_COSTLY.value, detail]}
+        return {**result, "sha256": sha256, "seconds": self._clock.drain()}
+
+    def _prepare(
+        self, request: Message, data: bytes, output: memoryview, caller: Caller
+    ) -> Message:
+        spec = self._config.preprocessing
+        with self._clock.time("decode"):
+            photo = self._plan.decode(data, spec)
+            model_image = self._plan.for_model(photo.image, spec)
+            pdq, quality = perceptual_hash(model_image)
+            _write(output, 0, prepare(model_image, spec))
+        result: Message = {"content": [pdq, quality, photo.width, photo.height]}
+        if self._screens is not None:
+            outcomes = self._screens.run(photo.image, _Admission(caller))
+            result["screens"] = {name: found.to_json() for name, found in outcomes.items()}
+        if self._config.shadow is not None and request["shadow"]:
+            result |= self._prepare_shadow(self._config.shadow, data, photo, output)
+        return result
+
+    def _prepare_shadow(
+        self, shadow: Preprocessing, data: bytes, photo: Decoded, output: memoryview
+    ) -> Message:
+        """Write the pixels by the shadow's own card; no error of a candidate stops the run."""
+        start = time.monotonic()
+        try:
+            if shadow.resize != self._config.preprocessing.resize:
+                # The scale of a decode depends on the requested size: the champion's may be too
+                # small.
+                photo = self._plan.decode(data, shadow)
+            pixels = prepare(self._plan.for_model(photo.image, shadow), shadow)
+            _write(output, OUTPUT_BYTES // 2, pixels)
+        except Exception as error:  # noqa: BLE001 - reported, and the shadow scores no more
+            return {"shadow": f"{type(error).__name__}: {error}"}
+        finally:
+            self._clock.add("shadow", time.monotonic() - start)
+        return {"shadow": ""}
+
+
+def _write(output: memoryview, start: int, pixels: Pixels) -> None:
+    output[start : start + pixels.nbytes] = pixels.reshape(-1).data
+
+
+def _make_work(config: str) -> Work:
+    return _PhotoWork(WorkerConfig.model_validate_json(config))
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    serve(_make_work, OUTPUT_BYTES)
