@@ -10,7 +10,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from ml.core.errors import WorkerDied
+from ml.core.errors import WorkerDied, WorkerFailed
 from ml.core.worker_pool import WorkerKind, WorkerPool
 from tests.support.worker import OUTPUT_BYTES
 
@@ -93,7 +93,7 @@ def test_killing_workers_at_random_loses_no_work_and_repeats_none(pool: WorkerPo
         while True:
             try:
                 run(pool, "sleep", seconds=0.01)
-            except WorkerDied:
+            except (WorkerDied, WorkerFailed):
                 continue
             done.append(number)
             return
