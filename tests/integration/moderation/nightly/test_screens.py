@@ -1,11 +1,14 @@
 """A nightly run with screens: photos on which one fires or fails go to review with the reason."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-import zxingcpp
 
 from ml.moderation.nightly.replay import replay
+from ml.moderation.pipeline.decode_pool import decode_pool
 from tests.integration.moderation.nightly.screened import task_of, with_code, with_policy
 from tests.support.nightly_run import dump_results, run_nightly
 from tests.support.photos import BRIGHT, DARK, photo
@@ -43,17 +46,29 @@ def test_photo_with_a_code_goes_to_review_with_payload_and_box(shop: Shop, tmp_p
     assert report["seconds"]["screen_codes"] >= 0
 
 
-def test_failed_screen_passes_no_photo_and_the_shard_continues(
+@pytest.fixture
+def broken_reader(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Shop]]:
+    """Makes a policy's shop, whose decode workers have a library for codes that raises."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import zxingcpp\n\n"
+        "def read_barcodes(*_args, **_kwargs):\n    raise TimeoutError('the reader hangs')\n\n"
+        "zxingcpp.read_barcodes = read_barcodes\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own_workers = shop.settings.model_copy(update={"decode_seconds": 17.0})
+    yield partial(with_policy, replace(shop, settings=own_workers), tmp_path)
+    decode_pool(own_workers).close()
+
+
+def test_failed_screen_passes_no_photo_and_the_shard_continues(
+    broken_reader: Callable[..., Shop],
 ) -> None:
-    screened = with_policy(shop, tmp_path, codes={}, sharpness={"threshold": 0})
+    screened = broken_reader(codes={}, sharpness={"threshold": 0})
     bright = screened.upload("bright.jpg", photo(BRIGHT))
     dark = screened.upload("dark.jpg", photo(DARK, seed=1))
-
-    def broken(*_args: object, **_kwargs: object) -> None:
-        raise TimeoutError("the reader hangs")
-
-    monkeypatch.setattr(zxingcpp, "read_barcodes", broken)
     report = run_nightly(screened)
     assert verdict(screened, bright)[:2] == ("review", ["screen_failed:codes"])
     assert verdict(screened, dark)[1] == ["violation:violate", "screen_failed:codes"]
@@ -62,12 +77,12 @@ def test_failed_screen_passes_no_photo_and_the_shard_continues(
 
 
 def test_policy_may_pass_photos_on_which_a_screen_failed(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken_reader: Callable[..., Shop],
 ) -> None:
-    screened = with_policy(shop, tmp_path, codes={"allow_when_failed": True})
+    screened = broken_reader(codes={"allow_when_failed": True})
     bright = screened.upload("bright.jpg", photo(BRIGHT))
-    monkeypatch.setattr(zxingcpp, "read_barcodes", None)
-    run_nightly(screened)
+    report = run_nightly(screened)
+    assert report["screens"]["codes"] == {"unknown": 1}
     assert screened.status(bright) == "pass"
 
 
