@@ -44,7 +44,7 @@ class Codes(_Screen):
 class TextScreen(_Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
-    `budget_share` is the share of the decode threads' time (threads times wall clock of a shard)
+    `budget_share` is the share of the decode workers' time (workers times wall clock of a shard)
     that OCR may use, measured in CPU time. `overlays`: the kinds of advertising without a contact
     detail that fire, see `ml.vision.screens.text.overlays`.
     """

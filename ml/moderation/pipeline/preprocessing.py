@@ -4,6 +4,7 @@ The nightly run and `/predict` both use it, so that they treat the same photo in
 work is done by decode workers: a hostile file can neither occupy one for long nor end the run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
@@ -95,25 +96,27 @@ class Preprocessor:
         """Preprocess one photo, or reject it with a reason.
 
         `admission` decides whether its text is read; None: that of all photos decides. A photo
-        whose worker ended gets one more try, in a fresh one; after `cancelled` is set it gets none.
+        whose worker ended gets one more try, in a fresh one, or two if the worker was killed from
+        outside; after `cancelled` is set it gets none.
 
         Raises:
             WorkerFailed: no worker starts, or a fresh one ends on a flawless photo, too.
         """
         try:
             check_bytes(fetched.data, self._limits)
-            return self._try(fetched, admission, cancelled)
         except ImageRejected as error:
             return RejectedImage(fetched.image, content_hash(fetched.data), error)
-        except WorkerDied as error:
-            if cancelled is not None and cancelled.is_set():
-                return _rejected(fetched, error)
-            log.warning("a photo ended its decode worker; once more, alone", error=str(error))
-        try:
-            return self._try(fetched, admission, cancelled, fresh=True)
-        except WorkerDied as error:
-            check_workers(self._settings)
-            return _rejected(fetched, error)
+        deaths: list[WorkerDied] = []
+        while len(deaths) < _max_tries(deaths):
+            try:
+                return self._try(fetched, admission, cancelled, fresh=bool(deaths))
+            except WorkerDied as error:
+                deaths.append(error)
+                if cancelled is not None and cancelled.is_set():
+                    return _rejected(fetched, deaths)
+                log.warning("a photo's decode worker ended", tries=len(deaths), error=str(error))
+        check_workers(self._settings)
+        return _rejected(fetched, deaths)
 
     def _try(
         self,
@@ -177,8 +180,13 @@ def _answer(admission: OcrAdmission | None, message: Message) -> Message | None:
     return None
 
 
-def _rejected(fetched: Fetched, error: WorkerDied) -> RejectedImage:
-    crashed = error.signal_name in _CRASHES
+def _max_tries(deaths: Sequence[WorkerDied]) -> int:
+    """Two; three if somebody else killed the worker, perhaps for another process's memory."""
+    return 2 if any(d.overtime or d.signal_name in _CRASHES for d in deaths) else 3
+
+
+def _rejected(fetched: Fetched, deaths: Sequence[WorkerDied]) -> RejectedImage:
+    crashed = deaths[-1].signal_name in _CRASHES
     reason = QuarantineReason.CORRUPT if crashed else QuarantineReason.TOO_COSTLY
-    sha256 = content_hash(fetched.data)
-    return RejectedImage(fetched.image, sha256, ImageRejected(reason, f"twice, {error}"))
+    error = ImageRejected(reason, f"{len(deaths)} tries, {deaths[-1]}")
+    return RejectedImage(fetched.image, content_hash(fetched.data), error)

@@ -140,7 +140,7 @@ def test_photo_over_the_deadline_is_rejected_and_harms_no_other() -> None:
         outcome = costly.result()
     assert reason_of(outcome) is QuarantineReason.TOO_COSTLY
     assert isinstance(outcome, RejectedImage)
-    assert "twice" in outcome.error.detail
+    assert "2 tries" in outcome.error.detail
 
 
 def test_photo_whose_worker_was_killed_once_is_prepared_by_the_next() -> None:
