@@ -29,7 +29,7 @@ from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import perceptual_hash
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
 
 UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
@@ -76,6 +76,7 @@ def main(
                 f"{value:.{digits}f}" for value, digits in zip(figures, (2, 2, 0), strict=True)
             )
             table.add_row(name, size, *cells, cost.outcome)
+            console.print(f"{name}: {size} MiB, {cost}", style="dim")
             path.unlink()
     console.print(table)
     console.print(

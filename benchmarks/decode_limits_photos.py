@@ -16,7 +16,7 @@ MAX_BYTES = 20 * 2**20
 MAX_SCANS = 20  # of a JPEG at the limit of pixels
 _JPEG_SIDE = 65_500
 _TILE = 1000  # pixels per side of the sample from which the strength is chosen
-_STRENGTHS = (100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1)
+_STRENGTHS = (100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1, 0.5, 0.2, 0.1)
 _ADAM7 = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -28,7 +28,7 @@ _ADAM7 = (
 )
 
 Size = tuple[int, int]
-Encoder = Callable[[Size, int], bytes]  # size and strength (1 to 100): more strength, more bytes
+Encoder = Callable[[Size, float], bytes]  # size and strength (to 100): more strength, more bytes
 
 
 def write_photo(name: str, megapixels: int, path: Path) -> None:
@@ -57,7 +57,7 @@ def _strip(pixels: int) -> Size:
     return _JPEG_SIDE, pixels // _JPEG_SIDE
 
 
-def _noise(size: Size, channels: int, strength: int) -> npt.NDArray[np.uint8]:
+def _noise(size: Size, channels: int, strength: float) -> npt.NDArray[np.uint8]:
     """Pixels of which a share has another value than its neighbors."""
     rng = np.random.default_rng(1)
     shape = (size[1], size[0], channels)
@@ -66,10 +66,10 @@ def _noise(size: Size, channels: int, strength: int) -> npt.NDArray[np.uint8]:
     return pixels
 
 
-def _pillow(size: Size, strength: int, *, mode: str = "RGB", **options: object) -> bytes:
+def _pillow(size: Size, strength: float, *, mode: str = "RGB", **options: object) -> bytes:
     """The strength is the quality of a lossy format, and the share of noise of the others."""
     lossless = options.get("lossless") or options["format"] in {"GIF", "BMP"}
-    share = strength if lossless else 100
+    share = strength if lossless else min(100 * strength, 100)
     pixels = _noise(size, {"RGB": 3, "CMYK": 4}.get(mode, 1), share)
     image = Image.fromarray(pixels.squeeze()) if mode != "CMYK" else Image.fromarray(pixels, mode)
     if mode == "1":
@@ -77,21 +77,21 @@ def _pillow(size: Size, strength: int, *, mode: str = "RGB", **options: object) 
     elif mode == "P":
         image = image.point(lambda value: value // 128).convert("P")
     if not lossless:
-        options["quality"] = strength
+        options["quality"] = max(int(strength), 1)
     out = io.BytesIO()
     image.save(out, **options)  # type: ignore[arg-type]  # options of the encoders
     return out.getvalue()
 
 
-def _many_scans(size: Size, strength: int, **options: object) -> bytes:
+def _many_scans(size: Size, strength: float) -> bytes:
     """A progressive JPEG whose last scan, a refinement, is repeated."""
-    data = _pillow(size, strength, format="JPEG", progressive=True, subsampling=0, **options)
+    data = _pillow(size, strength, format="JPEG", progressive=True, subsampling=0)
     scans = data.count(b"\xff\xda")
     last = data[data.rindex(b"\xff\xda") : -2]
     return data[:-2] + last * (MAX_SCANS - scans) + data[-2:]
 
 
-def _png(size: Size, strength: int, *, interlaced: bool) -> bytes:
+def _png(size: Size, strength: float, *, interlaced: bool) -> bytes:
     """16 bits a channel with alpha, and the filter that takes the longest (Paeth)."""
     rng, packer = np.random.default_rng(1), zlib.compressobj(1)
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
@@ -103,7 +103,7 @@ def _png(size: Size, strength: int, *, interlaced: bool) -> bytes:
         )
         for _ in range(height):
             row = np.zeros(8 * width, np.uint8)
-            changed = rng.integers(0, len(row), max(len(row) * strength // 2000, 1))
+            changed = rng.integers(0, len(row), max(int(len(row) * strength / 2000), 1))
             row[changed] = rng.integers(0, 256, len(changed), dtype=np.uint8)
             packed.append(packer.compress(b"\4" + row.tobytes()))
     packed.append(packer.flush())
@@ -116,11 +116,11 @@ def _png(size: Size, strength: int, *, interlaced: bool) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-def _deep_avif(size: Size, strength: int, *, bits: int) -> bytes:
-    pixels = _noise(size, 3, 100).astype(np.uint16) << (bits - 8)
+def _deep_avif(size: Size, strength: float, *, bits: int) -> bytes:
+    pixels = _noise(size, 3, min(100 * strength, 100)).astype(np.uint16) << (bits - 8)
     options = [
         cv2.IMWRITE_AVIF_QUALITY,
-        strength,
+        max(int(strength), 1),
         cv2.IMWRITE_AVIF_DEPTH,
         bits,
         cv2.IMWRITE_AVIF_SPEED,

@@ -29,7 +29,7 @@ from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.policy.schema import Policy, load_policy
 from ml.vision.images.preprocess import ARTICLE, Preprocessing
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
 
 TARGET_RATIO = 0.70  # minimum throughput, as a share of the offline pipeline's

@@ -16,7 +16,7 @@ from ml.models.predictor import Predictor, resolve_device
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
 
 UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted

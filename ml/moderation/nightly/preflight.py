@@ -14,7 +14,7 @@ from ml.storage.audit_runs import AuditRun
 from ml.storage.commerce_values import check_commerce_table
 from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ def preflight(
     policy = _policy(run_id, settings, connections)
     connections.photos.check()
     connections.models.check()
-    ScreenRunner(policy.screens, DuplicateIndex([]), workers=1)
+    ScreenRunner(policy.screens, DuplicateIndex([]), workers=1).load()
     champion = in_transaction(engine, registry.champion_hash)
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     loader.load(champion)

@@ -1,9 +1,11 @@
 """Shadow model: a candidate that scores the champion's photos, without effect on verdicts."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,11 @@ import structlog
 
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ModelError
-from ml.models.predictor import Predictor, Scores
 from ml.vision.images.decode import Decoded
 from ml.vision.images.preprocess import DecodePlan, Preprocessing, prepare
+
+if TYPE_CHECKING:
+    from ml.models.predictor import Predictor, Scores
 
 log = structlog.get_logger()
 T = TypeVar("T")

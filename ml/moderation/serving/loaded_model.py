@@ -43,11 +43,14 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     batch_size = settings.serve_batch_size
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
+    screening = load_screens(policy, duplicate_index, settings, clock)
+    if screening is not None:
+        screening.load()
     preprocessor = Preprocessor(
         DecodePlan(decode_limits(settings), policy.screens.picture_side),
         predictor.card.preprocessing,
         clock,
-        load_screens(policy, duplicate_index, settings, clock),
+        screening,
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_threads)
     loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)

@@ -14,7 +14,7 @@ from ml.vision.images.grayscale import limit_long_side
 from ml.vision.screens import barcodes, near_duplicates, sharpness
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.text import screen
-from ml.vision.screens.text.gate import OcrAdmission, OcrScheduler
+from ml.vision.screens.text.gate import OcrAdmission, OcrScheduler, load_gate
 from ml.vision.screens.text.ocr import TextReader
 
 log = structlog.get_logger()
@@ -67,6 +67,12 @@ class ScreenRunner:
         self._timed = timed
         self._reader = TextReader() if rules.text.enabled else None
         self._scheduler = OcrScheduler(Budget(0.0, rate=rules.text.budget_share * workers))
+
+    def load(self) -> None:
+        """Load what the text screen loads for its first photo, so that a broken file stops now."""
+        if self._reader is not None:
+            load_gate()
+            self._reader.load()
 
     def run(
         self, image: Image.Image, pdq: str, pdq_quality: int, admission: OcrAdmission | None = None

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from PIL import Image
 
 from ml.core.budget import Budget
 from ml.vision.images.grayscale import fix_short_side
+
+if TYPE_CHECKING:
+    import onnxruntime  # type: ignore[import-untyped]
 
 SHORT_SIDE = 224
 STRIDE = 8  # pixels per side of one cell
@@ -40,14 +42,17 @@ def text_likelihood(image: Image.Image) -> float:
         cv2.error: the picture has no pixels.
     """
     gray = fix_short_side(image, SHORT_SIDE).astype(np.float32) / 255 - 0.5
-    cells = _session().run(None, {"grey": gray[None, None]})[0].ravel()
+    cells = load_gate().run(None, {"grey": gray[None, None]})[0].ravel()
     count = min(CELLS, cells.size)
     logit = np.partition(cells, -count)[-count:].mean()
     return float(1 / (1 + np.exp(-logit)))
 
 
 @cache
-def _session() -> "onnxruntime.InferenceSession":
+def load_gate() -> "onnxruntime.InferenceSession":
+    """The gate's network; loaded only once."""
+    import onnxruntime  # noqa: PLC0415 - a process without the text screen needs none of it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the callers' thread pool already uses all cores
     options.inter_op_num_threads = 1

@@ -12,7 +12,8 @@ from ml.core.types import Json, ScreenResult, negative, not_run, positive
 from ml.policy.screens import TextScreen
 from ml.vision.screens.text.contacts import Contact, find_contacts
 from ml.vision.screens.text.gate import OcrAdmission, text_likelihood
-from ml.vision.screens.text.ocr import Quad, TextLine, TextReader, covered_share, reading_order
+from ml.vision.screens.text.lines import Quad, TextLine, covered_share, reading_order
+from ml.vision.screens.text.ocr import TextReader
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"

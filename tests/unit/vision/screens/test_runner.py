@@ -7,7 +7,7 @@ from PIL import Image
 from ml.core.types import DecidedPhoto, ScreenStatus
 from ml.policy.screens import Screens
 from ml.vision.images.fingerprint import perceptual_hash
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import Outcomes, ScreenRunner
 from tests.unit.vision.images.pictures import photo
 from tests.unit.vision.screens.conftest import with_code, with_text
