@@ -70,7 +70,7 @@ def _pillow(size: Size, strength: float, *, mode: str = "RGB", **options: object
     """The strength is the quality of a lossy format, and the share of noise of the others."""
     lossless = options.get("lossless") or options["format"] in {"GIF", "BMP"}
     share = strength if lossless else min(100 * strength, 100)
-    pixels = _noise(size, {"RGB": 3, "CMYK": 4}.get(mode, 1), share)
+    pixels = _noise(size, {"RGB": 3, "RGBA": 4, "CMYK": 4}.get(mode, 1), share)
     image = Image.fromarray(pixels.squeeze()) if mode != "CMYK" else Image.fromarray(pixels, mode)
     if mode == "1":
         image = image.convert("1", dither=Image.Dither.NONE)
@@ -142,6 +142,11 @@ PHOTOS: dict[str, tuple[Encoder, Callable[[int], Size]]] = {
     "WebP lossy": (partial(_pillow, format="WEBP", method=0), _square),
     "WebP lossless": (partial(_pillow, format="WEBP", lossless=True, method=0), _square),
     "AVIF 8-bit": (_avif, _square),
+    "WebP lossless, alpha": (
+        partial(_pillow, format="WEBP", mode="RGBA", lossless=True, method=0),
+        _square,
+    ),
+    "AVIF 8-bit, alpha": (partial(_avif, mode="RGBA"), _square),
     "AVIF 10-bit": (partial(_deep_avif, bits=10), _square),
     "AVIF 12-bit": (partial(_deep_avif, bits=12), _square),
     "GIF": (partial(_pillow, format="GIF", mode="P"), _square),

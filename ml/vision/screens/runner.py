@@ -10,7 +10,7 @@ from PIL import Image
 from ml.core.budget import Budget
 from ml.core.types import ScreenResult, not_run, screen_failed
 from ml.policy.screens import ScreenAction, Screens
-from ml.vision.images.grayscale import limit_long_side
+from ml.vision.images.grayscale import Gray, limit_long_side
 from ml.vision.screens import barcodes, near_duplicates, sharpness
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.text import screen
@@ -33,14 +33,15 @@ class _Pictures:
         self._long_side = long_side
 
     @cached_property
-    def gray(self) -> Image.Image:
+    def gray(self) -> Gray:
         return limit_long_side(self._image, self._long_side)
 
     def color(self) -> Image.Image:
         """The RGB picture at the size of the gray one; only OCR needs it, on few photos."""
-        if self.gray.size == self._image.size:
+        size = self.gray.shape[1], self.gray.shape[0]
+        if size == self._image.size:
             return self._image
-        return self._image.resize(self.gray.size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return self._image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 class ScreenRunner:

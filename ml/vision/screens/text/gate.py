@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ml.core.budget import Budget
-from ml.vision.images.grayscale import fix_short_side
+from ml.vision.images.grayscale import Gray, fix_short_side
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -30,7 +30,7 @@ EXPECTED_SECONDS = 0.3  # of OCR per photo, until some were measured: 0.2 to 0.6
 _EXPECTATION_WEIGHT = 5  # number of measured photos that the expectation counts as
 
 
-def text_likelihood(image: Image.Image) -> float:
+def text_likelihood(picture: Image.Image | Gray) -> float:
     """Score (0..1, not a probability) that text overlays the photo or that it is a page of text.
 
     A fully convolutional network of 10,000 weights gives each cell of 8 x 8 pixels a logit. It was
@@ -41,7 +41,7 @@ def text_likelihood(image: Image.Image) -> float:
     Raises:
         cv2.error: the picture has no pixels.
     """
-    gray = fix_short_side(image, SHORT_SIDE).astype(np.float32) / 255 - 0.5
+    gray = fix_short_side(picture, SHORT_SIDE).astype(np.float32) / 255 - 0.5
     cells = load_gate().run(None, {"grey": gray[None, None]})[0].ravel()
     count = min(CELLS, cells.size)
     logit = np.partition(cells, -count)[-count:].mean()
