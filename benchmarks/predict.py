@@ -30,7 +30,7 @@ from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
 from ml.policy.schema import Policy, load_policy
 from ml.vision.images.preprocess import ARTICLE, Preprocessing
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 
 TARGET_RATIO = 0.70  # minimum throughput, as a share of the offline pipeline's
 OVERLOAD_FACTOR = 5.0  # request rate of the overload, as a multiple of the capacity

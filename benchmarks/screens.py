@@ -45,7 +45,8 @@ from ml.vision.images.fingerprint import perceptual_hash
 from ml.vision.images.grayscale import limit_long_side
 from ml.vision.images.preprocess import DecodePlan
 from ml.vision.screens.barcodes import SecondPass, screen_codes
-from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
+from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.near_duplicates import screen_duplicates
 from ml.vision.screens.sharpness import screen_sharpness
 from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader

@@ -8,6 +8,7 @@ benchmarks.throughput` compares wall times on an idle machine.
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import photos as pictures
+from benchmarks.calibration import images_per_second
 from benchmarks.setup import BenchShop, bench_shop
 from ml.models.predictor import describe_device, resolve_device
 from ml.models.training.preset import load_preset
@@ -26,11 +28,11 @@ from ml.policy.schema import load_policy
 from ml.storage import audit_runs
 from ml.storage.database import in_transaction
 
-TARGET_RATIO = 2.0  # maximum cost, as a multiple of a run without screens
+TARGET_RATIO = 1.5  # maximum cost, as a multiple of a run without screens
 STAGES = ("decode", "forward", "write")
 SCREENS = ("sharpness", "codes", "text", "duplicates")
 
-console = Console()
+console = Console(width=None if Console().is_terminal else 140)
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,21 @@ class RunCost:
 def main(
     photos: Annotated[int, typer.Option(help="Photos of a run.", min=1)] = 200,
     rounds: Annotated[int, typer.Option(help="Runs of each kind.", min=1)] = 3,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real photos with manifest.csv; none: rendered.")
+    ] = None,
 ) -> None:
     """Measure both kinds of runs in turns, and print the ratios."""
     structlog.configure(processors=[_drop_event])
     load = os.getloadavg()[0]
+    speed = images_per_second()
+    mixture, contents = pictures.MIXTURE, list(pictures.phone_mixture(photos)) if not data else []
+    if data:
+        mixture, contents = pictures.REAL, pictures.real_phone_photos(data, photos)
+    photos = len(contents)
     costs: dict[bool, list[RunCost]] = {False: [], True: []}
     with bench_shop() as shop:
-        shop.upload("cost/", pictures.phone_mixture(photos), photos)
+        shop.upload("cost/", contents, photos)
         machine = f"{describe_device(resolve_device(shop.settings.device))}, {os.cpu_count()} cores"
         rules = load_policy(shop.settings.policy_file).screens
         spec = load_preset("fast").preprocessing
@@ -62,10 +72,10 @@ def main(
                 if number:  # the first round also loads libraries
                     costs[screens].append(run)
     console.print(
-        f"{machine}; load before the start {load:.1f}; budget_share "
-        f"{rules.text.budget_share}, long_side {rules.long_side}"
+        f"{machine}; ResNet18 at 224 px {speed:.1f} images/s; load before the start {load:.1f}; "
+        f"budget_share {rules.text.budget_share}, long_side {rules.long_side}"
     )
-    _print_table(costs, photos)
+    _print_table(costs, photos, mixture)
 
 
 def _drop_event(_logger: object, _method: str, _event: object) -> str:
@@ -85,8 +95,8 @@ def _time_run(shop: BenchShop, run_id: str, *, screens: bool) -> RunCost:
     )
 
 
-def _print_table(costs: dict[bool, list[RunCost]], photos: int) -> None:
-    table = Table("", "cpu", "wall", *STAGES, *SCREENS, title=f"ms a photo: {pictures.MIXTURE}")
+def _print_table(costs: dict[bool, list[RunCost]], photos: int, mixture: str) -> None:
+    table = Table("", "cpu", "wall", *STAGES, *SCREENS, title=f"ms a photo: {mixture}")
     for screens, runs in costs.items():
         seconds = [median(t.cpu for t in runs), median(t.wall for t in runs)]
         names = [*STAGES, *(f"screen_{name}" for name in SCREENS)]
@@ -103,7 +113,7 @@ def _print_table(costs: dict[bool, list[RunCost]], photos: int) -> None:
         word = "within" if median(ratios) <= TARGET_RATIO else "over"
         console.print(
             f"{figure} time, with screens over without, {len(ratios)} rounds of {photos} photos: "
-            f"{shown}; median {median(ratios):.2f} ({word} {TARGET_RATIO:.0f})"
+            f"{shown}; median {median(ratios):.2f} ({word} {TARGET_RATIO})"
         )
 
 

@@ -32,7 +32,8 @@ from ml.core.types import DecidedPhoto, ScreenResult
 from ml.models.training.preset import load_preset
 from ml.policy.screens import TextScreen
 from ml.vision.screens.barcodes import SecondPass, read_codes
-from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
+from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.near_duplicates import screen_duplicates
 from ml.vision.screens.sharpness import THRESHOLD, choose_threshold, screen_sharpness, sharpness
 from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
 from ml.vision.screens.text.ocr import TextReader

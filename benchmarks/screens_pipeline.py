@@ -17,7 +17,7 @@ from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
 from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 
 UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
 

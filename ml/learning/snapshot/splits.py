@@ -23,7 +23,7 @@ from ml.core.manifest import LabelledPhoto, Manifest, Split
 from ml.policy.retraining import LabelIssuePolicy, Retraining
 from ml.storage.label_issues import LabelIssue
 from ml.storage.photo_archive import ArchivedPhoto
-from ml.vision.images.fingerprint import near_duplicate_groups
+from ml.vision.images.duplicate_groups import near_duplicate_groups
 
 
 def group_photos(rows: Sequence[ArchivedPhoto]) -> list[int]:

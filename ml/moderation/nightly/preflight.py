@@ -40,7 +40,7 @@ def preflight(
     policy = _policy(run_id, settings, connections)
     connections.photos.check()
     connections.models.check()
-    ScreenRunner(policy.screens)
+    ScreenRunner(policy.screens).load()
     champion = in_transaction(engine, registry.champion_hash)
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     loader.load(champion)

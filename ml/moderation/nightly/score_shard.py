@@ -22,7 +22,7 @@ from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.decided_photos import decided_photos
 from ml.storage.pending_images import last_pending_image, pending_images
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 
 log = structlog.get_logger()
 

@@ -10,6 +10,7 @@ from ml.moderation.pipeline.screening import load_screening
 from ml.moderation.serving.resources import Resources
 from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBudget
 from ml.policy.schema import Policy
+from ml.vision.screens.runner import ScreenRunner
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     batch_size = settings.serve_batch_size
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
+    ScreenRunner(policy.screens).load()  # a broken file stops here
     workers = settings.decode_workers
     preprocessor = Preprocessor(
         predictor.card.preprocessing,

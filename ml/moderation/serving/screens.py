@@ -17,7 +17,8 @@ from ml.core.budget import Budget, Clock
 from ml.policy.schema import Policy
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
-from ml.vision.screens.near_duplicates import DuplicateIndex, Match
+from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.near_duplicates import Match
 from ml.vision.screens.text.gate import EXPECTED_SECONDS, OcrCost
 
 

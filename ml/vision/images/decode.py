@@ -4,12 +4,12 @@ import io
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from pydantic import Field
 
 from ml.core.errors import ImageRejected, QuarantineReason
-from ml.core.settings import Settings
 from ml.core.yaml_file import StrictModel
 from ml.vision.images.avif_header import check_avif_sizes, is_avif
 from ml.vision.images.decode_errors import (
@@ -20,6 +20,9 @@ from ml.vision.images.decode_errors import (
 )
 from ml.vision.images.decoder_input import decoder_input
 from ml.vision.images.upright_rgb import apply_orientation, read_orientation, to_rgb, upright_size
+
+if TYPE_CHECKING:
+    from ml.core.settings import Settings
 
 # The formats that shops store and browsers show.
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
@@ -70,7 +73,7 @@ class Decoded:
     format: str
 
 
-def decode_limits(settings: Settings) -> DecodeLimits:
+def decode_limits(settings: "Settings") -> DecodeLimits:
     """The limits from the settings."""
     return DecodeLimits(
         max_bytes=settings.max_image_bytes,

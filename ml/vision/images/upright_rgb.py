@@ -72,13 +72,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode not in _CONVERTIBLE_MODES:
         raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, f"pixel mode {image.mode}")
-    rgb = _over_background(image) if image.has_transparency_data else image.convert("RGB")
+    if image.has_transparency_data:
+        rgb = _over_background(image)
+    elif image.mode == "RGB":
+        # The same pixels, which `convert` would copy, without the metadata in the decoder's image.
+        rgb = image._new(image.im)  # noqa: SLF001 - Pillow has no public name for it
+    else:
+        rgb = image.convert("RGB")
     rgb.info = {}  # EXIF can contain the buyer's location: no later step should see or store it
     return rgb
 
 
 def _over_background(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     canvas = Image.new("RGB", rgba.size, BACKGROUND)
-    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    canvas.paste(rgba, mask=rgba)  # its alpha channel
     return canvas

@@ -11,7 +11,7 @@ import zxingcpp
 from PIL import Image
 
 from ml.core.types import Json, ScreenResult, negative, positive
-from ml.vision.images.grayscale import Gray
+from ml.vision.images.grayscale import Gray, gray_pixels, halve
 
 NAME = "codes"
 MAX_PAYLOAD = 500  # characters kept as evidence
@@ -24,6 +24,12 @@ _MATRIX_FORMATS = frozenset(
 # All 2-D codes, and the 1-D codes of products and parcels. 1-D codes are evidence only, and the
 # remaining ones would take a quarter of the time.
 _FORMATS = "AllMatrix,EAN13,EAN8,UPCA,UPCE,Code128"
+# A picture with a longer side is searched at half its size for what is not in _FINE_FORMATS: 3.4 ms
+# instead of 5.5. Links come as QR codes, and PDF417 has the smallest modules. On 220 real photos of
+# codes, enlarged to 800 pixels, one finding changed: the only barcode (1-D) was missed.
+_MAX_FINE_SIDE = 640
+_FINE_FORMATS = "QRCode,MicroQRCode,rMQRCode,PDF417,CompactPDF417,MicroPDF417"
+_COARSE_FORMATS = "MaxiCode,DataMatrix,Aztec,AztecCode,AztecRune,EAN13,EAN8,UPCA,UPCE,Code128"
 # Unreadable symbols are reliable only if they are QR codes: on 300 photos of products zxing-cpp
 # detected five false Data Matrix codes and one false PDF417, but no false QR code.
 _QR_NAMES = frozenset({"QR Code", "QR Code Model 1", "QR Code Model 2"})
@@ -56,7 +62,7 @@ class Code:
 
 
 def screen_codes(
-    image: Image.Image,
+    picture: Image.Image | Gray,
     allowed: Sequence[re.Pattern[str]] = (),
     second_pass: SecondPass = SecondPass.ON_DETECTION,
 ) -> ScreenResult:
@@ -66,7 +72,7 @@ def screen_codes(
     but unreadable fires `code_unreadable`: it may not be an allowed one. Barcodes of products (1-D)
     are evidence only. The size of the picture limits how small a readable code is.
     """
-    codes = read_codes(image, second_pass)
+    codes = read_codes(picture, second_pass)
     evidence: dict[str, Json] = {"codes": [_evidence(code) for code in codes]}
     matrix_codes = [code for code in codes if code.two_dimensional]
     external = [
@@ -81,27 +87,35 @@ def screen_codes(
     return negative(NAME, 0.0, evidence if codes else {})
 
 
-def read_codes(image: Image.Image, second_pass: SecondPass = SecondPass.ON_DETECTION) -> list[Code]:
+def read_codes(
+    picture: Image.Image | Gray, second_pass: SecondPass = SecondPass.ON_DETECTION
+) -> list[Code]:
     """The readable codes of a picture, and unreadable QR codes that overlap no readable code.
 
     Raises:
         ValueError: zxing-cpp rejects the pixels.
     """
-    gray = np.asarray(image.convert("L"))
-    codes = _detect(gray, 1)
+    gray = gray_pixels(picture)
+    codes = _search(gray)
     again = second_pass is SecondPass.ON_DETECTION and bool(_unreadable(codes))
     if (again or second_pass is SecondPass.ALWAYS) and gray.size * _SCALE**2 <= _MAX_PIXELS:
         size = (gray.shape[1] * _SCALE, gray.shape[0] * _SCALE)
         enlarged = cv2.resize(gray, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-        codes = _merge(codes, _detect(enlarged, _SCALE))
+        codes = _merge(codes, _detect(enlarged, _FORMATS, _SCALE))
     readable = [code for code in codes if code.readable]
     return readable + [code for code in _unreadable(codes) if code.format in _QR_NAMES]
 
 
-def _detect(gray: Gray, scale: int) -> list[Code]:
+def _search(gray: Gray) -> list[Code]:
+    if max(gray.shape) <= _MAX_FINE_SIDE:
+        return _detect(gray, _FORMATS, 1)
+    return [*_detect(gray, _FINE_FORMATS, 1), *_detect(halve(gray), _COARSE_FORMATS, 0.5)]
+
+
+def _detect(gray: Gray, names: str, scale: float) -> list[Code]:
     # `try_rotate` also searches for vertical bars and takes more time than all the rest (13 versus
     # 5.5 ms). 2-D codes are found at any rotation without it, and barcodes are evidence only.
-    formats = zxingcpp.barcode_formats_from_str(_FORMATS)
+    formats = zxingcpp.barcode_formats_from_str(names)
     symbols = zxingcpp.read_barcodes(gray, formats=formats, return_errors=True, try_rotate=False)
     return [_to_code(symbol, scale) for symbol in symbols]
 
@@ -120,13 +134,13 @@ def _unreadable(codes: list[Code]) -> list[Code]:
     ]
 
 
-def _to_code(symbol: zxingcpp.Barcode, scale: int) -> Code:
+def _to_code(symbol: zxingcpp.Barcode, scale: float) -> Code:
     quad = symbol.position
     corners = (quad.top_left, quad.top_right, quad.bottom_right, quad.bottom_left)
     return Code(
         format=str(symbol.format),
         payload=symbol.text if symbol.valid else "",
-        box=tuple((corner.x // scale, corner.y // scale) for corner in corners),
+        box=tuple((int(corner.x / scale), int(corner.y / scale)) for corner in corners),
         two_dimensional=symbol.format in _MATRIX_FORMATS,
         readable=symbol.valid,
     )

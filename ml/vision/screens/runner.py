@@ -9,10 +9,10 @@ from PIL import Image
 
 from ml.core.types import ScreenResult, not_run, screen_failed
 from ml.policy.screens import ScreenAction, Screens
-from ml.vision.images.grayscale import limit_long_side
+from ml.vision.images.grayscale import Gray, limit_long_side
 from ml.vision.screens import barcodes, sharpness
 from ml.vision.screens.text import screen
-from ml.vision.screens.text.gate import OcrAdmission
+from ml.vision.screens.text.gate import OcrAdmission, load_gate
 from ml.vision.screens.text.ocr import TextReader
 
 log = structlog.get_logger()
@@ -31,14 +31,15 @@ class _Pictures:
         self._long_side = long_side
 
     @cached_property
-    def gray(self) -> Image.Image:
+    def gray(self) -> Gray:
         return limit_long_side(self._image, self._long_side)
 
     def color(self) -> Image.Image:
         """The RGB picture at the size of the gray one; only OCR needs it, on few photos."""
-        if self.gray.size == self._image.size:
+        size = self.gray.shape[1], self.gray.shape[0]
+        if size == self._image.size:
             return self._image
-        return self._image.resize(self.gray.size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return self._image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 class ScreenRunner:
@@ -55,6 +56,12 @@ class ScreenRunner:
         self._enabled = dict(rules.enabled())
         self._timed = timed
         self._reader = TextReader() if rules.text.enabled else None
+
+    def load(self) -> None:
+        """Load what the text screen loads for its first photo, so that a broken file stops now."""
+        if self._reader is not None:
+            load_gate()
+            self._reader.load()
 
     def run(self, image: Image.Image, admission: OcrAdmission) -> Outcomes:
         """The result of each enabled screen; a screen that raises is `unknown`.

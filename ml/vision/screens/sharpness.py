@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ml.core.types import ScreenResult, negative, positive
-from ml.vision.images.grayscale import fix_short_side
+from ml.vision.images.grayscale import Gray, fix_short_side
 
 NAME = "sharpness"
 SHORT_SIDE = 384
@@ -24,17 +24,17 @@ SHORT_SIDE = 384
 THRESHOLD = 29.0
 
 
-def sharpness(image: Image.Image) -> float:
+def sharpness(picture: Image.Image | Gray) -> float:
     """Variance of the Laplacian (levels squared) of the picture at a short side of 384 pixels."""
     # In integers, which are exact here and take a quarter of the time of floats and numpy.
-    edges = cv2.Laplacian(fix_short_side(image, SHORT_SIDE), cv2.CV_16S)
+    edges = cv2.Laplacian(fix_short_side(picture, SHORT_SIDE), cv2.CV_16S)
     _, deviation = cv2.meanStdDev(edges)
     return float(deviation[0, 0]) ** 2
 
 
-def screen_sharpness(image: Image.Image, threshold: float = THRESHOLD) -> ScreenResult:
+def screen_sharpness(picture: Image.Image | Gray, threshold: float = THRESHOLD) -> ScreenResult:
     """Fire `blurred` if the sharpness is below the threshold."""
-    value = sharpness(image)
+    value = sharpness(picture)
     if value < threshold:
         return positive(NAME, "blurred", value, {"threshold": threshold})
     return negative(NAME, value, {"threshold": threshold})

@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from PIL import Image
 
 from ml.core.budget import Budget
-from ml.vision.images.grayscale import fix_short_side
+from ml.vision.images.grayscale import Gray, fix_short_side
+
+if TYPE_CHECKING:
+    import onnxruntime  # type: ignore[import-untyped]
 
 SHORT_SIDE = 224
 STRIDE = 8  # pixels per side of one cell
@@ -29,7 +31,7 @@ EXPECTED_SECONDS = 0.3  # of OCR per photo, until some were measured: 0.2 to 0.6
 _EXPECTATION_WEIGHT = 5  # number of measured photos that the expectation counts as
 
 
-def text_likelihood(image: Image.Image) -> float:
+def text_likelihood(picture: Image.Image | Gray) -> float:
     """Score (0..1, not a probability) that text overlays the photo or that it is a page of text.
 
     A fully convolutional network of 10,000 weights gives each cell of 8 x 8 pixels a logit. It was
@@ -40,15 +42,18 @@ def text_likelihood(image: Image.Image) -> float:
     Raises:
         cv2.error: the picture has no pixels.
     """
-    gray = fix_short_side(image, SHORT_SIDE).astype(np.float32) / 255 - 0.5
-    cells = _session().run(None, {"grey": gray[None, None]})[0].ravel()
+    gray = fix_short_side(picture, SHORT_SIDE).astype(np.float32) / 255 - 0.5
+    cells = load_gate().run(None, {"grey": gray[None, None]})[0].ravel()
     count = min(CELLS, cells.size)
     logit = np.partition(cells, -count)[-count:].mean()
     return float(1 / (1 + np.exp(-logit)))
 
 
 @cache
-def _session() -> "onnxruntime.InferenceSession":
+def load_gate() -> "onnxruntime.InferenceSession":
+    """The gate's network; loaded only once."""
+    import onnxruntime  # noqa: PLC0415 - a process without the text screen needs none of it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the callers' thread pool already uses all cores
     options.inter_op_num_threads = 1

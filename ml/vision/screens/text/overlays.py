@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.vision.screens.text.contacts import normalize_text
-from ml.vision.screens.text.ocr import TextLine
+from ml.vision.screens.text.lines import TextLine
 
 
 class OverlayKind(StrEnum):

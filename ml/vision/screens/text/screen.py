@@ -10,9 +10,11 @@ from PIL import Image
 
 from ml.core.types import Json, ScreenResult, negative, not_run, positive
 from ml.policy.screens import TextScreen
+from ml.vision.images.grayscale import Gray, gray_pixels
 from ml.vision.screens.text.contacts import Contact, find_contacts
 from ml.vision.screens.text.gate import OcrAdmission, charge, text_likelihood
-from ml.vision.screens.text.ocr import Quad, TextLine, TextReader, covered_share, reading_order
+from ml.vision.screens.text.lines import Quad, TextLine, covered_share, reading_order
+from ml.vision.screens.text.ocr import TextReader
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"
@@ -39,7 +41,7 @@ Finding = TypeVar("Finding", Contact, Overlay)
 
 
 def screen_text(
-    image: Image.Image,
+    picture: Image.Image | Gray,
     reader: TextReader,
     admission: OcrAdmission,
     rules: TextScreen | None = None,
@@ -52,20 +54,21 @@ def screen_text(
     budget: it takes milliseconds, and distinguishes a photo without text from one that was not read
     for lack of time. `value` is the share of the photo under text.
 
-    The image is gray or RGB; `color` returns the picture that is read instead, of the same size.
+    `color` returns the picture that is read instead, of the same size.
     """
     rules = rules or TextScreen()
-    likelihood = text_likelihood(image)
+    gray = gray_pixels(picture)
+    likelihood = text_likelihood(gray)
     if likelihood < rules.min_text_likelihood:
         return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
     if not admission.admits(likelihood):
         return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
     with charge(admission):
-        picture = color() if color is not None else image
-        boxes = _line_boxes(reader.find(picture), image.size)
+        image = color() if color is not None else Image.fromarray(gray)
+        boxes = _line_boxes(reader.find(image), image.size)
         covered = covered_share(boxes, image.size)
         is_page = covered >= rules.max_text_area
-        lines = reader.read(picture, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
+        lines = reader.read(image, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
     return _outcome_of_lines(lines, image.width, covered, likelihood, rules)
 
 

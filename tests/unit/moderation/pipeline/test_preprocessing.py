@@ -23,7 +23,7 @@ from ml.policy.screens import Screens
 from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
-from ml.vision.screens.near_duplicates import DuplicateIndex
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.text.gate import OcrScheduler
 from tests.support.decoding import costly_photo, decode_workers, signalled_workers
 from tests.unit.vision.images.pictures import encoded, photo
@@ -175,7 +175,7 @@ def test_photo_that_crashes_the_decoder_twice_is_corrupt() -> None:
 
 def _uses_memory_for_pixels(process: psutil.Process) -> bool:
     try:
-        return bool(process.memory_info().rss > 400 * 2**20)
+        return bool(process.memory_info().rss > 180 * 2**20)
     except psutil.NoSuchProcess:
         return False
 

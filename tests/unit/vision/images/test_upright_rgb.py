@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,6 +146,14 @@ def test_to_rgb_rejects_modes_without_a_standard_conversion(mode: str) -> None:
     with pytest.raises(ImageRejected, match=mode) as caught:
         to_rgb(Image.new(mode, (4, 4)))
     assert caught.value.reason is QuarantineReason.UNSUPPORTED_FORMAT
+
+
+def test_to_rgb_copies_no_pixels_of_a_decoded_picture() -> None:
+    source = Image.open(io.BytesIO(encoded(photo(), "JPEG")))
+    source.load()
+    rgb = to_rgb(source)
+    assert type(rgb) is Image.Image, "nothing of the file's parser is kept"
+    assert rgb.im is source.im
 
 
 def test_to_rgb_removes_metadata() -> None:

@@ -60,6 +60,20 @@ def test_product_barcode_is_evidence_only() -> None:
     assert outcome.evidence["codes"][0]["two_dimensional"] is False
 
 
+@pytest.mark.parametrize("side", [640, 1280])
+@pytest.mark.parametrize("name", ["QRCode", "DataMatrix", "Aztec", "PDF417"])
+def test_codes_of_small_and_large_photos_fire_with_their_box(name: str, side: int) -> None:
+    code_format = zxingcpp.barcode_formats_list(zxingcpp.barcode_formats_from_str(name))[0]
+    made = zxingcpp.create_barcode(FOREIGN, code_format)
+    drawn = Image.fromarray(np.array(zxingcpp.write_barcode_to_image(made, scale=4)))
+    canvas = photo(side, side * 3 // 4, seed=1)
+    canvas.paste(drawn.convert("RGB"), (90, 70))
+    (code,) = read_codes(canvas)
+    assert code.payload == FOREIGN
+    assert all(90 <= x <= 90 + drawn.width for x, _ in code.box)
+    assert all(70 <= y <= 70 + drawn.height for _, y in code.box)
+
+
 def test_damaged_qr_code_fires_as_unreadable() -> None:
     damaged = with_code(FOREIGN, module=6)
     damaged.paste((255, 255, 255), (130, 110, 190, 190))

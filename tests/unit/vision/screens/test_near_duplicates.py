@@ -8,7 +8,8 @@ from PIL import Image
 
 from ml.core.types import DecidedPhoto
 from ml.vision.images.fingerprint import perceptual_hash
-from ml.vision.screens.near_duplicates import DuplicateIndex, screen_duplicates
+from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.near_duplicates import screen_duplicates
 from tests.support.hamming import hamming
 from tests.unit.vision.images.pictures import photo
 

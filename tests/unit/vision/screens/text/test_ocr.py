@@ -1,27 +1,24 @@
-"""Reading order of recognized lines."""
+"""The reader's models: missing ones are an error before any photo is read."""
 
-from ml.vision.screens.text.ocr import TextLine, reading_order
+from pathlib import Path
 
+import pytest
 
-def line(text: str, left: int, top: int, *, rise: int = 0) -> TextLine:
-    box = (
-        (left, top),
-        (left + 100, top - rise),
-        (left + 100, top + 20 - rise),
-        (left, top + 20),
-    )
-    return TextLine(text, 0.9, box)
+from ml.core.errors import SettingsError
+from ml.vision.screens.text import ocr
+from ml.vision.screens.text.ocr import TextReader
 
 
-def test_reading_order_of_a_slightly_slanted_row_is_left_to_right() -> None:
-    lines = [line("555-0111", 150, 98), line("below", 10, 130), line("Tel", 10, 103)]
-    assert [found.text for found in reading_order(lines)] == ["Tel", "555-0111", "below"]
+def test_reader_without_its_models_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "_READER", "PP-OCRv9_rec_small.onnx")
+    with pytest.raises(SettingsError, match=r"PP-OCRv9_rec_small.onnx: install the version of"):
+        TextReader()
 
 
-def test_reading_order_separates_adjacent_rows() -> None:
-    lines = [line("second", 10, 121), line("first", 150, 100)]
-    assert [found.text for found in reading_order(lines)] == ["first", "second"]
-
-
-def test_reading_order_of_no_lines_is_empty() -> None:
-    assert reading_order([]) == []
+def test_reader_without_its_library_names_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"install the version of requirements.txt"):
+        TextReader()

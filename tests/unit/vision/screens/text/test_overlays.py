@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.vision.screens.text.ocr import TextLine
+from ml.vision.screens.text.lines import TextLine
 from ml.vision.screens.text.overlays import OverlayKind, find_overlays
 
 WIDTH = 600
