@@ -57,7 +57,7 @@ def measure_memory(shop: BenchShop, shard: Shard) -> MemoryUse:
         bar = progress.add_task(f"scoring {shard.images:,}", total=shard.images)
         command = [sys.executable, "-m", "benchmarks.memory", json.dumps(asdict(shard))]
         with subprocess.Popen(
-            command, env=_environment(shop), cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+            command, env=child_environment(shop), cwd=ROOT, stdout=subprocess.PIPE, stderr=log
         ) as child:
             for line in child.stdout or ():
                 lines.append(json.loads(line))
@@ -74,7 +74,8 @@ def _summarize(lines: list[dict[str, float]], seconds: float) -> MemoryUse:
     return MemoryUse(int(last["done"]), seconds, early["rss"], last["rss"], last["peak"])
 
 
-def _environment(shop: BenchShop) -> dict[str, str]:
+def child_environment(shop: BenchShop) -> dict[str, str]:
+    """Return the environment of a process that uses the shop's servers."""
     values = {name: getattr(shop.settings, name) for name in _PASSED_SETTINGS}
     plain = {
         f"{PREFIX}{name.upper()}": str(v.get_secret_value() if isinstance(v, SecretStr) else v)

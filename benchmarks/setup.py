@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import yaml
 from rich.progress import track
-from sqlalchemy import text, update
+from sqlalchemy import NullPool, create_engine, text, update
 
 from devtools.embedded import services as embedded
 from ml.core.commerce_names import CommerceNames
@@ -66,11 +66,19 @@ class BenchShop:
 
         Each seed is another version, without verdicts.
         """
+        return self.promote(self.random_version(spec, seed=seed))
+
+    def random_version(self, spec: Preprocessing, *, seed: int) -> Path:
+        """Write a ResNet18 with random weights and its card; return their folder."""
         folder = self.folder / "trained" / f"{spec.crop}-{seed}"
         torch.manual_seed(seed)
         save_card(
             _benchmark_card(save_weights(build_network(2).state_dict(), folder), spec, seed), folder
         )
+        return folder
+
+    def promote(self, folder: Path) -> str:
+        """Register the version in a folder, and promote it; return its hash."""
         engine = self.connections.engine
         model_hash = registry.register(folder, engine=engine, store=self.connections.models)
         registry.promote(model_hash, engine=engine, by="benchmark", reason="benchmark")
@@ -107,6 +115,22 @@ class BenchShop:
         if len(shards) != 1:
             raise StorageError(f"{len(shards)} shards under {prefix}, expected one")
         return shards[0]
+
+    @contextmanager
+    def database_copy(self, name: str) -> Iterator[str]:
+        """Yield the URL of a copy of the database, which is dropped afterwards."""
+        self.connections.engine.dispose()  # a database that is in use cannot be copied
+        original = self.connections.engine.url
+        engine = create_engine(
+            original.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+        with engine.connect() as connection:
+            connection.execute(text(f"create database {name} template {original.database}"))
+        try:
+            yield original.set(database=name).render_as_string(hide_password=False)
+        finally:
+            with engine.connect() as connection:
+                connection.execute(text(f"drop database {name} with (force)"))
 
     def reset_statuses(self) -> None:
         """Set every commerce row to pending, so that each variant writes the same rows."""

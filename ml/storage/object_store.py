@@ -19,8 +19,16 @@ from ml.core.errors import (
     StorageUnavailable,
 )
 from ml.core.settings import AddressingStyle
+from ml.storage.fast_read import FastReader
 from ml.storage.s3_errors import error_of_code, map_botocore_errors
-from ml.storage.s3_responses import ListedObject, listed_object, listed_page, not_s3, read_object
+from ml.storage.s3_responses import (
+    ExpectedObject,
+    ListedObject,
+    listed_object,
+    listed_page,
+    not_s3,
+    read_object,
+)
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -49,9 +57,11 @@ class ObjectStore:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self.bucket = bucket
         self._client = client
+        self._reader = FastReader(client, bucket)
 
     def close(self) -> None:
-        """Close the client's connections."""
+        """Close the connections."""
+        self._reader.close()
         self._client.close()
 
     @property
@@ -117,29 +127,24 @@ class ObjectStore:
 
         Compared with `size_bytes`, the length that was listed, and with an ETag that is an MD5.
         Reads no more than one byte over `max_bytes`, so that the caller sees it is too long.
+        By obstore where that works, else by boto3: `ml/storage/fast_read.py`.
 
         Raises:
             ObjectNotFound, ObjectChanged, ObjectArchived: this object, at once.
             StorageForbidden, BucketUnusable: as they say, at once.
             StorageUnavailable: after the retries; `InvalidResponse` if other bytes came.
         """
-        condition = {"IfMatch": f'"{etag}"'} if etag else {}
+        expected = ExpectedObject(etag, size_bytes, max_bytes)
+        return self._reader.read(key, expected, self._read_by_boto3)
+
+    def _read_by_boto3(self, key: str, expected: ExpectedObject) -> bytes:
+        condition = {"IfMatch": f'"{expected.etag}"'} if expected.etag else {}
         with map_botocore_errors(self.bucket, key):
             answer = self._client.get_object(Bucket=self.bucket, Key=key, **condition)  # type: ignore[arg-type]  # as above
-            return read_object(
-                answer,
-                etag=etag,
-                size_bytes=size_bytes,
-                max_bytes=max_bytes,
-                place=self._place(key),
-            )
+            return read_object(answer, expected, place=self._place(key))
 
     def get_hashed(self, key: str, sha256: str) -> bytes:
-        """The bytes of an object.
-
-        Raises:
-            ModelHashMismatch: they do not have the hash.
-        """
+        """The bytes of an object; ModelHashMismatch if they do not have the hash."""
         data = self.get(key)
         actual = hashlib.sha256(data).hexdigest()
         if actual != sha256:

@@ -25,6 +25,15 @@ class ListedObject:
     modified_at: datetime
 
 
+@dataclass(frozen=True)
+class ExpectedObject:
+    """What a GET must return, where given; at most one byte more than `max_bytes`."""
+
+    etag: str | None = None
+    size_bytes: int | None = None
+    max_bytes: int | None = None
+
+
 def opaque_etag(etag: str) -> str:
     """The part of an ETag that names the content, of a strong `"abc"` or a weak `W/"abc"`."""
     return etag.removeprefix("W/").strip('"')
@@ -67,20 +76,14 @@ def listed_page(
     return list(found.values()), more
 
 
-def read_object(
-    answer: Mapping[str, Any],
-    *,
-    etag: str | None,
-    size_bytes: int | None,
-    max_bytes: int | None,
-    place: str,
-) -> bytes:
+def read_object(answer: Mapping[str, Any], expected: ExpectedObject, *, place: str) -> bytes:
     """The bytes of a GET, at most one more than `max_bytes`; of `etag` and `size_bytes`, if given.
 
     Raises:
         ObjectChanged: the object has another ETag.
         InvalidResponse: not S3's response, or other bytes than the ETag and the length say.
     """
+    etag, size_bytes = expected.etag, expected.size_bytes
     with answer["Body"] as body:
         found = opaque_etag(answer.get("ETag") or "")
         if not found:
@@ -91,8 +94,8 @@ def read_object(
         length = answer.get("ContentLength", size_bytes)
         if size_bytes is not None and length != size_bytes:
             raise _other_bytes(place, f"{length:,} bytes, of the {size_bytes:,} listed")
-        data, is_whole = _read(body, length, max_bytes, place)
-    if is_whole and _has_md5(answer, found) and _md5(data) != found.lower():
+        data, is_whole = _read(body, length, expected.max_bytes, place)
+    if is_whole and _may_have_md5(answer) and is_other_md5(found, data):
         raise _other_bytes(place, f"bytes with the MD5 {_md5(data)} under the ETag {found}")
     return data
 
@@ -112,16 +115,20 @@ def _read(
     return data, len(data) == length
 
 
-def _has_md5(answer: Mapping[str, Any], etag: str) -> bool:
-    """Whether the ETag is the MD5 of the bytes: that of a multipart upload is not (`-N`).
+def is_other_md5(etag: str, data: bytes) -> bool:
+    """Whether the ETag is an MD5, and not that of the bytes; of a multipart upload (`-N`) not."""
+    return _MD5.fullmatch(etag) is not None and _md5(data) != etag.lower()
 
-    Nor are those of objects encrypted with a KMS key or the customer's, of directory buckets, and
-    of Alibaba's appendable objects.
+
+def _may_have_md5(answer: Mapping[str, Any]) -> bool:
+    """Whether an ETag that looks like an MD5 is that of the bytes.
+
+    Those of objects encrypted with a KMS key or the customer's, of directory buckets, and of
+    Alibaba's appendable objects are not.
     """
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return (
-        _MD5.fullmatch(etag) is not None
-        and not headers.get(_SSE, "").startswith("aws:kms")
+        not headers.get(_SSE, "").startswith("aws:kms")
         and _SSE_C not in headers
         and headers.get("x-amz-storage-class") != "EXPRESS_ONEZONE"
         and headers.get("x-oss-object-type", "Normal") == "Normal"

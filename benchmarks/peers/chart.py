@@ -1,0 +1,80 @@
+"""`python -m benchmarks.peers.chart FILE.json CHART.svg`: the comparison as a bar chart."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib as mpl
+import typer
+
+from benchmarks.peers.figures import OURS, Result, speeds
+
+_COLORS = {True: "#1f77b4", False: "#b0b0b0"}  # ours, and the others
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: the median images/s, and how far the slowest and the fastest round are from it."""
+
+    label: str
+    value: float
+    below: float
+    above: float
+    is_ours: bool
+
+
+def bars(results: list[Result]) -> list[Bar]:
+    """Return a bar for each case, in the order of the first round."""
+    ours = {r.case for r in results if r.system == OURS}
+    return [
+        Bar(case, s.middle, s.middle - s.low, s.high - s.middle, case in ours)
+        for case, s in speeds(results).items()
+    ]
+
+
+def draw(drawn: list[Bar], title: str, path: Path) -> None:
+    """Draw the bars into an SVG or PNG file."""
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "peers"  # the same figures give the same file
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - after the choice of the backend
+
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.35 * len(drawn)), layout="constrained")
+    positions = range(len(drawn))
+    bar = axes.barh(
+        positions,
+        [each.value for each in drawn],
+        xerr=[[each.below for each in drawn], [each.above for each in drawn]],
+        color=[_COLORS[each.is_ours] for each in drawn],
+        ecolor="#404040",
+    )
+    axes.bar_label(bar, [f"{each.value:.1f}" for each in drawn], padding=6)
+    axes.set_yticks(positions, [each.label for each in drawn])
+    axes.invert_yaxis()
+    axes.set_xlabel("images/s: median of the rounds, and the slowest and fastest")
+    axes.set_title(title, fontsize="medium")
+    axes.margins(x=0.12)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    plt.close(figure)
+
+
+def main(
+    results: Annotated[Path, typer.Argument(help="JSON lines of `python -m benchmarks.peers`.")],
+    chart: Annotated[Path, typer.Argument(help="File to write: .svg or .png.")],
+) -> None:
+    """Draw the results of an earlier run."""
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    summary = next(line for line in lines if "machine" in line)
+    draw(bars([Result(**line) for line in lines if "wall_seconds" in line]), title(summary), chart)
+
+
+def title(summary: dict[str, object]) -> str:
+    """Return the chart's title: machine and calibration."""
+    return (
+        f"{summary['photos']} photos, {summary['machine']}; "
+        f"ResNet18 alone: {summary['calibration']:.1f} images/s"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
