@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ModelError, ModerationError, ObjectNotFound
 from ml.core.files import scratch_folder
 from ml.core.settings import ROOT
@@ -45,7 +46,7 @@ def load_checked_predictor(
     *,
     device: torch.device = _CPU,
     batch_size: int = 1,
-    dtype: torch.dtype | None = None,
+    computation: Computation | None = None,
 ) -> Predictor:
     """Load a version onto a device and check its weights, and its scores of a few pictures there.
 
@@ -55,7 +56,7 @@ def load_checked_predictor(
     name = checkpoint.card.model_hash[:12]
     if broken := [key for key, t in checkpoint.state.items() if not t.isfinite().all()]:
         raise _unusable(name, f"weights that are not finite: {', '.join(broken[:3])}")
-    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, dtype=dtype)
+    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, computation=computation)
     pictures = _test_pictures(checkpoint.card.preprocessing.crop)
     with np.errstate(invalid="ignore"):  # of logits that are not finite
         scores = np.array([list(row.values()) for row in predictor.scores(pictures)])
@@ -125,7 +126,7 @@ def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
     crop = checkpoint.card.preprocessing.crop
     if pixels.shape[1:] != (3, crop, crop):
         raise ModelError(f"the probe's photos are {pixels.shape[1:]}, the card says {crop} pixels")
-    predictor = load_checked_predictor(checkpoint, batch_size=len(pixels), dtype=torch.float32)
+    predictor = load_checked_predictor(checkpoint, batch_size=len(pixels), computation=REFERENCE)
     logits = predictor.logits(list(pixels))
     if logits.shape != expected.shape:
         raise ModelError(f"the probe has logits {expected.shape}, the network gives {logits.shape}")

@@ -63,14 +63,17 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> "Rep
             f"run {run_id} is {row['state']}: only a reconciled run can be replayed"
         )
     recorded = RecordedPhotoSource(run_id, connections, settings.data_dir / "labelled")
+    predictor = ModelLoader(run.policy, settings, connections).load(run.model_hash)
     pipeline = Pipeline(
         store=recorded,
-        predictor=ModelLoader(run.policy, settings, connections).load(run.model_hash),
+        predictor=predictor,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
     )
     device = describe_device(resolve_device(settings.device))
-    result = ReplayResult(run, device, runtime_fingerprint(settings.batch_size))
+    result = ReplayResult(
+        run, device, runtime_fingerprint(settings.batch_size, predictor.computation)
+    )
     with closing(pipeline.run(recorded.images())) as batches:
         for batch in batches:
             for outcome in batch:

@@ -1,0 +1,1 @@
+"""Backends: the computation of a version's logits, behind one protocol."""
