@@ -71,6 +71,17 @@ class Training(StrictModel):
     minutes: float | None = Field(None, gt=0.0)
 
 
+class Agreement(StrictModel):
+    """How many verdicts on validation photos another computation changed, by training's measure.
+
+    `computation` is its name, such as `openvino float32`.
+    """
+
+    computation: str
+    photos: int = Field(ge=1)
+    changed: int = Field(ge=0)
+
+
 class ModelCard(StrictModel):
     """The card of one model version.
 
@@ -96,6 +107,7 @@ class ModelCard(StrictModel):
     seed: int
     snapshot_hash: Sha256 | None = None
     training: Training | None = None
+    agreements: tuple[Agreement, ...] = ()
 
     def to_json(self) -> str:
         """The canonical text of the card, whose bytes are hashed.
@@ -103,8 +115,8 @@ class ModelCard(StrictModel):
         Fields that were added later are omitted where they are empty: older cards keep their hash.
         """
         content = self.model_dump(mode="json")
-        for added_later in ("snapshot_hash", "training"):
-            if content[added_later] is None:
+        for added_later in ("snapshot_hash", "training", "agreements"):
+            if not content[added_later]:
                 del content[added_later]
         if self.thresholds.evidence is None:
             del content["thresholds"]["evidence"]

@@ -22,11 +22,20 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
+class QuantizedNetwork:
+    """A quantized network in OpenVINO's format: the graph as XML, and its weights."""
+
+    graph: bytes
+    weights: bytes
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """Weights (name -> tensor, on the CPU) and their model card."""
+    """Weights (name -> tensor, on the CPU) and their model card; the int8 variant if asked for."""
 
     state: dict[str, torch.Tensor]
     card: ModelCard
+    int8: QuantizedNetwork | None = None
 
     def build_network(self) -> ResNet:
         """The version's network, as `restore_network` builds it."""

@@ -13,19 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ModelError, ModerationError, ObjectNotFound
-from ml.core.files import scratch_folder
+from ml.core.files import scratch_folder, write_file
 from ml.core.settings import ROOT
 from ml.models import registry
 from ml.models.card import ModelCard
 from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.predictor import Predictor
 from ml.storage.object_store import ObjectStore
+
+log = structlog.get_logger()
 
 PROBE = "probe.safetensors"
 # Fused batch norm, another CPU or another thread count change a float32 logit by about 1e-5; wrong
@@ -57,7 +60,7 @@ def load_checked_predictor(
     if broken := [key for key, t in checkpoint.state.items() if not t.isfinite().all()]:
         raise _unusable(name, f"weights that are not finite: {', '.join(broken[:3])}")
     predictor = Predictor(checkpoint, device=device, batch_size=batch_size, computation=computation)
-    pictures = _test_pictures(checkpoint.card.preprocessing.crop)
+    pictures = make_test_pictures(checkpoint.card.preprocessing.crop)
     with np.errstate(invalid="ignore"):  # of logits that are not finite
         scores = np.array([list(row.values()) for row in predictor.scores(pictures)])
     expected = (len(pictures), len(checkpoint.card.classes))
@@ -81,7 +84,26 @@ def check_version(model_hash: str, *, store: ObjectStore, cache: Path) -> ModelC
     return load_checked_predictor(checkpoint).card
 
 
-def _test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
+def load_guard_photos(
+    card: ModelCard, *, store: ObjectStore, cache: Path
+) -> list[npt.NDArray[np.uint8]]:
+    """Prepared photos of a version for `ml.models.computation_guard`: its probe's.
+
+    Generated pictures for a version without a probe, or with a damaged one. `cache` is the folder
+    of fetched versions.
+    """
+    folder = cache / card.model_hash
+    try:
+        if not (folder / PROBE).is_file():
+            write_file(folder / PROBE, store.get(f"models/{card.model_hash}/{PROBE}"))
+        pixels, _ = read_probe(folder)
+    except (ModelError, ObjectNotFound) as error:
+        log.info("no probe, generated pictures instead", reason=str(error))
+        return make_test_pictures(card.preprocessing.crop)
+    return list(pixels)
+
+
+def make_test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
     """Prepared pictures (3, crop, crop) that any network distinguishes: noise and flat colors."""
     noise = np.random.default_rng(0).integers(0, 256, (3, crop, crop), dtype=np.uint8)
     colors = ((0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255))
@@ -122,7 +144,7 @@ def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
         ModelError: version or probe is missing or damaged, or they do not fit each other.
     """
     checkpoint = load_checkpoint(folder, model_hash=model_hash)
-    pixels, expected = _read_probe(folder)
+    pixels, expected = read_probe(folder)
     crop = checkpoint.card.preprocessing.crop
     if pixels.shape[1:] != (3, crop, crop):
         raise ModelError(f"the probe's photos are {pixels.shape[1:]}, the card says {crop} pixels")
@@ -179,7 +201,8 @@ def load_check(model_hash: str, store: ObjectStore, scratch: Path) -> LoadCheckR
         return probe_in_fresh_process(folder, model_hash=model_hash)
 
 
-def _read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Pixels and logits of a version's probe; raises ModelError."""
     path = folder / PROBE
     if not path.is_file():
         raise ModelError(f"no {PROBE} in {folder}: the version cannot be load-checked")

@@ -62,7 +62,10 @@ _RUNTIME = {
 
 def runtime_fingerprint(batch_size: int, computation: Computation) -> dict[str, str]:
     """All that a score depends on besides photo, model version and device, for replays."""
-    return {**_RUNTIME, "batch_size": str(batch_size), **computation.names}
+    runtime = {**_RUNTIME, "batch_size": str(batch_size), **computation.names}
+    if computation.backend == "openvino":
+        runtime["openvino"] = version("openvino")
+    return runtime
 
 
 Scores = dict[str, float]
@@ -97,7 +100,9 @@ class Predictor:
         self.card: ModelCard = checkpoint.card
         self.batch_size = batch_size
         self.computation = computation or default_computation(device)
-        self._backend = create_backend(checkpoint, self.computation, device=device)
+        self._backend = create_backend(
+            checkpoint, self.computation, device=device, batch_size=batch_size
+        )
 
     @property
     def pass_confidence(self) -> float:

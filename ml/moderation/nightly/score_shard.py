@@ -36,14 +36,15 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
 
     Raises:
         ShardIncomplete: some images could not be fetched this time; a retry tries them again.
+        ComputationUnavailable: this machine cannot compute as the run does.
         BucketSuspected: most images fail for one reason; none is quarantined for it.
         StorageUnavailable, StorageForbidden, BucketUnusable: bucket or database as a whole.
     """
     engine, timer = connections.engine, StageTimer()
     run = in_transaction(engine, audit_runs.load, shard.run_id)
     loader = ModelLoader(run.policy, settings, connections)
-    predictor = loader.load(run.model_hash)
-    shadow = loader.load_shadow(run.shadow_hash)
+    predictor = loader.load(run.model_hash, run.computation)
+    shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
     decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
     pipeline = Pipeline(

@@ -42,7 +42,8 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
-    predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
+    predictor = loader.load(model_hash, loader.choose(model_hash).computation)
+    duplicate_index = RefreshingDuplicateIndex()
     preprocessor = Preprocessor(
         DecodePlan(decode_limits(settings), policy.screens.picture_side),
         predictor.card.preprocessing,
