@@ -16,7 +16,7 @@ from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable
 from ml.core.settings import Settings
 from ml.models.checkpoint import Checkpoint
-from ml.models.computation_guard import Guard
+from ml.models.computation_guard import Guard, GuardPhotos
 from ml.models.inference.create import computes_bfloat16
 from ml.models.inference.torch_backend import preferred_number_type
 from ml.models.predictor import Predictor
@@ -45,7 +45,7 @@ _choices: dict[tuple[str, ...], Choice] = {}  # of this process
 
 def choose_computation(
     checkpoint: Checkpoint,
-    probe: Sequence[Pixels],
+    photos: GuardPhotos,
     *,
     policy: Policy,
     settings: Settings,
@@ -54,18 +54,18 @@ def choose_computation(
     """The fastest computation that settings, machine and guard allow, else the reference.
 
     Where there is a choice, it is measured for about a second, once per process, version and
-    policy. `probe` are prepared photos, uint8 (3, crop, crop), at least one.
+    policy. The checkpoint has its int8 variant if that may be used.
     """
     names = (checkpoint.card.model_hash, policy.version, str(device))
     key = (*names, settings.inference, settings.number_type)
     if key not in _choices:
-        _choices[key] = _choose(checkpoint, probe, policy, settings, device)
+        _choices[key] = _choose(checkpoint, photos, policy, settings, device)
     return _choices[key]
 
 
 def _choose(
     checkpoint: Checkpoint,
-    probe: Sequence[Pixels],
+    photos: GuardPhotos,
     policy: Policy,
     settings: Settings,
     device: torch.device,
@@ -74,14 +74,14 @@ def _choose(
         return Predictor(checkpoint, device=device, batch_size=_BATCH, computation=computation)
 
     problems, predictors = [], []
-    for computation in find_candidates(settings, device):
+    for computation in find_candidates(checkpoint, settings, device):
         try:
             predictors.append(create(computation))
         except ComputationUnavailable as error:
             problems.append(f"{computation}: {error}")
     if len(predictors) > 1:
-        predictors = sort_by_speed(predictors, probe)
-    guard = Guard(checkpoint.card, policy, probe, create(REFERENCE).logits(probe))
+        predictors = sort_by_speed(predictors, photos.pixels)
+    guard = Guard(policy, photos, create(REFERENCE))
     chosen = REFERENCE
     for predictor in predictors:
         problem = guard.find_objection(predictor)
@@ -98,8 +98,13 @@ def _choose(
     return Choice(chosen, fallback)
 
 
-def find_candidates(settings: Settings, device: torch.device) -> list[Computation]:
-    """What settings and machine allow: on a GPU torch, in the number type that is fastest there."""
+def find_candidates(
+    checkpoint: Checkpoint | None, settings: Settings, device: torch.device
+) -> list[Computation]:
+    """What settings, machine and version allow; on a GPU torch, in the type that is fastest there.
+
+    Without a checkpoint, what every version allows.
+    """
     found = [Computation("torch", preferred_number_type(device))]
     if device.type == "cpu":
         found = [REFERENCE, *(way for way in found if way != REFERENCE)]
@@ -107,6 +112,8 @@ def find_candidates(settings: Settings, device: torch.device) -> list[Computatio
         found.append(Computation("openvino", "float32"))
         if computes_bfloat16():
             found.append(Computation("openvino", "bfloat16"))
+        if checkpoint is not None and checkpoint.card.int8 and checkpoint.int8:
+            found.append(Computation("openvino", "int8", checkpoint.card.int8.variant_hash))
     return [
         computation
         for computation in found

@@ -1,18 +1,20 @@
 """The guard of computations: another one than torch float32 must give the same verdicts.
 
 It runs on the machine that starts a run, on the version's probe, and counts what training found on
-the validation photos.
+the validation photos. The int8 variant has scores and thresholds of its own, and is compared with
+what it computed on the machine that made it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.core.computation import Computation, NumberType
-from ml.models.card import ModelCard
-from ml.models.predictor import Predictor, apply_temperature
+from ml.models.card import Calibration, ModelCard, Thresholds
+from ml.models.predictor import Predictor, apply_temperature, solved_for
 from ml.policy.schema import Policy
 from ml.policy.verdict import Decision, decide
 
@@ -20,33 +22,47 @@ from ml.policy.verdict import Decision, decide
 MAX_CHANGED_SHARE = 0.005
 # Largest difference of a logit that rounding explains, as a share of the largest logit (or of 1).
 # Another network, channel order or normalization changes logits by more.
-MAX_ROUNDING: dict[NumberType, float] = {"float32": 1e-3, "bfloat16": 0.1}
+MAX_ROUNDING: dict[NumberType, float] = {"float32": 1e-3, "bfloat16": 0.1, "int8": 0.1}
 
 Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Compares computations of a version on prepared photos whose logits are known.
+class GuardPhotos:
+    """Prepared photos, each uint8 (3, crop, crop), at least one.
 
-    `expected` are the reference's logits (N, C) of `pixels`.
+    `int8_logits` are the int8 variant's on the machine that made it; None: there is no variant.
     """
 
-    card: ModelCard
-    policy: Policy
     pixels: Sequence[npt.NDArray[np.uint8]]
-    expected: Logits
+    int8_logits: Logits | None = None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Compares computations of a version on prepared photos, by the `reference` on this machine."""
+
+    policy: Policy
+    photos: GuardPhotos
+    reference: Predictor
 
     def find_objection(self, predictor: Predictor) -> str | None:
         """Why a computation must not take the reference's place; None: it may."""
-        computation, found = predictor.computation, predictor.logits(self.pixels)
+        card, computation = self.reference.card, predictor.computation
+        expected = self.photos.int8_logits
+        if computation.number_type != "int8":
+            expected = self.reference.logits(self.photos.pixels)
+        if expected is None:
+            return "the version has no logits to compare with"
+        found = predictor.logits(self.photos.pixels)
         max_rounding = MAX_ROUNDING[computation.number_type]
-        if problem := find_difference(found, self.expected, max_rounding=max_rounding):
+        if problem := find_difference(found, expected, max_rounding=max_rounding):
             return problem
-        changed = count_changed(found, self.expected, self.card, self.policy)
+        solved = solved_for(card, computation)
+        changed = count_changed(found, expected, solved, card.classes, self.policy)
         if changed > MAX_CHANGED_SHARE * len(found):
             return f"{changed} of {len(found)} verdicts on the probe differ"
-        return _find_validation_problem(self.card, computation)
+        return _find_validation_problem(card, computation)
 
 
 def find_difference(found: Logits, expected: Logits, *, max_rounding: float) -> str | None:
@@ -58,16 +74,30 @@ def find_difference(found: Logits, expected: Logits, *, max_rounding: float) -> 
     return f"logits on the probe differ by {difference:.2g}, rounding explains {allowed:.2g}"
 
 
-def count_changed(found: Logits, expected: Logits, card: ModelCard, policy: Policy) -> int:
+class Solved(Protocol):
+    """A card or a variant: temperature and threshold."""
+
+    @property
+    def calibration(self) -> Calibration: ...  # noqa: D102 - as in `ModelCard`
+
+    @property
+    def thresholds(self) -> Thresholds: ...  # noqa: D102 - as above
+
+
+def count_changed(
+    found: Logits, expected: Logits, solved: Solved, classes: Sequence[str], policy: Policy
+) -> int:
     """Photos with another decision by the logits `found` than by those `expected`, each (N, C)."""
-    before, after = (_decide(logits, card, policy) for logits in (expected, found))
+    before, after = (_decide(logits, solved, classes, policy) for logits in (expected, found))
     return sum(a is not b for a, b in zip(before, after, strict=True))
 
 
-def _decide(logits: Logits, card: ModelCard, policy: Policy) -> list[Decision]:
-    threshold = card.thresholds.pass_confidence
-    rows = apply_temperature(logits, card.calibration.temperature).tolist()
-    scores = [dict(zip(card.classes, row, strict=True)) for row in rows]
+def _decide(
+    logits: Logits, solved: Solved, classes: Sequence[str], policy: Policy
+) -> list[Decision]:
+    threshold = solved.thresholds.pass_confidence
+    rows = apply_temperature(logits, solved.calibration.temperature).tolist()
+    scores = [dict(zip(classes, row, strict=True)) for row in rows]
     return [decide(s, pass_confidence=threshold, policy=policy).decision for s in scores]
 
 

@@ -25,6 +25,7 @@ from ml.core.settings import ROOT
 from ml.models import registry
 from ml.models.card import ModelCard
 from ml.models.checkpoint import Checkpoint, load_checkpoint
+from ml.models.computation_guard import GuardPhotos
 from ml.models.predictor import Predictor
 from ml.storage.object_store import ObjectStore
 
@@ -35,6 +36,7 @@ PROBE = "probe.safetensors"
 # weights, channel order or normalization change it by 0.1 and more. A logit that is off by 1e-3
 # changes a probability by 2.5e-4 at most.
 TOLERANCE = 1e-3
+PROBE_PHOTOS = 8
 TIMEOUT_SECONDS = 120.0
 # A probability that varies by less over the test pictures does not depend on the picture.
 MIN_SPREAD = 1e-6
@@ -84,9 +86,7 @@ def check_version(model_hash: str, *, store: ObjectStore, cache: Path) -> ModelC
     return load_checked_predictor(checkpoint).card
 
 
-def load_guard_photos(
-    card: ModelCard, *, store: ObjectStore, cache: Path
-) -> list[npt.NDArray[np.uint8]]:
+def load_guard_photos(card: ModelCard, *, store: ObjectStore, cache: Path) -> GuardPhotos:
     """Prepared photos of a version for `ml.models.computation_guard`: its probe's.
 
     Generated pictures for a version without a probe, or with a damaged one. `cache` is the folder
@@ -96,11 +96,17 @@ def load_guard_photos(
     try:
         if not (folder / PROBE).is_file():
             write_file(folder / PROBE, store.get(f"models/{card.model_hash}/{PROBE}"))
-        pixels, _ = read_probe(folder)
+        return load_probe_photos(folder)
     except (ModelError, ObjectNotFound) as error:
         log.info("no probe, generated pictures instead", reason=str(error))
-        return make_test_pictures(card.preprocessing.crop)
-    return list(pixels)
+        return GuardPhotos(make_test_pictures(card.preprocessing.crop))
+
+
+def load_probe_photos(folder: Path) -> GuardPhotos:
+    """The photos of a version's probe; raises ModelError."""
+    pixels, _ = read_probe(folder)
+    int8_logits = load_file(folder / PROBE).get("int8_logits")
+    return GuardPhotos(list(pixels), None if int8_logits is None else int8_logits.numpy())
 
 
 def make_test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
@@ -124,13 +130,21 @@ class LoadCheckResult:
     detail: str
 
 
-def write_probe(folder: Path, pixels: torch.Tensor, logits: torch.Tensor) -> None:
+def write_probe(
+    folder: Path,
+    pixels: torch.Tensor,
+    logits: torch.Tensor,
+    int8_logits: npt.NDArray[np.float32] | None = None,
+) -> None:
     """Write the probe into a version's folder.
 
     Takes pixels, uint8 (N, 3, crop, crop), as `ml.vision.images.preprocess.prepare` returns them,
-    and logits, float32 (N, C), of the trained network, without the predictor, on a CPU.
+    and logits, float32 (N, C), of the trained network, without the predictor, on a CPU; and those
+    of its int8 variant, if it has one.
     """
     tensors = {"pixels": pixels.to(torch.uint8), "logits": logits.to(torch.float32)}
+    if int8_logits is not None:
+        tensors["int8_logits"] = torch.from_numpy(int8_logits)
     save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, folder / PROBE)
 
 

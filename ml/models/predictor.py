@@ -10,8 +10,8 @@ import torch
 from scipy.special import softmax
 
 from ml.core.computation import Computation
-from ml.core.errors import SettingsError
-from ml.models.card import ModelCard
+from ml.core.errors import ComputationUnavailable, SettingsError
+from ml.models.card import Int8Variant, ModelCard
 from ml.models.checkpoint import Checkpoint
 from ml.models.inference.create import create_backend
 from ml.models.inference.torch_backend import preferred_number_type
@@ -81,12 +81,28 @@ def apply_temperature(
     return probabilities
 
 
+def solved_for(card: ModelCard, computation: Computation) -> ModelCard | Int8Variant:
+    """Whose temperature and thresholds hold for a computation: the version's, or its variant's.
+
+    Raises:
+        ComputationUnavailable: the version does not have the variant.
+    """
+    if computation.variant is None:
+        return card
+    if card.int8 is None or card.int8.variant_hash != computation.variant:
+        raise ComputationUnavailable(
+            f"version {card.model_hash[:12]} has no variant {computation.variant[:12]}"
+        )
+    return card.int8
+
+
 class Predictor:
     """A model version on a device, computing in one way.
 
     Every forward pass has the same batch size (short batches are padded), so that a photo's scores
     do not depend on the other photos of its batch: a resumed shard gives the same scores as an
-    uninterrupted one. `computation` defaults to the device's own.
+    uninterrupted one. `computation` defaults to the device's own; `pass_confidence` is the
+    threshold of a pass, 0.5..1, that holds for it.
     """
 
     def __init__(
@@ -100,14 +116,17 @@ class Predictor:
         self.card: ModelCard = checkpoint.card
         self.batch_size = batch_size
         self.computation = computation or default_computation(device)
+        solved = solved_for(self.card, self.computation)
+        self._temperature = solved.calibration.temperature
+        self.pass_confidence = solved.thresholds.pass_confidence
         self._backend = create_backend(
-            checkpoint, self.computation, device=device, batch_size=batch_size
+            checkpoint.build_network,
+            self.card.preprocessing,
+            self.computation,
+            int8=checkpoint.int8,
+            device=device,
+            batch_size=batch_size,
         )
-
-    @property
-    def pass_confidence(self) -> float:
-        """The threshold of a pass, 0.5..1."""
-        return self.card.thresholds.pass_confidence
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Raw logits (N, classes) of N prepared images, each uint8 (3, crop, crop)."""
@@ -116,7 +135,7 @@ class Predictor:
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Scores]:
         """Calibrated probability of each class, softmax(logits / temperature), per image."""
-        probabilities = apply_temperature(self.logits(pixels), self.card.calibration.temperature)
+        probabilities = apply_temperature(self.logits(pixels), self._temperature)
         return [dict(zip(self.card.classes, row, strict=True)) for row in probabilities.tolist()]
 
     def _forward(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:

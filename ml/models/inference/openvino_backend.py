@@ -9,28 +9,30 @@ from openvino.properties import hint
 
 from ml.core.computation import NumberType
 from ml.core.errors import ComputationUnavailable
-from ml.models.checkpoint import Checkpoint
+from ml.models.checkpoint import QuantizedNetwork
 from ml.models.inference.backend import Logits, Pixels
 from ml.models.inference.openvino_model import build_model
+from ml.vision.images.preprocess import Preprocessing
 
-# Of what an int8 graph does not compute in int8.
+__all__ = ["OpenVinoBackend", "build_model", "computes_bfloat16", "read_model"]
+
+# For int8: of what the graph does not compute in int8.
 _PRECISIONS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16, "int8": ov.Type.f32}
 
 
 class OpenVinoBackend:
-    """A version's network, compiled for one batch size."""
+    """A network, compiled for the batch size of its graph."""
 
-    def __init__(self, checkpoint: Checkpoint, *, batch_size: int, number_type: NumberType) -> None:
-        model = load_graph(checkpoint, batch_size=batch_size, number_type=number_type)
-        wanted = _PRECISIONS[number_type]
+    def __init__(self, graph: ov.Model, *, number_type: NumberType) -> None:
+        precision = _PRECISIONS[number_type]
         try:
-            self._compiled = _core().compile_model(
-                model,
+            compiled = _core().compile_model(
+                graph,
                 "CPU",
                 {
                     # With one request, the throughput hint would leave half of the cores idle.
                     hint.performance_mode: hint.PerformanceMode.LATENCY,
-                    hint.inference_precision: wanted,
+                    hint.inference_precision: precision,
                     # Decode threads and other shards share these cores.
                     hint.enable_cpu_pinning: False,
                     properties.inference_num_threads: torch.get_num_threads(),
@@ -38,9 +40,9 @@ class OpenVinoBackend:
             )
         except RuntimeError as error:
             raise ComputationUnavailable(f"OpenVINO cannot compile the network: {error}") from error
-        if self._compiled.get_property(hint.inference_precision) != wanted:
+        if compiled.get_property(hint.inference_precision) != precision:
             raise ComputationUnavailable(f"this CPU does not compute in {number_type}")
-        self._request = self._compiled.create_infer_request()
+        self._request = compiled.create_infer_request()
 
     def logits(self, batch: Pixels) -> Logits:
         """As `InferenceBackend.logits`."""
@@ -50,22 +52,23 @@ class OpenVinoBackend:
         return logits
 
 
-def load_graph(checkpoint: Checkpoint, *, batch_size: int, number_type: NumberType) -> ov.Model:
-    """The graph of a version.
+def read_model(network: QuantizedNetwork, spec: Preprocessing, *, batch_size: int) -> ov.Model:
+    """Read a quantized network whose hashes were checked.
 
     Raises:
-        ComputationUnavailable: the version has no int8 variant.
+        ComputationUnavailable: this version of OpenVINO cannot read it.
     """
-    if number_type == "int8":
-        raise ComputationUnavailable("this version has no int8 variant")
-    spec = checkpoint.card.preprocessing
-    return build_model(checkpoint.build_network(), spec, batch_size=batch_size)
+    try:
+        graph = _core().read_model(network.graph, network.weights)
+        graph.reshape([batch_size, 3, spec.crop, spec.crop])
+    except RuntimeError as error:
+        raise ComputationUnavailable(f"OpenVINO cannot read the int8 variant: {error}") from error
+    return graph
 
 
 def computes_bfloat16() -> bool:
     """Whether this CPU has instructions for bfloat16."""
-    capabilities = _core().get_property("CPU", properties.device.capabilities)
-    return "BF16" in capabilities
+    return "BF16" in _core().get_property("CPU", properties.device.capabilities)
 
 
 @cache

@@ -1,8 +1,11 @@
-"""A ResNet18 as a graph of OpenVINO, built layer by layer from the torch network in memory.
+"""Graphs of OpenVINO: a ResNet18, built layer by layer from torch's in memory; and files.
 
 OpenVINO's own converter traces the network by an interface that torch has deprecated, takes
 seconds, and gives the same graph.
 """
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import openvino as ov
@@ -12,6 +15,7 @@ from torch import nn
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock
 
+from ml.models.checkpoint import QuantizedNetwork
 from ml.models.inference.torch_backend import fuse_batch_norm
 from ml.vision.images.preprocess import Preprocessing
 
@@ -32,6 +36,14 @@ def build_model(network: ResNet, spec: Preprocessing, *, batch_size: int) -> ov.
     features = ops.reduce_mean(node, ops.constant(np.array([2, 3])), keep_dims=False)
     logits = ops.matmul(features, _constant(fused.fc.weight), False, True)
     return ov.Model([ops.add(logits, _constant(fused.fc.bias[None]))], [pixels], "resnet18")
+
+
+def serialize_model(graph: ov.Model) -> QuantizedNetwork:
+    """The bytes of a quantized network."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.xml"
+        ov.save_model(graph, path, compress_to_fp16=False)
+        return QuantizedNetwork(path.read_bytes(), path.with_suffix(".bin").read_bytes())
 
 
 def _normalize(pixels: ov.Node, spec: Preprocessing) -> ov.Node:

@@ -8,23 +8,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import ResNet
 
 from ml.core.computation import NumberType
-from ml.models.checkpoint import Checkpoint, move_network
+from ml.models.checkpoint import move_network
 from ml.models.inference.backend import Logits, Pixels
-from ml.vision.images.preprocess import normalize
+from ml.vision.images.preprocess import Preprocessing, normalize
 
 DTYPES: dict[NumberType, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TorchBackend:
-    """A version's network on a device."""
+    """A network on a device; the network that it gets is changed."""
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: torch.device, number_type: NumberType
+        self,
+        network: ResNet,
+        spec: Preprocessing,
+        *,
+        device: torch.device,
+        number_type: NumberType,
     ) -> None:
-        self._spec = checkpoint.card.preprocessing
-        self._device, self._dtype = device, DTYPES[number_type]
-        network = fuse_batch_norm(checkpoint.build_network()).to(dtype=self._dtype)
-        self._network: nn.Module = move_network(network, device)
+        self._spec, self._device, self._dtype = spec, device, DTYPES[number_type]
+        fused = fuse_batch_norm(network).to(dtype=self._dtype)
+        self._network: nn.Module = move_network(fused, device)
 
     def logits(self, batch: Pixels) -> Logits:
         """As `InferenceBackend.logits`."""

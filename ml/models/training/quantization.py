@@ -2,16 +2,14 @@
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 from torchvision.models import ResNet
 
 from ml.models.checkpoint import QuantizedNetwork
-from ml.models.inference.openvino_model import build_model
 from ml.vision.images.preprocess import Preprocessing
 
 # More calibration photos change the ranges of the activations little, and cost time.
@@ -27,17 +25,16 @@ def quantize(
     MAX_CALIBRATION_PHOTOS are not read.
     """
     # Not at the top: it takes a second, and training without quantization does not need it.
+    from ml.models.inference.openvino_model import build_model, serialize_model  # noqa: I001, PLC0415 - first: it stops usage data
     import nncf  # noqa: PLC0415
 
     logging.getLogger("nncf").setLevel(logging.WARNING)
-    graph = nncf.quantize(
-        build_model(network, spec, batch_size=1),
-        nncf.Dataset([photo[None] for photo in photos]),
-        subset_size=MAX_CALIBRATION_PHOTOS,
-        preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(types=["MatMul"]),
-    )
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.xml"
-        ov.save_model(graph, path, compress_to_fp16=False)
-        return QuantizedNetwork(path.read_bytes(), path.with_suffix(".bin").read_bytes())
+    with redirect_stdout(StringIO()):  # its progress bars cannot be switched off
+        graph = nncf.quantize(
+            build_model(network, spec, batch_size=1),
+            nncf.Dataset([photo[None] for photo in photos]),
+            subset_size=MAX_CALIBRATION_PHOTOS,
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(types=["MatMul"]),
+        )
+    return serialize_model(graph)

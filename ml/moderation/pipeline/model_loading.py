@@ -9,7 +9,7 @@ from ml.core.concurrency import StageTimer
 from ml.core.errors import ComputationUnavailable, StorageUnavailable
 from ml.core.settings import Settings
 from ml.models import registry
-from ml.models.card import check_classes
+from ml.models.card import ModelCard, check_classes
 from ml.models.checkpoint import Checkpoint
 from ml.models.computation_choice import Choice, choose_computation
 from ml.models.load_check import load_checked_predictor, load_guard_photos
@@ -40,13 +40,15 @@ class ModelLoader:
             StorageError: the bucket failed.
         """
         store, cache = self.connections.models, self.connections.model_cache
-        checkpoint = self._fetch(model_hash)
+        settings = self.settings
+        wants_int8 = settings.inference != "torch" and settings.number_type in ("auto", "int8")
+        checkpoint = self._fetch(model_hash, int8=wants_int8)
         return choose_computation(
             checkpoint,
             load_guard_photos(checkpoint.card, store=store, cache=cache),
             policy=self.policy,
-            settings=self.settings,
-            device=resolve_device(self.settings.device),
+            settings=settings,
+            device=resolve_device(settings.device),
         )
 
     def load(self, model_hash: str, computation: Computation | None = None) -> Predictor:
@@ -57,7 +59,8 @@ class ModelLoader:
             ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
             StorageError: the bucket failed.
         """
-        checkpoint = self._fetch(model_hash)
+        needs_int8 = computation is not None and computation.variant is not None
+        checkpoint = self._fetch(model_hash, int8=needs_int8)
         load = load_checked_predictor if self.check else Predictor
         try:
             self._check_setting(computation)
@@ -85,6 +88,8 @@ class ModelLoader:
         if model_hash is None:
             return None
         try:
+            if computation is not None and computation.variant is not None:
+                computation = _shadow_computation(self._fetch(model_hash).card)
             return self.load(model_hash, computation)
         except StorageUnavailable:
             raise
@@ -92,9 +97,9 @@ class ModelLoader:
             log.warning("no shadow: it cannot be used", model_hash=model_hash, error=str(error))
             return None
 
-    def _fetch(self, model_hash: str) -> Checkpoint:
+    def _fetch(self, model_hash: str, *, int8: bool = False) -> Checkpoint:
         store, cache = self.connections.models, self.connections.model_cache
-        checkpoint = registry.fetch(model_hash, store=store, cache=cache)
+        checkpoint = registry.fetch(model_hash, store=store, cache=cache, int8=int8)
         check_classes(checkpoint.card, self.policy)
         return checkpoint
 
@@ -109,6 +114,13 @@ class ModelLoader:
         for name, (allowed, used) in settings.items():
             if allowed not in ("auto", used):
                 raise ComputationUnavailable(f"MODERATION_{name} is {allowed}")
+
+
+def _shadow_computation(card: ModelCard) -> Computation:
+    """How a shadow computes where the champion's int8 variant does: by its own, if it has one."""
+    if card.int8 is None:
+        return Computation("openvino", "float32")
+    return Computation("openvino", "int8", card.int8.variant_hash)
 
 
 def load_screens(

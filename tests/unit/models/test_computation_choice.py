@@ -13,6 +13,7 @@ from ml.models import computation_choice
 from ml.models.card import Agreement
 from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.computation_choice import Choice, choose_computation, find_candidates, sort_by_speed
+from ml.models.computation_guard import GuardPhotos
 from ml.models.inference import create, openvino_backend, openvino_model
 from ml.models.load_check import make_test_pictures
 from ml.models.predictor import Predictor
@@ -21,7 +22,7 @@ from tests.support.policies import policy
 
 CPU = torch.device("cpu")
 OPENVINO = Computation("openvino", "float32")
-PICTURES = make_test_pictures(SPEC.crop)
+PHOTOS = GuardPhotos(make_test_pictures(SPEC.crop))
 FIXED = Settings(inference="openvino", number_type="float32")
 
 
@@ -41,7 +42,7 @@ def checkpoint(version: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
 
 def _choose(checkpoint: Checkpoint, settings: Settings = FIXED) -> Choice:
     return choose_computation(
-        checkpoint, PICTURES, policy=policy(violate=None), settings=settings, device=CPU
+        checkpoint, PHOTOS, policy=policy(violate=None), settings=settings, device=CPU
     )
 
 
@@ -53,15 +54,17 @@ def test_automatic_choice_is_allowed_and_measured_once_per_process(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _choose(checkpoint, Settings())
-    assert first.computation in find_candidates(Settings(), CPU)
+    assert first.computation in find_candidates(None, Settings(), CPU)
     monkeypatch.delattr(computation_choice, "sort_by_speed")
     assert _choose(checkpoint, Settings()) is first
 
 
 def test_settings_fix_backend_and_number_type() -> None:
-    assert find_candidates(Settings(inference="torch", number_type="float32"), CPU) == [REFERENCE]
-    assert find_candidates(FIXED, CPU) == [OPENVINO]
-    every = find_candidates(Settings(), CPU)
+    assert find_candidates(None, Settings(inference="torch", number_type="float32"), CPU) == [
+        REFERENCE
+    ]
+    assert find_candidates(None, FIXED, CPU) == [OPENVINO]
+    every = find_candidates(None, Settings(), CPU)
     assert {REFERENCE, OPENVINO} <= set(every)
 
 
@@ -70,8 +73,8 @@ def test_a_gpu_computes_with_torch_unless_the_settings_say_otherwise(
 ) -> None:
     monkeypatch.setattr(computation_choice, "preferred_number_type", lambda _: "bfloat16")
     gpu = torch.device("cuda")
-    assert find_candidates(Settings(), gpu) == [Computation("torch", "bfloat16")]
-    assert OPENVINO in find_candidates(Settings(inference="openvino"), gpu)
+    assert find_candidates(None, Settings(), gpu) == [Computation("torch", "bfloat16")]
+    assert OPENVINO in find_candidates(None, Settings(inference="openvino"), gpu)
 
 
 def test_faster_predictor_comes_first(checkpoint: Checkpoint) -> None:
@@ -83,7 +86,7 @@ def test_faster_predictor_comes_first(checkpoint: Checkpoint) -> None:
 
     slow = Slow(checkpoint, device=CPU, batch_size=4, computation=REFERENCE)
     quick = Predictor(checkpoint, device=CPU, batch_size=4, computation=REFERENCE)
-    assert sort_by_speed([slow, quick], PICTURES) == [quick, slow]
+    assert sort_by_speed([slow, quick], PHOTOS.pixels) == [quick, slow]
 
 
 def _swap_channels(monkeypatch: pytest.MonkeyPatch) -> None:

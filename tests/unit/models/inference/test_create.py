@@ -1,5 +1,9 @@
 """Every backend computes the same function, and no photo's logits depend on its batch."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -7,6 +11,7 @@ import torch
 
 from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable
+from ml.core.settings import ROOT
 from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.inference import openvino_backend
 from ml.models.inference.create import computes_bfloat16
@@ -80,3 +85,24 @@ def test_runtime_records_the_computation_and_openvino() -> None:
     assert named["openvino"].count(".") == 2
     assert Computation.from_names(named) == OPENVINO
     assert "openvino" not in runtime_fingerprint(8, REFERENCE)
+
+
+def test_openvino_and_nncf_send_no_usage_data() -> None:
+    program = (
+        "import sys, threading, ml.models.inference.openvino_backend, nncf; "
+        "assert sys.modules['openvino_telemetry'] is None; "
+        "from nncf.telemetry import telemetry; "
+        "assert type(telemetry).__name__ != 'NNCFTelemetry'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_openvino_is_imported_below_the_package_that_stops_its_usage_data() -> None:
+    importing = re.compile(r"^\s*(import|from) openvino\b", re.MULTILINE)
+    found = {
+        path.parent.relative_to(ROOT).as_posix()
+        for folder in ("ml", "plugins", "dags", "devtools", "benchmarks", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if importing.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"ml/models/inference"}
