@@ -154,7 +154,7 @@ def _symlinked_folder(photos: Sequence[Photo]) -> Iterator[Path]:
 def _summarize(
     result: PipelineRun, predictor: Predictor, policy: Policy, *, screens: bool
 ) -> DecisionSummary:
-    threshold = predictor.card.thresholds.pass_confidence
+    threshold = predictor.pass_confidence
     outcomes = []
     for scored in result.scored:
         found = scored.screens if screens else None

@@ -11,29 +11,36 @@ from ml.core.settings import Settings
 from ml.core.types import PendingImage
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
-from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.moderation.pipeline.preprocessing import Pixels
 from ml.policy.schema import load_policy
 from ml.storage.connections import open_connections
 from ml.vision.images.decode import decode_limits
-from ml.vision.images.preprocess import DecodePlan
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.preprocess import DecodePlan, prepare
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
 def run(job: Job, settings: Settings, report: Report) -> None:
-    """Report processor seconds of each stage, by the classes of the nightly run, without screens.
+    """Report processor seconds of each stage, by the functions of the nightly run, without screens.
 
     Raises:
-        StorageError: a photo could not be read or decoded.
+        ImageRejected, StorageError: a photo could not be read or decoded.
     """
     connections, timer = open_connections(settings), StageTimer()
     store = connections.photos
     predictor = ModelLoader(load_policy(settings.policy_file), settings, connections).load(
         job.model_hash
     )
-    plan = DecodePlan(decode_limits(settings), None)
-    preprocessor = Preprocessor(plan, predictor.card.preprocessing, timer, None)
+    plan, spec = DecodePlan(decode_limits(settings)), predictor.card.preprocessing
+
+    def decode(photo: Fetched) -> Pixels:
+        content_hash(photo.data)
+        image = plan.for_model(plan.decode(photo.data, spec).image, spec)
+        perceptual_hash(image)
+        return prepare(image, spec)
+
     fetcher = Fetcher(store, settings.max_image_bytes, timer)
     images = [
         PendingImage(each.key, each.etag, each.size_bytes)
@@ -44,8 +51,7 @@ def run(job: Job, settings: Settings, report: Report) -> None:
     with report.measured():
         fetched = _timed(report, "fetch", fetcher.fetch, images)
         photos = [photo for photo in fetched if isinstance(photo, Fetched)]
-        prepared = _timed(report, "decode", preprocessor.prepare, photos)
-        pixels = [each.pixels for each in prepared if isinstance(each, PreparedImage)]
+        pixels = _timed(report, "decode", decode, photos)
         batches = list(batched(pixels, predictor.batch_size))
         predictor.logits(batches[0])  # warm-up: the first pass prepares the kernels
         _timed(report, "forward", predictor.logits, batches)

@@ -9,6 +9,7 @@ from ml.core.errors import ReconciliationError
 from ml.core.settings import Settings
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
+from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.storage import audit_runs
 from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
@@ -23,6 +24,8 @@ def run(job: Job, settings: Settings, report: Report) -> None:
     connections = open_connections(settings)
     shop = BenchShop(settings, connections, Path(settings.data_dir))
     shard = shop.start_run("peers", job.prefix, screens=job.screens)
+    decode_pool(settings).start()
+    check_workers(settings)  # as the engines of the others, they have started
     with report.measured():
         start = time.monotonic()
         counts = score_shard(shard, settings=settings, connections=connections)

@@ -56,11 +56,13 @@ def train(
 def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None) -> None:
     from ml.models.features import FeatureCache
     from ml.models.predictor import resolve_device
+    from ml.models.training.other_computations import find_other_computations
     from ml.models.training.preset import load_preset
     from ml.models.training.progress import listener
     from ml.models.training.train import train as run
 
     settings = load_settings()
+    device = resolve_device(settings.device)
     with listener(console) as progress:
         run(
             data,
@@ -68,11 +70,12 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
             policy=load_policy(settings.policy_file),
             out=out,
             pretrained_weights=settings.pretrained_weights,
-            device=str(resolve_device(settings.device)),
+            device=str(device),
             seed=seed,
             limits=decode_limits(settings),
             progress=progress,
             minutes=minutes,
+            computations=find_other_computations(settings, device),
             cache=FeatureCache(settings.data_dir / "features.safetensors"),
         )
 

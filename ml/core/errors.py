@@ -23,6 +23,10 @@ class ModelHashMismatch(ModelError):
     """The stored bytes do not have the version's hash."""
 
 
+class ComputationUnavailable(ModelError):
+    """This machine cannot compute a version's scores as it should."""
+
+
 class NoChampion(ModelError):
     """No model version has been promoted yet."""
 

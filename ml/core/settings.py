@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     # Hardware.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch_size: int = Field(32, ge=1, le=4096)
+    # How scores are computed; auto: what is fastest on the machine that starts the run.
+    inference: Literal["auto", "torch", "openvino"] = "auto"
+    number_type: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     fetch_threads: int = Field(16, ge=1, le=256)
     decode_workers: int = Field(default_factory=available_cores, ge=1, le=256)
     decode_seconds: float = Field(20.0, gt=0, le=3600)  # of processor time for one photo
@@ -122,6 +125,10 @@ class Settings(BaseSettings):
             raise ValueError(_set_both("S3_ACCESS_KEY", "S3_SECRET_KEY"))
         if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
             raise ValueError(_set_both("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"))
+        if self.inference == "torch" and self.number_type == "int8":
+            raise ValueError(
+                f"{PREFIX}NUMBER_TYPE=int8 needs {PREFIX}INFERENCE=openvino: torch has no int8 here"
+            )
         for name, whole in (
             ("serve_max_images", "serve_queue_images"),
             ("serve_max_body_bytes", "serve_max_inflight_bytes"),

@@ -54,24 +54,25 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._owner = os.getpid()
 
+    def start(self) -> None:
+        """Start workers; they load while the caller does something else."""
+        while len(self._idle) < self.size:
+            self._idle.append(self.kind.start())
+
     @contextmanager
     def worker(self, *, fresh: bool = False) -> Iterator["PooledWorker"]:
         """Wait for a worker and use it; one that is left by an exception is killed.
 
         A `fresh` one has just started, and no other fresh one runs at the same time.
         """
-        with self._alone if fresh else nullcontext(), self._processes:
-            self._slots.acquire()
-            pooled = PooledWorker(self._take(fresh=fresh), self._slots)
+        with self._alone if fresh else nullcontext(), self._processes, _Slot(self._slots) as slot:
+            pooled = PooledWorker(self._take(fresh=fresh), slot)
             try:
                 yield pooled
             except BaseException:
                 pooled.process.kill()
                 raise
-            else:
-                self._keep(pooled)
-            finally:
-                pooled.release_slot()
+            self._keep(pooled)
 
     def close(self) -> None:
         """End the idle workers; those at work end when they are done."""
@@ -81,25 +82,28 @@ class WorkerPool:
                 self._idle.pop().close()
 
     def _take(self, *, fresh: bool) -> WorkerProcess:
-        with suppress(IndexError):
-            while not fresh:
-                process = self._idle.pop()
-                if process.is_alive:  # the system may have killed it meanwhile
-                    return process
-                process.close()
-        return self._start()
-
-    def _start(self) -> WorkerProcess:
-        for _ in range(_START_ATTEMPTS - 1):
-            process = self.kind.start()
+        """A worker that has started; one that ends before is replaced, a few times."""
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            process = (None if fresh else self._pop_idle()) or self.kind.start()
             try:
                 process.await_start()
             except WorkerFailed as error:
                 process.close()
+                if attempt == _START_ATTEMPTS:
+                    raise
                 log.warning("a worker process is started again", error=str(error))
             else:
-                return process
-        return self.kind.start()
+                break
+        return process
+
+    def _pop_idle(self) -> WorkerProcess | None:
+        with suppress(IndexError):
+            while True:
+                process = self._idle.pop()
+                if process.is_alive:  # the system may have killed it meanwhile
+                    return process
+                process.close()
+        return None
 
     def _keep(self, pooled: "PooledWorker") -> None:
         # An overdue one keeps its priority: the right to raise it again is the superuser's.
@@ -109,22 +113,34 @@ class WorkerPool:
             self._idle.append(pooled.process)
 
 
-class PooledWorker:
-    """A worker in use, with its place in the pool."""
+class _Slot:
+    """A place among the workers that are not overdue; given back once."""
 
-    def __init__(self, process: WorkerProcess, slots: BoundedSemaphore) -> None:
-        self.process, self.overdue = process, False
-        self._slots, self._holds_slot = slots, True
+    def __init__(self, slots: BoundedSemaphore) -> None:
+        self._slots, self._held = slots, False
+
+    def __enter__(self) -> "_Slot":
+        self._held = self._slots.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._slots.release()
+
+
+class PooledWorker:
+    """A worker in use."""
+
+    def __init__(self, process: WorkerProcess, slot: _Slot) -> None:
+        self.process, self.overdue, self._slot = process, False, slot
 
     def mark_overdue(self) -> None:
         """Let a spare worker take the place of this one."""
         self.overdue = True
         with suppress(OSError):  # it has just ended
             os.setpriority(os.PRIO_PROCESS, self.process.pid, _LOWEST_PRIORITY)
-        self.release_slot()
-
-    def release_slot(self) -> None:
-        """Give the place back; again is fine."""
-        if self._holds_slot:
-            self._holds_slot = False
-            self._slots.release()
+        self._slot.release()

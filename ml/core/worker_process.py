@@ -54,6 +54,9 @@ class WorkerProcess:
     `module` calls `ml.core.worker_loop.serve`. The shared memory holds up to `input_bytes` of a
     request's bytes, and `output_bytes` of results. Work that takes more than `cpu_seconds` of
     processor time ends the worker.
+
+    Raises:
+        WorkerFailed: the system has no memory or no process left.
     """
 
     def __init__(
@@ -62,20 +65,22 @@ class WorkerProcess:
         self._wall_seconds = WALL_FACTOR * cpu_seconds
         self._config: str | None = None
         self._ready = False
-        size = input_bytes + output_bytes
-        memory = _anonymous_file(size)
-        self._memory = mmap.mmap(memory, size)
-        self._output_at = input_bytes
+        self._output_at, size = input_bytes, input_bytes + output_bytes
         self._connection, theirs = Pipe()
-        arguments = [theirs.fileno(), memory, size, cpu_seconds]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module; the arguments are numbers
-            [sys.executable, "-m", module, *map(str, arguments)],
-            pass_fds=(theirs.fileno(), memory),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # standard output is for the parent's results
-            cwd=ROOT,
-            env={k: v for k, v in os.environ.items() if k in _INHERITED} | _THREADS,
-        )
+        try:
+            memory = _anonymous_file(size)
+            self._memory = mmap.mmap(memory, size)
+            arguments = [theirs.fileno(), memory, size, cpu_seconds]
+            self._process = subprocess.Popen(  # noqa: S603 - our own module; the arguments are numbers
+                [sys.executable, "-m", module, *map(str, arguments)],
+                pass_fds=(theirs.fileno(), memory),
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # standard output is for the parent's results
+                cwd=ROOT,
+                env={k: v for k, v in os.environ.items() if k in _INHERITED} | _THREADS,
+            )
+        except OSError as error:
+            raise WorkerFailed(f"a worker process cannot be started: {error}") from error
         theirs.close()
         os.close(memory)
 
@@ -119,7 +124,7 @@ class WorkerProcess:
         on_overdue: Callable[[], None] = lambda: None,
         cancelled: Event | None = None,
     ) -> Message:
-        """Do one piece of work; the same `config` object as before costs nothing.
+        """Do one piece of work; the same `config` as before costs nothing.
 
         `on_overdue` is called once the work is overdue. From then on it is also ended when
         `cancelled` is set.
@@ -130,7 +135,7 @@ class WorkerProcess:
         """
         self.await_start()
         self._memory[: len(data)] = data
-        if config is not self._config:
+        if config != self._config:
             request = {**request, "config": config}
             self._config = config
         self._send({**request, "bytes": len(data)})

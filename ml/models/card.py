@@ -71,6 +71,37 @@ class Training(StrictModel):
     minutes: float | None = Field(None, gt=0.0)
 
 
+class Int8Variant(StrictModel):
+    """The version quantized to int8: its files, and what was solved on its own scores.
+
+    `comparison` are the figures by which it was allowed (`ml.models.training.int8_variant`).
+    """
+
+    graph_sha256: Sha256
+    weights_sha256: Sha256
+    calibration: Calibration
+    thresholds: Thresholds
+    calibration_photos: int = Field(ge=1)  # training photos from which NNCF took the ranges
+    comparison: dict[str, float]
+    libraries: dict[str, str]
+
+    @property
+    def variant_hash(self) -> str:
+        """The variant's name: SHA-256 of its part of the card, which contains its files' hashes."""
+        return hashlib.sha256(_canonical(self.model_dump(mode="json")).encode()).hexdigest()
+
+
+class Agreement(StrictModel):
+    """How many verdicts on validation photos another computation changed, by training's measure.
+
+    `computation` is its name, such as `openvino float32`.
+    """
+
+    computation: str
+    photos: int = Field(ge=1)
+    changed: int = Field(ge=0)
+
+
 class ModelCard(StrictModel):
     """The card of one model version.
 
@@ -96,6 +127,8 @@ class ModelCard(StrictModel):
     seed: int
     snapshot_hash: Sha256 | None = None
     training: Training | None = None
+    agreements: tuple[Agreement, ...] = ()
+    int8: Int8Variant | None = None
 
     def to_json(self) -> str:
         """The canonical text of the card, whose bytes are hashed.
@@ -103,17 +136,21 @@ class ModelCard(StrictModel):
         Fields that were added later are omitted where they are empty: older cards keep their hash.
         """
         content = self.model_dump(mode="json")
-        for added_later in ("snapshot_hash", "training"):
-            if content[added_later] is None:
+        for added_later in ("snapshot_hash", "training", "agreements", "int8"):
+            if not content[added_later]:
                 del content[added_later]
         if self.thresholds.evidence is None:
             del content["thresholds"]["evidence"]
-        return json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
+        return _canonical(content)
 
     @property
     def model_hash(self) -> str:
         """The version's name: SHA-256 of the card, which contains the weights' SHA-256."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
 
 
 def read_card(text: str | bytes, *, source: str | Path) -> ModelCard:

@@ -13,20 +13,30 @@ from torch import nn
 from torchvision.models import ResNet, resnet18
 
 from ml.core.errors import ModelError, ModelHashMismatch, PretrainedWeightsError
-from ml.models.card import ModelCard, read_card
+from ml.models.card import Int8Variant, ModelCard, read_card
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"
+INT8 = ("int8.xml", "int8.bin")  # the graph and the weights of the int8 variant
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
+class QuantizedNetwork:
+    """A quantized network in OpenVINO's format: the graph as XML, and its weights."""
+
+    graph: bytes
+    weights: bytes
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """Weights (name -> tensor, on the CPU) and their model card."""
+    """Weights (name -> tensor, on the CPU) and their model card; the int8 variant if asked for."""
 
     state: dict[str, torch.Tensor]
     card: ModelCard
+    int8: QuantizedNetwork | None = None
 
     def build_network(self) -> ResNet:
         """The version's network, as `restore_network` builds it."""
@@ -44,6 +54,34 @@ def save_weights(state: dict[str, torch.Tensor], folder: Path) -> str:
 def save_card(card: ModelCard, folder: Path) -> None:
     """Write the card into the version's folder."""
     (folder / CARD).write_text(card.to_json(), encoding="utf-8")
+
+
+def save_int8(network: QuantizedNetwork, folder: Path) -> tuple[str, str]:
+    """Write the quantized network's files; returns their SHA-256 (hex), which go into the card."""
+    for name, data in zip(INT8, (network.graph, network.weights), strict=True):
+        (folder / name).write_bytes(data)
+    graph, weights = (file_sha256(folder / name) for name in INT8)
+    return graph, weights
+
+
+def load_int8(folder: Path, variant: Int8Variant) -> QuantizedNetwork:
+    """Load a version's int8 variant and verify its hashes.
+
+    Raises:
+        ModelHashMismatch: its files are not those that the card names.
+        ModelError: a file is missing.
+    """
+    try:
+        graph, weights = ((folder / name).read_bytes() for name in INT8)
+    except OSError as error:
+        raise ModelError(f"no int8 variant in {folder}: {error}") from error
+    expected = variant.graph_sha256, variant.weights_sha256
+    if tuple(hashlib.sha256(data).hexdigest() for data in (graph, weights)) != expected:
+        raise ModelHashMismatch(
+            f"the int8 variant in {folder} is not the one that the card names; put it back from a "
+            "backup of the bucket, or set MODERATION_NUMBER_TYPE=float32"
+        )
+    return QuantizedNetwork(graph, weights)
 
 
 def load_checkpoint(folder: Path, *, model_hash: str | None = None) -> Checkpoint:

@@ -13,24 +13,30 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ModelError, ModerationError, ObjectNotFound
-from ml.core.files import scratch_folder
+from ml.core.files import scratch_folder, write_file
 from ml.core.settings import ROOT
 from ml.models import registry
 from ml.models.card import ModelCard
 from ml.models.checkpoint import Checkpoint, load_checkpoint
+from ml.models.computation_guard import GuardPhotos
 from ml.models.predictor import Predictor
 from ml.storage.object_store import ObjectStore
+
+log = structlog.get_logger()
 
 PROBE = "probe.safetensors"
 # Fused batch norm, another CPU or another thread count change a float32 logit by about 1e-5; wrong
 # weights, channel order or normalization change it by 0.1 and more. A logit that is off by 1e-3
 # changes a probability by 2.5e-4 at most.
 TOLERANCE = 1e-3
+PROBE_PHOTOS = 8
 TIMEOUT_SECONDS = 120.0
 # A probability that varies by less over the test pictures does not depend on the picture.
 MIN_SPREAD = 1e-6
@@ -45,7 +51,7 @@ def load_checked_predictor(
     *,
     device: torch.device = _CPU,
     batch_size: int = 1,
-    dtype: torch.dtype | None = None,
+    computation: Computation | None = None,
 ) -> Predictor:
     """Load a version onto a device and check its weights, and its scores of a few pictures there.
 
@@ -55,8 +61,8 @@ def load_checked_predictor(
     name = checkpoint.card.model_hash[:12]
     if broken := [key for key, t in checkpoint.state.items() if not t.isfinite().all()]:
         raise _unusable(name, f"weights that are not finite: {', '.join(broken[:3])}")
-    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, dtype=dtype)
-    pictures = _test_pictures(checkpoint.card.preprocessing.crop)
+    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, computation=computation)
+    pictures = make_test_pictures(checkpoint.card.preprocessing.crop)
     with np.errstate(invalid="ignore"):  # of logits that are not finite
         scores = np.array([list(row.values()) for row in predictor.scores(pictures)])
     expected = (len(pictures), len(checkpoint.card.classes))
@@ -80,7 +86,30 @@ def check_version(model_hash: str, *, store: ObjectStore, cache: Path) -> ModelC
     return load_checked_predictor(checkpoint).card
 
 
-def _test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
+def load_guard_photos(card: ModelCard, *, store: ObjectStore, cache: Path) -> GuardPhotos:
+    """Prepared photos of a version for `ml.models.computation_guard`: its probe's.
+
+    Generated pictures for a version without a probe, or with a damaged one. `cache` is the folder
+    of fetched versions.
+    """
+    folder = cache / card.model_hash
+    try:
+        if not (folder / PROBE).is_file():
+            write_file(folder / PROBE, store.get(f"models/{card.model_hash}/{PROBE}"))
+        return load_probe_photos(folder)
+    except (ModelError, ObjectNotFound) as error:
+        log.info("no probe, generated pictures instead", reason=str(error))
+        return GuardPhotos(make_test_pictures(card.preprocessing.crop))
+
+
+def load_probe_photos(folder: Path) -> GuardPhotos:
+    """The photos of a version's probe; raises ModelError."""
+    pixels, _ = read_probe(folder)
+    int8_logits = load_file(folder / PROBE).get("int8_logits")
+    return GuardPhotos(list(pixels), None if int8_logits is None else int8_logits.numpy())
+
+
+def make_test_pictures(crop: int) -> list[npt.NDArray[np.uint8]]:
     """Prepared pictures (3, crop, crop) that any network distinguishes: noise and flat colors."""
     noise = np.random.default_rng(0).integers(0, 256, (3, crop, crop), dtype=np.uint8)
     colors = ((0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255))
@@ -101,13 +130,21 @@ class LoadCheckResult:
     detail: str
 
 
-def write_probe(folder: Path, pixels: torch.Tensor, logits: torch.Tensor) -> None:
+def write_probe(
+    folder: Path,
+    pixels: torch.Tensor,
+    logits: torch.Tensor,
+    int8_logits: npt.NDArray[np.float32] | None = None,
+) -> None:
     """Write the probe into a version's folder.
 
     Takes pixels, uint8 (N, 3, crop, crop), as `ml.vision.images.preprocess.prepare` returns them,
-    and logits, float32 (N, C), of the trained network, without the predictor, on a CPU.
+    and logits, float32 (N, C), of the trained network, without the predictor, on a CPU; and those
+    of its int8 variant, if it has one.
     """
     tensors = {"pixels": pixels.to(torch.uint8), "logits": logits.to(torch.float32)}
+    if int8_logits is not None:
+        tensors["int8_logits"] = torch.from_numpy(int8_logits)
     save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, folder / PROBE)
 
 
@@ -121,11 +158,11 @@ def check_probe(folder: Path, *, model_hash: str | None = None) -> float:
         ModelError: version or probe is missing or damaged, or they do not fit each other.
     """
     checkpoint = load_checkpoint(folder, model_hash=model_hash)
-    pixels, expected = _read_probe(folder)
+    pixels, expected = read_probe(folder)
     crop = checkpoint.card.preprocessing.crop
     if pixels.shape[1:] != (3, crop, crop):
         raise ModelError(f"the probe's photos are {pixels.shape[1:]}, the card says {crop} pixels")
-    predictor = load_checked_predictor(checkpoint, batch_size=len(pixels), dtype=torch.float32)
+    predictor = load_checked_predictor(checkpoint, batch_size=len(pixels), computation=REFERENCE)
     logits = predictor.logits(list(pixels))
     if logits.shape != expected.shape:
         raise ModelError(f"the probe has logits {expected.shape}, the network gives {logits.shape}")
@@ -178,7 +215,8 @@ def load_check(model_hash: str, store: ObjectStore, scratch: Path) -> LoadCheckR
         return probe_in_fresh_process(folder, model_hash=model_hash)
 
 
-def _read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def read_probe(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Pixels and logits of a version's probe; raises ModelError."""
     path = folder / PROBE
     if not path.is_file():
         raise ModelError(f"no {PROBE} in {folder}: the version cannot be load-checked")

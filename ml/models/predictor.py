@@ -3,20 +3,18 @@
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import softmax
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import ResNet
 
-from ml.core.errors import SettingsError
-from ml.models.card import ModelCard
-from ml.models.checkpoint import Checkpoint, move_network
-from ml.vision.images.preprocess import normalize
+from ml.core.computation import Computation
+from ml.core.errors import ComputationUnavailable, SettingsError
+from ml.models.card import Int8Variant, ModelCard
+from ml.models.checkpoint import Checkpoint
+from ml.models.inference.create import create_backend
+from ml.models.inference.torch_backend import preferred_number_type
 
 
 def resolve_device(setting: str) -> torch.device:
@@ -36,13 +34,21 @@ def resolve_device(setting: str) -> torch.device:
     return device
 
 
-def describe_device(device: torch.device) -> str:
-    """One line for the operator: the GPU's name and memory, or the CPU's threads and dtype."""
+def describe_device(device: torch.device, computation: Computation | None = None) -> str:
+    """One line for the operator: the GPU and its memory, or the CPU's threads; the computation.
+
+    `computation` None is that of `default_computation`.
+    """
+    how = computation or default_computation(device)
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        return f"GPU {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    dtype = "bfloat16" if preferred_dtype(device) is torch.bfloat16 else "float32"
-    return f"CPU, {torch.get_num_threads()} threads, {dtype}"
+        return f"GPU {properties.name}, {properties.total_memory / 2**30:.0f} GiB, {how}"
+    return f"CPU, {torch.get_num_threads()} threads, {how}"
+
+
+def default_computation(device: torch.device) -> Computation:
+    """The computation where none is chosen or recorded: torch, as in runs of older releases."""
+    return Computation("torch", preferred_number_type(device))
 
 
 # The libraries that a score depends on; and the instructions that torch uses on this CPU, which are
@@ -54,20 +60,12 @@ _RUNTIME = {
 }
 
 
-def runtime_fingerprint(batch_size: int) -> dict[str, str]:
+def runtime_fingerprint(batch_size: int, computation: Computation) -> dict[str, str]:
     """All that a score depends on besides photo, model version and device, for replays."""
-    return {**_RUNTIME, "batch_size": str(batch_size)}
-
-
-def preferred_dtype(device: torch.device) -> torch.dtype:
-    """The dtype to compute in: bfloat16 where the hardware is faster with it, else float32."""
-    if device.type == "cuda":
-        fast_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        # Without AMX, oneDNN's bfloat16 convolutions are slower than its float32 ones: 44 versus
-        # 27 ms per photo of 224 pixels on one core of a Xeon that has avx512_bf16 only.
-        fast_bf16 = torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - torch has no public name for it
-    return torch.bfloat16 if fast_bf16 else torch.float32
+    runtime = {**_RUNTIME, "batch_size": str(batch_size), **computation.names}
+    if computation.backend == "openvino":
+        runtime["openvino"] = version("openvino")
+    return runtime
 
 
 Scores = dict[str, float]
@@ -83,12 +81,28 @@ def apply_temperature(
     return probabilities
 
 
+def solved_for(card: ModelCard, computation: Computation) -> ModelCard | Int8Variant:
+    """Whose temperature and thresholds hold for a computation: the version's, or its variant's.
+
+    Raises:
+        ComputationUnavailable: the version does not have the variant.
+    """
+    if computation.variant is None:
+        return card
+    if card.int8 is None or card.int8.variant_hash != computation.variant:
+        raise ComputationUnavailable(
+            f"version {card.model_hash[:12]} has no variant {computation.variant[:12]}"
+        )
+    return card.int8
+
+
 class Predictor:
-    """A model version on a device.
+    """A model version on a device, computing in one way.
 
     Every forward pass has the same batch size (short batches are padded), so that a photo's scores
     do not depend on the other photos of its batch: a resumed shard gives the same scores as an
-    uninterrupted one. `dtype` defaults to the device's preferred one.
+    uninterrupted one. `computation` defaults to the device's own; `pass_confidence` is the
+    threshold of a pass, 0.5..1, that holds for it.
     """
 
     def __init__(
@@ -97,14 +111,22 @@ class Predictor:
         *,
         device: torch.device,
         batch_size: int,
-        dtype: torch.dtype | None = None,
+        computation: Computation | None = None,
     ) -> None:
         self.card: ModelCard = checkpoint.card
         self.batch_size = batch_size
-        self._device = device
-        self._dtype = dtype or preferred_dtype(device)
-        network = _fuse_batch_norm(checkpoint.build_network()).to(dtype=self._dtype)
-        self._network: nn.Module = move_network(network, device)
+        self.computation = computation or default_computation(device)
+        solved = solved_for(self.card, self.computation)
+        self._temperature = solved.calibration.temperature
+        self.pass_confidence = solved.thresholds.pass_confidence
+        self._backend = create_backend(
+            checkpoint.build_network,
+            self.card.preprocessing,
+            self.computation,
+            int8=checkpoint.int8,
+            device=device,
+            batch_size=batch_size,
+        )
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Raw logits (N, classes) of N prepared images, each uint8 (3, crop, crop)."""
@@ -113,25 +135,11 @@ class Predictor:
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Scores]:
         """Calibrated probability of each class, softmax(logits / temperature), per image."""
-        probabilities = apply_temperature(self.logits(pixels), self.card.calibration.temperature)
+        probabilities = apply_temperature(self.logits(pixels), self._temperature)
         return [dict(zip(self.card.classes, row, strict=True)) for row in probabilities.tolist()]
 
     def _forward(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         crop = self.card.preprocessing.crop
         batch = np.zeros((self.batch_size, 3, crop, crop), dtype=np.uint8)
         np.stack(pixels, out=batch[: len(pixels)])
-        with torch.inference_mode():
-            on_device = torch.from_numpy(batch).to(self._device)
-            inputs = normalize(on_device, self.card.preprocessing, dtype=self._dtype)
-            logits: npt.NDArray[np.float32] = self._network(inputs).float().cpu().numpy()
-        return logits[: len(pixels)]
-
-
-def _fuse_batch_norm(network: ResNet) -> ResNet:
-    """Fold each batch norm into the convolution before it: same function, fewer operations."""
-    for module in list(network.modules()):
-        for (name, first), (next_name, second) in pairwise(list(module.named_children())):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(first, second))
-                setattr(module, next_name, nn.Identity())
-    return network
+        return self._backend.logits(batch)[: len(pixels)]

@@ -1,16 +1,18 @@
 """Model versions: their files in the model bucket, and the promotion of one to champion."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import EllipsisType
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from ml.core.errors import ModelError, NoChampion, PromotionConflict
 from ml.core.files import write_file
-from ml.models.checkpoint import CARD, WEIGHTS, Checkpoint, load_checkpoint
+from ml.models.checkpoint import CARD, INT8, WEIGHTS, Checkpoint, load_checkpoint, load_int8
 from ml.storage import model_versions
 from ml.storage.activity_log import model_target, record
 from ml.storage.database import in_transaction
@@ -18,6 +20,7 @@ from ml.storage.model_versions import PromotionKind
 from ml.storage.object_store import ObjectStore
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 def register(folder: Path, *, engine: Engine, store: ObjectStore) -> str:
@@ -148,10 +151,11 @@ def champion_hash(connection: Connection) -> str:
     return model_hash
 
 
-def fetch(model_hash: str, *, store: ObjectStore, cache: Path) -> Checkpoint:
+def fetch(model_hash: str, *, store: ObjectStore, cache: Path, int8: bool = False) -> Checkpoint:
     """Load a version, from the local cache or else from the bucket; its hashes are checked.
 
-    A damaged cache entry is fetched again.
+    A damaged cache entry is fetched again. With `int8`, its int8 variant is loaded, too, if it has
+    one.
 
     Raises:
         StorageFull, StorageError: the cache cannot be written.
@@ -159,11 +163,27 @@ def fetch(model_hash: str, *, store: ObjectStore, cache: Path) -> Checkpoint:
         ObjectNotFound: the bucket does not hold the version.
     """
     folder = cache / model_hash
-    if (folder / CARD).is_file():
+    load = partial(load_checkpoint, folder, model_hash=model_hash)
+    checkpoint = _load_or_fetch(load, (WEIGHTS, CARD), folder, store)
+    variant = checkpoint.card.int8
+    if variant is None or not int8:
+        return checkpoint
+    network = _load_or_fetch(partial(load_int8, folder, variant), INT8, folder, store)
+    return replace(checkpoint, int8=network)
+
+
+def _load_or_fetch(
+    load: Callable[[], T], names: tuple[str, ...], folder: Path, store: ObjectStore
+) -> T:
+    """Load from files that are all in the cache; fetch them first if one is missing or damaged.
+
+    The last file is written last: it marks complete ones.
+    """
+    if (folder / names[-1]).is_file():
         try:
-            return load_checkpoint(folder, model_hash=model_hash)
+            return load()
         except ModelError as error:
             log.warning("cached model version is damaged, fetching it again", error=str(error))
-    for name in (WEIGHTS, CARD):  # the card last: it marks a complete folder
-        write_file(folder / name, store.get(f"models/{model_hash}/{name}"))
-    return load_checkpoint(folder, model_hash=model_hash)
+    for name in names:
+        write_file(folder / name, store.get(f"models/{folder.name}/{name}"))
+    return load()

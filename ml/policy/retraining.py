@@ -34,6 +34,13 @@ class Gates(StrictModel):
     latency_ratio: Annotated[float, Field(ge=1.0)] = 2.0  # per photo, to the champion's
 
 
+class Int8Margins(StrictModel):
+    """How much worse than its version an int8 variant may be, with confidence 95 %."""
+
+    area_margin: OpenShare = 0.005  # of the area under the ROC curve
+    leak_margin: OpenShare = 0.01  # of the leak rate at an equal review share
+
+
 class Retraining(StrictModel):
     """Policy section `retraining`."""
 
@@ -44,6 +51,7 @@ class Retraining(StrictModel):
     label_issues: LabelIssuePolicy = LabelIssuePolicy()
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()
+    int8: Int8Margins = Int8Margins()
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0, le=8760.0)
     shadow_run: bool = False

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
+from ml.core.computation import Computation
 from ml.core.errors import RunNotStarted, StorageError
 from ml.core.types import Shard
 from ml.core.window import Window
@@ -17,10 +18,11 @@ MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
 
 @dataclass(frozen=True)
 class AuditRun:
-    """The window, model and policy of a run, fixed when it starts.
+    """The window, model, policy and computation of a run, fixed when it starts.
 
     `shadow_hash` is a version that scores the photos without effect; `started_at` is None until
-    the run's row is written.
+    the run's row is written. `computation` is None for runs of older releases: torch, in the number
+    type of each machine. `fallback` says why it is not the one that came first.
     """
 
     run_id: str
@@ -30,6 +32,8 @@ class AuditRun:
     device: str
     shadow_hash: str | None = None
     started_at: datetime | None = None
+    computation: Computation | None = None
+    fallback: str | None = None
 
 
 def begin(connection: Connection, run: AuditRun) -> AuditRun:
@@ -40,8 +44,9 @@ def begin(connection: Connection, run: AuditRun) -> AuditRun:
     Raises:
         StorageError: the row is for another window.
     """
-    names = ("run_id", "model_hash", "device", "shadow_hash")
+    names = ("run_id", "model_hash", "device", "shadow_hash", "fallback")
     row = {name: getattr(run, name) for name in names} | {
+        **(run.computation.names if run.computation else {}),
         "window_start": run.window.start,
         "window_end": run.window.end,
         "policy_version": run.policy.version,
@@ -62,8 +67,9 @@ def load(connection: Connection, run_id: str) -> AuditRun:
         PolicyError: another version of this program stored its policy.
     """
     row = row_of(connection, run_id)
-    names = ("run_id", "model_hash", "device", "shadow_hash", "started_at")
+    names = ("run_id", "model_hash", "device", "shadow_hash", "started_at", "fallback")
     return AuditRun(
+        computation=Computation.from_names({**row}),
         window=Window(row["window_start"], row["window_end"]),
         policy=parse_stored_policy(row["policy"], owner=f"run {run_id}"),
         **{name: row[name] for name in names},

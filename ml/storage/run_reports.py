@@ -1,4 +1,4 @@
-"""What one nightly run did: counts for `reconcile` and `report`, and verdicts for a replay."""
+"""What one nightly run did: counts for `reconcile` and `report`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,8 @@ from sqlalchemy import (
     text,
 )
 
-from ml.core.types import PendingImage, ScreenResult, screen_result_from_json
 from ml.storage.rows import is_found, load_dict
 from ml.storage.schema import (
-    TEXTS,
     audit_image,
     audit_result,
     audit_run,
@@ -27,7 +25,6 @@ from ml.storage.schema import (
     verdict,
 )
 
-PAGE = 1000  # verdicts a query
 _result = audit_result.c
 _image = audit_image.c
 
@@ -127,56 +124,3 @@ def count_screen_states(connection: Connection, run_id: str) -> dict[str, dict[s
     for screen, state, contents in connection.execute(_SCREEN_STATES, {"run_id": run_id}):
         counts.setdefault(screen, {})[state] = contents
     return counts
-
-
-@dataclass(frozen=True)
-class RecordedVerdict:
-    """One photo's verdict by the run's model and policy.
-
-    `runtime_versions` and `device` are those of the run that made the verdict: an earlier one, if
-    it had scored the photo before. `archived` is whether the photo archive holds its bytes.
-    """
-
-    image: PendingImage
-    content_sha256: str
-    decision: str
-    reasons: tuple[str, ...]
-    scores: dict[str, float]
-    pass_confidence: float
-    runtime_versions: dict[str, str]
-    device: str | None
-    archived: bool
-    screens: dict[str, ScreenResult]
-
-
-_PAGE = text(
-    """
-    select ar.object_key, ar.etag, i.size_bytes, ar.content_sha256, v.decision, v.reasons, v.scores,
-        v.pass_confidence, v.runtime_versions, v.screens, scored_by.device,
-        photo.content_sha256 is not null and photo.deleted_at is null as archived
-    from moderation.audit_result ar
-    join moderation.image i on i.object_key = ar.object_key and i.etag = ar.etag
-    join moderation.verdict v on v.content_sha256 = ar.content_sha256
-        and v.model_hash = ar.model_hash and v.policy_version = ar.policy_version
-    left join moderation.audit_run scored_by on scored_by.run_id = v.run_id
-    left join moderation.archived_photo photo on photo.content_sha256 = ar.content_sha256
-    where ar.run_id = :run_id and ar.decision is not null and ar.object_key > :after
-    order by ar.object_key limit :page
-    """
-).columns(reasons=TEXTS)
-
-
-def load_recorded_verdicts(
-    connection: Connection, run_id: str, *, after: str
-) -> list[RecordedVerdict]:
-    """The next PAGE verdicts of a run in key order, after the key `after`."""
-    rows = connection.execute(_PAGE, {"run_id": run_id, "after": after, "page": PAGE}).mappings()
-    return [_recorded_verdict({**row}) for row in rows]
-
-
-def _recorded_verdict(row: dict[str, Any]) -> RecordedVerdict:
-    image = PendingImage(row.pop("object_key"), row.pop("etag"), row.pop("size_bytes"))
-    screens = {
-        name: screen_result_from_json(name, stored) for name, stored in row.pop("screens").items()
-    }
-    return RecordedVerdict(image=image, screens=screens, **row)

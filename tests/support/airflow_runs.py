@@ -18,6 +18,8 @@ def audit_variables(shop: Shop, *, shard_size: int) -> dict[str, str]:
         "MODERATION_MODEL_BUCKET": shop.settings.model_bucket,
         "MODERATION_PHOTO_PREFIX": shop.settings.photo_prefix,
         "MODERATION_BATCH_SIZE": str(shop.settings.batch_size),
+        "MODERATION_INFERENCE": shop.settings.inference,
+        "MODERATION_NUMBER_TYPE": shop.settings.number_type,
         "MODERATION_SHARD_SIZE": str(shard_size),
         "MODERATION_RETRY_SECONDS": "1",
         # No scheduled run starts when the DAG is unpaused.

@@ -31,6 +31,8 @@ def step_environment(shop: Shop) -> dict[str, str]:
         "PHOTO_PREFIX": settings.photo_prefix,
         "DATA_DIR": settings.data_dir,
         "BATCH_SIZE": 8,
+        "INFERENCE": settings.inference,
+        "NUMBER_TYPE": settings.number_type,
     }
     values = {name: secret.get_secret_value() for name, secret in secrets.items() if secret} | plain
     return os.environ | {f"MODERATION_{name}": str(value) for name, value in values.items()}

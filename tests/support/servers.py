@@ -84,7 +84,7 @@ def settings_for(services: embedded.Services, database_url: str, **more: object)
         s3_secret_key=SecretStr(services.s3_secret_key),
         device="cpu",
         batch_size=8,
-        **more,  # type: ignore[arg-type]  # handed through
+        **{"inference": "torch", "number_type": "float32"} | more,  # type: ignore[arg-type]  # handed through
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import structlog
-import torch
 from sqlalchemy import Connection
 
 from ml.core.errors import TrainingError
@@ -17,17 +16,16 @@ from ml.core.files import scratch_folder
 from ml.core.settings import Settings
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.card import ModelCard
-from ml.models.checkpoint import restore_network
 from ml.models.evaluation.calibration import solve_threshold
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.registry import register
 from ml.models.training import pipeline
+from ml.models.training.solved_computations import count_agreements, solve_int8_variant
 from ml.policy.schema import Policy
 from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.vision.images.preprocess import normalize
 
 log = structlog.get_logger()
 
@@ -76,8 +74,22 @@ def write_version(
         TrainingError: there are no calibration photos.
     """
     evaluation = _evaluate(artifact, policy)
-    write_probe(folder, artifact.probe_pixels, _probe_logits(artifact))
-    return pipeline.package_version(artifact, evaluation, folder, snapshot_hash=snapshot_hash)
+    pixels, others = artifact.probe_pixels, artifact.others
+    write_probe(folder, pixels, artifact.logits(pixels), others.int8_probe)
+    return pipeline.package_version(
+        artifact,
+        evaluation,
+        folder,
+        snapshot_hash=snapshot_hash,
+        agreements=count_agreements(others, evaluation),
+        int8=solve_int8_variant(
+            others,
+            evaluation,
+            folder,
+            fitted_labels=artifact.validation_labels,
+            weights=artifact.calibration_weights,
+        ),
+    )
 
 
 def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation:
@@ -112,11 +124,3 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
         classes=artifact.classes,
         policy=policy,
     )
-
-
-def _probe_logits(artifact: TrainingArtifact) -> torch.Tensor:
-    """Logits by the plain network, not by the predictor, which the probe is to check."""
-    network = restore_network(artifact.state, len(artifact.classes))
-    with torch.inference_mode():
-        logits: torch.Tensor = network(normalize(artifact.probe_pixels, artifact.preprocessing))
-    return logits

@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 import torch
 
+from ml.core.computation import Computation
 from ml.core.errors import ModelHashMismatch
 from ml.core.manifest import Split
 from ml.core.settings import Settings
@@ -23,12 +24,14 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact
 from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
 from ml.models.bundled_weights import read_bundled_card
 from ml.models.checkpoint import file_sha256
+from ml.models.load_check import PROBE_PHOTOS
 from ml.models.predictor import resolve_device
 from ml.models.registry import fetch
 from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
+from ml.models.training.other_computations import compute_otherwise, find_other_computations
 from ml.models.training.pipeline import TrainedNetwork, train_network
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import Listener, LogListener
@@ -43,8 +46,6 @@ from ml.storage.snapshots import get_manifest
 from ml.vision.images.decode import decode_limits
 
 log = structlog.get_logger()
-
-_PROBE_PHOTOS = 8
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _train(
         train, validation = _indices(samples, Split.TRAIN), _indices(samples, Split.VALIDATION)
         splits = Splits(train, validation, np.array([samples[i].weight for i in train]))
         job = TrainJob(network, dataset, splits, plan.preset, device, seed, listener, checkpoints)
-        artifact = _add_held_out(train_network(job, origin), job, samples)
+        computations = find_other_computations(settings, device)
+        artifact = _add_held_out(train_network(job, origin), job, samples, computations)
     save_artifact(store, plan.key, artifact)
     checkpoints.remove()
     return artifact
@@ -209,7 +211,10 @@ def _indices(samples: Sequence[WeightedSample], part: Split) -> Ints:
 
 
 def _add_held_out(
-    trained: TrainedNetwork, job: TrainJob, samples: Sequence[WeightedSample]
+    trained: TrainedNetwork,
+    job: TrainJob,
+    samples: Sequence[WeightedSample],
+    computations: Sequence[Computation],
 ) -> TrainingArtifact:
     """Add the logits of the validation and calibration photos, and the pixels of the probe."""
     dataset, targets = job.dataset, job.dataset.targets.numpy()
@@ -217,6 +222,17 @@ def _add_held_out(
     held_out = np.concatenate([validation, calibration])
     logits = predict(job.network, dataset, held_out, device=job.device, batch=job.preset.batch)
     of_validation, of_calibration = np.split(logits.numpy(), [len(validation)])
+    probe_pixels = dataset.load_prepared(held_out[:PROBE_PHOTOS].tolist())
+    others = compute_otherwise(
+        trained.state,
+        dataset,
+        computations,
+        train=job.splits.train,
+        held_out=held_out,
+        expected=logits.numpy(),
+        probe_pixels=probe_pixels,
+        device=job.device,
+    )
     calibration_photos = [samples[i].photo for i in calibration]
     return TrainingArtifact(
         **vars(trained),
@@ -226,5 +242,6 @@ def _add_held_out(
         calibration_labels=targets[calibration],
         calibration_weights=np.array([photo.weight for photo in calibration_photos], np.float64),
         calibration_hashes=[photo.content_sha256 for photo in calibration_photos],
-        probe_pixels=dataset.load_prepared(held_out[:_PROBE_PHOTOS].tolist()),
+        probe_pixels=probe_pixels,
+        others=others,
     )

@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from ml.core.errors import ModelHashMismatch, ObjectNotFound
 from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel
+from ml.models.training.other_computations import OtherComputations, load_others, save_others
 from ml.models.training.pipeline import TrainedNetwork
 from ml.storage.object_store import ObjectStore
 
@@ -31,7 +32,8 @@ class TrainingArtifact(TrainedNetwork):
 
     Logits are fp32 (N, C) in the order of `classes`, labels int64 (N,), weights fp64 (N,): how many
     uploaded photos each represents. `probe_pixels` are up to 8 held-out photos, prepared:
-    uint8 (N, 3, crop, crop).
+    uint8 (N, 3, crop, crop). The held-out photos of `others` are those of validation, then those of
+    calibration.
     """
 
     validation_logits: npt.NDArray[np.float32]
@@ -41,9 +43,10 @@ class TrainingArtifact(TrainedNetwork):
     calibration_weights: npt.NDArray[np.float64]
     probe_pixels: torch.Tensor
     calibration_hashes: list[str] = field(default_factory=list)
+    others: OtherComputations = field(default_factory=OtherComputations)
 
 
-_TENSORS = {"state", "probe_pixels", *_ARRAYS}
+_TENSORS = {"state", "probe_pixels", "others", *_ARRAYS}
 _TYPES = get_type_hints(TrainingArtifact)
 _FACTS: dict[str, Any] = {
     f.name: (_TYPES[f.name], ... if f.default is MISSING else f.default)
@@ -54,11 +57,12 @@ _Facts = create_model("_Facts", __base__=StrictModel, **_FACTS)
 
 
 class _Result(StrictModel):
-    """The file `result.json`: the hashes of the two other files, and `_Facts`."""
+    """The file `result.json`: the hashes of the other files, and `_Facts`."""
 
     format_version: int = 1
     weights_sha256: Sha256
     logits_sha256: Sha256
+    others_sha256: Sha256 | None = None  # None: another release stored it
     facts: dict[str, Any]
 
 
@@ -67,14 +71,17 @@ def save_artifact(store: ObjectStore, key: str, artifact: TrainingArtifact) -> N
     weights = save({n: t.detach().cpu().contiguous() for n, t in artifact.state.items()})
     arrays = {_dotted(n): torch.from_numpy(getattr(artifact, n)).contiguous() for n in _ARRAYS}
     logits = save({**arrays, "probe.pixels": artifact.probe_pixels.contiguous()})
+    others = save_others(artifact.others)
     facts = _Facts(**{name: getattr(artifact, name) for name in _Facts.model_fields})
     result = _Result(
         weights_sha256=_sha256(weights),
         logits_sha256=_sha256(logits),
+        others_sha256=_sha256(others),
         facts=facts.model_dump(mode="json"),
     )
     store.put(_name(key, "weights.safetensors"), weights)
     store.put(_name(key, "logits.safetensors"), logits)
+    store.put(_name(key, "others.safetensors"), others)
     store.put(_name(key, "result.json"), result.model_dump_json(indent=0).encode())
 
 
@@ -99,6 +106,9 @@ def load_artifact(store: ObjectStore, key: str) -> TrainingArtifact:
     tensors = load(_checked(store, _name(key, "logits.safetensors"), result.logits_sha256))
     values: dict[str, Any] = dict(_Facts.model_validate(result.facts))
     values |= {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
+    if result.others_sha256 is not None:
+        data = _checked(store, _name(key, "others.safetensors"), result.others_sha256)
+        values["others"] = load_others(data)
     return TrainingArtifact(state=state, probe_pixels=tensors["probe.pixels"], **values)
 
 

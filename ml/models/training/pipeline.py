@@ -19,14 +19,16 @@ import torch
 from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
 from ml.models.card import (
+    Agreement,
     Calibration,
+    Int8Variant,
     ModelCard,
     PretrainedWeights,
     Thresholds,
     Training,
     write_training_manifest,
 )
-from ml.models.checkpoint import save_card, save_weights
+from ml.models.checkpoint import restore_network, save_card, save_weights
 from ml.models.evaluation.calibration import fit_temperature
 from ml.models.evaluation.metrics import Floats, Ints, evaluate
 from ml.models.evaluation.plots import plot_all
@@ -34,7 +36,7 @@ from ml.models.features import FeatureCache
 from ml.models.training.init_network import linear_probe_head, needs_linear_probe
 from ml.models.training.trainer import TrainJob, estimate_epoch_seconds, fit
 from ml.policy.schema import Policy
-from ml.vision.images.preprocess import Preprocessing
+from ml.vision.images.preprocess import Preprocessing, normalize
 
 log = structlog.get_logger()
 
@@ -65,6 +67,13 @@ class TrainedNetwork:
     validation_hashes: list[str]
     head_inverse_penalty: float | None = None
 
+    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits by the plain network on the CPU, not by a backend, which the probe is to check."""
+        network = restore_network(self.state, len(self.classes))
+        with torch.inference_mode():
+            logits: torch.Tensor = network(normalize(pixels, self.preprocessing))
+        return logits
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -81,6 +90,11 @@ class Evaluation:
     classes: Sequence[str]
     policy: Policy
     categories: Sequence[str] | None = None
+
+    @property
+    def violations(self) -> list[int]:
+        """Indices of the classes that are violations."""
+        return [c for c, name in enumerate(self.classes) if name in self.policy.violations]
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -178,12 +192,14 @@ def package_version(
     *,
     snapshot_hash: str | None = None,
     minutes: float | None = None,
+    agreements: tuple[Agreement, ...] = (),
+    int8: Int8Variant | None = None,
 ) -> ModelCard:
     """Write a version's files into an existing folder; a folder with a card is complete.
 
     The files are weights, card, `metrics.json`, `plots/*.png` and `training_photos.json`.
     `snapshot_hash` is the label snapshot of the photos, if they came from one, `minutes` the time
-    budget of the training, if there was one.
+    budget of the training, if there was one. The files of `int8` are in the folder already.
     """
     known = {f.name: getattr(trained, f.name) for f in fields(TrainedNetwork)}
     card = ModelCard(
@@ -198,6 +214,8 @@ def package_version(
             head_inverse_penalty=trained.head_inverse_penalty,
             minutes=minutes,
         ),
+        agreements=agreements,
+        int8=int8,
     )
     _write_results(trained, evaluation, folder)
     write_training_manifest(

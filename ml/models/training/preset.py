@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ml.core.settings import ROOT
 from ml.core.yaml_file import StrictModel, load_model
-from ml.models.predictor import preferred_dtype
+from ml.models.inference.torch_backend import preferred_number_type
 from ml.vision.images.preprocess import Preprocessing
 
 PRESETS = ROOT / "config" / "training"
@@ -218,4 +218,4 @@ def build_loss(
 
 def uses_bf16(preset: Preset, device: torch.device) -> bool:
     """Whether the preset asks for bf16 and the hardware is faster with it."""
-    return preset.precision == "bf16" and preferred_dtype(device) is torch.bfloat16
+    return preset.precision == "bf16" and preferred_number_type(device) == "bfloat16"

@@ -10,13 +10,17 @@ import numpy as np
 import structlog
 import torch
 
+from ml.core.computation import Computation
 from ml.models.card import ModelCard, Thresholds
 from ml.models.features import FeatureCache
+from ml.models.inference.backend import Logits
+from ml.models.load_check import PROBE_PHOTOS, write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.dataset import Dataset, open_dataset, split
 from ml.models.training.image_folder import SkippedFile
 from ml.models.training.init_network import init_network
+from ml.models.training.other_computations import compute_otherwise
 from ml.models.training.pipeline import (
     Evaluation,
     calibrate,
@@ -25,6 +29,7 @@ from ml.models.training.pipeline import (
 )
 from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener, LogListener
+from ml.models.training.solved_computations import count_agreements, solve_int8_variant
 from ml.models.training.trainer import Splits, TrainJob, predict
 from ml.policy.schema import Policy
 from ml.vision.images.decode import DecodeLimits
@@ -48,6 +53,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     minutes: float | None = None,
     cache: FeatureCache | None = None,
+    computations: Sequence[Computation] = (),
 ) -> ModelCard:
     """Train, calibrate, evaluate and package one version; returns its card.
 
@@ -56,7 +62,8 @@ def train(
     unnamed temporary file, about 260 kB per photo at `resize: 256`. A preset that starts from the
     champion gets the pretrained weights instead: this run has no champion. With `minutes`, as many
     epochs are run as fit into what the head leaves of this time. A run with `checkpoints` resumes
-    from them. `pretrained_weights` is the setting, see `load_pretrained_weights`; the device is
+    from them. `computations` are compared with torch float32, see `find_other_computations`.
+    `pretrained_weights` is the setting, see `load_pretrained_weights`; the device is
     "cpu", "cuda" or "cuda:<n>".
 
     Raises:
@@ -86,8 +93,29 @@ def train(
         target = torch.device(device)
         job = TrainJob(network, dataset, splits, preset, target, seed, listener, checkpoints)
         trained = train_network(job, origin, cache=cache, deadline=deadline)
-        evaluation = _evaluate(job, policy)
-    return package_version(trained, evaluation, out, minutes=minutes)
+        logits = _predict(job)
+        evaluation = _evaluate(job, logits, policy)
+        validation = splits.validation
+        probe_pixels = dataset.load_prepared(validation[:PROBE_PHOTOS].tolist())
+        others = compute_otherwise(
+            trained.state,
+            dataset,
+            computations,
+            train=splits.train,
+            held_out=validation,
+            expected=logits,
+            probe_pixels=probe_pixels,
+            device=target,
+        )
+    write_probe(out, probe_pixels, trained.logits(probe_pixels), others.int8_probe)
+    return package_version(
+        trained,
+        evaluation,
+        out,
+        minutes=minutes,
+        agreements=count_agreements(others, evaluation),
+        int8=solve_int8_variant(others, evaluation, out, fitted_labels=evaluation.labels),
+    )
 
 
 def _split(dataset: Dataset, preset: Preset, seed: int) -> Splits:
@@ -95,11 +123,16 @@ def _split(dataset: Dataset, preset: Preset, seed: int) -> Splits:
     return Splits(*split(labels, categories, dataset.groups, share=share, seed=seed))
 
 
-def _evaluate(job: TrainJob, policy: Policy) -> Evaluation:
+def _predict(job: TrainJob) -> Logits:
+    """Logits of the validation photos, (N, C)."""
+    validation, batch = job.splits.validation, job.preset.batch
+    return predict(job.network, job.dataset, validation, device=job.device, batch=batch).numpy()
+
+
+def _evaluate(job: TrainJob, logits: Logits, policy: Policy) -> Evaluation:
     """Calibrate and evaluate on the validation photos, at the policy's default threshold."""
     dataset, validation = job.dataset, job.splits.validation
-    logits = predict(job.network, dataset, validation, device=job.device, batch=job.preset.batch)
-    scores, labels = logits.double().numpy(), dataset.targets[validation].numpy()
+    scores, labels = logits.astype(np.float64), dataset.targets[validation].numpy()
     calibration = calibrate(scores, labels)
     return Evaluation(
         apply_temperature(scores, calibration.temperature),

@@ -24,13 +24,13 @@ class OutcomeWriter:
 
     def __init__(self, run: AuditRun, predictor: Predictor, shadow: Predictor | None) -> None:
         self._run = run
-        self._shadow_confidence = shadow.card.thresholds.pass_confidence if shadow else None
+        self._shadow_confidence = shadow.pass_confidence if shadow else None
         self._source = VerdictSource(
             run_id=run.run_id,
             model_hash=run.model_hash,
             policy_version=run.policy.version,
-            pass_confidence=predictor.card.thresholds.pass_confidence,
-            runtime_versions=runtime_fingerprint(predictor.batch_size),
+            pass_confidence=predictor.pass_confidence,
+            runtime_versions=runtime_fingerprint(predictor.batch_size, predictor.computation),
         )
 
     def write(self, connection: Connection, scored: Sequence[Scored]) -> int:

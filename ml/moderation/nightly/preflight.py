@@ -1,4 +1,4 @@
-"""First step of a nightly run: check what it depends on, and fix its champion and policy."""
+"""First step of a nightly run: check what it depends on; fix champion, policy and computation."""
 
 import structlog
 
@@ -24,6 +24,7 @@ def preflight(
 ) -> AuditRun:
     """Check database, commerce table, buckets, policy, champion, device; then begin the run.
 
+    How scores are computed is chosen here, once for all shards (`ml.models.computation_choice`).
     The champion is loaded and its scores are checked on the device, so that a broken file or driver
     stops the run here and not in 200 shards. A shadow model is checked in the same way, but left
     out if it fails. The screens are created once, to test what they load.
@@ -43,16 +44,20 @@ def preflight(
     ScreenRunner(policy.screens).load()
     champion = in_transaction(engine, registry.champion_hash)
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
-    loader.load(champion)
+    choice = loader.choose(champion)
+    computation = choice.computation
+    loader.load(champion, computation)
     shadow_hash = in_transaction(engine, shadow_verdicts.requested)
-    shadow = loader.load_shadow(shadow_hash)
+    shadow = loader.load_shadow(shadow_hash, computation)
     run = AuditRun(
         run_id,
         window,
         champion,
         policy,
-        device=describe_device(resolve_device(settings.device)),
+        device=describe_device(resolve_device(settings.device), computation),
         shadow_hash=shadow_hash if shadow else None,
+        computation=computation,
+        fallback=choice.fallback,
     )
     log.info(
         "preflight",

@@ -2,9 +2,10 @@
 
 Photos, model, policy, threshold and screen results are the recorded ones. Screens do not run again:
 near duplicates depend on what reviewers had decided by then, and text on the time that was left.
-With the same libraries, CPU instructions, batch size and device, scores must be equal to the last
-bit. If one of these differs, other last bits are expected and only reported; but a different
-decision is always a failure, because the commerce database has acted on the decision.
+Each verdict is computed as it was: by backend, number type and variant. With the same libraries,
+CPU instructions, batch size and device, scores must be equal to the last bit. If one of these
+differs, other last bits are expected and only reported; but a different decision is always a
+failure, because the commerce database has acted on the decision.
 """
 
 from collections import defaultdict
@@ -17,6 +18,7 @@ from threading import Lock
 
 import structlog
 
+from ml.core.computation import Computation
 from ml.core.errors import (
     ObjectArchived,
     ObjectChanged,
@@ -36,7 +38,11 @@ from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import local_copies
-from ml.storage.run_reports import RecordedVerdict, load_recorded_verdicts
+from ml.storage.recorded_verdicts import (
+    RecordedVerdict,
+    load_recorded_verdicts,
+    recorded_computations,
+)
 from ml.vision.images.fingerprint import content_hash
 
 log = structlog.get_logger()
@@ -62,22 +68,38 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> "Rep
         raise RunNotStarted(
             f"run {run_id} is {row['state']}: only a reconciled run can be replayed"
         )
-    recorded = RecordedPhotoSource(run_id, connections, settings.data_dir / "labelled")
+    result = ReplayResult(run)
+    for computation in in_transaction(connections.engine, recorded_computations, run_id):
+        _replay(result, computation, settings, connections)
+    log.info("replayed", run_id=run_id, result=str(result))
+    result.check()
+    return result
+
+
+def _replay(
+    result: "ReplayResult",
+    computation: Computation | None,
+    settings: Settings,
+    connections: Connections,
+) -> None:
+    """Score the photos again whose verdicts were computed in one way."""
+    run = result.run
+    cache = settings.data_dir / "labelled"
+    recorded = RecordedPhotoSource(run.run_id, computation, connections, cache)
+    predictor = ModelLoader(run.policy, settings, connections).load(run.model_hash, computation)
     pipeline = Pipeline(
         store=recorded,
-        predictor=ModelLoader(run.policy, settings, connections).load(run.model_hash),
+        predictor=predictor,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
     )
-    device = describe_device(resolve_device(settings.device))
-    result = ReplayResult(run, device, runtime_fingerprint(settings.batch_size))
+    device = describe_device(resolve_device(settings.device), predictor.computation)
+    runtime = runtime_fingerprint(settings.batch_size, predictor.computation)
+    result.runtime_now = runtime | {"device": device}
     with closing(pipeline.run(recorded.images())) as batches:
         for batch in batches:
             for outcome in batch:
                 result.add(recorded.take(outcome.image), outcome)
-    log.info("replayed", run_id=run_id, result=str(result))
-    result.check()
-    return result
 
 
 @dataclass
@@ -85,9 +107,8 @@ class ReplayResult:
     """How the recorded verdicts of a run and the new outcomes compare, in photos."""
 
     run: AuditRun
-    device_now: str
-    runtime_now: dict[str, str]  # what scores depend on, by name
-    runtimes_then: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    runtime_now: dict[str, str] = field(default_factory=dict)  # what scores depend on, by name
+    runtimes: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     photos: int = 0  # with a verdict of the run's model and policy
     compared: int = 0  # scored again
     missing: int = 0  # whose bytes no longer exist
@@ -101,11 +122,12 @@ class ReplayResult:
     @property
     def runtime_differs(self) -> dict[str, tuple[str, str]]:
         """What scores depend on and has changed: name -> (then, now)."""
-        pairs = {
-            name: (", ".join(sorted(then)), self.runtime_now.get(name, UNKNOWN))
-            for name, then in sorted(self.runtimes_then.items())
-        }
-        return {name: (then, now) for name, (then, now) in pairs.items() if then != now}
+        changed = {}
+        for name, pairs in sorted(self.runtimes.items()):
+            then, now = (", ".join(sorted(values)) for values in map(set, zip(*pairs, strict=True)))
+            if any(a != b for a, b in pairs):
+                changed[name] = (then, now)
+        return changed
 
     def __str__(self) -> str:
         text = (
@@ -114,8 +136,6 @@ class ReplayResult:
             f"decisions changed; {self.missing:,} missing, {self.unreadable:,} unreadable"
         )
         changed = [f"{name} {then} -> {now}" for name, (then, now) in self.runtime_differs.items()]
-        if self.run.device != self.device_now:
-            changed.append(f"device {self.run.device} -> {self.device_now}")
         return f"{text}; now different: {'; '.join(changed)}" if changed else text
 
     def add(self, record: RecordedVerdict, outcome: Outcome) -> None:
@@ -135,8 +155,10 @@ class ReplayResult:
 
     def _compare(self, record: RecordedVerdict, outcome: Scored) -> None:
         self.compared += 1
-        for name in record.runtime_versions.keys() | self.runtime_now.keys():
-            self.runtimes_then[name].add(record.runtime_versions.get(name, UNKNOWN))
+        then = record.runtime_versions | {"device": record.device or UNKNOWN}
+        for name in then.keys() | self.runtime_now.keys():
+            pair = then.get(name, UNKNOWN), self.runtime_now.get(name, UNKNOWN)
+            self.runtimes[name].add(pair)
         now = decide(
             outcome.scores,
             pass_confidence=record.pass_confidence,
@@ -150,8 +172,7 @@ class ReplayResult:
         if same_decision and now.reasons == record.reasons and not any(differences):
             self.equal += 1
             return
-        same_runtime = record.runtime_versions == self.runtime_now
-        comparable = same_runtime and record.device == self.device_now
+        comparable = then == self.runtime_now
         self.decisions_changed += not same_decision
         self.unexplained += comparable
         if comparable or not same_decision:
@@ -170,21 +191,26 @@ class ReplayResult:
 
 
 class RecordedPhotoSource:
-    """The recorded verdicts of a run, as a source of photos for a `Pipeline`.
+    """The verdicts of a run that were computed in one way, as a source of photos for a `Pipeline`.
 
     Bytes are identified by content, not by name: the bucket's if they still have the recorded hash,
     else the copy in the photo archive, which `cache` holds locally. Memory holds the records in
     progress.
     """
 
-    def __init__(self, run_id: str, connections: Connections, cache: Path) -> None:
-        self._run_id, self._connections, self._cache = run_id, connections, cache
+    def __init__(
+        self, run_id: str, computation: Computation | None, connections: Connections, cache: Path
+    ) -> None:
+        self._run_id, self._computation = run_id, computation
+        self._connections, self._cache = connections, cache
         self._in_progress: dict[str, RecordedVerdict] = {}
         self._copy_lock = Lock()
 
     def images(self) -> Iterator[PendingImage]:
         """The photos in key order, read in pages."""
-        load_page = partial(load_recorded_verdicts, run_id=self._run_id)
+        load_page = partial(
+            load_recorded_verdicts, run_id=self._run_id, computation=self._computation
+        )
         after = ""
         while page := in_transaction(self._connections.engine, partial(load_page, after=after)):
             for record in page:

@@ -12,6 +12,7 @@ from ml.core.settings import Settings
 from ml.core.types import NotFetched, Scored, Shard
 from ml.moderation.nightly.outcome_writer import OutcomeWriter
 from ml.moderation.nightly.shard_failures import ShardFailures
+from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
@@ -37,14 +38,17 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
 
     Raises:
         ShardIncomplete: some images could not be fetched this time; a retry tries them again.
+        ComputationUnavailable: this machine cannot compute as the run does.
         BucketSuspected: most images fail for one reason; none is quarantined for it.
+        WorkerFailed: photos cannot be decoded on this machine.
         StorageUnavailable, StorageForbidden, BucketUnusable: bucket or database as a whole.
     """
     engine, timer = connections.engine, StageTimer()
+    decode_pool(settings).start()  # the workers load while the model does
     run = in_transaction(engine, audit_runs.load, shard.run_id)
     loader = ModelLoader(run.policy, settings, connections)
-    predictor = loader.load(run.model_hash)
-    shadow = loader.load_shadow(run.shadow_hash)
+    predictor = loader.load(run.model_hash, run.computation)
+    shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
     decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
     pipeline = Pipeline(

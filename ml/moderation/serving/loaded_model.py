@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml.models.predictor import Predictor
+from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.preprocessing import Preprocessor
 from ml.moderation.pipeline.screening import load_screening
@@ -41,8 +42,10 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     """
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
+    decode_pool(settings).start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
-    predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
+    predictor = loader.load(model_hash, loader.choose(model_hash).computation)
+    duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
     workers = settings.decode_workers
     preprocessor = Preprocessor(

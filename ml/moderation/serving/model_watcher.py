@@ -136,7 +136,12 @@ class ModelWatcher:
         self.current = PredictionService(version, resources)
         resources.metrics.switches.labels("loaded").inc()
         resources.metrics.set_loaded(*version.names)
-        log.info("model loaded", model=model_hash, policy=policy.version)
+        log.info(
+            "model loaded",
+            model=model_hash,
+            policy=policy.version,
+            computes_in=str(version.predictor.computation),
+        )
 
     async def _refresh_duplicates(self, version: LoadedModel) -> None:
         engine = self._resources.connections.engine

@@ -146,7 +146,7 @@ class PredictionService:
         known = earlier.get(scored.content.sha256)
         verdict = decide(
             scored.scores,
-            pass_confidence=self.version.predictor.card.thresholds.pass_confidence,
+            pass_confidence=self.version.predictor.pass_confidence,
             policy=self.version.policy,
             screens=scored.screens,
             human_label=known.label if known else None,

@@ -56,10 +56,11 @@ async def record_verdicts(
 
 
 def _source(version: LoadedModel) -> VerdictSource:
+    predictor = version.predictor
     return VerdictSource(
         run_id=version.run_id,
         model_hash=version.model_hash,
         policy_version=version.policy.version,
-        pass_confidence=version.predictor.card.thresholds.pass_confidence,
-        runtime_versions=runtime_fingerprint(version.predictor.batch_size),
+        pass_confidence=predictor.pass_confidence,
+        runtime_versions=runtime_fingerprint(predictor.batch_size, predictor.computation),
     )

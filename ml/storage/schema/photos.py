@@ -1,6 +1,6 @@
 """Photos, the nightly runs that cover them, and what these found; with what all tables share.
 
-Constraints and defaults of the columns are in `migrations/sql/0001_moderation.sql` alone.
+Constraints and defaults of the columns are in `migrations/sql` alone.
 """
 
 from collections.abc import Iterable
@@ -102,6 +102,8 @@ audit_run = sa.Table(
     reference(sa.Text, "shadow_hash", "model_version.model_hash", nullable=True),
     *required(sa.Text, "policy_version", "device", "state"),  # state: running, reconciled or failed
     *required(JSONB, "policy"),
+    # How its scores are computed, and what was not used although it came first; null before 0003.
+    *optional(sa.Text, "backend", "number_type", "variant", "fallback"),
     # `listed` is null until `discover` has committed, the others until `reconcile` has.
     *optional(sa.BigInteger, "listed", "judged", "quarantined", "already_judged"),
     # Pending commerce rows that name no object, counted by `discover`; no part of the accounting.

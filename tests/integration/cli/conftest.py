@@ -15,6 +15,8 @@ def shell_of(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     monkeypatch.setenv("MODERATION_S3_ENDPOINT_URL", settings.s3_endpoint_url or "")
     monkeypatch.setenv("MODERATION_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("MODERATION_BATCH_SIZE", str(settings.batch_size))
+    monkeypatch.setenv("MODERATION_INFERENCE", settings.inference)
+    monkeypatch.setenv("MODERATION_NUMBER_TYPE", settings.number_type)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(console, "width", 300)
     return CliRunner()

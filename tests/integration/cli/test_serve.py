@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 _NAMED = (
     "database_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key", "data_dir", "policy_file",
-    "photo_prefix", "batch_size", "device",
+    "photo_prefix", "batch_size", "device", "inference", "number_type",
 )  # fmt: skip
 
 

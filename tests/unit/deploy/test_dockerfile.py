@@ -119,7 +119,7 @@ def test_the_cpu_image_leaves_out_torch_as_pypi_has_it_and_cuda(
     assert {"torch", "torchvision", "triton", "nvidia-cublas", "cuda-toolkit"} <= left_out
     # What torch alone needs, and its CPU build, too.
     needed = {name for name in left_out if not name.startswith(CUDA)}
-    assert needed == {"torch", "torchvision", "triton", "filelock", "mpmath", "networkx", "sympy"}
+    assert needed == {"torch", "torchvision", "triton", "filelock", "mpmath", "sympy"}
 
 
 def test_the_cpu_build_of_torch_has_the_pinned_version_and_its_dependencies() -> None:

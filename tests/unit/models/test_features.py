@@ -5,6 +5,7 @@ import pytest
 import torch
 from structlog.testing import capture_logs
 
+from ml.core.computation import REFERENCE
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
 from ml.models.features import FEATURES, FeatureCache, FeatureReader, Floats, Ints, trunk_hash
 from ml.models.predictor import Predictor
@@ -40,7 +41,9 @@ def test_feature_reader_features_times_the_head_are_the_logits(
     assert features.shape == (10, FEATURES)
     assert readable == [True] * 10
     head, bias = (checkpoint.state[f"fc.{name}"].numpy() for name in ("weight", "bias"))
-    predictor = Predictor(checkpoint, device=torch.device("cpu"), batch_size=4, dtype=torch.float32)
+    predictor = Predictor(
+        checkpoint, device=torch.device("cpu"), batch_size=4, computation=REFERENCE
+    )
     pixels = [p for n in range(10) if (p := read._prepare(tmp_path / str(n))) is not None]
     assert np.allclose(features @ head.T + bias, predictor.logits(pixels), atol=1e-2)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ml.core.computation import REFERENCE
 from ml.core.errors import ModelError, SettingsError
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
 from ml.models.predictor import Predictor, describe_device, resolve_device
@@ -48,7 +49,7 @@ def test_predictor_with_fused_batch_norm_gives_the_logits_of_the_plain_network(
     pixels = _pixels(5)
     with torch.inference_mode():
         expected = plain(normalize(torch.from_numpy(np.stack(pixels)), SPEC)).numpy()
-    predictor = Predictor(checkpoint, device=CPU, batch_size=5, dtype=torch.float32)
+    predictor = Predictor(checkpoint, device=CPU, batch_size=5, computation=REFERENCE)
     np.testing.assert_allclose(predictor.logits(pixels), expected, atol=1e-4)
 
 
@@ -68,8 +69,8 @@ def test_predictor_scores_are_softened_by_the_temperature_of_the_card(
     warm = checkpoint.card.calibration.model_copy(update={"temperature": 4.0})
     softer = Checkpoint(checkpoint.state, checkpoint.card.model_copy(update={"calibration": warm}))
     pixels = _pixels(1)
-    hard = Predictor(checkpoint, device=CPU, batch_size=1, dtype=torch.float32)
-    soft = Predictor(softer, device=CPU, batch_size=1, dtype=torch.float32)
+    hard = Predictor(checkpoint, device=CPU, batch_size=1, computation=REFERENCE)
+    soft = Predictor(softer, device=CPU, batch_size=1, computation=REFERENCE)
     a, b = hard.scores(pixels)[0]["violate"], soft.scores(pixels)[0]["violate"]
     assert np.log(b / (1 - b)) == pytest.approx(np.log(a / (1 - a)) / 4, rel=1e-4)
 

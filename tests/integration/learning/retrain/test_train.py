@@ -96,7 +96,8 @@ def test_training_artifact_has_weights_logits_and_facts(shop: Shop, tmp_path: Pa
     key = _train(shop, told=told)
     trained = load_artifact(shop.connections.models, key)
 
-    assert _objects(shop, key) == {"weights.safetensors", "logits.safetensors", "result.json"}
+    stored = {"weights.safetensors", "logits.safetensors", "others.safetensors", "result.json"}
+    assert _objects(shop, key) == stored
     assert trained.history == told.epochs
     assert (trained.classes, trained.seed, trained.preset) == (("normal", "violate"), 5, "tiny")
     assert (trained.pretrained_weights.kind, trained.pretrained_weights.detail) == (

@@ -45,7 +45,7 @@ def test_replay_equals_the_run_to_the_last_bit(night: Shop) -> None:
     assert (result.photos, result.compared, result.equal) == (PHOTOS, PHOTOS, PHOTOS)
     assert (result.largest_difference, result.decisions_changed) == (0.0, 0)
     assert (result.missing, result.unreadable, result.runtime_differs) == (0, 0, {})
-    assert result.run.device == result.device_now
+    assert result.run.device == result.runtime_now["device"]
     assert dump_results(night) == before
 
 

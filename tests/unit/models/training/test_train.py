@@ -114,6 +114,7 @@ def test_train_leaves_no_other_files(run: TrainedVersion) -> None:
         "card.json",
         "metrics.json",
         "plots",
+        "probe.safetensors",
         "rejected.csv",
         "training_photos.json",
     }

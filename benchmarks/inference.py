@@ -1,0 +1,234 @@
+"""`python -m benchmarks.inference --data FOLDER`: how fast and how equal the computations are.
+
+A head is fitted to one half of the photos, and every computation scores the other half: torch and
+OpenVINO in each number type that this machine has, and the int8 variant that training makes. The
+computations take turns in the measurement of speed. Writes `benchmarks/results/inference.md`.
+"""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import typer
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.calibration import images_per_second
+from ml.core.computation import REFERENCE, Computation
+from ml.core.settings import ROOT, Settings
+from ml.models.card import ModelCard
+from ml.models.checkpoint import Checkpoint, load_checkpoint, load_int8
+from ml.models.evaluation.metrics import decide_all
+from ml.models.predictor import Predictor, apply_temperature, solved_for
+from ml.models.training.dataset import Dataset, open_dataset, split
+from ml.models.training.other_computations import INT8, find_other_computations
+from ml.models.training.preset import Preset, load_preset
+from ml.models.training.progress import LogListener
+from ml.models.training.train import train
+from ml.policy.schema import load_policy
+from ml.vision.images.decode import DecodeLimits
+
+console = Console()
+RESULTS = ROOT / "benchmarks" / "results" / "inference.md"
+CPU = torch.device("cpu")
+POLICY = load_policy(ROOT / "config" / "policy.yaml")
+BATCH, ROUNDS = 32, 7
+SIZES = {224: 256, 128: 128}  # crop -> resize, as in the presets
+_EXPLANATION = f"""\
+Real photos, half to fit the head (preset `linear_probe`, bundled weights, seed 0), half to test.
+Images/s: the forward pass alone, batches of {BATCH}, the median of {ROUNDS} rounds in which the
+computations take turns; compare the ratios. Verdicts changed: without screens, against torch
+float32; the int8 variant has a temperature and a threshold of its own, and the column after
+it uses the reference's."""
+COLUMNS = (
+    "computation", "images/s", "ratio", "verdicts changed", "at the reference's thresholds",
+    "area under the curve", "difference", "leak", "review",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Held:
+    """Scores of the held-out photos by one computation, and its speed."""
+
+    computation: Computation
+    logits: npt.NDArray[np.float32]
+    images_per_second: float
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with one folder of photos per class.")],
+    photos: Annotated[int, typer.Option(help="Half to fit, half to test.")] = 2400,
+    size: Annotated[list[int] | None, typer.Option(help="Crop: 224 or 128; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = RESULTS,
+) -> None:
+    """Measure, print and write the tables."""
+    lines = [*_head(photos), f"Before: {_calibrate()}."]
+    with tempfile.TemporaryDirectory(prefix="moderation-inference-") as folder:
+        chosen = _choose_photos(data, Path(folder) / "photos", photos)
+        for crop in size or list(SIZES):
+            lines += ["", *_measure(chosen, Path(folder) / str(crop), crop)]
+    lines += ["", f"After: {_calibrate()}."]
+    page = "\n".join(lines) + "\n"
+    console.print(page, markup=False)
+    out.write_text(page, encoding="utf-8")
+
+
+def _head(photos: int) -> list[str]:
+    return [
+        "# Inference: backends and number types",
+        "",
+        f"Written by `python -m benchmarks.inference --data FOLDER --photos {photos}` on "
+        f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {_processor()}, torch's "
+        f"instructions {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} "
+        "threads, Python " + platform.python_version() + ".",
+        "",
+        _EXPLANATION,
+        "",
+    ]
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+    return " ".join(flag for flag in known if flag in flags)
+
+
+def _calibrate() -> str:
+    return (
+        f"ResNet18, 224 px, float32, all cores {images_per_second():.1f} images/s "
+        f"(`python -m benchmarks.calibration`), load average {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _choose_photos(data: Path, folder: Path, photos: int) -> Path:
+    """Links to evenly spread photos of each class."""
+    files = sorted(path for path in data.rglob("*") if path.is_file())
+    for i in np.linspace(0, len(files) - 1, min(photos, len(files))).astype(int):
+        link = folder / files[i].relative_to(data)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(files[i].resolve())
+    return folder
+
+
+def _measure(data: Path, folder: Path, crop: int) -> list[str]:
+    linear_probe = load_preset("linear_probe")
+    resized = {"resize": SIZES[crop], "crop": crop}
+    spec = linear_probe.preprocessing.model_copy(update=resized)
+    changed = {"preprocessing": spec, "validation_share": 0.5}
+    preset = linear_probe.model_copy(update=changed)
+    computations = find_other_computations(Settings(), CPU)
+    began = time.monotonic()
+    card = train(
+        data,
+        preset=preset,
+        policy=POLICY,
+        out=folder,
+        pretrained_weights="bundled",
+        device="cpu",
+        seed=0,
+        limits=DecodeLimits(),
+        progress=LogListener(),
+        computations=computations,
+    )
+    console.print(f"{crop} px: trained in {time.monotonic() - began:.0f} s")
+    checkpoint = load_checkpoint(folder)
+    used = [REFERENCE, *(c for c in computations if c != INT8)]
+    if card.int8 is not None:
+        checkpoint = Checkpoint(checkpoint.state, card, load_int8(folder, card.int8))
+        used.append(Computation("openvino", "int8", card.int8.variant_hash))
+    with open_dataset(
+        data, policy=POLICY, spec=spec, limits=DecodeLimits(), scratch=folder
+    ) as dataset:
+        return _score(checkpoint, dataset, preset, used)
+
+
+def _score(
+    checkpoint: Checkpoint, dataset: Dataset, preset: Preset, computations: list[Computation]
+) -> list[str]:
+    labels, categories = dataset.labels, dataset.categories
+    _, held_out = split(labels, categories, dataset.groups, share=preset.validation_share, seed=0)
+    pixels = list(dataset.load_prepared(held_out.tolist()).numpy())
+    predictors = [
+        Predictor(checkpoint, device=CPU, batch_size=BATCH, computation=computation)
+        for computation in computations
+    ]
+    logits = [predictor.logits(pixels) for predictor in predictors]
+    speeds = _speeds(predictors, pixels[:BATCH])
+    found = [Held(*values) for values in zip(computations, logits, speeds, strict=True)]
+    violation = np.array([labels[i] in POLICY.violations for i in held_out])
+    card = checkpoint.card
+    title = f"## {card.preprocessing.crop} px, {len(pixels)} photos tested"
+    lines = [title, "", _row(COLUMNS), _row("---" for _ in COLUMNS)]
+    lines += [_row(_cells(held, found[0], card, violation)) for held in found]
+    if card.int8 is None:
+        lines += ["", "No int8 variant: it is not shown to be as good as the policy demands."]
+    return lines
+
+
+def _speeds(predictors: list[Predictor], batch: list[npt.NDArray[np.uint8]]) -> list[float]:
+    seconds: list[list[float]] = [[] for _ in predictors]
+    for _ in range(ROUNDS):
+        for i, predictor in enumerate(predictors):
+            start = time.perf_counter()
+            predictor.logits(batch)
+            seconds[i].append(time.perf_counter() - start)
+    return [len(batch) / median(some) for some in seconds]
+
+
+def _cells(
+    held: Held, reference: Held, card: ModelCard, violation: npt.NDArray[np.bool_]
+) -> list[str]:
+    expected, _ = _verdicts(reference, card, REFERENCE)
+    own, _ = _verdicts(held, card, held.computation)
+    by_reference, _ = _verdicts(held, card, REFERENCE)
+    area, reference_area = (
+        roc_auc_score(violation, _verdicts(h, card, h.computation)[1]) for h in (held, reference)
+    )
+    passed = np.array([decision == "pass" for decision in own])
+    return [
+        str(held.computation),
+        f"{held.images_per_second:.1f}",
+        f"{held.images_per_second / reference.images_per_second:.2f}",
+        _changed(own, expected),
+        _changed(by_reference, expected),
+        f"{area:.4f}",
+        f"{area - reference_area:+.4f}",
+        f"{violation[passed].mean():.2%}",
+        f"{1 - passed.mean():.2%}",
+    ]
+
+
+def _verdicts(
+    held: Held, card: ModelCard, computation: Computation
+) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """Decisions and violation scores, with the temperature and threshold of a computation."""
+    solved = solved_for(card, computation)
+    probabilities = apply_temperature(held.logits, solved.calibration.temperature)
+    threshold = solved.thresholds.pass_confidence
+    decisions = decide_all(probabilities, card.classes, POLICY, threshold)
+    violations = [c for c, name in enumerate(card.classes) if name in POLICY.violations]
+    return [d.value for d in decisions], probabilities[:, violations].sum(axis=1)
+
+
+def _changed(found: list[str], expected: list[str]) -> str:
+    count = sum(a != b for a, b in zip(found, expected, strict=True))
+    return f"{count / len(found):.2%} ({count})"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    typer.run(main)

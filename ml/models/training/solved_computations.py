@@ -1,0 +1,113 @@
+"""Solve what the card says of other computations: verdicts that differ, and the int8 variant."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from ml.models.card import Agreement, Int8Variant, Thresholds
+from ml.models.checkpoint import save_int8
+from ml.models.computation_guard import count_changed
+from ml.models.evaluation.calibration import solve_threshold
+from ml.models.evaluation.metrics import Bools, Floats, Ints
+from ml.models.evaluation.variant_comparison import compare_variant
+from ml.models.predictor import apply_temperature
+from ml.models.training.other_computations import OtherComputations
+from ml.models.training.pipeline import Evaluation, calibrate
+
+log = structlog.get_logger()
+
+
+def count_agreements(others: OtherComputations, evaluation: Evaluation) -> tuple[Agreement, ...]:
+    """The verdicts that each computation of the version's own weights changes."""
+    return tuple(
+        Agreement(
+            computation=name,
+            photos=len(found),
+            changed=count_changed(
+                found, expected, evaluation, evaluation.classes, evaluation.policy
+            ),
+        )
+        for name, (found, expected) in sorted(others.compared.items())
+    )
+
+
+def solve_int8_variant(
+    others: OtherComputations,
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    fitted_labels: Ints,
+    weights: Floats | None = None,
+) -> Int8Variant | None:
+    """Solve the int8 variant's temperature and threshold, and write its files if it is allowed.
+
+    Of the held-out photos, the temperature is fitted on the first, whose labels are
+    `fitted_labels`; the evaluation is on the others, or on the same where there are no others. With
+    `weights` of its photos the threshold is solved on the variant's own scores, as the version's
+    was; None: it is the policy's, as the version's is. None is returned where there is no variant,
+    or where it is not shown to be as good as the policy demands; the log says why.
+    """
+    if others.int8 is None or others.int8_logits is None:
+        return None
+    fitted = len(fitted_labels)
+    logits = others.int8_logits.astype(np.float64)
+    tested = logits[fitted:] if len(logits) > fitted else logits
+    calibration = calibrate(logits[:fitted], fitted_labels)
+    scores = _violation_scores(apply_temperature(tested, calibration.temperature), evaluation)
+    thresholds = _solve_threshold(scores, evaluation, weights)
+    comparison = compare_variant(
+        _violation_scores(evaluation.probabilities, evaluation),
+        scores,
+        _is_violation(evaluation),
+        pass_confidence=evaluation.thresholds.pass_confidence,
+    )
+    margins = evaluation.policy.retraining.int8
+    objection = comparison.find_objection(
+        area_margin=margins.area_margin, leak_margin=margins.leak_margin
+    )
+    if thresholds is None and objection is None:
+        objection = "no threshold of its own is shown to leak as little as the version's"
+    log.info("int8 variant compared", refused=objection, **comparison.as_dict())
+    if objection or thresholds is None:
+        return None
+    graph_sha256, weights_sha256 = save_int8(others.int8, folder)
+    return Int8Variant(
+        graph_sha256=graph_sha256,
+        weights_sha256=weights_sha256,
+        calibration=calibration,
+        thresholds=thresholds,
+        calibration_photos=others.calibration_photos,
+        comparison=comparison.as_dict(),
+        libraries={name: version(name) for name in ("openvino", "nncf")},
+    )
+
+
+def _solve_threshold(
+    scores: Floats, evaluation: Evaluation, weights: Floats | None
+) -> Thresholds | None:
+    """The variant's threshold; None if the version's was solved and the variant's cannot be."""
+    if weights is None:
+        return evaluation.thresholds
+    policy = evaluation.policy
+    bound = policy.retraining.leak_bound
+    solved = solve_threshold(
+        scores,
+        _is_violation(evaluation),
+        weights,
+        rate=bound.rate,
+        confidence=bound.confidence,
+        default=policy.pass_confidence,
+    )
+    lost = evaluation.thresholds.evidence is not None and solved.evidence is None
+    return None if lost else solved
+
+
+def _violation_scores(probabilities: Floats, evaluation: Evaluation) -> Floats:
+    scores: Floats = probabilities[:, evaluation.violations].sum(axis=1)
+    return scores
+
+
+def _is_violation(evaluation: Evaluation) -> Bools:
+    return np.isin(evaluation.labels, evaluation.violations)

@@ -1,0 +1,126 @@
+"""What the card says of other computations, from logits of held-out photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from ml.models.card import Int8Variant, Thresholds
+from ml.models.checkpoint import INT8, QuantizedNetwork
+from ml.models.evaluation.calibration import SOLVED, solve_threshold
+from ml.models.inference.backend import Logits
+from ml.models.predictor import apply_temperature
+from ml.models.training.other_computations import OtherComputations
+from ml.models.training.pipeline import Evaluation, calibrate
+from ml.models.training.solved_computations import count_agreements, solve_int8_variant
+from tests.unit.models.training.pictures import POLICY
+
+CLASSES = ("normal", "violate")
+FITTED, TESTED = 300, 2000
+
+
+def _logits(seed: int = 0) -> tuple[Logits, np.ndarray]:  # type: ignore[type-arg]  # labels
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(FITTED + TESTED) < 0.3).astype(np.int64)
+    margin = np.where(labels == 1, 4.0, -4.0) + rng.normal(0.0, 2.0, len(labels))
+    return np.stack([-margin, margin], axis=1).astype(np.float32), labels
+
+
+LOGITS, LABELS = _logits()
+NOISE = np.random.default_rng(1).normal(0.0, 0.05, LOGITS.shape).astype(np.float32)
+WEIGHTS = np.ones(TESTED)
+
+
+def _evaluation(*, solved: bool) -> Evaluation:
+    calibration = calibrate(LOGITS[:FITTED].astype(np.float64), LABELS[:FITTED])
+    probabilities = apply_temperature(LOGITS[FITTED:], calibration.temperature)
+    thresholds = Thresholds(pass_confidence=0.7, source="policy default")
+    if solved:
+        bound = POLICY.retraining.leak_bound
+        thresholds = solve_threshold(
+            probabilities[:, 1],
+            LABELS[FITTED:] == 1,
+            WEIGHTS,
+            rate=bound.rate,
+            confidence=bound.confidence,
+            default=0.7,
+        )
+    return Evaluation(
+        probabilities,
+        LABELS[FITTED:],
+        split="calibration",
+        calibration=calibration,
+        thresholds=thresholds,
+        classes=CLASSES,
+        policy=POLICY,
+    )
+
+
+def _solve(logits: Logits, folder: Path, *, solved: bool = True) -> Int8Variant | None:
+    others = OtherComputations(
+        int8=QuantizedNetwork(b"graph", b"weights"),
+        int8_logits=logits,
+        int8_probe=logits[:8],
+        calibration_photos=300,
+    )
+    return solve_int8_variant(
+        others,
+        _evaluation(solved=solved),
+        folder,
+        fitted_labels=LABELS[:FITTED],
+        weights=WEIGHTS if solved else None,
+    )
+
+
+def test_temperature_and_threshold_are_solved_on_the_variants_own_scores(tmp_path: Path) -> None:
+    variant = _solve(3 * LOGITS + NOISE, tmp_path)
+    assert variant
+    version = _evaluation(solved=True)
+    assert variant.calibration.temperature == pytest.approx(
+        3 * version.calibration.temperature, rel=0.01
+    )
+    assert variant.thresholds.source.startswith(SOLVED)
+    assert variant.thresholds.evidence
+    assert variant.thresholds.evidence.photos == TESTED
+    assert all((tmp_path / name).is_file() for name in INT8)
+    assert abs(variant.comparison["area_difference"]) < 0.001
+
+
+def test_threshold_of_the_policy_is_kept_where_the_version_has_it(tmp_path: Path) -> None:
+    variant = _solve(LOGITS + NOISE, tmp_path, solved=False)
+    assert variant
+    assert variant.thresholds.pass_confidence == 0.7
+    assert variant.thresholds.evidence is None
+
+
+@pytest.mark.parametrize("noise", [3.0, 40.0])
+def test_worse_variant_is_left_out_and_the_log_says_why(tmp_path: Path, noise: float) -> None:
+    with capture_logs() as logs:
+        assert _solve(LOGITS + noise / 0.05 * NOISE, tmp_path) is None
+    assert "ROC curve may fall" in logs[-1]["refused"]
+    assert not (tmp_path / INT8[0]).exists()
+
+
+def test_variant_without_a_threshold_of_its_own_is_left_out(tmp_path: Path) -> None:
+    # A few violations that only the variant takes for the most normal of all.
+    logits = LOGITS.copy()
+    leaked = np.flatnonzero(LABELS[FITTED:] == 1)[:60] + FITTED
+    logits[leaked] = [20.0, -20.0]
+    with capture_logs() as logs:
+        assert _solve(logits, tmp_path) is None
+    assert logs[-1]["refused"]
+
+
+def test_changed_verdicts_are_counted_by_computation() -> None:
+    some, flipped = LOGITS[:100], LOGITS[:100].copy()
+    flipped[:3] = -flipped[:3]
+    compared = {
+        "torch bfloat16": np.stack([flipped, some]),
+        "openvino float32": np.stack([some + 1e-6, some]),
+    }
+    found = count_agreements(OtherComputations(compared), _evaluation(solved=True))
+    assert [(a.computation, a.photos, a.changed) for a in found] == [
+        ("openvino float32", 100, 0),
+        ("torch bfloat16", 100, 3),
+    ]
