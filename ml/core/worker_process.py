@@ -9,6 +9,7 @@ through a pipe of its own: whenever it dies, it holds no lock that another one w
 import json
 import mmap
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -83,6 +84,9 @@ class WorkerProcess:
             raise WorkerFailed(f"a worker process cannot be started: {error}") from error
         theirs.close()
         os.close(memory)
+        # `Connection.poll` makes a new selector for each call.
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
 
     @property
     def pid(self) -> int:
@@ -102,7 +106,7 @@ class WorkerProcess:
         """
         if self._ready:
             return
-        started = self._connection.poll(START_SECONDS)
+        started = bool(self._poll.poll(1000 * START_SECONDS))
         try:
             self._ready = started and json.loads(self._connection.recv_bytes()) == READY
         except (EOFError, OSError):
@@ -181,7 +185,7 @@ class WorkerProcess:
         Raises:
             WorkerDied: it takes too long, or the caller waits no longer.
         """
-        while not self._connection.poll(watch.next_poll()):
+        while not self._poll.poll(1000 * watch.next_poll()):
             if watch.seconds > self._wall_seconds:
                 self._process.kill()
                 raise self._died(f"took {watch.seconds:.0f} s", overtime=True)

@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, bounded_map
 from ml.core.settings import Settings
 from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored
+from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Predictor, Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher, PhotoSource
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
@@ -29,7 +30,7 @@ class Pipeline:
 
     `picture_side` is `Screens.picture_side` of the policy: it decides the scale at which photos are
     decoded, so a replay needs it although it runs no screens. A shadow scores the same photos,
-    without effect on the model's outcomes.
+    without effect on the model's outcomes. `pool` None: the decode workers of the settings.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Pipeline:
         picture_side: int | None = None,
         screening: Screening | None = None,
         clock: StageTimer | None = None,
+        pool: WorkerPool | None = None,
     ) -> None:
         self.clock = clock or StageTimer()
         self._settings = settings
@@ -55,6 +57,7 @@ class Pipeline:
             picture_side=picture_side,
             screening=screening,
             shadow=self._shadow,
+            pool=pool,
         )
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:

@@ -25,6 +25,7 @@ from ml.core.types import (
     screen_result_from_json,
 )
 from ml.core.worker_loop import Message
+from ml.core.worker_pool import WorkerPool
 from ml.core.worker_process import WorkerProcess
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
@@ -59,6 +60,7 @@ class Preprocessor:
     """Has photos decoded, fingerprinted, screened and resized for a model's card. Thread-safe.
 
     `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run.
+    `pool` None: the workers of the settings.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Preprocessor:
         picture_side: int | None = None,
         screening: Screening | None = None,
         shadow: Shadow | None = None,
+        pool: WorkerPool | None = None,
     ) -> None:
         self._settings, self._clock, self._crop = settings, clock, spec.crop
-        self._pool, self._limits = decode_pool(settings), decode_limits(settings)
+        self._pool, self._limits = pool or decode_pool(settings), decode_limits(settings)
         self._screening, self._shadow = screening, shadow
         self._config = WorkerConfig(
             limits=self._limits,

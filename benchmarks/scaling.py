@@ -1,0 +1,155 @@
+"""`python -m benchmarks.scaling`: throughput by decode workers, without the cores for them.
+
+Decoding and forward pass are replaced by sleeps of a given length, by default those that were
+measured on a machine with fast cores and a GPU. Everything else is the nightly pipeline: fetch
+threads, shared memory, pipes, batches. What limits the throughput then is its own work in the main
+process, whose processor time a photo is an upper bound of the time that it holds the interpreter's
+lock.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import sleeping_worker
+from benchmarks.calibration import images_per_second
+from benchmarks.screens_pipeline import untrained_predictor
+from benchmarks.sleep_bytes import sleep_bytes
+from ml.core.settings import Settings, load_settings
+from ml.core.types import PendingImage
+from ml.core.worker_pool import WorkerKind, WorkerPool
+from ml.models.predictor import Predictor
+from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES
+from ml.moderation.pipeline.pipeline import Pipeline
+from ml.vision.images.preprocess import ARTICLE
+
+WORKERS = (1, 2, 4, 8, 16, 32)
+SECONDS = 4.0  # of each measurement, at the ideal throughput
+_DEADLINE = 60.0
+
+console = Console(width=110)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement; `ideal` photos a second are what the sleeps alone allow."""
+
+    workers: int
+    photos_per_second: float
+    ideal: float
+    main_ms: float  # processor time of the main process, per photo
+
+
+class _SleepingPredictor:
+    """Stacks the batch, as the real one does, and sleeps in place of the forward pass."""
+
+    def __init__(self, predictor: Predictor, seconds: float) -> None:
+        self.card, self.batch_size = predictor.card, predictor.batch_size
+        self._seconds = seconds
+
+    def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[dict[str, float]]:
+        np.stack(pixels)
+        time.sleep(self._seconds * len(pixels))
+        return [dict.fromkeys(self.card.classes, 0.5) for _ in pixels]
+
+
+class _PhotoSource:
+    """Returns the same bytes after a while, as a bucket in the same network does."""
+
+    def __init__(self, data: bytes, seconds: float) -> None:
+        self._data, self._seconds = data, seconds
+
+    def get(
+        self,
+        key: str,  # noqa: ARG002 - all photos have the same bytes
+        *,
+        etag: str | None = None,  # noqa: ARG002 - as above
+        size_bytes: int | None = None,  # noqa: ARG002 - as above
+        max_bytes: int | None = None,  # noqa: ARG002 - as above
+    ) -> bytes:
+        time.sleep(self._seconds)
+        return bytes(memoryview(self._data))
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Seconds of each stage for one photo, and its bytes."""
+
+    fetch: float
+    decode: float
+    forward: float
+    size: int
+
+    def ideal(self, workers: int, fetch_threads: int) -> float:
+        """Photos a second if nothing but the sleeps took time."""
+        return min(workers / self.decode, 1 / self.forward, fetch_threads / self.fetch)
+
+
+def measure(workers: int, lengths: Lengths, settings: Settings) -> Point:
+    """Run the pipeline with so many workers."""
+    kind = WorkerKind(
+        sleeping_worker.__spec__.name, settings.max_image_bytes, OUTPUT_BYTES, _DEADLINE
+    )
+    pool = WorkerPool(kind, size=workers)
+    predictor = _SleepingPredictor(untrained_predictor(ARTICLE), lengths.forward)
+    pipeline = Pipeline(
+        store=_PhotoSource(sleep_bytes(lengths.decode, lengths.size), lengths.fetch),
+        predictor=predictor,  # type: ignore[arg-type]  # the part of it that a pipeline uses
+        settings=settings,
+        pool=pool,
+    )
+    ideal = lengths.ideal(workers, settings.fetch_threads)
+    photos = max(4 * workers, int(SECONDS * ideal))
+    images = [PendingImage(str(n), "", lengths.size) for n in range(photos)]
+    list(pipeline.run(images[: 4 * workers]))  # the workers start
+    start, cpu = time.perf_counter(), time.process_time()
+    for _batch in pipeline.run(images):
+        pass
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    pool.close()
+    return Point(workers, photos / seconds, ideal, 1000 * cpu / photos)
+
+
+def main(
+    *,
+    fetch_ms: Annotated[float, typer.Option(help="A read of a photo, in ms.")] = 5.0,
+    decode_ms: Annotated[float, typer.Option(help="Decoding of a photo, in ms.")] = 9.0,
+    forward_ms: Annotated[float, typer.Option(help="Forward pass, in ms a photo.")] = 0.3,
+    size: Annotated[int, typer.Option(help="Bytes of a photo.")] = 265_000,
+    workers: Annotated[list[int] | None, typer.Option(help="Decode workers; repeatable.")] = None,
+) -> None:
+    """Measure the throughput of the pipeline by its number of decode workers."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    lengths = Lengths(fetch_ms / 1000, decode_ms / 1000, forward_ms / 1000, size)
+    settings = load_settings()
+    settings = settings.model_copy(update={"fetch_threads": 32})
+    points = [measure(n, lengths, settings) for n in track(workers or WORKERS, console=console)]
+    table = Table(
+        title=f"{fetch_ms:g} ms fetch, {decode_ms:g} ms decode, {forward_ms:g} ms forward"
+    )
+    for name in ("workers", "photos/s", "ideal", "share", "main process, ms a photo"):
+        table.add_column(name, justify="right")
+    for point in points:
+        share = point.photos_per_second / point.ideal
+        table.add_row(
+            str(point.workers),
+            f"{point.photos_per_second:,.0f}",
+            f"{point.ideal:,.0f}",
+            f"{share:.0%}",
+            f"{point.main_ms:.2f}",
+        )
+    console.print(table)
+    console.print(f"calibration: ResNet18 at 224 px, {images_per_second():.1f} images/s")
+
+
+if __name__ == "__main__":
+    typer.run(main)

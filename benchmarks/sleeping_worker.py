@@ -1,0 +1,23 @@
+"""A decode worker that sleeps as long as the photo's bytes say: `python -m` of `scaling`."""
+
+import time
+
+from benchmarks.sleep_bytes import seconds_of
+from ml.core.worker_loop import Caller, Message, Work, serve
+from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
+
+
+def _make_work(config: str) -> Work:
+    crop = WorkerConfig.model_validate_json(config).preprocessing.crop
+    pixels = bytes(3 * crop**2)
+
+    def sleep(_request: Message, data: bytes, output: memoryview, _caller: Caller) -> Message:
+        time.sleep(seconds_of(data))
+        output[: len(pixels)] = pixels
+        return {"content": ["0" * 64, 100, 2000, 1500], "sha256": "0" * 64, "seconds": {}}
+
+    return sleep
+
+
+if __name__ == "__main__":
+    serve(_make_work, OUTPUT_BYTES)
