@@ -35,7 +35,8 @@ class MemoryUse:
     """Resident memory of one scoring process, in MiB.
 
     `early` is after the first commit at or after EARLY_PHOTOS, `end` after the last commit, `peak`
-    the kernel's high-water mark of the process.
+    the kernel's high-water mark of the process. `workers_early` and `workers_end` are the memory of
+    all decode workers (PSS: shared pages once), `largest_worker` that of one of them at any commit.
     """
 
     photos: int
@@ -43,6 +44,9 @@ class MemoryUse:
     early: float
     end: float
     peak: float
+    workers_early: float
+    workers_end: float
+    largest_worker: float
 
 
 def measure_memory(shop: BenchShop, shard: Shard) -> MemoryUse:
@@ -71,7 +75,16 @@ def measure_memory(shop: BenchShop, shard: Shard) -> MemoryUse:
 def _summarize(lines: list[dict[str, float]], seconds: float) -> MemoryUse:
     *commits, last = lines
     early = next((c for c in commits if c["done"] >= EARLY_PHOTOS), commits[-1])
-    return MemoryUse(int(last["done"]), seconds, early["rss"], last["rss"], last["peak"])
+    return MemoryUse(
+        int(last["done"]),
+        seconds,
+        early["rss"],
+        last["rss"],
+        last["peak"],
+        workers_early=early["workers"],
+        workers_end=commits[-1]["workers"],
+        largest_worker=max(commit["largest_worker"] for commit in commits),
+    )
 
 
 def child_environment(shop: BenchShop) -> dict[str, str]:
@@ -105,8 +118,10 @@ def _report_commits(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """Print the memory in place of each progress log line of the scoring step."""
-    if event["event"] == "judging":
-        print(json.dumps({"done": event["done"], "rss": _mebibytes()}), flush=True)
+    if event["event"] == "scoring":
+        workers = [each.memory_full_info().pss / 2**20 for each in psutil.Process().children()]
+        memory = {"workers": sum(workers), "largest_worker": max(workers, default=0.0)}
+        print(json.dumps({"done": event["judged"], "rss": _mebibytes(), **memory}), flush=True)
     raise structlog.DropEvent
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -197,10 +197,11 @@ def _has_screen(best: dict[str, Throughput], screen: str) -> bool:
 
 def _print_memory(memories: list[MemoryUse]) -> None:
     table = Table(title=f"memory of a scoring process, MiB ({pictures.SMALL})")
-    for title in ("photos", "seconds", f"after {EARLY_PHOTOS}", "at the end", "peak"):
+    titles = ("photos", "seconds", f"after {EARLY_PHOTOS}", "at the end", "peak")
+    for title in (*titles, f"workers after {EARLY_PHOTOS}", "workers at the end", "largest worker"):
         table.add_column(title, justify="right")
     for m in memories:
-        mebibytes = (f"{value:.0f}" for value in (m.early, m.end, m.peak))
+        mebibytes = (f"{value:.0f}" for value in astuple(m)[2:])
         table.add_row(f"{m.photos:,}", f"{m.seconds:.0f}", *mebibytes)
     console.print(table)
     within, across = _memory_growth(memories)
@@ -214,7 +215,7 @@ def _print_memory(memories: list[MemoryUse]) -> None:
 
 def _memory_growth(memories: list[MemoryUse]) -> tuple[float, float]:
     smallest = min(memories, key=lambda m: m.photos)
-    within = max(m.end / m.early for m in memories)
+    within = max(max(m.end / m.early, m.workers_end / m.workers_early) for m in memories)
     return within, max(m.peak for m in memories) / smallest.peak
 
 
