@@ -6,6 +6,7 @@ at the peak above that of the process before. Deadline and memory of a worker fo
 """
 
 import io
+import math
 import multiprocessing
 import os
 import tempfile
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.decode_limits_photos import PHOTOS, write_photo
+from ml.core.budget import Budget
 from ml.core.errors import ImageRejected
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
@@ -31,8 +33,6 @@ from ml.vision.images.fingerprint import perceptual_hash
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
-
-UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +89,7 @@ def measure(path: Path) -> Cost:
     """Measure the photo in a file, after a small one that loads the libraries."""
     settings = load_settings()
     screens = load_policy(settings.policy_file).screens
-    runner = ScreenRunner(screens, DuplicateIndex([]), workers=UNLIMITED_WORKERS)
+    runner = ScreenRunner(screens, DuplicateIndex([]), budget=Budget(math.inf))
     plan = DecodePlan(decode_limits(settings), screens.picture_side)
     seconds: list[float] = []
 

@@ -144,7 +144,7 @@ def _run_offline(
     settings, stores = shop.settings, shop.connections
     checkpoint = registry.fetch(version, store=stores.models, cache=stores.model_cache)
     screening = (
-        ScreenRunner(policy.screens, DuplicateIndex(()), workers=settings.decode_threads)
+        ScreenRunner(policy.screens, DuplicateIndex(()))
         if policy.screens.verdict_settings
         else None
     )

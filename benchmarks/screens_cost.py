@@ -72,8 +72,8 @@ def main(
                 if number:  # the first round also loads libraries
                     costs[screens].append(run)
     console.print(
-        f"{machine}; ResNet18 at 224 px {speed:.1f} images/s; load before the start {load:.1f}; budget_share "
-        f"{rules.text.budget_share}, long_side {rules.long_side}"
+        f"{machine}; ResNet18 at 224 px {speed:.1f} images/s; load before the start {load:.1f}; "
+        f"budget_share {rules.text.budget_share}, long_side {rules.long_side}"
     )
     _print_table(costs, photos, mixture)
 

@@ -1,5 +1,6 @@
 """Run photos of a folder through the nightly pipeline (decode, screens, model) without servers."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from benchmarks.screens_photos import LabelledPhoto
+from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.settings import load_settings
 from ml.core.types import PendingImage, Scored, ScreenResult, ScreenStatus
@@ -18,8 +20,6 @@ from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
-
-UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def run_pipeline(
         predictor=predictor,
         settings=settings,
         picture_side=rules.picture_side if rules else None,
-        screening=_screen_runner(
-            rules, UNLIMITED_WORKERS if read_all else settings.decode_threads, clock
-        ),
+        screening=_screen_runner(rules, Budget(math.inf) if read_all else None, clock),
         clock=clock,
     )
     images = (PendingImage(photo.key, "", photo.size) for photo in photos)
@@ -104,12 +102,14 @@ def run_pipeline(
     return PipelineRun(scored, len(outcomes) - len(scored), *took, clock.drain())
 
 
-def _screen_runner(rules: Screens | None, workers: int, clock: StageTimer) -> ScreenRunner | None:
+def _screen_runner(
+    rules: Screens | None, budget: Budget | None, clock: StageTimer
+) -> ScreenRunner | None:
     if rules is None:
         return None
     decided = DuplicateIndex([])
     return ScreenRunner(
-        rules, decided, workers=workers, timed=lambda name: clock.time(f"screen_{name}")
+        rules, decided, budget=budget, timed=lambda name: clock.time(f"screen_{name}")
     )
 
 

@@ -41,7 +41,7 @@ def preflight(
     policy = _policy(run_id, settings, connections)
     connections.photos.check()
     connections.models.check()
-    ScreenRunner(policy.screens, DuplicateIndex([]), workers=1).load()
+    ScreenRunner(policy.screens, DuplicateIndex([])).load()
     champion = in_transaction(engine, registry.champion_hash)
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     loader.load(champion)

@@ -52,7 +52,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         shadow=shadow,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screens(run.policy, DuplicateIndex(decided), settings, timer),
+        screening=load_screens(run.policy, DuplicateIndex(decided), timer),
         clock=timer,
     )
     failures = ShardFailures(

@@ -62,7 +62,7 @@ class ModelLoader:
 
 
 def load_screens(
-    policy: Policy, decided: DuplicateIndexProtocol, settings: Settings, clock: StageTimer
+    policy: Policy, decided: DuplicateIndexProtocol, clock: StageTimer
 ) -> ScreenRunner | None:
     """The policy's screens for the decode threads; None if none is enabled."""
     if not policy.screens.verdict_settings:
@@ -70,6 +70,5 @@ def load_screens(
     return ScreenRunner(
         policy.screens,
         decided,
-        workers=settings.decode_threads,
         timed=lambda name: clock.time(f"screen_{name}"),
     )

@@ -43,7 +43,7 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     batch_size = settings.serve_batch_size
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     predictor, duplicate_index = loader.load(model_hash), RefreshingDuplicateIndex()
-    screening = load_screens(policy, duplicate_index, settings, clock)
+    screening = load_screens(policy, duplicate_index, clock)
     if screening is not None:
         screening.load()
     preprocessor = Preprocessor(

@@ -1,5 +1,6 @@
 """Run all screens of a policy on one photo; the failure of one does not affect the others."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -47,8 +48,9 @@ class _Pictures:
 class ScreenRunner:
     """The enabled screens of a policy. Thread-safe.
 
-    The OCR budget is a share of the time of `workers` calling threads from now on. `timed` returns
-    the context manager that times a screen, given its name.
+    The OCR `budget` is by default the policy's share of the processor time that this process uses
+    from now on; a share of wall time would let OCR slow down a busy machine further. `timed`
+    returns the context manager that times a screen, given its name.
 
     Raises:
         SettingsError: the text screen is enabled and its models are missing.
@@ -59,7 +61,7 @@ class ScreenRunner:
         rules: Screens,
         decided: DuplicateIndexProtocol,
         *,
-        workers: int,
+        budget: Budget | None = None,
         timed: Timer = lambda _name: nullcontext(),
     ) -> None:
         self._rules = rules
@@ -67,7 +69,8 @@ class ScreenRunner:
         self._decided = decided
         self._timed = timed
         self._reader = TextReader() if rules.text.enabled else None
-        self._scheduler = OcrScheduler(Budget(0.0, rate=rules.text.budget_share * workers))
+        share = Budget(0.0, rate=rules.text.budget_share, clock=time.process_time)
+        self._scheduler = OcrScheduler(budget or share)
 
     def load(self) -> None:
         """Load what the text screen loads for its first photo, so that a broken file stops now."""

@@ -51,7 +51,7 @@ from PIL import Image
 from ml.policy.screens import Screens
 from ml.vision.screens.runner import ScreenRunner
 rules = Screens.model_validate({"text": {"enabled": True}, "codes": {"enabled": True}})
-runner = ScreenRunner(rules, None, workers=1)
+runner = ScreenRunner(rules, None)
 runner.run(Image.new("RGB", (200, 100)), "0" * 64, 0)
 print("rapidocr" in sys.modules, end=" ")
 runner.load()

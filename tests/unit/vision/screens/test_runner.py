@@ -1,9 +1,12 @@
 """All screens on one photo with the real libraries: enabled, disabled and failing ones."""
 
+import math
+
 import pytest
 import zxingcpp
 from PIL import Image
 
+from ml.core.budget import Budget
 from ml.core.types import DecidedPhoto, ScreenStatus
 from ml.policy.screens import Screens
 from ml.vision.images.fingerprint import perceptual_hash
@@ -18,8 +21,10 @@ NOBODY = DuplicateIndex([])
 def screened(
     image: Image.Image, screens: dict[str, dict[str, object]], decided: DuplicateIndex = NOBODY
 ) -> Outcomes:
+    """The results, with an unlimited OCR budget unless the policy gives it no share."""
     rules = Screens.model_validate({n: {"enabled": True, **keys} for n, keys in screens.items()})
-    return ScreenRunner(rules, decided, workers=10_000).run(image, *perceptual_hash(image))
+    budget = Budget(math.inf) if rules.text.budget_share else None
+    return ScreenRunner(rules, decided, budget=budget).run(image, *perceptual_hash(image))
 
 
 def test_runner_runs_enabled_screens_only() -> None:
@@ -84,7 +89,7 @@ def test_runner_reports_unknown_for_a_screen_that_raises(
 @pytest.mark.parametrize("screen", ["codes", "sharpness", "text"])
 def test_runner_reports_unknown_for_an_empty_picture(screen: str) -> None:
     rules = Screens.model_validate({screen: {"enabled": True}})
-    runner = ScreenRunner(rules, NOBODY, workers=10_000)
+    runner = ScreenRunner(rules, NOBODY, budget=Budget(math.inf))
     outcome = runner.run(Image.new("RGB", (1, 0)), "0" * 64, 100)[screen]
     assert (outcome.fired, outcome.reason) == (None, "failed")
 
