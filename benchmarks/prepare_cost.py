@@ -1,0 +1,108 @@
+"""`python -m benchmarks.prepare_cost --data FOLDER`: processor milliseconds of `prepare` by stage.
+
+Decode, fingerprint, resize and screens of real photos on one thread, with and without screens in
+turns, photo by photo. OCR is left out: its budget decides what it costs.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.calibration import images_per_second
+from benchmarks.photos import REAL, real_phone_photos
+from benchmarks.screens_photos import load_real_photos, shop_mixture
+from ml.core.budget import Budget
+from ml.core.concurrency import StageTimer
+from ml.core.settings import load_settings
+from ml.core.types import PendingImage
+from ml.models.training.preset import load_preset
+from ml.moderation.pipeline.fetch import Fetched
+from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.policy.schema import load_policy
+from ml.vision.images.decode import decode_limits
+from ml.vision.images.preprocess import DecodePlan
+from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.runner import ScreenRunner
+
+STAGES = ("decode", "screen_sharpness", "screen_codes", "screen_text", "screen_duplicates")
+VIOLATING_SHARE = 0.2
+console = Console(width=None if Console().is_terminal else 120)
+
+
+class ThreadTimer(StageTimer):
+    """Sums the processor seconds of the calling thread instead of the wall clock's."""
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Add the processor seconds of the block to a stage."""
+        start = time.thread_time()
+        try:
+            yield
+        finally:
+            self.add(stage, time.thread_time() - start)
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of real photos with manifest.csv.")],
+    photos: Annotated[int, typer.Option(help="Photos of each size.", min=1)] = 150,
+) -> None:
+    """Measure photos as they are and at the size of phone photos, and print the table."""
+    speed, load = images_per_second(), os.getloadavg()[0]
+    as_they_are = [p.read() for p in shop_mixture(load_real_photos(data), VIOLATING_SHARE)[:photos]]
+    sizes = {"as they are": as_they_are, "2 to 3 megapixels": real_phone_photos(data, photos)}
+    table = Table("photos", "screens", "all", *STAGES, title=f"ms a photo; {REAL}")
+    for name, contents in sizes.items():
+        costs = _measure(contents)
+        for screens, (total, stages) in costs.items():
+            cells = (stages.get(stage, 0.0) for stage in STAGES)
+            shown = (f"{1e3 * value / len(contents):.2f}" for value in (total, *cells))
+            table.add_row(name, "with" if screens else "without", *shown)
+    console.print(table)
+    console.print(
+        f"{os.cpu_count()} cores; load before {load:.1f}; ResNet18 at 224 px before and after: "
+        f"{speed:.1f}, {images_per_second():.1f} images/s"
+    )
+
+
+def _measure(contents: list[bytes]) -> dict[bool, tuple[float, dict[str, float]]]:
+    """Processor seconds, in all and by stage, without and with screens."""
+    timers = {screens: ThreadTimer() for screens in (False, True)}
+    workers = {screens: _preprocessor(timer, screens) for screens, timer in timers.items()}
+    seconds = dict.fromkeys(timers, 0.0)
+    for is_measured in (False, True):  # the first round loads libraries
+        for timer in timers.values():
+            timer.drain()
+        for photo in contents if is_measured else contents[:10]:
+            for screens, preprocessor in workers.items():
+                start = time.thread_time()
+                prepared = preprocessor.prepare(Fetched(PendingImage("", "", len(photo)), photo))
+                if is_measured and isinstance(prepared, PreparedImage):
+                    seconds[screens] += time.thread_time() - start
+    return {screens: (seconds[screens], timer.drain()) for screens, timer in timers.items()}
+
+
+def _preprocessor(timer: StageTimer, screens: bool) -> Preprocessor:
+    settings = load_settings()
+    rules, spec = load_policy(settings.policy_file).screens, load_preset("fast").preprocessing
+    if not screens:
+        return Preprocessor(DecodePlan(decode_limits(settings)), spec, timer, None)
+    runner = ScreenRunner(
+        rules,
+        DuplicateIndex([]),
+        budget=Budget(0.0),
+        timed=lambda name: timer.time(f"screen_{name}"),
+    )
+    return Preprocessor(
+        DecodePlan(decode_limits(settings), rules.picture_side), spec, timer, runner
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
