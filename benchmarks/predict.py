@@ -150,9 +150,7 @@ def _run_offline(
         ),
         settings=settings,
         picture_side=policy.screens.picture_side,
-        screening=load_screening(
-            policy.screens, DuplicateIndex(()), workers=settings.decode_workers
-        ),
+        screening=load_screening(policy.screens, DuplicateIndex(())),
     )
     images = [PendingImage(str(n), "", len(data)) for n, data in enumerate(contents)]
     start, cpu = time.monotonic(), time.process_time()

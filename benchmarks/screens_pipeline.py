@@ -1,5 +1,6 @@
 """Run photos of a folder through the nightly pipeline (decode, screens, model) without servers."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from benchmarks.screens_photos import LabelledPhoto
+from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.settings import load_settings
 from ml.core.types import PendingImage, Scored, ScreenResult, ScreenStatus
@@ -18,8 +20,6 @@ from ml.moderation.pipeline.screening import load_screening
 from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens.duplicate_index import DuplicateIndex
-
-UNLIMITED_WORKERS = 10_000  # so many that the OCR budget is never exhausted
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def run_pipeline(
         read_all: OCR without a time budget.
     """
     settings, clock = load_settings(), StageTimer()
-    workers = UNLIMITED_WORKERS if read_all else settings.decode_workers
+    budget = Budget(math.inf) if read_all else None
     start, cpu = time.monotonic(), time.process_time()
     pipeline = Pipeline(
         store=_PhotoSource(photos),
         predictor=predictor,
         settings=settings,
         picture_side=rules.picture_side if rules else None,
-        screening=load_screening(rules, DuplicateIndex([]), workers=workers) if rules else None,
+        screening=load_screening(rules, DuplicateIndex([]), budget) if rules else None,
         clock=clock,
     )
     images = (PendingImage(photo.key, "", photo.size) for photo in photos)

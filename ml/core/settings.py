@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     number_type: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     fetch_threads: int = Field(16, ge=1, le=256)
     decode_workers: int = Field(default_factory=available_cores, ge=1, le=256)
-    decode_seconds: float = Field(20.0, gt=0, le=3600)  # of processor time for one photo
+    decode_seconds: float = Field(15.0, gt=0, le=3600)  # of processor time for one photo
 
     # Limits of a photo.
     max_image_bytes: int = Field(20 * 2**20, ge=1024)

@@ -44,9 +44,8 @@ class Codes(_Screen):
 class TextScreen(_Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
-    `budget_share` is the share of the decode workers' time (workers times wall clock of a shard)
-    that OCR may use, measured in CPU time. `overlays`: the kinds of advertising without a contact
-    detail that fire, see `ml.vision.screens.text.overlays`.
+    `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
+    advertising without a contact detail that fire, see `ml.vision.screens.text.overlays`.
     """
 
     budget_share: Share = 0.15

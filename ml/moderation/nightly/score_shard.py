@@ -57,9 +57,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         shadow=shadow,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screening(
-            run.policy.screens, DuplicateIndex(decided), workers=settings.decode_workers
-        ),
+        screening=load_screening(run.policy.screens, DuplicateIndex(decided)),
         clock=timer,
     )
     failures = ShardFailures(

@@ -53,12 +53,11 @@ class _Admission:
         self.caller.tell({"ocr_cost": [cost.wall_seconds, cost.cpu_seconds, cost.succeeded]})
 
 
-class _PhotoWork:
+class PhotoWork:
     """The work of one configuration; see `ml.core.worker_loop.Work`."""
 
-    def __init__(self, config: WorkerConfig) -> None:
-        self._config = config
-        self._clock = StageTimer()
+    def __init__(self, config: WorkerConfig, clock: StageTimer) -> None:
+        self._config, self._clock = config, clock
         self._plan = DecodePlan(config.limits, config.picture_side)
         self._screens = (
             ScreenRunner(config.screens, lambda name: self._clock.time(f"screen_{name}"))
@@ -70,7 +69,7 @@ class _PhotoWork:
         self, request: Message, data: bytes, output: memoryview, caller: Caller
     ) -> Message:
         """Prepare one photo: its pixels to `output`, the rest into the result."""
-        sha256 = content_hash(data)
+        sha256, start = content_hash(data), time.process_time()
         try:
             result = self._prepare(request, data, output, caller)
         except ImageRejected as error:
@@ -78,7 +77,13 @@ class _PhotoWork:
         except MemoryError:
             detail = "its pixels do not fit into the memory of this machine"
             result = {"rejected": [QuarantineReason.TOO_COSTLY.value, detail]}
-        return {**result, "sha256": sha256, "seconds": self._clock.drain()}
+        cpu_seconds = time.process_time() - start
+        return {
+            **result,
+            "sha256": sha256,
+            "cpu_seconds": cpu_seconds,
+            "seconds": self._clock.drain(),
+        }
 
     def _prepare(
         self, request: Message, data: bytes, output: memoryview, caller: Caller
@@ -121,7 +126,7 @@ def _write(output: memoryview, start: int, pixels: Pixels) -> None:
 
 
 def _make_work(config: str) -> Work:
-    return _PhotoWork(WorkerConfig.model_validate_json(config))
+    return PhotoWork(WorkerConfig.model_validate_json(config), StageTimer())
 
 
 if __name__ == "__main__":

@@ -140,6 +140,8 @@ class Preprocessor:
                 on_overdue=worker.mark_overdue,
                 cancelled=cancelled,
             )
+            if self._screening is not None:
+                self._screening.processor_time.add(result["cpu_seconds"])
             for stage, seconds in result["seconds"].items():
                 self._clock.add(stage, seconds)
             if "rejected" in result:

@@ -1,5 +1,7 @@
 """The parts of the screens that all photos of a run share: earlier decisions and the OCR budget."""
 
+import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +25,7 @@ class Screening:
     rules: Screens
     decided: DuplicateIndexProtocol
     admission: OcrAdmission
+    processor_time: "ProcessorTime"
 
     def screen_duplicates(
         self, outcomes: Outcomes, content: ImageContent, clock: StageTimer
@@ -42,14 +45,33 @@ class Screening:
         return {**outcomes, name: guarded(name, search, lambda n: clock.time(f"screen_{n}"))}
 
 
+class ProcessorTime:
+    """Processor seconds of this process and of the work of its decode workers. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._of_workers = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        """The seconds until now."""
+        return time.process_time() + self._of_workers
+
+    def add(self, seconds: float) -> None:
+        """Add what a worker took for a photo."""
+        with self._lock:
+            self._of_workers += seconds
+
+
 def load_screening(
-    rules: Screens, decided: DuplicateIndexProtocol, *, workers: int
+    rules: Screens, decided: DuplicateIndexProtocol, budget: Budget | None = None
 ) -> Screening | None:
     """The screens of a policy; None if none is enabled.
 
-    The OCR budget is a share of the time of `workers` decode workers from now on.
+    The OCR `budget` is by default the policy's share of the processor time that is used from now
+    on: a share of wall time would let OCR slow down a busy machine further.
     """
     if not rules.verdict_settings:
         return None
-    budget = Budget(0.0, rate=rules.text.budget_share * workers)
-    return Screening(rules, decided, OcrScheduler(budget))
+    used = ProcessorTime()
+    budget = budget or Budget(0.0, rate=rules.text.budget_share, clock=used)
+    return Screening(rules, decided, OcrScheduler(budget), used)

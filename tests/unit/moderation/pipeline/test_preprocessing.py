@@ -18,7 +18,7 @@ from ml.core.types import DecidedPhoto, PendingImage, RejectedImage
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.moderation.pipeline.fetch import Fetched
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
-from ml.moderation.pipeline.screening import Screening
+from ml.moderation.pipeline.screening import ProcessorTime, Screening
 from ml.policy.screens import Screens
 from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
@@ -37,7 +37,11 @@ def settings(seconds: float = 20.0, workers: int = 2) -> Settings:
 
 
 def preprocessor(used: Settings, rules: Screens | None = None, **screening: object) -> Preprocessor:
-    defaults = {"decided": DuplicateIndex([]), "admission": OcrScheduler(Budget(60.0))}
+    defaults = {
+        "decided": DuplicateIndex([]),
+        "admission": OcrScheduler(Budget(60.0)),
+        "processor_time": ProcessorTime(),
+    }
     return Preprocessor(
         ARTICLE,
         used,
