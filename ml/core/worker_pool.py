@@ -1,7 +1,7 @@
 """A pool of worker processes; the threads that use it wait for them without the lock of Python."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
@@ -15,7 +15,6 @@ log = structlog.get_logger()
 
 # Workers beyond the pool's size, in multiples of it, while others are overdue.
 _SPARE_FACTOR = 2
-_LOWEST_PRIORITY = 19
 _START_ATTEMPTS = 3
 
 
@@ -41,8 +40,8 @@ class WorkerKind:
 class WorkerPool:
     """Up to `size` workers, started when they are needed and kept. Thread-safe.
 
-    Work that takes long must not keep the others waiting: while it is overdue, it has the lowest
-    priority and a spare worker takes its place, up to `size` of them.
+    Work that takes long must not keep the others waiting: while it is overdue, a spare worker takes
+    its place, up to `size` of them.
     """
 
     def __init__(self, kind: WorkerKind, *, size: int) -> None:
@@ -66,13 +65,13 @@ class WorkerPool:
         A `fresh` one has just started, and no other fresh one runs at the same time.
         """
         with self._alone if fresh else nullcontext(), self._processes, _Slot(self._slots) as slot:
-            pooled = PooledWorker(self._take(fresh=fresh), slot)
+            pooled = PooledWorker(self._take(fresh=fresh), slot.release)
             try:
                 yield pooled
             except BaseException:
                 pooled.process.kill()
                 raise
-            self._keep(pooled)
+            self._keep(pooled.process)
 
     def close(self) -> None:
         """End the idle workers; those at work end when they are done."""
@@ -105,12 +104,11 @@ class WorkerPool:
                 process.close()
         return None
 
-    def _keep(self, pooled: "PooledWorker") -> None:
-        # An overdue one keeps its priority: the right to raise it again is the superuser's.
-        if pooled.overdue or len(self._idle) >= self.size:
-            pooled.process.close()
+    def _keep(self, process: WorkerProcess) -> None:
+        if len(self._idle) < self.size:
+            self._idle.append(process)
         else:
-            self._idle.append(pooled.process)
+            process.close()
 
 
 class _Slot:
@@ -132,15 +130,9 @@ class _Slot:
             self._slots.release()
 
 
+@dataclass(frozen=True)
 class PooledWorker:
-    """A worker in use."""
+    """A worker in use; `mark_overdue` lets a spare one take its place."""
 
-    def __init__(self, process: WorkerProcess, slot: _Slot) -> None:
-        self.process, self.overdue, self._slot = process, False, slot
-
-    def mark_overdue(self) -> None:
-        """Let a spare worker take the place of this one."""
-        self.overdue = True
-        with suppress(OSError):  # it has just ended
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, _LOWEST_PRIORITY)
-        self._slot.release()
+    process: WorkerProcess
+    mark_overdue: Callable[[], None]

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 WALL_FACTOR = 10
 START_SECONDS = 120.0
 # Work that takes longer is overdue: it no longer counts against the number of workers.
-OVERDUE_SECONDS = 1.0
+OVERDUE_SECONDS = 2.0
 _POLL_SECONDS = 0.2  # how soon overdue work sees that its caller waits no longer
 _CLOSE_SECONDS = 5.0
 
