@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import NullPool, create_engine, text
 
 from benchmarks.memory import child_environment
-from benchmarks.peers.figures import Result
+from benchmarks.peers.figures import CEILING, Result
 from benchmarks.peers.job import MARK
-from benchmarks.peers.plan import CEILING, Case
+from benchmarks.peers.plan import Case
 from benchmarks.peers.usage import UsageSampler
 from benchmarks.setup import BenchShop
 from ml.core.errors import ServiceError
