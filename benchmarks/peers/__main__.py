@@ -23,8 +23,8 @@ from rich.console import Console
 
 from benchmarks.calibration import images_per_second
 from benchmarks.peers import chart, tables
-from benchmarks.peers.figures import OURS, Result
-from benchmarks.peers.plan import CEILING, NAMES, PEERS, Plan, Version
+from benchmarks.peers.figures import CEILING, OURS, Result
+from benchmarks.peers.plan import NAMES, PEERS, Plan, Version
 from benchmarks.peers.processes import run_case
 from benchmarks.real_photos import MIXTURE, enlarged_photos
 from benchmarks.setup import BenchShop, bench_shop

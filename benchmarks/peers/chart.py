@@ -1,14 +1,14 @@
 """`python -m benchmarks.peers.chart FILE.json CHART.svg`: the comparison as a bar chart."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import matplotlib as mpl
 import typer
 
-from benchmarks.peers.figures import OURS, Result, speeds
+from benchmarks.peers.figures import CEILING, OURS, Result, speeds
 
 _COLORS = {True: "#1f77b4", False: "#b0b0b0"}  # ours, and the others
 
@@ -63,9 +63,16 @@ def main(
     chart: Annotated[Path, typer.Argument(help="File to write: .svg or .png.")],
 ) -> None:
     """Draw the results of an earlier run."""
-    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    summary = next(line for line in lines if "machine" in line)
-    draw(bars([Result(**line) for line in lines if "wall_seconds" in line]), title(summary), chart)
+    summary, measured = read_lines(results.read_text(encoding="utf-8"))
+    draw(bars(measured), title(summary), chart)
+
+
+def read_lines(text: str) -> tuple[dict[str, object], list[Result]]:
+    """Return the machine's line and the results, without the ceilings."""
+    summary, *lines = (json.loads(line) for line in text.splitlines())
+    names = {field.name for field in fields(Result)}
+    results = [Result(**{name: line[name] for name in names}) for line in lines]
+    return summary, [result for result in results if result.system != CEILING]
 
 
 def title(summary: dict[str, object]) -> str:

@@ -1,11 +1,15 @@
 """Figures of the comparison: ratios of each round, and their spread over the rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 
+WALL: Callable[["Result"], float] = attrgetter("images_per_second")
+CPU: Callable[["Result"], float] = attrgetter("images_per_cpu_second")
 OURS = "ours"
 ARTICLE = "article"
+CEILING = "ceiling"  # not a system: what each stage of ours costs alone
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Result:
     def images_per_second(self) -> float:
         """Photos per second of wall time, loading included."""
         return self.photos / self.wall_seconds
+
+    @property
+    def images_per_cpu_second(self) -> float:
+        """Photos per second of processor time, which hardly depends on other load."""
+        return self.photos / self.cpu_seconds
 
     @property
     def case(self) -> str:
@@ -63,7 +72,9 @@ def speeds(results: Sequence[Result]) -> dict[str, Spread]:
     }
 
 
-def ratios(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
+def ratios(
+    results: Sequence[Result], speed: Callable[[Result], float]
+) -> dict[str, dict[str, Spread]]:
     """Return the speed of each case of ours as a multiple of each peer's, by round.
 
     A peer's better variant of the round counts; the article's loop has one size, which all of ours
@@ -73,21 +84,23 @@ def ratios(results: Sequence[Result]) -> dict[str, dict[str, Spread]]:
     peers = dict.fromkeys(r.system for r in results if r.system != OURS)
     found: dict[str, dict[str, Spread]] = {}
     for case in ours:
-        of_peers = {peer: _ratios_of(results, case, peer) for peer in peers}
+        of_peers = {peer: _ratios_of(results, speed, case, peer) for peer in peers}
         found[case] = {peer: spread(values) for peer, values in of_peers.items() if values}
     return found
 
 
-def _ratios_of(results: Sequence[Result], case: str, peer: str) -> list[float]:
+def _ratios_of(
+    results: Sequence[Result], speed: Callable[[Result], float], case: str, peer: str
+) -> list[float]:
     values = []
     for own in (r for r in results if r.case == case):
         theirs = [
-            r.images_per_second
+            speed(r)
             for r in results
             if r.round == own.round and r.system == peer and (peer == ARTICLE or r.crop == own.crop)
         ]
         if theirs:
-            values.append(own.images_per_second / max(theirs))
+            values.append(speed(own) / max(theirs))
     return values
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks.peers.figures import ARTICLE, OURS
+from benchmarks.peers.figures import ARTICLE, CEILING, OURS
 from benchmarks.peers.job import Job
 from ml.core.errors import SettingsError
 from ml.core.settings import PREFIX
@@ -12,7 +12,6 @@ from ml.core.settings import PREFIX
 SCREENS_SUFFIX = ", screens"
 NAMES = {"ray": "Ray Data", "daft": "Daft"}
 PEERS = (ARTICLE, *NAMES)
-CEILING = "ceiling"
 
 
 @dataclass(frozen=True)

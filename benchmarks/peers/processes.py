@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy import NullPool, create_engine, text
 
 from benchmarks.memory import child_environment
-from benchmarks.peers.figures import Result
+from benchmarks.peers.figures import CEILING, Result
 from benchmarks.peers.job import MARK
-from benchmarks.peers.plan import CEILING, Case
+from benchmarks.peers.plan import Case
 from benchmarks.peers.usage import UsageSampler
 from benchmarks.setup import BenchShop
 from ml.core.errors import ServiceError
@@ -70,19 +71,25 @@ def _run_process(shop: BenchShop, case: Case, database_url: str) -> dict[str, ob
             text=True,
         ) as child,
     ):
-        usage = UsageSampler(child.pid)
-        report: dict[str, object] = {}
-        for line in child.stdout or ():
-            if line == f"{MARK}start\n":
-                usage.start()
-            elif line.startswith(MARK):
-                used = usage.stop()
-                report = json.loads(line.removeprefix(MARK)) | {
-                    "cpu_seconds": used.cpu_seconds,
-                    "peak_mib": used.peak_mib,
-                }
+        try:
+            report = _read_report(child)
+        except BaseException:
+            child.terminate()  # before this process waits for it
+            raise
     if child.returncode != 0 or not report:
         raise ServiceError(f"{case.name} failed: {_end_of(log)}")
+    return report
+
+
+def _read_report(child: "subprocess.Popen[str]") -> dict[str, object]:
+    """Measure a process from the start that it prints to its report, and return both."""
+    usage, report = UsageSampler(child.pid), {}
+    for line in child.stdout or ():
+        if line == f"{MARK}start\n":
+            usage.start()
+        elif line.startswith(MARK):
+            used = usage.stop()
+            report = json.loads(line.removeprefix(MARK)) | asdict(used)
     return report
 
 

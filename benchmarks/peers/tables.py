@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peers.figures import (
+    CPU,
+    WALL,
     Result,
     costs_of_screens,
     ratios,
@@ -37,9 +39,13 @@ def print_results(console: Console, results: Sequence[Result], alone: Sequence[R
 
 
 def _print_ratios(console: Console, results: Sequence[Result]) -> None:
-    for case, of_peers in ratios(results).items():
+    in_cpu_time = ratios(results, CPU)
+    for case, of_peers in ratios(results, WALL).items():
         for peer, ratio in of_peers.items():
-            console.print(f"{case}: {ratio} times {peer}", highlight=False)
+            console.print(
+                f"{case}: {ratio} times {peer}; in processor time {in_cpu_time[case][peer]}",
+                highlight=False,
+            )
 
 
 def _print_ceilings(console: Console, results: Sequence[Result], alone: Sequence[Result]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import obstore
 import structlog
+from botocore.exceptions import BotoCoreError
 from botocore.signers import RequestSigner
 from botocore.utils import get_environ_proxies
 from obstore.exceptions import BaseError
@@ -23,7 +24,7 @@ from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound
 from ml.storage.s3_responses import ExpectedObject, is_other_md5, opaque_etag
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, S3Credential
+    from obstore.store import ClientConfig, S3Config, S3Credential
     from types_boto3_s3 import S3Client
 
 MAX_DIFFERENCES = 5  # failed reads in a row that boto3 answers well, before obstore is given up
@@ -115,7 +116,7 @@ class FastReader:
 
         botocore calls this before each GET; `params` has the URL, with the key as its path.
         """
-        if context["s3_redirect"]["bucket"] != self._bucket:
+        if context.get("s3_redirect", {}).get("bucket") != self._bucket:
             return
         url = params["url"].removesuffix(params["url_path"])
         with self._lock:
@@ -125,21 +126,29 @@ class FastReader:
                 self._url = url
 
     def _open_store(self, url: str, region: str, signer: RequestSigner) -> S3Store | None:
-        if _is_forked() or not _is_like_boto3(url, signer):
+        """Open obstore's side; None leaves the bucket to boto3, which this must never disturb."""
+        # Whatever AWS_... variables say: obstore would read them, too.
+        config: S3Config = {
+            "aws_endpoint_url_s3": url,  # has the bucket, hence "virtual hosted"
+            "virtual_hosted_style_request": True,
+            "region": region,
+            "skip_signature": False,
+        }
+        try:
+            if _is_forked() or not _is_like_boto3(url, signer):
+                return None
+            return S3Store(
+                self._bucket,
+                config=config,
+                client_options={"allow_http": url.startswith("http://"), **self._timeouts},
+                retry_config={"max_retries": 0},
+                credential_provider=_credentials_of(signer),
+            )
+        except (*_ERRORS, BotoCoreError) as error:
+            log.warning(
+                "objects are read by boto3 alone", bucket=self._bucket, cause=type(error).__name__
+            )
             return None
-        return S3Store(
-            self._bucket,
-            # Whatever AWS_... variables say: obstore would read them, too.
-            config={
-                "aws_endpoint_url_s3": url,  # has the bucket, hence "virtual hosted"
-                "virtual_hosted_style_request": True,
-                "region": region,
-                "skip_signature": False,
-            },
-            client_options={"allow_http": url.startswith("http://"), **self._timeouts},
-            retry_config={"max_retries": 0},
-            credential_provider=_credentials_of(signer),
-        )
 
 
 def _read(store: S3Store, key: str, expected: ExpectedObject) -> bytes | None:

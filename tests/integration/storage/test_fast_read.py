@@ -181,6 +181,18 @@ def test_bucket_behind_a_proxy_of_the_environment_is_read_by_boto3(
     assert not again._reader.is_used
 
 
+def test_bucket_that_obstore_cannot_open_is_read_by_boto3(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("of this configuration")
+
+    monkeypatch.setattr(fast_read, "S3Store", refuse)
+    again = ObjectStore(bucket.store._client, bucket.store.bucket)
+    assert [again.get(f"{bucket.prefix}a.jpg") for _ in range(2)] == [DATA, DATA]
+    assert not again._reader.is_used
+
+
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_authorities_of_boto3_alone_are_left_to_boto3(
     name: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch

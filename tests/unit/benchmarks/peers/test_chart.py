@@ -1,6 +1,8 @@
+import json
+from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.peers.chart import Bar, bars, draw, title
+from benchmarks.peers.chart import Bar, bars, draw, read_lines, title
 from benchmarks.peers.figures import Result
 
 
@@ -21,6 +23,14 @@ def test_same_figures_give_the_same_file(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         draw(drawn, "three photos", tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_written_lines_are_read_without_the_ceilings() -> None:
+    daft, ceiling = _result("daft", 10), _result("ceiling", 3)
+    lines = [{"machine": "CPU"}, *(asdict(each) | {"load": 0.1} for each in (daft, ceiling))]
+    summary, results = read_lines("\n".join(json.dumps(line) for line in lines))
+    assert summary == {"machine": "CPU"}
+    assert results == [daft]
 
 
 def test_title_names_photos_machine_and_calibration() -> None:

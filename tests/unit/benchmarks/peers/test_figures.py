@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.peers.figures import Result, costs_of_screens, ratios, speeds, spread
+from benchmarks.peers.figures import CPU, WALL, Result, costs_of_screens, ratios, speeds, spread
 
 
 def _result(number: int, system: str, seconds: float, *, name: str = "", crop: int = 224) -> Result:
@@ -29,7 +29,7 @@ def test_ratio_is_of_the_same_round_and_of_the_better_variant_of_a_peer() -> Non
         _result(1, "article", 40, name="two threads"),
         _result(1, "ours", 5),
     ]
-    found = ratios(results)["ours, 224 px"]["article"]
+    found = ratios(results, WALL)["ours, 224 px"]["article"]
     assert (found.low, found.high) == (2.0, 4.0)
 
 
@@ -41,14 +41,19 @@ def test_article_is_compared_with_every_size_and_other_peers_with_their_own() ->
         _result(0, "ours", 5),
         _result(0, "ours", 2, crop=128),
     ]
-    found = ratios(results)
+    found = ratios(results, WALL)
     assert found["ours, 128 px"]["article"].middle == pytest.approx(5)
     assert found["ours, 128 px"]["daft"].middle == pytest.approx(1)
     assert found["ours, 224 px"]["daft"].middle == pytest.approx(1)
 
 
+def test_ratio_of_processor_time_does_not_depend_on_the_wall_time() -> None:
+    results = [_result(0, "daft", 10), _result(0, "ours", 90)]
+    assert ratios(results, CPU)["ours, 224 px"]["daft"].middle == pytest.approx(1)
+
+
 def test_system_without_a_peer_has_no_ratio() -> None:
-    assert ratios([_result(0, "ours", 5)]) == {"ours, 224 px": {}}
+    assert ratios([_result(0, "ours", 5)], WALL) == {"ours, 224 px": {}}
 
 
 def test_cost_of_the_screens_is_of_the_same_round_size_and_variant() -> None:
