@@ -98,7 +98,8 @@ def _head(photos: int) -> list[str]:
 
 
 def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    info = Path("/proc/cpuinfo")  # Linux alone has it
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     flags = next((line for line in lines if line.startswith("flags")), "").split()
     known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
     return " ".join(flag for flag in known if flag in flags)

@@ -92,7 +92,7 @@ class Int8Variant(StrictModel):
 
 
 class Agreement(StrictModel):
-    """How many verdicts on validation photos another computation changed, by training's measure.
+    """How many verdicts on held-out photos another computation changed, by training's measure.
 
     `computation` is its name, such as `openvino float32`.
     """

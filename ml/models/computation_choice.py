@@ -84,6 +84,8 @@ def _choose(
     guard = Guard(policy, photos, create(REFERENCE))
     chosen = REFERENCE
     for predictor in predictors:
+        if predictor.computation == REFERENCE:
+            break
         problem = guard.find_objection(predictor)
         if problem is None:
             chosen = predictor.computation
@@ -94,7 +96,7 @@ def _choose(
     fallback = "; ".join(problems) or None
     if fallback:
         model_hash = checkpoint.card.model_hash
-        log.warning("falls back", model_hash=model_hash, computes_in=str(chosen), why=fallback)
+        log.warning("not used", model_hash=model_hash, computes_in=str(chosen), reason=fallback)
     return Choice(chosen, fallback)
 
 
@@ -136,8 +138,6 @@ def sort_by_speed(predictors: Sequence[Predictor], photos: Sequence[Pixels]) -> 
             seconds[i] = min(seconds[i], time.perf_counter() - start)
         if time.monotonic() - started > MEASURE_SECONDS:
             break
-    speeds = {
-        str(p.computation): round(_BATCH / t, 1) for p, t in zip(predictors, seconds, strict=True)
-    }
-    log.info("photos per second", **speeds)
+    speeds = zip(predictors, seconds.tolist(), strict=True)
+    log.info("photos per second", **{str(p.computation): round(_BATCH / t, 1) for p, t in speeds})
     return [predictors[i] for i in np.argsort(seconds, kind="stable")]

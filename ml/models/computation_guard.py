@@ -1,7 +1,7 @@
 """The guard of computations: another one than torch float32 must give the same verdicts.
 
 It runs on the machine that starts a run, on the version's probe, and counts what training found on
-the validation photos. The int8 variant has scores and thresholds of its own, and is compared with
+held-out photos. The int8 variant has scores and thresholds of its own, and is compared with
 what it computed on the machine that made it.
 """
 
@@ -62,7 +62,7 @@ class Guard:
         changed = count_changed(found, expected, solved, card.classes, self.policy)
         if changed > MAX_CHANGED_SHARE * len(found):
             return f"{changed} of {len(found)} verdicts on the probe differ"
-        return _find_validation_problem(card, computation)
+        return _find_held_out_problem(card, computation)
 
 
 def find_difference(found: Logits, expected: Logits, *, max_rounding: float) -> str | None:
@@ -101,10 +101,10 @@ def _decide(
     return [decide(s, pass_confidence=threshold, policy=policy).decision for s in scores]
 
 
-def _find_validation_problem(card: ModelCard, computation: Computation) -> str | None:
-    """What training found on the validation photos, if it compared this computation."""
+def _find_held_out_problem(card: ModelCard, computation: Computation) -> str | None:
+    """What training found on held-out photos, if it compared this computation."""
     for agreement in card.agreements:
         same = agreement.computation == str(computation)
         if same and agreement.changed > MAX_CHANGED_SHARE * agreement.photos:
-            return f"{agreement.changed} of {agreement.photos} verdicts on validation photos differ"
+            return f"{agreement.changed} of {agreement.photos} verdicts on held-out photos differ"
     return None

@@ -49,8 +49,10 @@ class OtherComputations:
 
 
 def find_other_computations(settings: Settings, device: torch.device) -> list[Computation]:
-    """The computations that runs on a machine like this may choose, besides the reference."""
-    found = [c for c in find_candidates(None, settings, device) if c != REFERENCE]
+    """The computations that runs may choose besides the reference, on this device or a CPU."""
+    devices = (device, torch.device("cpu"))
+    every = [c for there in devices for c in find_candidates(None, settings, there)]
+    found = [c for c in dict.fromkeys(every) if c != REFERENCE]
     if settings.inference != "torch" and settings.number_type in ("auto", "int8"):
         found.append(INT8)
     return found

@@ -114,7 +114,7 @@ def test_wrong_backend_falls_back_to_the_reference_and_says_so(
     assert str(chosen.fallback).startswith("openvino float32: logits on the probe differ by")
 
 
-def test_verdicts_that_differ_on_validation_photos_fall_back(checkpoint: Checkpoint) -> None:
+def test_verdicts_that_differ_on_held_out_photos_fall_back(checkpoint: Checkpoint) -> None:
     def with_changed(changed: int) -> Checkpoint:
         agreement = Agreement(computation="openvino float32", photos=400, changed=changed)
         card = checkpoint.card.model_copy(update={"agreements": (agreement,)})
@@ -122,7 +122,7 @@ def test_verdicts_that_differ_on_validation_photos_fall_back(checkpoint: Checkpo
 
     assert _choose(with_changed(2)) == Choice(OPENVINO)
     assert _choose(with_changed(3)) == Choice(
-        REFERENCE, "openvino float32: 3 of 400 verdicts on validation photos differ"
+        REFERENCE, "openvino float32: 3 of 400 verdicts on held-out photos differ"
     )
 
 
