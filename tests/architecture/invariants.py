@@ -61,7 +61,7 @@ INVARIANTS = (
         (
             Break(
                 "ml/moderation/nightly/score_shard.py",
-                "predictor = loader.load(run.model_hash)",
+                "predictor = loader.load(run.model_hash, run.computation)",
                 "from ml.models.registry import champion_hash\n"
                 "    champion = in_transaction(engine, champion_hash)\n"
                 "    predictor = loader.load(champion)",

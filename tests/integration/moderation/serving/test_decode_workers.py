@@ -1,11 +1,13 @@
 """Photos that keep decode workers busy: others are answered, and a time-out frees the worker."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
+from ml.moderation.pipeline.decode_pool import decode_pool
 from tests.support.decoding import costly_photo, decode_workers
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
@@ -20,8 +22,9 @@ WORKERS = 2
 @contextmanager
 def suspended_workers(served: RunningService) -> Iterator[None]:
     """Suspend the service's workers, as files would that keep them busy."""
+    pool = decode_pool(served.service.settings)
     with ThreadPoolExecutor(WORKERS) as threads:
-        while len(decode_workers(CPU_SECONDS)) < WORKERS:
+        while [worker._ready for worker in pool._idle] != [True] * WORKERS:
             list(threads.map(served.predict, [photo(BRIGHT, size=(1500, 1200))] * WORKERS))
     for process in decode_workers(CPU_SECONDS):
         process.suspend()
@@ -37,8 +40,8 @@ def test_others_are_answered_while_workers_are_busy_and_a_timeout_frees_them(sho
     ):
         busy = {process.pid for process in decode_workers(CPU_SECONDS)}
         stuck = [threads.submit(served.predict, photo(DARK, seed=n)) for n in range(WORKERS)]
-        while served.service.load.images < WORKERS:
-            pass
+        while decode_pool(served.service.settings)._idle:
+            time.sleep(0.01)
         answers = [served.predict(photo(BRIGHT, seed=n)) for n in range(5)]
         assert [answer.json()["result"] for answer in answers] == ["normal"] * 5
         assert not any(request.done() for request in stuck)
