@@ -13,7 +13,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Pipe
@@ -22,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from ml.core.anonymous_file import open_anonymous_file
 from ml.core.errors import WorkerDied, WorkerFailed
 from ml.core.settings import ROOT
 from ml.core.worker_loop import READY, Message
@@ -68,8 +68,8 @@ class WorkerProcess:
         self._ready = False
         self._output_at, size = input_bytes, input_bytes + output_bytes
         self._connection, theirs = Pipe()
+        memory = open_anonymous_file(size)
         try:
-            memory = _anonymous_file(size)
             self._memory = mmap.mmap(memory, size)
             arguments = [theirs.fileno(), memory, size, cpu_seconds]
             self._process = subprocess.Popen(  # noqa: S603 - our own module; the arguments are numbers
@@ -81,9 +81,11 @@ class WorkerProcess:
                 env={k: v for k, v in os.environ.items() if k in _INHERITED} | _THREADS,
             )
         except OSError as error:
+            self._connection.close()
             raise WorkerFailed(f"a worker process cannot be started: {error}") from error
-        theirs.close()
-        os.close(memory)
+        finally:
+            theirs.close()
+            os.close(memory)
         # `Connection.poll` makes a new selector for each call.
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
@@ -180,11 +182,7 @@ class WorkerProcess:
         self._memory.close()
 
     def _wait(self, watch: "_Watch") -> None:
-        """Wait for a message.
-
-        Raises:
-            WorkerDied: it takes too long, or the caller waits no longer.
-        """
+        """Wait for a message; `WorkerDied` if it takes too long, or the caller waits no longer."""
         while not self._poll.poll(1000 * watch.next_poll()):
             if watch.seconds > self._wall_seconds:
                 self._process.kill()
@@ -237,20 +235,6 @@ class _Watch:
 
     def is_cancelled(self) -> bool:
         return self._on_overdue is None and self._cancelled is not None and self._cancelled.is_set()
-
-
-def _anonymous_file(size: int) -> int:
-    """A descriptor of memory without a name: nothing is left of it, whoever dies.
-
-    On Linux it is not limited by the size of /dev/shm, which is 64 MB in a container.
-    """
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("worker")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)  # it occupies memory only where something is written
-    return descriptor
 
 
 def _describe(code: int) -> str:

@@ -41,9 +41,6 @@ log = structlog.get_logger()
 
 Pixels = npt.NDArray[np.uint8]
 
-# A decoder that ends so has a bug, which the file triggers.
-_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE"})
-
 
 @dataclass(frozen=True)
 class PreparedImage:
@@ -186,12 +183,18 @@ def _answer(admission: OcrAdmission | None, message: Message) -> Message | None:
 
 
 def _max_tries(deaths: Sequence[WorkerDied]) -> int:
-    """Two; three if somebody else killed the worker, perhaps for another process's memory."""
-    return 2 if any(d.overtime or d.signal_name in _CRASHES for d in deaths) else 3
+    """Two; three if the worker was killed from outside, perhaps for another process's memory."""
+    return 3 if all(_was_killed(death) for death in deaths) else 2
+
+
+def _was_killed(death: WorkerDied) -> bool:
+    return death.signal_name in ("SIGKILL", "SIGTERM") and not death.overtime
 
 
 def _rejected(fetched: Fetched, deaths: Sequence[WorkerDied]) -> RejectedImage:
-    crashed = deaths[-1].signal_name in _CRASHES
-    reason = QuarantineReason.CORRUPT if crashed else QuarantineReason.TOO_COSTLY
-    error = ImageRejected(reason, f"{len(deaths)} tries, {deaths[-1]}")
+    last = deaths[-1]
+    # A decoder that ends by itself has a bug, which the file triggers.
+    is_costly = last.overtime or _was_killed(last)
+    reason = QuarantineReason.TOO_COSTLY if is_costly else QuarantineReason.CORRUPT
+    error = ImageRejected(reason, f"{len(deaths)} tries, {last}")
     return RejectedImage(fetched.image, content_hash(fetched.data), error)
