@@ -1,18 +1,21 @@
 """Find free TCP ports on the loopback address."""
 
+import random
 import socket
-from contextlib import ExitStack
+from itertools import islice
 
 LOOPBACK = "127.0.0.1"
 
 
+# Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): one of
+# those could take a port between its choice here and the server's start.
+_PORTS = range(10_000, 32_000)
+
+
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports of 127.0.0.1 that are free at this moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    candidates = iter(random.SystemRandom().sample(_PORTS, len(_PORTS)))
+    return list(islice(filter(is_port_free, candidates), count))
 
 
 def is_port_free(port: int) -> bool:
