@@ -6,9 +6,8 @@ from itertools import islice
 
 LOOPBACK = "127.0.0.1"
 
-
-# Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): one of
-# those could take a port between its choice here and the server's start.
+# Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): one
+# of those could take a port between its choice here and the server's start.
 _PORTS = range(10_000, 32_000)
 
 
