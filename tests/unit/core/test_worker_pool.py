@@ -112,4 +112,9 @@ def test_killing_workers_at_random_loses_no_work_and_repeats_none(pool: WorkerPo
 
 
 def workers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if KIND.module in p.cmdline()]
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if KIND.module in process.cmdline():
+                found.append(process)
+    return found
