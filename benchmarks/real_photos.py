@@ -13,7 +13,7 @@ MEGAPIXELS = (2.0, 3.0)
 QUALITY = 88
 MIXTURE = (
     "real photos, evenly spaced in the folder, those below 2 megapixels enlarged to 2 to 3 with "
-    f"sensor noise, all saved anew as JPEG of quality {QUALITY}"
+    f"sensor noise, all saved again as JPEG of quality {QUALITY}"
 )
 
 _NOISE = 4  # levels, plus or minus: what enlarging smooths away, and what makes phone photos large
