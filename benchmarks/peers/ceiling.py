@@ -30,9 +30,8 @@ def run(job: Job, settings: Settings, report: Report) -> None:
     """
     connections, timer = open_connections(settings), StageTimer()
     store = connections.photos
-    predictor = ModelLoader(load_policy(settings.policy_file), settings, connections).load(
-        job.model_hash
-    )
+    loader = ModelLoader(load_policy(settings.policy_file), settings, connections)
+    predictor = loader.load(job.model_hash, loader.choose(job.model_hash).computation)
     plan, spec = DecodePlan(decode_limits(settings)), predictor.card.preprocessing
 
     def decode(photo: Fetched) -> Pixels:

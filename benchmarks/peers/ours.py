@@ -1,6 +1,7 @@
 """The nightly run: the steps that score a shard and write its verdicts back."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.peers.job import Job, Report
@@ -9,7 +10,7 @@ from ml.core.errors import ReconciliationError
 from ml.core.settings import Settings
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
-from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
+from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.storage import audit_runs
 from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
@@ -24,8 +25,7 @@ def run(job: Job, settings: Settings, report: Report) -> None:
     connections = open_connections(settings)
     shop = BenchShop(settings, connections, Path(settings.data_dir))
     shard = shop.start_run("peers", job.prefix, screens=job.screens)
-    decode_pool(settings).start()
-    check_workers(settings)  # as the engines of the others, they have started
+    _start_workers(settings)
     with report.measured():
         start = time.monotonic()
         counts = score_shard(shard, settings=settings, connections=connections)
@@ -37,3 +37,12 @@ def run(job: Job, settings: Settings, report: Report) -> None:
         report.ready = scored - report.stages.pop("wall")
     if counts["judged"] != len(job.keys):
         raise ReconciliationError(f"not all of {len(job.keys)} photos were judged: {counts}")
+
+
+def _start_workers(settings: Settings) -> None:
+    """Start the decode workers and wait for them: the engines of the others have started, too."""
+    pool = decode_pool(settings)
+    pool.start()
+    with ExitStack() as workers:
+        for _ in range(pool.size):
+            workers.enter_context(pool.worker())

@@ -48,8 +48,11 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     records = _capture_log()
     work: Work | None = None
-    with mmap.mmap(memory, size) as shared, Connection(pipe) as connection:
-        output = memoryview(shared)[size - output_bytes :]
+    with (
+        mmap.mmap(memory, size) as shared,
+        memoryview(shared)[size - output_bytes :] as output,
+        Connection(pipe) as connection,
+    ):
         channel = _Channel(connection)
         channel.tell(READY)
         while (request := channel.receive()) is not None:
@@ -61,7 +64,6 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
                 result = work(request, shared[: request["bytes"]], output, channel)
             channel.tell({"result": result, "log": records.copy()})
             records.clear()
-        output.release()
 
 
 class _Channel:

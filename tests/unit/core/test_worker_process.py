@@ -151,11 +151,16 @@ def test_log_of_a_worker_has_the_callers_context(
     assert capfd.readouterr().out == ""
 
 
-def test_worker_ends_with_its_caller(worker: WorkerProcess) -> None:
-    run(worker, "echo")
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_worker_ends_quietly_with_its_caller(
+    worker: WorkerProcess, capfd: pytest.CaptureFixture[str], is_ready: bool
+) -> None:
+    if is_ready:
+        run(worker, "echo")
     worker._connection.close()  # as if this process had died
     for _ in range(100):
         if worker._process.poll() is not None:
             break
         time.sleep(0.1)
     assert worker._process.poll() == 0
+    assert capfd.readouterr().err == ""
