@@ -30,9 +30,9 @@ class BatchBuffers:
         streams: Streams,
     ) -> None:
         self._streams = streams
+        is_copied = streams.buffers > 1 or device.type != "cpu"
         self._buffers = deque(
-            _Buffer(shape, classes, device, is_copied=streams.buffers > 1)
-            for _ in range(streams.buffers)
+            _Buffer(shape, classes, device, is_copied=is_copied) for _ in range(streams.buffers)
         )
         self._forward = streams.computations.prepare(forward, self._buffers[0].on_device)
 

@@ -39,9 +39,9 @@ class Stream(Protocol):
 
 @dataclass(frozen=True)
 class Streams:
-    """Where batches are copied to the device, and where they are computed.
+    """Where batches are copied to the device and where they are computed, in so many buffers.
 
-    With `buffers` of 1, pixels are read where they were written, without a copy.
+    A CPU with one buffer reads pixels where they were written, without a copy.
     """
 
     copies: Stream
