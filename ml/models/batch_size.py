@@ -88,10 +88,11 @@ def measure_speed(
 @contextmanager
 def _half_of_free_memory(device: torch.device) -> Iterator[None]:
     """Let torch take half of the free memory at most: a shadow and other shards need some, too."""
-    free, total = torch.cuda.mem_get_info(device)
-    max_bytes = torch.cuda.memory_reserved(device) + free // 2
-    torch.cuda.set_per_process_memory_fraction(max_bytes / total, device)
-    try:
-        yield
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    with torch.cuda.device(device):
+        free, total = torch.cuda.mem_get_info()
+        max_bytes = torch.cuda.memory_reserved() + free // 2
+        torch.cuda.set_per_process_memory_fraction(max_bytes / total)
+        try:
+            yield
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0)

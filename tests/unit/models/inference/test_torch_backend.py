@@ -137,11 +137,11 @@ def test_cuda_graph_gives_the_scores_of_the_network(
 @needs_gpu
 def test_a_batch_that_does_not_fit_into_the_gpu_is_unavailable(checkpoint: Checkpoint) -> None:
     device = torch.device("cuda")
-    torch.cuda.set_per_process_memory_fraction(0.001, device)
+    torch.cuda.set_per_process_memory_fraction(0.001)
     try:
         with pytest.raises(ComputationUnavailable, match="MODERATION_BATCH_SIZE"):
             _predictor(checkpoint, "float32", device, batch_size=4096)
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
     assert len(_compute(checkpoint, "float32", _pixels(1))) == 1
     assert streams.create_streams(device).buffers == 2
