@@ -102,6 +102,8 @@ class CudaStream:
                     forward(inputs)
             try:
                 return self._capture(forward, inputs)
+            except torch.OutOfMemoryError:
+                raise  # the next batch would fail as well, or the one of another task
             except RuntimeError as error:
                 log.warning("computing without a CUDA graph", reason=str(error))
                 return forward
