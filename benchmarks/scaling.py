@@ -8,7 +8,7 @@ lock.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -52,14 +52,18 @@ class Point:
 class _SleepingPredictor:
     """Stacks the batch, as the real one does, and sleeps in place of the forward pass."""
 
+    ahead = 0
+
     def __init__(self, predictor: Predictor, seconds: float) -> None:
         self.card, self.batch_size = predictor.card, predictor.batch_size
         self._seconds = seconds
 
-    def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[dict[str, float]]:
+    def submit(
+        self, pixels: Sequence[npt.NDArray[np.uint8]]
+    ) -> Callable[[], list[dict[str, float]]]:
         np.stack(pixels)
         time.sleep(self._seconds * len(pixels))
-        return [dict.fromkeys(self.card.classes, 0.5) for _ in pixels]
+        return lambda: [dict.fromkeys(self.card.classes, 0.5) for _ in pixels]
 
 
 class _PhotoSource:

@@ -1,7 +1,7 @@
 """The predictor: a loaded model version that turns prepared pixels into calibrated scores."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -13,6 +13,7 @@ from ml.core.computation import Computation
 from ml.core.errors import ComputationUnavailable, SettingsError
 from ml.models.card import Int8Variant, ModelCard
 from ml.models.checkpoint import Checkpoint
+from ml.models.inference.backend import InferenceBackend
 from ml.models.inference.create import create_backend
 from ml.models.inference.torch_backend import preferred_number_type
 
@@ -119,7 +120,7 @@ class Predictor:
         solved = solved_for(self.card, self.computation)
         self._temperature = solved.calibration.temperature
         self.pass_confidence = solved.thresholds.pass_confidence
-        self._backend = create_backend(
+        self._backend: InferenceBackend = create_backend(
             checkpoint.build_network,
             self.card.preprocessing,
             self.computation,
@@ -131,15 +132,26 @@ class Predictor:
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Raw logits (N, classes) of N prepared images, each uint8 (3, crop, crop)."""
         starts = range(0, len(pixels), self.batch_size)
-        return np.concatenate([self._forward(pixels[i : i + self.batch_size]) for i in starts])
+        pending = [self._backend.submit(pixels[i : i + self.batch_size]) for i in starts]
+        return np.concatenate([wait() for wait in pending])
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Scores]:
         """Calibrated probability of each class, softmax(logits / temperature), per image."""
-        probabilities = apply_temperature(self.logits(pixels), self._temperature)
-        return [dict(zip(self.card.classes, row, strict=True)) for row in probabilities.tolist()]
+        return self._scores(self.logits(pixels))
 
-    def _forward(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        crop = self.card.preprocessing.crop
-        batch = np.zeros((self.batch_size, 3, crop, crop), dtype=np.uint8)
-        np.stack(pixels, out=batch[: len(pixels)])
-        return self._backend.logits(batch)[: len(pixels)]
+    def submit(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> Callable[[], list[Scores]]:
+        """Begin a batch of 1 to `batch_size` images; the returned function waits for `scores`.
+
+        `ahead` is how many more batches are worth beginning before it is called.
+        """
+        pending = self._backend.submit(pixels)
+        return lambda: self._scores(pending())
+
+    @property
+    def ahead(self) -> int:
+        """See `submit`; 0: it has computed when it returns."""
+        return self._backend.ahead
+
+    def _scores(self, logits: npt.NDArray[np.float32]) -> list[Scores]:
+        probabilities = apply_temperature(logits, self._temperature)
+        return [dict(zip(self.card.classes, row, strict=True)) for row in probabilities.tolist()]

@@ -18,11 +18,12 @@ MAX_SHARDS = 200  # mapped tasks that the scheduler and the UI handle well
 
 @dataclass(frozen=True)
 class AuditRun:
-    """The window, model, policy and computation of a run, fixed when it starts.
+    """The window, model, policy, computation and batch size of a run, fixed when it starts.
 
     `shadow_hash` is a version that scores the photos without effect; `started_at` is None until
     the run's row is written. `computation` is None for runs of older releases: torch, in the number
-    type of each machine. `fallback` says why it is not the one that came first.
+    type of each machine; and `batch_size`: that of each machine's settings. `fallback` says why
+    the computation is not the one that came first.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class AuditRun:
     shadow_hash: str | None = None
     started_at: datetime | None = None
     computation: Computation | None = None
+    batch_size: int | None = None
     fallback: str | None = None
 
 
@@ -44,7 +46,7 @@ def begin(connection: Connection, run: AuditRun) -> AuditRun:
     Raises:
         StorageError: the row is for another window.
     """
-    names = ("run_id", "model_hash", "device", "shadow_hash", "fallback")
+    names = ("run_id", "model_hash", "device", "shadow_hash", "batch_size", "fallback")
     row = {name: getattr(run, name) for name in names} | {
         **(run.computation.names if run.computation else {}),
         "window_start": run.window.start,
@@ -67,12 +69,12 @@ def load(connection: Connection, run_id: str) -> AuditRun:
         PolicyError: another version of this program stored its policy.
     """
     row = row_of(connection, run_id)
-    names = ("run_id", "model_hash", "device", "shadow_hash", "started_at", "fallback")
+    names = ("run_id", "model_hash", "device", "shadow_hash", "started_at")
     return AuditRun(
         computation=Computation.from_names({**row}),
         window=Window(row["window_start"], row["window_end"]),
         policy=parse_stored_policy(row["policy"], owner=f"run {run_id}"),
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in (*names, "batch_size", "fallback")},
     )
 
 

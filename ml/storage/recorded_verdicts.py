@@ -13,6 +13,14 @@ PAGE = 1000  # verdicts a query
 
 
 @dataclass(frozen=True)
+class RecordedComputation:
+    """How verdicts were computed; None: an older release, which did not record it."""
+
+    computation: Computation | None
+    batch_size: int | None
+
+
+@dataclass(frozen=True)
 class RecordedVerdict:
     """One photo's verdict by the run's model and policy.
 
@@ -47,6 +55,7 @@ _PAGE = text(
         and v.runtime_versions ->> 'backend' is not distinct from :backend
         and v.runtime_versions ->> 'number_type' is not distinct from :number_type
         and v.runtime_versions ->> 'variant' is not distinct from :variant
+        and (v.runtime_versions ->> 'batch_size')::int is not distinct from :batch_size
     order by ar.object_key limit :page
     """
 ).columns(reasons=TEXTS)
@@ -56,35 +65,33 @@ _COMPUTATIONS = text(
     """
     select distinct v.runtime_versions ->> 'backend' as backend,
         v.runtime_versions ->> 'number_type' as number_type,
-        v.runtime_versions ->> 'variant' as variant
+        v.runtime_versions ->> 'variant' as variant,
+        (v.runtime_versions ->> 'batch_size')::int as batch_size
     from moderation.audit_result ar
     join moderation.verdict v on v.content_sha256 = ar.content_sha256
         and v.model_hash = ar.model_hash and v.policy_version = ar.policy_version
     where ar.run_id = :run_id and ar.decision is not null
-    order by 1, 2, 3
+    order by 1, 2, 3, 4
     """
 )
 
 
-def recorded_computations(connection: Connection, run_id: str) -> list[Computation | None]:
-    """How the verdicts of a run were computed; None: by an older release, which did not record it.
+def recorded_computations(connection: Connection, run_id: str) -> list[RecordedComputation]:
+    """How the verdicts of a run were computed.
 
     More than one where an earlier run, which computed in another way, had judged some contents.
     """
     rows = connection.execute(_COMPUTATIONS, {"run_id": run_id}).mappings()
-    return [Computation.from_names({**row}) for row in rows]
+    return [RecordedComputation(Computation.from_names({**row}), row["batch_size"]) for row in rows]
 
 
 def load_recorded_verdicts(
-    connection: Connection, run_id: str, *, computation: Computation | None, after: str
+    connection: Connection, run_id: str, *, computed: RecordedComputation, after: str
 ) -> list[RecordedVerdict]:
-    """The next PAGE verdicts of a run that were computed so, in key order, after the key `after`.
-
-    None: those of older releases, which did not record it.
-    """
-    names = dict.fromkeys(("backend", "number_type", "variant"))
-    values = names | (computation.names if computation else {})
-    values |= {"run_id": run_id, "after": after, "page": PAGE}
+    """The next PAGE verdicts of a run that were computed so, in key order, after `after`."""
+    values = {"batch_size": computed.batch_size, "run_id": run_id, "after": after, "page": PAGE}
+    values |= dict.fromkeys(("backend", "number_type", "variant"))
+    values |= computed.computation.names if computed.computation else {}
     rows = connection.execute(_PAGE, values).mappings()
     return [_recorded_verdict({**row}) for row in rows]
 

@@ -1,5 +1,6 @@
 """The protocol of backends."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,22 @@ Logits = npt.NDArray[np.float32]
 
 
 class InferenceBackend(Protocol):
-    """Computes the logits of full batches; one call at a time."""
+    """Computes the logits of batches of one size; used by one thread at a time.
 
-    def logits(self, batch: Pixels) -> Logits:
-        """Logits (N, classes) of a batch (N, 3, crop, crop), N being the predictor's batch size."""
+    `ahead` is how many more batches are worth submitting before the first one's logits are taken.
+    """
+
+    ahead: int
+
+    def submit(self, photos: Sequence[Pixels]) -> Callable[[], Logits]:
+        """Begin to compute N photos, each (3, crop, crop), N being the batch size at most.
+
+        The returned function waits for their logits (N, classes), whatever was submitted since.
+        """
         ...  # pragma: no cover - a protocol's method has no body
+
+
+def fill_batch(batch: Pixels, photos: Sequence[Pixels]) -> None:
+    """Copy photos to the start of a batch (size, 3, crop, crop), and zeros into the rest."""
+    np.stack(photos, out=batch[: len(photos)])
+    batch[len(photos) :] = 0

@@ -33,7 +33,9 @@ def create_backend(
     """
     number_type = computation.number_type
     if computation.backend == "torch":
-        return TorchBackend(build_network(), spec, device=device, number_type=number_type)
+        return TorchBackend(
+            build_network(), spec, device=device, number_type=number_type, batch_size=batch_size
+        )
     openvino = _import_openvino()
     if number_type != "int8":
         graph = openvino.build_model(build_network(), spec, batch_size=batch_size)

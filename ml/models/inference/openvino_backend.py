@@ -1,7 +1,9 @@
 """The backend `openvino`: scores on the CPU, on whichever device torch computes."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
+import numpy as np
 import openvino as ov
 import torch
 from openvino import properties
@@ -10,7 +12,7 @@ from openvino.properties import hint
 from ml.core.computation import NumberType
 from ml.core.errors import ComputationUnavailable
 from ml.models.checkpoint import QuantizedNetwork
-from ml.models.inference.backend import Logits, Pixels
+from ml.models.inference.backend import Logits, Pixels, fill_batch
 from ml.models.inference.openvino_model import build_model
 from ml.vision.images.preprocess import Preprocessing
 
@@ -22,6 +24,8 @@ _PRECISIONS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16, "int8": ov.Type
 
 class OpenVinoBackend:
     """A network, compiled for the batch size of its graph."""
+
+    ahead = 0
 
     def __init__(self, graph: ov.Model, *, number_type: NumberType) -> None:
         precision = _PRECISIONS[number_type]
@@ -43,9 +47,16 @@ class OpenVinoBackend:
         if compiled.get_property(hint.inference_precision) != precision:
             raise ComputationUnavailable(f"this CPU does not compute in {number_type}")
         self._request = compiled.create_infer_request()
+        self._batch: Pixels = np.zeros(tuple(graph.input(0).shape), dtype=np.uint8)
+
+    def submit(self, photos: Sequence[Pixels]) -> Callable[[], Logits]:
+        """As `InferenceBackend.submit`: computes at once."""
+        fill_batch(self._batch, photos)
+        logits = self.logits(self._batch)[: len(photos)]
+        return lambda: logits
 
     def logits(self, batch: Pixels) -> Logits:
-        """As `InferenceBackend.logits`."""
+        """Logits (size, classes) of a full batch (size, 3, crop, crop)."""
         self._request.infer([batch])
         # A copy: the next batch is written into the same tensor.
         logits: Logits = self._request.get_output_tensor(0).data.copy()

@@ -1,5 +1,6 @@
 """The backend `torch`: the reference on a CPU, and the only one on a GPU."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -8,15 +9,24 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import ResNet
 
 from ml.core.computation import NumberType
+from ml.core.errors import ComputationUnavailable
 from ml.models.checkpoint import move_network
 from ml.models.inference.backend import Logits, Pixels
-from ml.vision.images.preprocess import Preprocessing, normalize
+from ml.models.inference.batch_buffers import BatchBuffers
+from ml.models.inference.streams import Forward, Streams, create_streams
+from ml.vision.images.preprocess import Preprocessing, channel_values, normalize
 
 DTYPES: dict[NumberType, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TorchBackend:
-    """A network on a device; the network that it gets is changed."""
+    """A network on a device; the network that it gets is changed.
+
+    `streams` default to the device's own.
+
+    Raises:
+        ComputationUnavailable: the GPU has too little memory for the batch size.
+    """
 
     def __init__(
         self,
@@ -25,18 +35,45 @@ class TorchBackend:
         *,
         device: torch.device,
         number_type: NumberType,
+        batch_size: int,
+        streams: Streams | None = None,
     ) -> None:
-        self._spec, self._device, self._dtype = spec, device, DTYPES[number_type]
-        fused = fuse_batch_norm(network).to(dtype=self._dtype)
-        self._network: nn.Module = move_network(fused, device)
+        streams = streams or create_streams(device)
+        self.ahead = streams.buffers - 1
+        try:
+            self._buffers = BatchBuffers(
+                _on_device(network, spec, device, DTYPES[number_type]),
+                (batch_size, 3, spec.crop, spec.crop),
+                classes=network.fc.out_features,
+                device=device,
+                streams=streams,
+            )
+        except torch.OutOfMemoryError as error:
+            raise ComputationUnavailable(
+                f"the GPU has too little free memory for batches of {batch_size} photos; lower "
+                "MODERATION_BATCH_SIZE, or let fewer tasks share the GPU"
+            ) from error
 
-    def logits(self, batch: Pixels) -> Logits:
-        """As `InferenceBackend.logits`."""
+    def submit(self, photos: Sequence[Pixels]) -> Callable[[], Logits]:
+        """As `InferenceBackend.submit`."""
+        return self._buffers.submit(photos)
+
+
+def _on_device(
+    network: ResNet, spec: Preprocessing, device: torch.device, dtype: torch.dtype
+) -> Forward:
+    """Move a network to a device; its function from pixels to float32 logits, both there."""
+    moved: nn.Module = move_network(fuse_batch_norm(network).to(dtype=dtype), device)
+    # A CUDA graph cannot copy them to the device.
+    channels = channel_values(spec, device)
+
+    def forward(pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            on_device = torch.from_numpy(batch).to(self._device)
-            inputs = normalize(on_device, self._spec, dtype=self._dtype)
-            logits: Logits = self._network(inputs).float().cpu().numpy()
-        return logits
+            inputs = normalize(pixels, spec, dtype=dtype, channels=channels)
+            logits: torch.Tensor = moved(inputs)
+            return logits.float()
+
+    return forward
 
 
 def preferred_number_type(device: torch.device) -> NumberType:

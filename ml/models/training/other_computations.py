@@ -131,7 +131,7 @@ def _quantized(
         compared=compared,
         int8=network,
         int8_logits=_logits(backend, dataset, held_out),
-        int8_probe=_padded_logits(backend, probe_pixels.numpy()),
+        int8_probe=backend.submit(list(probe_pixels.numpy()))(),
         calibration_photos=len(photos),
     )
 
@@ -144,13 +144,7 @@ def _spread(photos: int, max_photos: int) -> npt.NDArray[np.int64]:
 def _logits(backend: InferenceBackend, dataset: Dataset, indices: npt.NDArray[np.int64]) -> Logits:
     starts = range(0, len(indices), _BATCH)
     batches = (dataset.load_prepared(indices[i : i + _BATCH].tolist()).numpy() for i in starts)
-    return np.concatenate([_padded_logits(backend, batch) for batch in batches])
-
-
-def _padded_logits(backend: InferenceBackend, pixels: npt.NDArray[np.uint8]) -> Logits:
-    batch = np.zeros((_BATCH, *pixels.shape[1:]), dtype=np.uint8)
-    batch[: len(pixels)] = pixels
-    return backend.logits(batch)[: len(pixels)]
+    return np.concatenate([backend.submit(list(batch))() for batch in batches])
 
 
 def save_others(others: OtherComputations) -> bytes:

@@ -24,7 +24,8 @@ def preflight(
 ) -> AuditRun:
     """Check database, commerce table, buckets, policy, champion, device; then begin the run.
 
-    How scores are computed is chosen here, once for all shards (`ml.models.computation_choice`).
+    How scores are computed is chosen here, once for all shards (`ml.models.computation_choice`,
+    `ml.models.batch_size`).
     The champion is loaded and its scores are checked on the device, so that a broken file or driver
     stops the run here and not in 200 shards. A shadow model is checked in the same way, but left
     out if it fails. The screens are created once, to test what they load.
@@ -46,6 +47,7 @@ def preflight(
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     choice = loader.choose(champion)
     computation = choice.computation
+    batch_size = loader.choose_batch_size(champion, computation)
     loader.load(champion, computation)
     shadow_hash = in_transaction(engine, shadow_verdicts.requested)
     shadow = loader.load_shadow(shadow_hash, computation)
@@ -57,11 +59,13 @@ def preflight(
         device=describe_device(resolve_device(settings.device), computation),
         shadow_hash=shadow_hash if shadow else None,
         computation=computation,
+        batch_size=batch_size,
         fallback=choice.fallback,
     )
     log.info(
         "preflight",
         device=run.device,
+        batch_size=batch_size,
         model=champion[:12],
         shadow=run.shadow_hash and run.shadow_hash[:12],
         policy=policy.version[:12],

@@ -2,8 +2,8 @@
 
 Photos, model, policy, threshold and screen results are the recorded ones. Screens do not run again:
 near duplicates depend on what reviewers had decided by then, and text on the time that was left.
-Each verdict is computed as it was: by backend, number type and variant. With the same libraries,
-CPU instructions, batch size and device, scores must be equal to the last bit. If one of these
+Each verdict is computed as it was: by backend, number type, variant and batch size. With the same
+libraries, CPU instructions and device, scores must be equal to the last bit. If one of these
 differs, other last bits are expected and only reported; but a different decision is always a
 failure, because the commerce database has acted on the decision.
 """
@@ -18,7 +18,6 @@ from threading import Lock
 
 import structlog
 
-from ml.core.computation import Computation
 from ml.core.errors import (
     ObjectArchived,
     ObjectChanged,
@@ -39,6 +38,7 @@ from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import local_copies
 from ml.storage.recorded_verdicts import (
+    RecordedComputation,
     RecordedVerdict,
     load_recorded_verdicts,
     recorded_computations,
@@ -69,8 +69,8 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> "Rep
             f"run {run_id} is {row['state']}: only a reconciled run can be replayed"
         )
     result = ReplayResult(run)
-    for computation in in_transaction(connections.engine, recorded_computations, run_id):
-        _replay(result, computation, settings, connections)
+    for computed in in_transaction(connections.engine, recorded_computations, run_id):
+        _replay(result, computed, settings, connections)
     log.info("replayed", run_id=run_id, result=str(result))
     result.check()
     return result
@@ -78,15 +78,16 @@ def replay(run_id: str, *, settings: Settings, connections: Connections) -> "Rep
 
 def _replay(
     result: "ReplayResult",
-    computation: Computation | None,
+    computed: RecordedComputation,
     settings: Settings,
     connections: Connections,
 ) -> None:
     """Score the photos again whose verdicts were computed in one way."""
     run = result.run
     cache = settings.data_dir / "labelled"
-    recorded = RecordedPhotoSource(run.run_id, computation, connections, cache)
-    predictor = ModelLoader(run.policy, settings, connections).load(run.model_hash, computation)
+    recorded = RecordedPhotoSource(run.run_id, computed, connections, cache)
+    loader = ModelLoader(run.policy, settings, connections, batch_size=computed.batch_size)
+    predictor = loader.load(run.model_hash, computed.computation)
     pipeline = Pipeline(
         store=recorded,
         predictor=predictor,
@@ -94,7 +95,7 @@ def _replay(
         picture_side=run.policy.screens.picture_side,
     )
     device = describe_device(resolve_device(settings.device), predictor.computation)
-    runtime = runtime_fingerprint(settings.batch_size, predictor.computation)
+    runtime = runtime_fingerprint(predictor.batch_size, predictor.computation)
     result.runtime_now = runtime | {"device": device}
     with closing(pipeline.run(recorded.images())) as batches:
         for batch in batches:
@@ -199,18 +200,16 @@ class RecordedPhotoSource:
     """
 
     def __init__(
-        self, run_id: str, computation: Computation | None, connections: Connections, cache: Path
+        self, run_id: str, computed: RecordedComputation, connections: Connections, cache: Path
     ) -> None:
-        self._run_id, self._computation = run_id, computation
+        self._run_id, self._computed = run_id, computed
         self._connections, self._cache = connections, cache
         self._in_progress: dict[str, RecordedVerdict] = {}
         self._copy_lock = Lock()
 
     def images(self) -> Iterator[PendingImage]:
         """The photos in key order, read in pages."""
-        load_page = partial(
-            load_recorded_verdicts, run_id=self._run_id, computation=self._computation
-        )
+        load_page = partial(load_recorded_verdicts, run_id=self._run_id, computed=self._computed)
         after = ""
         while page := in_transaction(self._connections.engine, partial(load_page, after=after)):
             for record in page:

@@ -28,6 +28,7 @@ from ml.vision.screens.duplicate_index import DuplicateIndex
 log = structlog.get_logger()
 
 COMMIT_BATCHES = 4  # forward batches a commit: of 32 images each, a kill repeats at most some 400
+COMMIT_IMAGES = 128  # a commit has fewer batches if they are larger, one at least
 WRITES_AHEAD = 2
 
 
@@ -46,7 +47,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     engine, timer = connections.engine, StageTimer()
     decode_pool(settings).start()  # the workers load while the model does
     run = in_transaction(engine, audit_runs.load, shard.run_id)
-    loader = ModelLoader(run.policy, settings, connections)
+    loader = ModelLoader(run.policy, settings, connections, batch_size=run.batch_size)
     predictor = loader.load(run.model_hash, run.computation)
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
@@ -82,6 +83,7 @@ def _run(
 ) -> int:
     """Run the pipeline over the undecided images, and write verdicts in parallel; their number."""
     engine, timer = connections.engine, pipeline.clock
+    commit_batches = min(COMMIT_BATCHES, max(1, COMMIT_IMAGES // pipeline.batch_size))
     judged = 0
 
     def write(group: list[Scored]) -> int:
@@ -93,7 +95,7 @@ def _run(
         ContextThreadPoolExecutor(1, "write") as pool,
         closing(pipeline.run(pending_images(engine, shard))) as batches,
     ):
-        groups = (list(chain.from_iterable(some)) for some in batched(batches, COMMIT_BATCHES))
+        groups = (list(chain.from_iterable(some)) for some in batched(batches, commit_batches))
         for written in bounded_map(pool, write, failures.take(groups), ahead=WRITES_AHEAD):
             judged += written
             log.info("scoring", judged=judged, of=shard.images)

@@ -8,6 +8,7 @@ from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable, StorageUnavailable
 from ml.core.settings import Settings
 from ml.models import registry
+from ml.models.batch_size import choose_batch_size
 from ml.models.card import ModelCard, check_classes
 from ml.models.checkpoint import Checkpoint
 from ml.models.computation_choice import Choice, choose_computation
@@ -47,6 +48,18 @@ class ModelLoader:
             settings=settings,
             device=resolve_device(settings.device),
         )
+
+    def choose_batch_size(self, model_hash: str, computation: Computation) -> int:
+        """Choose the batch size of a run on this machine.
+
+        Raises:
+            ComputationUnavailable: the GPU has too little memory.
+            ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
+            StorageError: the bucket failed.
+        """
+        device = resolve_device(self.settings.device)
+        checkpoint = self._fetch(model_hash)
+        return choose_batch_size(checkpoint, computation, settings=self.settings, device=device)
 
     def load(self, model_hash: str, computation: Computation | None = None) -> Predictor:
         """Load a version that computes as its run does; None: as runs of older releases.

@@ -1,10 +1,12 @@
 """Process one shard as a stream: fetch ∥ decode and screen ∥ forward, with bounded memory.
 
 Each stage reads the previous one through `bounded_map`, so only a few images are between two
-stages at any time. The caller stores a batch while the next one is being prepared.
+stages at any time. The caller stores a batch while the next one is being prepared, and on a
+GPU computed.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
 from structlog.contextvars import bound_contextvars
@@ -47,7 +49,7 @@ class Pipeline:
     ) -> None:
         self.clock = clock or StageTimer()
         self._settings = settings
-        self._predictor = predictor
+        self._predictor, self.batch_size = predictor, predictor.batch_size
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
         self._preprocessor = Preprocessor(
@@ -63,7 +65,7 @@ class Pipeline:
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
         fetch_threads, workers = self._settings.fetch_threads, self._preprocessor.max_processes
-        ahead = self._predictor.batch_size + workers
+        ahead = self.batch_size + workers
         # If the caller stops early, closing the generators first cancels pending work, so that the
         # pools shut down at once.
         with (
@@ -72,8 +74,13 @@ class Pipeline:
             ContextThreadPoolExecutor(workers, "decode") as decoders,
             closing(bounded_map(decoders, self._prepare, fetched, ahead=ahead)) as prepared,
         ):
-            for batch in _group_batches(prepared, self._predictor.batch_size):
-                yield self._score(batch)
+            begun: deque[Callable[[], list[Outcome]]] = deque()
+            for batch in _group_batches(prepared, self.batch_size):
+                begun.append(self._begin(batch))
+                if len(begun) > self._predictor.ahead:
+                    yield begun.popleft()()
+            for finish in begun:
+                yield finish()
 
     def _fetch(self, image: PendingImage) -> Fetched | RejectedImage | NotFetched:
         with bound_contextvars(image=image.object_key):
@@ -85,10 +92,21 @@ class Pipeline:
         with bound_contextvars(image=fetched.image.object_key):
             return self._preprocessor.prepare(fetched)
 
-    def _score(self, batch: list[Prepared]) -> list[Outcome]:
+    def _begin(self, batch: list[Prepared]) -> Callable[[], list[Outcome]]:
+        """Begin to score a batch; the returned function waits for its outcomes."""
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
-            scores = self._predictor.scores([p.pixels for p in photos]) if photos else []
+            pending = self._predictor.submit([p.pixels for p in photos]) if photos else list
+        return lambda: self._finish(batch, photos, pending)
+
+    def _finish(
+        self,
+        batch: list[Prepared],
+        photos: list[PreparedImage],
+        pending: Callable[[], list[Scores]],
+    ) -> list[Outcome]:
+        with self.clock.time("forward"):
+            scores = pending()
         shadow_scores: Sequence[Scores | None] = [None] * len(photos)
         if self._shadow is not None:
             shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])

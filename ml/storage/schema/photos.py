@@ -104,6 +104,7 @@ audit_run = sa.Table(
     *required(JSONB, "policy"),
     # How its scores are computed, and what was not used although it came first; null before 0003.
     *optional(sa.Text, "backend", "number_type", "variant", "fallback"),
+    *optional(sa.Integer, "batch_size"),  # null before 0004
     # `listed` is null until `discover` has committed, the others until `reconcile` has.
     *optional(sa.BigInteger, "listed", "judged", "quarantined", "already_judged"),
     # Pending commerce rows that name no object, counted by `discover`; no part of the accounting.

@@ -83,23 +83,38 @@ def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+Channels = tuple["torch.Tensor", "torch.Tensor"]
+
+
+def channel_values(spec: Preprocessing, device: torch.device) -> Channels:
+    """Mean and standard deviation per channel on a device, for `normalize`."""
+    import torch  # noqa: PLC0415 - decode workers import this file and must not load torch
+
+    mean, std = (
+        torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (spec.mean, spec.std)
+    )
+    return mean, std
+
+
 def normalize(
-    batch: torch.Tensor, spec: Preprocessing, *, dtype: torch.dtype | None = None
+    batch: torch.Tensor,
+    spec: Preprocessing,
+    *,
+    dtype: torch.dtype | None = None,
+    channels: Channels | None = None,
 ) -> torch.Tensor:
     """Scale a batch (N, 3, H, W) of results of `prepare` to the model's input range.
 
     Computes (value / 255 - mean) / std in 32-bit floats on the batch's device, as torchvision's
     `ToTensor` and `Normalize` do, and rounds to `dtype` (float32 by default) once at the end. The
     result is in channels-last memory format, in which convolutions are fastest on recent CPUs and
-    GPUs.
+    GPUs. `channels` are `channel_values` of the device, for a caller that needs them often.
     """
     import torch  # noqa: PLC0415 - decode workers import this file and must not load torch
 
-    def per_channel(values: tuple[float, float, float]) -> torch.Tensor:
-        return torch.tensor(values, device=batch.device).view(1, 3, 1, 1)
-
+    mean, std = channels or channel_values(spec, batch.device)
     scaled = batch.to(torch.float32, memory_format=torch.channels_last).div_(255)
-    scaled.sub_(per_channel(spec.mean)).div_(per_channel(spec.std))
+    scaled.sub_(mean).div_(std)
     return scaled.to(dtype or torch.float32)
 
 

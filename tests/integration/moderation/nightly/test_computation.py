@@ -59,6 +59,30 @@ def test_run_verdicts_and_replay_record_and_use_the_same_computation(openvino_sh
     assert (result.compared, result.equal, result.runtime_differs) == (PHOTOS, PHOTOS, {})
 
 
+def test_shards_and_replay_use_the_batch_size_of_the_run(openvino_shop: Shop) -> None:
+    shop = openvino_shop
+    [shard] = start_run(_with(shop, batch_size=5))
+    score_shard(shard, settings=shop.settings, connections=shop.connections)  # of another machine
+    finish_run(shop)
+    sizes = shop.rows("select distinct runtime_versions ->> 'batch_size' from moderation.verdict")
+    assert (shop.settings.batch_size, sizes) == (8, [("5",)])
+    assert shop.rows("select batch_size from moderation.audit_run") == [(5,)]
+    shop.upload("new.jpg", photo(BRIGHT, seed=99))
+    run_nightly(shop, "again")  # judges the new photo alone, with the setting
+    result = replay("again", settings=shop.settings, connections=shop.connections)
+    assert (result.compared, result.equal, result.runtime_differs) == (PHOTOS + 1, PHOTOS + 1, {})
+
+
+def test_run_of_a_release_that_recorded_no_batch_size_uses_the_setting(
+    openvino_shop: Shop,
+) -> None:
+    [shard] = start_run(openvino_shop)
+    openvino_shop.execute("update moderation.audit_run set batch_size = null")
+    score_shard(shard, settings=openvino_shop.settings, connections=openvino_shop.connections)
+    sizes = "select distinct runtime_versions ->> 'batch_size' from moderation.verdict"
+    assert openvino_shop.rows(sizes) == [("8",)]
+
+
 def test_resumed_shard_and_predict_give_the_scores_of_the_run(openvino_shop: Shop) -> None:
     shop = openvino_shop
     run_nightly(shop)
