@@ -24,6 +24,7 @@ class LoadedModel:
     preprocessor: Preprocessor
     ocr_budget: SharedOcrBudget
     duplicate_index: RefreshingDuplicateIndex
+    fallback: str | None  # as in `Choice`
     run_id: str = "predict"
     started_at: datetime | None = None  # None: reviewers' decisions count up to now
 
@@ -44,7 +45,8 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     batch_size = settings.serve_batch_size
     decode_pool(settings).start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
-    predictor = loader.load(model_hash, loader.choose(model_hash).computation)
+    choice = loader.choose(model_hash)
+    predictor = loader.load(model_hash, choice.computation)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
     preprocessor = Preprocessor(
@@ -55,6 +57,8 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
         screening=load_screening(policy.screens, duplicate_index),
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
-    loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
+    loaded = LoadedModel(
+        model_hash, policy, predictor, preprocessor, budget, duplicate_index, choice.fallback
+    )
     duplicate_index.read(connections.engine, policy)
     return loaded
