@@ -105,7 +105,7 @@ class View(Labels):
         """The int8 variant, or why there is none, and its measured differences, a sentence each."""
         if refused := card.get("refused_int8"):
             reason = self.words(f"models.int8_{refused['reason']}")
-            return [reason, self._comparison(refused["comparison"])]
+            return [reason, *self._comparison(refused["comparison"])]
         if not (variant := card.get("int8")):
             return [self.words("models.int8_absent")]
         return [
@@ -115,7 +115,7 @@ class View(Labels):
                 temperature=f"{variant['calibration']['temperature']:.3f}",
             ),
             *self.thresholds(variant),
-            self._comparison(variant["comparison"]),
+            *self._comparison(variant["comparison"]),
         ]
 
     @staticmethod
@@ -125,20 +125,28 @@ class View(Labels):
 
         return hash_content(card["int8"])
 
-    def _comparison(self, found: Mapping[str, float]) -> str:
+    def _comparison(self, found: Mapping[str, float]) -> list[str]:
         leak, leak_high = (
             100 * found[n] if n in found else None for n in ("leak_difference", "leak_high")
         )
-        return self.words(
-            "models.int8_comparison",
-            photos=count(found.get("photos")),
-            area=signed(found.get("area_difference"), 4, minus="-"),
-            area_low=signed(found.get("area_low"), 4, minus="-"),
-            leak=signed(leak, 2, minus="-"),
-            leak_high=signed(leak_high, 2, minus="-"),
-            review=percent(found.get("review_share"), unit=" %"),
-            variant_review=percent(found.get("variant_review_share"), unit=" %"),
-        )
+        return [
+            self.words("models.int8_compared", photos=count(found.get("photos"))),
+            self.words(
+                "models.int8_area_differs",
+                value=signed(found.get("area_difference"), 4, minus="-"),
+                worst=signed(found.get("area_low"), 4, minus="-"),
+            ),
+            self.words(
+                "models.int8_leak_differs",
+                value=signed(leak, 2, minus="-"),
+                worst=signed(leak_high, 2, minus="-"),
+            ),
+            self.words(
+                "models.int8_review",
+                share=percent(found.get("variant_review_share"), unit=" %"),
+                float32=percent(found.get("review_share"), unit=" %"),
+            ),
+        ]
 
     def thresholds(self, card: Mapping[str, Any]) -> list[str]:
         """The threshold, its source, and the evidence for it, a sentence each."""

@@ -80,9 +80,9 @@ def test_run_without_photos_is_shown(emptied: Pages) -> None:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", ("Device and computation CPU, 2 threads, openvino int8 int8 variant abababababab",
+        ("en", ("Device and computation CPU, 2 threads, openvino int8 variant abababababab",
                 "Not used to compute scores openvino bfloat16: logits")),
-        ("zh", ("设备与计算方式 CPU, 2 threads, openvino int8 int8 变体 abababababab",
+        ("zh", ("设备与计算方式 CPU, 2 threads, openvino int8 变体 abababababab",
                 "未用于计算分数 openvino bfloat16: logits")),
     ],
 )  # fmt: skip
