@@ -13,6 +13,10 @@ from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBud
 from ml.policy.schema import Policy
 from ml.vision.screens.runner import ScreenRunner
 
+# After so long in a decode worker a photo holds up no other one: a caller waits for each. In a
+# nightly run more workers than cores would only cost memory.
+SLOW_SECONDS = 0.2
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -55,6 +59,7 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
         clock,
         picture_side=policy.screens.picture_side,
         screening=load_screening(policy.screens, duplicate_index),
+        slow_seconds=SLOW_SECONDS,
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
     loaded = LoadedModel(

@@ -65,8 +65,16 @@ def test_work_that_is_overdue_leaves_its_place_to_others(pool: WorkerPool) -> No
         quick = {threads.submit(run, pool).result() for _ in range(5)}
         assert time.monotonic() - began < 5.0
         assert not any(work.done() for work in slow)
-        assert quick.isdisjoint(work.result() for work in slow)
-    assert len(pool._idle) <= 2
+        time.sleep(1.0)  # until both are overdue
+        niceness = {worker.pid: worker.nice() for worker in workers()}
+        overdue = {work.result() for work in slow}
+    usual = psutil.Process().nice()
+    assert all(niceness[pid] == usual for pid in quick)
+    assert all(niceness[pid] > usual for pid in overdue)
+    # They are not used again, but replaced.
+    assert len(pool._idle) == 2
+    assert overdue.isdisjoint(worker.pid for worker in workers())
+    assert all(worker.nice() == usual for worker in workers())
 
 
 def test_pool_does_not_use_a_worker_that_died_while_idle(pool: WorkerPool) -> None:
