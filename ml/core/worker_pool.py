@@ -47,6 +47,7 @@ class WorkerPool:
 
     def __init__(self, kind: WorkerKind, *, size: int) -> None:
         self.kind, self.size = kind, size
+        self._max_idle = size
         self.max_processes = _SPARE_FACTOR * size
         self._processes = BoundedSemaphore(self.max_processes)
         self._slots = BoundedSemaphore(size)
@@ -58,6 +59,10 @@ class WorkerPool:
         """Start workers; they load while the caller does something else."""
         while len(self._idle) < self.size:
             self._idle.append(self.kind.start())
+
+    def keep_spares(self) -> None:
+        """Keep spare workers once they were needed: starting one takes about a second."""
+        self._max_idle = self.max_processes
 
     @contextmanager
     def worker(self, *, fresh: bool = False) -> Iterator["PooledWorker"]:
@@ -79,7 +84,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the idle workers; those at work end when they are done."""
-        self.size = 0
+        self.size = self._max_idle = 0
         if os.getpid() == self._owner:  # a fork must not end its parent's workers
             while self._idle:
                 self._idle.pop().close()
@@ -109,14 +114,14 @@ class WorkerPool:
         return None
 
     def _keep(self, process: WorkerProcess) -> None:
-        if len(self._idle) < self.size:
+        if len(self._idle) < self._max_idle:
             self._idle.append(process)
         else:
             process.close()
 
     def _replace(self, process: WorkerProcess) -> None:
         process.close()
-        if len(self._idle) < self.size:
+        if len(self._idle) < self._max_idle:
             with suppress(WorkerFailed):  # the next photo starts one, or reports why not
                 self._idle.insert(0, self.kind.start())  # the last to be taken: it has to load
 

@@ -47,7 +47,9 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     """
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
-    decode_pool(settings).start()  # the workers load while the model does
+    pool = decode_pool(settings)
+    pool.keep_spares()
+    pool.start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     choice = loader.choose(model_hash)
     predictor = loader.load(model_hash, choice.computation)
