@@ -19,6 +19,7 @@ import structlog
 from pydantic import SecretStr
 from rich.progress import Progress
 
+from benchmarks.peers.usage import memory_bytes
 from benchmarks.setup import BenchShop
 from ml.core.errors import ServiceError
 from ml.core.settings import PREFIX, ROOT, load_settings
@@ -119,7 +120,7 @@ def _report_commits(
 ) -> MutableMapping[str, Any]:
     """Print the memory in place of each progress log line of the scoring step."""
     if event["event"] == "scoring":
-        workers = [each.memory_full_info().pss / 2**20 for each in psutil.Process().children()]
+        workers = [memory_bytes(each) / 2**20 for each in psutil.Process().children()]
         memory = {"workers": sum(workers), "largest_worker": max(workers, default=0.0)}
         print(json.dumps({"done": event["judged"], "rss": _mebibytes(), **memory}), flush=True)
     raise structlog.DropEvent

@@ -54,7 +54,7 @@ class UsageSampler:
         for process in self._tree():
             try:
                 times = process.cpu_times()
-                memory += _bytes(process)
+                memory += memory_bytes(process)
             except psutil.Error:
                 continue
             self._latest[process.pid] = times.user + times.system
@@ -67,6 +67,7 @@ class UsageSampler:
             return []
 
 
-def _bytes(process: psutil.Process) -> float:
+def memory_bytes(process: psutil.Process) -> float:
+    """PSS, which counts shared pages once, where the system has it; else USS: without them."""
     memory = process.memory_full_info()
     return float(getattr(memory, "pss", memory.uss))

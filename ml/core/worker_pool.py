@@ -1,7 +1,7 @@
 """A pool of worker processes; the threads that use it wait for them without the lock of Python."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock
@@ -41,11 +41,13 @@ class WorkerPool:
     """Up to `size` workers, started when they are needed and kept. Thread-safe.
 
     Work that takes long must not keep the others waiting: while it is overdue, a spare worker takes
-    its place, up to `size` of them.
+    its place, up to `size` of them, and its own gets a lower priority. A fresh one replaces it
+    afterwards, since only a superuser could raise the priority again.
     """
 
     def __init__(self, kind: WorkerKind, *, size: int) -> None:
         self.kind, self.size = kind, size
+        self._max_idle = size
         self.max_processes = _SPARE_FACTOR * size
         self._processes = BoundedSemaphore(self.max_processes)
         self._slots = BoundedSemaphore(size)
@@ -58,6 +60,10 @@ class WorkerPool:
         while len(self._idle) < self.size:
             self._idle.append(self.kind.start())
 
+    def keep_spares(self) -> None:
+        """Keep spare workers once they were needed: starting one takes about a second."""
+        self._max_idle = self.max_processes
+
     @contextmanager
     def worker(self, *, fresh: bool = False) -> Iterator["PooledWorker"]:
         """Wait for a worker and use it; one that is left by an exception is killed.
@@ -65,17 +71,20 @@ class WorkerPool:
         A `fresh` one has just started, and no other fresh one runs at the same time.
         """
         with self._alone if fresh else nullcontext(), self._processes, _Slot(self._slots) as slot:
-            pooled = PooledWorker(self._take(fresh=fresh), slot.release)
+            pooled = PooledWorker(self._take(fresh=fresh), slot)
             try:
                 yield pooled
             except BaseException:
                 pooled.process.kill()
                 raise
-            self._keep(pooled.process)
+            if pooled.is_overdue:
+                self._replace(pooled.process)
+            else:
+                self._keep(pooled.process)
 
     def close(self) -> None:
         """End the idle workers; those at work end when they are done."""
-        self.size = 0
+        self.size = self._max_idle = 0
         if os.getpid() == self._owner:  # a fork must not end its parent's workers
             while self._idle:
                 self._idle.pop().close()
@@ -105,10 +114,16 @@ class WorkerPool:
         return None
 
     def _keep(self, process: WorkerProcess) -> None:
-        if len(self._idle) < self.size:
+        if len(self._idle) < self._max_idle:
             self._idle.append(process)
         else:
             process.close()
+
+    def _replace(self, process: WorkerProcess) -> None:
+        process.close()
+        if len(self._idle) < self._max_idle:
+            with suppress(WorkerFailed):  # the next photo starts one, or reports why not
+                self._idle.insert(0, self.kind.start())  # the last to be taken: it has to load
 
 
 class _Slot:
@@ -130,9 +145,19 @@ class _Slot:
             self._slots.release()
 
 
-@dataclass(frozen=True)
 class PooledWorker:
-    """A worker in use; `mark_overdue` lets a spare one take its place."""
+    """A worker in use."""
 
-    process: WorkerProcess
-    mark_overdue: Callable[[], None]
+    def __init__(self, process: WorkerProcess, slot: _Slot) -> None:
+        self.process, self.is_overdue = process, False
+        self._slot = slot
+
+    def leave_place(self) -> None:
+        """Let a spare worker take its place."""
+        self._slot.release()
+
+    def mark_overdue(self) -> None:
+        """Leave the place, and the processor to others."""
+        self.is_overdue = True
+        self.leave_place()
+        self.process.lower_priority()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Pipe
 from threading import Event
 from typing import Any
@@ -34,6 +35,7 @@ WALL_FACTOR = 10
 START_SECONDS = 120.0
 # Work that takes longer is overdue: it no longer counts against the number of workers.
 OVERDUE_SECONDS = 2.0
+_OVERDUE_NICENESS = 10  # then a tenth of the processor time of what it competes with
 _POLL_SECONDS = 0.2  # how soon overdue work sees that its caller waits no longer
 _CLOSE_SECONDS = 5.0
 
@@ -47,6 +49,7 @@ _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_TH
 
 # Gets a message that a worker sends during its work; returns the answer, or None if it needs none.
 OnMessage = Callable[[Message], Message | None]
+Call = tuple[float, Callable[[], None]]  # after so many seconds of work
 
 
 class WorkerProcess:
@@ -128,12 +131,13 @@ class WorkerProcess:
         on_message: OnMessage,
         *,
         on_overdue: Callable[[], None] = lambda: None,
+        on_slow: Call | None = None,
         cancelled: Event | None = None,
     ) -> Message:
         """Do one piece of work; the same `config` as before costs nothing.
 
-        `on_overdue` is called once the work is overdue. From then on it is also ended when
-        `cancelled` is set.
+        `on_overdue` is called once the work is overdue, `on_slow` before that. From then on it is
+        also ended when `cancelled` is set.
 
         Raises:
             WorkerDied: it ended; start another one.
@@ -145,7 +149,7 @@ class WorkerProcess:
             request = {**request, "config": config}
             self._config = config
         self._send({**request, "bytes": len(data)})
-        watch = _Watch(time.monotonic(), on_overdue, cancelled)
+        watch = _Watch([*filter(None, [on_slow]), (OVERDUE_SECONDS, on_overdue)], cancelled)
         while True:
             self._wait(watch)
             message = self._receive()
@@ -161,6 +165,12 @@ class WorkerProcess:
         """A copy of a part of the last result's output."""
         start += self._output_at
         return self._memory[start : start + size]
+
+    def lower_priority(self) -> None:
+        """Let other processes go first, for the rest of its life."""
+        with suppress(OSError):  # it has just ended
+            niceness = os.getpriority(os.PRIO_PROCESS, self.pid) + _OVERDUE_NICENESS
+            os.setpriority(os.PRIO_PROCESS, self.pid, niceness)
 
     def kill(self) -> None:
         """End it at once, whatever it does."""
@@ -214,27 +224,20 @@ class WorkerProcess:
 class _Watch:
     """How long a piece of work has taken, and whether its caller still waits."""
 
-    def __init__(
-        self, start: float, on_overdue: Callable[[], None], cancelled: Event | None
-    ) -> None:
-        self._start, self._cancelled = start, cancelled
-        self._on_overdue: Callable[[], None] | None = on_overdue
+    def __init__(self, calls: list[Call], cancelled: Event | None) -> None:
+        self._start, self._calls, self._cancelled = time.monotonic(), calls, cancelled
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
 
     def next_poll(self) -> float:
-        left = OVERDUE_SECONDS - self.seconds
-        if left > 0:
-            return left
-        if self._on_overdue is not None:
-            self._on_overdue()
-            self._on_overdue = None
-        return _POLL_SECONDS
+        while self._calls and self.seconds >= self._calls[0][0]:
+            self._calls.pop(0)[1]()
+        return max(0.0, self._calls[0][0] - self.seconds) if self._calls else _POLL_SECONDS
 
     def is_cancelled(self) -> bool:
-        return self._on_overdue is None and self._cancelled is not None and self._cancelled.is_set()
+        return not self._calls and self._cancelled is not None and self._cancelled.is_set()
 
 
 def _describe(code: int) -> str:

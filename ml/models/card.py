@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,7 +74,7 @@ class Training(StrictModel):
 class Int8Variant(StrictModel):
     """The version quantized to int8: its files, and what was solved on its own scores.
 
-    `comparison` are the figures by which it was allowed (`ml.models.training.int8_variant`).
+    `comparison` are the figures by which it was allowed, see `VariantComparison`, and the margins.
     """
 
     graph_sha256: Sha256
@@ -88,7 +88,18 @@ class Int8Variant(StrictModel):
     @property
     def variant_hash(self) -> str:
         """The variant's name: SHA-256 of its part of the card, which contains its files' hashes."""
-        return hashlib.sha256(_canonical(self.model_dump(mode="json")).encode()).hexdigest()
+        return hash_content(self.model_dump(mode="json"))
+
+
+class RefusedInt8(StrictModel):
+    """Why the version has no int8 variant although one was made, and its figures as above.
+
+    It is not shown that the area under the ROC curve, or the leak rate, is hardly worse; or its
+    scores support no threshold.
+    """
+
+    reason: Literal["area", "leak", "threshold"]
+    comparison: dict[str, float]
 
 
 class Agreement(StrictModel):
@@ -129,6 +140,7 @@ class ModelCard(StrictModel):
     training: Training | None = None
     agreements: tuple[Agreement, ...] = ()
     int8: Int8Variant | None = None
+    refused_int8: RefusedInt8 | None = None
 
     def to_json(self) -> str:
         """The canonical text of the card, whose bytes are hashed.
@@ -136,7 +148,7 @@ class ModelCard(StrictModel):
         Fields that were added later are omitted where they are empty: older cards keep their hash.
         """
         content = self.model_dump(mode="json")
-        for added_later in ("snapshot_hash", "training", "agreements", "int8"):
+        for added_later in ("snapshot_hash", "training", "agreements", "int8", "refused_int8"):
             if not content[added_later]:
                 del content[added_later]
         if self.thresholds.evidence is None:
@@ -149,7 +161,12 @@ class ModelCard(StrictModel):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def _canonical(content: dict[str, Any]) -> str:
+def hash_content(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a card's or variant's JSON, the same after it was stored and read."""
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
 
 

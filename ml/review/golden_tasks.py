@@ -17,16 +17,14 @@ from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
 from ml.review.queue import require_lease
 from ml.storage.activity_log import record, task_target
+from ml.storage.golden_answers import add_answer, load_answer, load_truth
 from ml.storage.golden_tasks import (
     GoldenPhoto,
     GoldenPool,
     ShownVerdict,
-    add_answer,
     add_golden_task,
-    load_answer,
     load_golden_photo,
     load_strata,
-    load_truth,
     lock_reviewer,
 )
 from ml.storage.review_queue import ClaimedTask

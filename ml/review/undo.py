@@ -24,7 +24,7 @@ from ml.storage.decisions import (
     load_reviewer_label,
     load_superseded_label_id,
 )
-from ml.storage.golden_tasks import (
+from ml.storage.golden_answers import (
     delete_answer,
     find_golden_task_answered_since,
     load_answer,

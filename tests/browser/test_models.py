@@ -10,7 +10,12 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.faults import faults
 from tests.support.measured_candidate import RUN, MeasuredCandidate
 from tests.support.pages import Pages
-from tests.support.versions import add_version, add_version_row, set_gate_decision
+from tests.support.versions import (
+    add_int8_rows,
+    add_version,
+    add_version_row,
+    set_gate_decision,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
@@ -196,8 +201,10 @@ def test_models_page_passes_axe_and_fits_the_screen(
     set_gate_decision(pages.shop, add_version_row(pages.shop, "d"), held_by="recall_floor:violate")
     page = logged_in("owner", **options).new_page()
     other = f"/models/{candidate}/versus/{pages.shop.model_hash}"
-    for path in ("/models", f"/models/{candidate}", other):
+    versions = [f"/models/{version}" for version in (candidate, *add_int8_rows(pages.shop))]
+    for path in ("/models", *versions, other):
         page.goto(f"{pages.url}{path}")
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.goto(f"{pages.url}/models")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ml.models import registry
-from ml.models.card import ModelCard
+from ml.models.card import Agreement, Calibration, Int8Variant, ModelCard, Thresholds
 from ml.models.checkpoint import load_checkpoint, save_card, save_weights
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
@@ -73,6 +73,44 @@ def add_version_row(shop: Shop, digit: str) -> str:
         c=shop.model_hash,
     )
     return digit * 64
+
+
+COMPARISON = {
+    "photos": 2000.0, "area_difference": -0.0003, "area_low": -0.0012, "leak_difference": 0.0004,
+    "leak_high": 0.0021, "review_share": 0.121, "variant_review_share": 0.127,
+    "area_margin": 0.005, "leak_margin": 0.01,
+}  # fmt: skip
+INT8_VARIANT = Int8Variant(
+    graph_sha256="1" * 64,
+    weights_sha256="2" * 64,
+    calibration=Calibration(temperature=1.31, fitted_on=900),
+    thresholds=Thresholds(pass_confidence=0.8, source="test"),
+    calibration_photos=300,
+    comparison=COMPARISON,
+    libraries={},
+)
+
+
+def add_int8_rows(shop: Shop) -> tuple[str, str]:
+    """Insert two versions without files: with an int8 variant, and with a refused one."""
+    agreement = Agreement(computation="openvino bfloat16", photos=200, changed=1)
+    figures = COMPARISON | {"area_low": -0.0093}
+    parts: dict[str, dict[str, object]] = {
+        add_version_row(shop, "b"): {
+            "int8": INT8_VARIANT.model_dump(mode="json"),
+            "agreements": [agreement.model_dump(mode="json")],
+        },
+        add_version_row(shop, "c"): {"refused_int8": {"reason": "area", "comparison": figures}},
+    }
+    for version, part in parts.items():
+        shop.execute(
+            "update moderation.model_version set card = card || cast(:part as jsonb) "
+            "where model_hash = :h",
+            part=json.dumps(part),
+            h=version,
+        )
+    with_variant, refused = parts
+    return with_variant, refused
 
 
 def start_retraining_run(

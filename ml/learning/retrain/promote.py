@@ -245,7 +245,6 @@ def _find_version(connection: Connection, start: str) -> str:
     if not versions:
         raise ModelError(f"no registered model version begins with {start}")
     if len(versions) > 1:
-        raise ModelError(
-            f"{len(versions)} versions begin with {start}: {', '.join(versions)}; give more digits"
-        )
+        found = f"{len(versions)} versions begin with {start}: {', '.join(versions)}"
+        raise ModelError(f"{found}; give more digits")
     return versions[0]

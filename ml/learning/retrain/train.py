@@ -24,18 +24,17 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact
 from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
 from ml.models.bundled_weights import read_bundled_card
 from ml.models.checkpoint import file_sha256
-from ml.models.load_check import PROBE_PHOTOS
 from ml.models.predictor import resolve_device
 from ml.models.registry import fetch
 from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
-from ml.models.training.other_computations import compute_otherwise, find_other_computations
+from ml.models.training.other_computations import compute_held_out, find_other_computations
 from ml.models.training.pipeline import TrainedNetwork, train_network
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import Listener, LogListener
-from ml.models.training.trainer import Ints, Splits, TrainJob, predict
+from ml.models.training.trainer import Ints, Splits, TrainJob
 from ml.storage import retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -217,22 +216,11 @@ def _add_held_out(
     computations: Sequence[Computation],
 ) -> TrainingArtifact:
     """Add the logits of the validation and calibration photos, and the pixels of the probe."""
-    dataset, targets = job.dataset, job.dataset.targets.numpy()
+    targets = job.dataset.targets.numpy()
     validation, calibration = job.splits.validation, _indices(samples, Split.CALIBRATION)
     held_out = np.concatenate([validation, calibration])
-    logits = predict(job.network, dataset, held_out, device=job.device, batch=job.preset.batch)
-    of_validation, of_calibration = np.split(logits.numpy(), [len(validation)])
-    probe_pixels = dataset.load_prepared(held_out[:PROBE_PHOTOS].tolist())
-    others = compute_otherwise(
-        trained.state,
-        dataset,
-        computations,
-        train=job.splits.train,
-        held_out=held_out,
-        expected=logits.numpy(),
-        probe_pixels=probe_pixels,
-        device=job.device,
-    )
+    computed = compute_held_out(job, trained.state, held_out, computations)
+    of_validation, of_calibration = np.split(computed.logits, [len(validation)])
     calibration_photos = [samples[i].photo for i in calibration]
     return TrainingArtifact(
         **vars(trained),
@@ -242,6 +230,6 @@ def _add_held_out(
         calibration_labels=targets[calibration],
         calibration_weights=np.array([photo.weight for photo in calibration_photos], np.float64),
         calibration_hashes=[photo.content_sha256 for photo in calibration_photos],
-        probe_pixels=probe_pixels,
-        others=others,
+        probe_pixels=computed.probe_pixels,
+        others=computed.others,
     )

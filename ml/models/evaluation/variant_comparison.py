@@ -1,6 +1,8 @@
 """Compare a quantized variant with its version on the same held-out photos."""
 
+import math
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.stats import rankdata
@@ -8,6 +10,7 @@ from scipy.stats import rankdata
 from ml.core.stats import Floats
 from ml.models.evaluation.calibration import passes
 from ml.models.evaluation.metrics import Bools
+from ml.policy.retraining import Int8Margins
 
 RESAMPLES = 1000
 _LEVEL = 0.05  # of each one-sided bound
@@ -19,7 +22,7 @@ class VariantComparison:
 
     `area_difference` is of the areas under the ROC curve, `area_low` its lower bound;
     `leak_difference` is of the leak rates if as many photos pass, `leak_high` its upper bound. NaN
-    where the photos are all violations, or none.
+    where the photos are all violations, or none, or where the variant has no threshold.
     """
 
     photos: float
@@ -28,24 +31,17 @@ class VariantComparison:
     leak_difference: float
     leak_high: float
     review_share: float  # of the version, at its threshold
+    variant_review_share: float  # at its own
 
-    def find_objection(self, *, area_margin: float, leak_margin: float) -> str | None:
-        """Why the variant is not allowed; None: it is shown to be worse by the margins at most."""
-        if not self.area_low >= -area_margin:  # true for NaN
-            return (
-                f"the area under the ROC curve may fall by {-self.area_low:.4f}, at most "
-                f"{area_margin:g} is allowed"
-            )
-        if not self.leak_high <= leak_margin:
-            return (
-                f"the leak rate at an equal review share may rise by {self.leak_high:.4f}, at most "
-                f"{leak_margin:g} is allowed"
-            )
-        return None
+    def find_objection(self, margins: Int8Margins) -> Literal["area", "leak"] | None:
+        """What may be worse by more than the margins; None: the variant is shown not to be."""
+        if not self.area_low >= -margins.area_margin:  # true for NaN
+            return "area"
+        return None if self.leak_high <= margins.leak_margin else "leak"
 
     def as_dict(self) -> dict[str, float]:
-        """The figures, for the card."""
-        return asdict(self)
+        """The figures that are known, for the card."""
+        return {name: value for name, value in asdict(self).items() if not math.isnan(value)}
 
 
 def compare_variant(
@@ -54,11 +50,12 @@ def compare_variant(
     is_violation: Bools,
     *,
     pass_confidence: float,
+    variant_pass_confidence: float | None,
     seed: int = 0,
 ) -> VariantComparison:
     """Compare the violation scores (N,) of a variant with those of its version, by bootstrap.
 
-    The photos are drawn again, the same for both. `pass_confidence` is the version's threshold.
+    The photos are drawn again, the same for both. Each has a threshold of its own.
     """
     photos = len(is_violation)
     drawn = np.random.default_rng(seed).integers(0, photos, (RESAMPLES, photos))
@@ -80,8 +77,15 @@ def compare_variant(
         area_low=float(np.nanquantile(areas, _LEVEL)) if both else float("nan"),
         leak_difference=float(leak_rates[0]),
         leak_high=float(np.quantile(leak_rates, 1 - _LEVEL)),
-        review_share=float(1 - passed.mean()),
+        review_share=_review_share(version, pass_confidence),
+        variant_review_share=_review_share(variant, variant_pass_confidence),
     )
+
+
+def _review_share(scores: Floats, pass_confidence: float | None) -> float:
+    if pass_confidence is None:
+        return float("nan")
+    return float(1 - passes(scores, pass_confidence).mean())
 
 
 def _areas(scores: Floats, positive: Bools) -> Floats:

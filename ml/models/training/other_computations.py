@@ -4,8 +4,9 @@ The photos are at hand here only. Verdicts are compared once the thresholds are 
 (`ml.models.training.solved_computations`).
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,10 @@ from ml.models.checkpoint import QuantizedNetwork, restore_network
 from ml.models.computation_choice import find_candidates
 from ml.models.inference.backend import InferenceBackend, Logits
 from ml.models.inference.create import create_backend
+from ml.models.load_check import PROBE_PHOTOS
 from ml.models.training.dataset import Dataset
 from ml.models.training.quantization import MAX_CALIBRATION_PHOTOS, quantize
+from ml.models.training.trainer import TrainJob, predict
 
 log = structlog.get_logger()
 
@@ -48,6 +51,15 @@ class OtherComputations:
     calibration_photos: int = 0
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Logits of held-out photos by torch float32, (N, C); the prepared photos of the probe."""
+
+    logits: Logits
+    probe_pixels: torch.Tensor
+    others: OtherComputations
+
+
 def find_other_computations(settings: Settings, device: torch.device) -> list[Computation]:
     """The computations that runs may choose besides the reference, on this device or a CPU."""
     devices = (device, torch.device("cpu"))
@@ -58,81 +70,79 @@ def find_other_computations(settings: Settings, device: torch.device) -> list[Co
     return found
 
 
-def compute_otherwise(
+def compute_held_out(
+    job: TrainJob,
     state: dict[str, torch.Tensor],
-    dataset: Dataset,
-    computations: Sequence[Computation],
-    *,
-    train: npt.NDArray[np.int64],
     held_out: npt.NDArray[np.int64],
-    expected: Logits,
-    probe_pixels: torch.Tensor,
-    device: torch.device,
-) -> OtherComputations:
-    """Compute held-out photos, indices of the dataset, in other ways than `expected` (N, C) was.
+    computations: Sequence[Computation],
+) -> HeldOut:
+    """Compute held-out photos, indices of the job's dataset, by its trained network.
 
-    `state` are the trained weights, on the CPU. What this machine cannot compute is left out.
+    `state` are its weights, on the CPU. Computations that this machine does not have are left out.
     """
-    compared: dict[str, Logits] = {}
+    dataset = job.dataset
+    logits = predict(job.network, dataset, held_out, device=job.device, batch=job.preset.batch)
+    probe_pixels = dataset.load_prepared(held_out[:PROBE_PHOTOS].tolist())
+    expected, others = logits.numpy(), OtherComputations()
     chosen = _spread(len(held_out), MAX_COMPARED_PHOTOS)
-    values = OtherComputations(compared)
     for computation in computations:
+        start = time.monotonic()
         try:
             if computation == INT8:
-                values = _quantized(
-                    state,
-                    dataset,
-                    train=train,
-                    held_out=held_out,
-                    probe_pixels=probe_pixels,
-                    compared=compared,
-                )
-                continue
-            backend = create_backend(
-                lambda: restore_network(state, len(dataset.classes)),
-                dataset.spec,
-                computation,
-                device=device,
-                batch_size=_BATCH,
-            )
+                others = _add_int8(others, job, state, held_out, probe_pixels)
+            else:
+                backend = _create_backend(computation, job, state)
+                found = _logits(backend, dataset, held_out[chosen])
+                both = {str(computation): np.stack([found, expected[chosen]])}
+                others = replace(others, compared=others.compared | both)
         except ComputationUnavailable as error:
-            log.warning("not compared", computation=str(computation), reason=str(error))
-            continue
-        found = _logits(backend, dataset, held_out[chosen])
-        compared[str(computation)] = np.stack([found, expected[chosen]])
-    return values
+            log.warning("not computed", computation=str(computation), reason=str(error))
+        else:
+            seconds = round(time.monotonic() - start, 1)
+            log.info("held-out photos computed", computation=str(computation), seconds=seconds)
+    return HeldOut(expected, probe_pixels, others)
 
 
-def _quantized(
+def _add_int8(
+    others: OtherComputations,
+    job: TrainJob,
     state: dict[str, torch.Tensor],
-    dataset: Dataset,
-    *,
-    train: npt.NDArray[np.int64],
     held_out: npt.NDArray[np.int64],
     probe_pixels: torch.Tensor,
-    compared: dict[str, Logits],
 ) -> OtherComputations:
+    dataset, train = job.dataset, job.splits.train
     photos = train[_spread(len(train), MAX_CALIBRATION_PHOTOS)]
     log.info("quantizing to int8", calibration_photos=len(photos))
+    start = time.monotonic()
     network = quantize(
         restore_network(state, len(dataset.classes)),
         dataset.spec,
         dataset.load_prepared(photos.tolist()).numpy(),
     )
-    backend = create_backend(
-        lambda: restore_network(state, len(dataset.classes)),
-        dataset.spec,
-        INT8,
-        int8=network,
-        device=torch.device("cpu"),
-        batch_size=_BATCH,
-    )
-    return OtherComputations(
-        compared=compared,
+    log.info("quantized to int8", seconds=round(time.monotonic() - start, 1))
+    backend = _create_backend(INT8, job, state, network)
+    return replace(
+        others,
         int8=network,
         int8_logits=_logits(backend, dataset, held_out),
         int8_probe=backend.submit(list(probe_pixels.numpy()))(),
         calibration_photos=len(photos),
+    )
+
+
+def _create_backend(
+    computation: Computation,
+    job: TrainJob,
+    state: dict[str, torch.Tensor],
+    int8: QuantizedNetwork | None = None,
+) -> InferenceBackend:
+    return create_backend(
+        lambda: restore_network(state, len(job.dataset.classes)),
+        job.dataset.spec,
+        computation,
+        int8=int8,
+        device=job.device if int8 is None else torch.device("cpu"),
+        batch_size=_BATCH,
     )
 
 

@@ -24,6 +24,7 @@ from ml.models.card import (
     Int8Variant,
     ModelCard,
     PretrainedWeights,
+    RefusedInt8,
     Thresholds,
     Training,
     write_training_manifest,
@@ -193,7 +194,7 @@ def package_version(
     snapshot_hash: str | None = None,
     minutes: float | None = None,
     agreements: tuple[Agreement, ...] = (),
-    int8: Int8Variant | None = None,
+    int8: Int8Variant | RefusedInt8 | None = None,
 ) -> ModelCard:
     """Write a version's files into an existing folder; a folder with a card is complete.
 
@@ -215,7 +216,8 @@ def package_version(
             minutes=minutes,
         ),
         agreements=agreements,
-        int8=int8,
+        int8=int8 if isinstance(int8, Int8Variant) else None,
+        refused_int8=int8 if isinstance(int8, RefusedInt8) else None,
     )
     _write_results(trained, evaluation, folder)
     write_training_manifest(

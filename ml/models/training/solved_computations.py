@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from ml.models.card import Agreement, Int8Variant, Thresholds
+from ml.models.card import Agreement, Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import save_int8
 from ml.models.computation_guard import count_changed
 from ml.models.evaluation.calibration import solve_threshold
@@ -40,14 +40,13 @@ def solve_int8_variant(
     *,
     fitted_labels: Ints,
     weights: Floats | None = None,
-) -> Int8Variant | None:
+) -> Int8Variant | RefusedInt8 | None:
     """Solve the int8 variant's temperature and threshold, and write its files if it is allowed.
 
     Of the held-out photos, the temperature is fitted on the first, whose labels are
     `fitted_labels`; the evaluation is on the others, or on the same where there are no others. With
     `weights` of its photos the threshold is solved on the variant's own scores, as the version's
-    was; None: it is the policy's, as the version's is. None is returned where there is no variant,
-    or where it is not shown to be as good as the policy demands; the log says why.
+    was; None: it is the policy's, as the version's is. None is returned where no variant was made.
     """
     if others.int8 is None or others.int8_logits is None:
         return None
@@ -62,16 +61,16 @@ def solve_int8_variant(
         scores,
         _is_violation(evaluation),
         pass_confidence=evaluation.thresholds.pass_confidence,
+        variant_pass_confidence=None if thresholds is None else thresholds.pass_confidence,
     )
     margins = evaluation.policy.retraining.int8
-    objection = comparison.find_objection(
-        area_margin=margins.area_margin, leak_margin=margins.leak_margin
-    )
-    if thresholds is None and objection is None:
-        objection = "no threshold of its own is shown to leak as little as the version's"
-    log.info("int8 variant compared", refused=objection, **comparison.as_dict())
+    objection = comparison.find_objection(margins)
+    figures = comparison.as_dict() | margins.model_dump()
     if objection or thresholds is None:
-        return None
+        refused = RefusedInt8(reason=objection or "threshold", comparison=figures)
+        log.info("int8 variant refused", reason=refused.reason, **figures)
+        return refused
+    log.info("int8 variant allowed", **figures)
     graph_sha256, weights_sha256 = save_int8(others.int8, folder)
     return Int8Variant(
         graph_sha256=graph_sha256,
@@ -79,7 +78,7 @@ def solve_int8_variant(
         calibration=calibration,
         thresholds=thresholds,
         calibration_photos=others.calibration_photos,
-        comparison=comparison.as_dict(),
+        comparison=figures,
         libraries={name: version(name) for name in ("openvino", "nncf")},
     )
 

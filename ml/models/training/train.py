@@ -14,13 +14,13 @@ from ml.core.computation import Computation
 from ml.models.card import ModelCard, Thresholds
 from ml.models.features import FeatureCache
 from ml.models.inference.backend import Logits
-from ml.models.load_check import PROBE_PHOTOS, write_probe
+from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.dataset import Dataset, open_dataset, split
 from ml.models.training.image_folder import SkippedFile
 from ml.models.training.init_network import init_network
-from ml.models.training.other_computations import compute_otherwise
+from ml.models.training.other_computations import compute_held_out
 from ml.models.training.pipeline import (
     Evaluation,
     calibrate,
@@ -30,7 +30,7 @@ from ml.models.training.pipeline import (
 from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener, LogListener
 from ml.models.training.solved_computations import count_agreements, solve_int8_variant
-from ml.models.training.trainer import Splits, TrainJob, predict
+from ml.models.training.trainer import Splits, TrainJob
 from ml.policy.schema import Policy
 from ml.vision.images.decode import DecodeLimits
 
@@ -90,23 +90,13 @@ def train(
     ) as dataset:
         _write_skipped(dataset.skipped, out / REJECTED)
         splits = _split(dataset, preset, seed)
-        target = torch.device(device)
-        job = TrainJob(network, dataset, splits, preset, target, seed, listener, checkpoints)
-        trained = train_network(job, origin, cache=cache, deadline=deadline)
-        logits = _predict(job)
-        evaluation = _evaluate(job, logits, policy)
-        validation = splits.validation
-        probe_pixels = dataset.load_prepared(validation[:PROBE_PHOTOS].tolist())
-        others = compute_otherwise(
-            trained.state,
-            dataset,
-            computations,
-            train=splits.train,
-            held_out=validation,
-            expected=logits,
-            probe_pixels=probe_pixels,
-            device=target,
+        job = TrainJob(
+            network, dataset, splits, preset, torch.device(device), seed, listener, checkpoints
         )
+        trained = train_network(job, origin, cache=cache, deadline=deadline)
+        held_out = compute_held_out(job, trained.state, splits.validation, computations)
+        evaluation = _evaluate(job, held_out.logits, policy)
+    probe_pixels, others = held_out.probe_pixels, held_out.others
     write_probe(out, probe_pixels, trained.logits(probe_pixels), others.int8_probe)
     return package_version(
         trained,
@@ -121,12 +111,6 @@ def train(
 def _split(dataset: Dataset, preset: Preset, seed: int) -> Splits:
     share, labels, categories = preset.validation_share, dataset.labels, dataset.categories
     return Splits(*split(labels, categories, dataset.groups, share=share, seed=seed))
-
-
-def _predict(job: TrainJob) -> Logits:
-    """Logits of the validation photos, (N, C)."""
-    validation, batch = job.splits.validation, job.preset.batch
-    return predict(job.network, job.dataset, validation, device=job.device, batch=batch).numpy()
 
 
 def _evaluate(job: TrainJob, logits: Logits, policy: Policy) -> Evaluation:

@@ -62,7 +62,8 @@ class NightlyReport:
     window: dict[str, str]  # ISO times `start` and `end`
     model_hash: str
     policy_version: str
-    device: str
+    device: str  # and the computation
+    fallback: str | None
     listed: int
     judged: int
     quarantined: int
@@ -140,6 +141,7 @@ def _compute(
         model_hash=run.model_hash,
         policy_version=run.policy.version,
         device=run.device,
+        fallback=run.fallback,
         listed=accounting.listed,
         judged=accounting.judged,
         quarantined=accounting.quarantined,

@@ -1,9 +1,11 @@
 """The report of a nightly run as Markdown, English and Chinese, for the note on the run."""
 
+import textwrap
 from typing import Any
 
 from ml.core.format import MISSING, counts, percent, short_hash
 
+_MAX_FALLBACK = 80  # characters; the run's page has all of it
 _MAX_REASONS = 10  # the most frequent ones: a note has at most 1,000 characters
 _ACCOUNT = {
     "judged": "judged 已判定",
@@ -29,6 +31,7 @@ def markdown(summary: dict[str, Any]) -> str:
         f"Reconciled 核对: {summary['listed']:,} = {account}",
         "",
         f"Speed 速度: {speed}, {summary['device']}",
+        *_fallback(summary.get("fallback")),
         "",
         f"Seconds by stage 各阶段秒数: {counts(summary['seconds'])}",
         "",
@@ -45,6 +48,14 @@ def markdown(summary: dict[str, Any]) -> str:
     model, policy = short_hash(summary["model_hash"]), short_hash(summary["policy_version"])
     lines += ["", f"Model 模型 `{model}` · policy 策略 `{policy}`"]
     return "\n".join(lines)
+
+
+def _fallback(reason: str | None) -> list[str]:
+    """Why scores were not computed in the way that came first."""
+    if reason is None:
+        return []
+    short = textwrap.shorten(reason, _MAX_FALLBACK, placeholder=" …")
+    return ["", f"Not used to compute scores 未用于计算分数: {short}"]
 
 
 def _screens(screens: dict[str, dict[str, int]]) -> list[str]:

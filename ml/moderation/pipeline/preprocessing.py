@@ -57,7 +57,8 @@ class Preprocessor:
     """Has photos decoded, fingerprinted, screened and resized for a model's card. Thread-safe.
 
     `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run.
-    `pool` None: the workers of the settings.
+    `pool` None: the workers of the settings. A photo that takes `slow_seconds` leaves its place to
+    the next one; None: once it is overdue.
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class Preprocessor:
         screening: Screening | None = None,
         shadow: Shadow | None = None,
         pool: WorkerPool | None = None,
+        slow_seconds: float | None = None,
     ) -> None:
         self._settings, self._clock, self._crop = settings, clock, spec.crop
         self._pool, self._limits = pool or decode_pool(settings), decode_limits(settings)
-        self._screening, self._shadow = screening, shadow
+        self._screening, self._shadow, self._slow_seconds = screening, shadow, slow_seconds
         self._config = WorkerConfig(
             limits=self._limits,
             preprocessing=spec,
@@ -128,6 +130,7 @@ class Preprocessor:
     ) -> PreparedImage | RejectedImage:
         if admission is None and self._screening is not None:
             admission = self._screening.admission
+        slow = self._slow_seconds
         with self._pool.worker(fresh=fresh) as worker:
             result = worker.process.run(
                 self._config,
@@ -135,6 +138,7 @@ class Preprocessor:
                 fetched.data,
                 partial(_answer, admission),
                 on_overdue=worker.mark_overdue,
+                on_slow=(slow, worker.leave_place) if slow is not None else None,
                 cancelled=cancelled,
             )
             if self._screening is not None:

@@ -59,8 +59,13 @@ def health_router(service: Service) -> APIRouter:
 
     @router.get("/readyz", summary="Whether a model is loaded and all dependencies respond")
     async def readyz() -> JSONResponse:
-        ready, loaded = service.watcher.ready, service.watcher.current is not None
-        body = {"ready": ready, "loaded": loaded, "checks": service.watcher.checks}
+        ready, current = service.watcher.ready, service.watcher.current
+        body = {
+            "ready": ready,
+            "loaded": current is not None,
+            "computation": current and str(current.version.predictor.computation),
+            "checks": service.watcher.checks,
+        }
         return JSONResponse(body, 200 if ready else 503)
 
     @router.get("/metrics", summary="Metrics for Prometheus", dependencies=[BEARER])

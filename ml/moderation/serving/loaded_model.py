@@ -13,6 +13,10 @@ from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBud
 from ml.policy.schema import Policy
 from ml.vision.screens.runner import ScreenRunner
 
+# After so long in a decode worker a photo holds up no other one: a caller waits for each. In a
+# nightly run more workers than cores would only cost memory.
+SLOW_SECONDS = 0.2
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -24,6 +28,7 @@ class LoadedModel:
     preprocessor: Preprocessor
     ocr_budget: SharedOcrBudget
     duplicate_index: RefreshingDuplicateIndex
+    fallback: str | None  # as in `Choice`
     run_id: str = "predict"
     started_at: datetime | None = None  # None: reviewers' decisions count up to now
 
@@ -42,9 +47,12 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     """
     settings, connections, clock = resources.settings, resources.connections, resources.clock
     batch_size = settings.serve_batch_size
-    decode_pool(settings).start()  # the workers load while the model does
+    pool = decode_pool(settings)
+    pool.keep_spares()
+    pool.start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
-    predictor = loader.load(model_hash, loader.choose(model_hash).computation)
+    choice = loader.choose(model_hash)
+    predictor = loader.load(model_hash, choice.computation)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
     preprocessor = Preprocessor(
@@ -53,8 +61,11 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
         clock,
         picture_side=policy.screens.picture_side,
         screening=load_screening(policy.screens, duplicate_index),
+        slow_seconds=SLOW_SECONDS,
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
-    loaded = LoadedModel(model_hash, policy, predictor, preprocessor, budget, duplicate_index)
+    loaded = LoadedModel(
+        model_hash, policy, predictor, preprocessor, budget, duplicate_index, choice.fallback
+    )
     duplicate_index.read(connections.engine, policy)
     return loaded

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from ml.core.computation import Computation
 from ml.core.concurrency import StageTimer
 
 _SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -39,6 +40,11 @@ class Metrics:
         self.images_under_way = self._gauge("images_under_way", "Photos in flight")
         self.bytes_held = self._gauge("bytes_held", "Bytes of request bodies in memory")
         self.version = self._gauge("version_info", "Loaded model and policy", "model", "policy")
+        self.computation = self._gauge(
+            "computation_info",
+            "How scores are computed; fallback: what came first, and why it is not used",
+            "backend", "number_type", "variant", "fallback",
+        )  # fmt: skip
         self.polled = self._gauge("polled_timestamp_seconds", "When all checks last succeeded")
 
     def text(self) -> bytes:
@@ -49,6 +55,12 @@ class Metrics:
         """Set the loaded model and policy."""
         self.version.clear()
         self.version.labels(model_hash, policy_version).set(1)
+
+    def set_computation(self, computation: Computation, fallback: str | None) -> None:
+        """Set how the loaded model computes."""
+        self.computation.clear()
+        names = (computation.backend, computation.number_type, computation.variant or "")
+        self.computation.labels(*names, fallback or "").set(1)
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(f"{_NAMESPACE}_{name}", description, labels, registry=self._registry)

@@ -136,11 +136,14 @@ class ModelWatcher:
         self.current = PredictionService(version, resources)
         resources.metrics.switches.labels("loaded").inc()
         resources.metrics.set_loaded(*version.names)
+        computation = version.predictor.computation
+        resources.metrics.set_computation(computation, version.fallback)
         log.info(
             "model loaded",
             model=model_hash,
             policy=policy.version,
-            computes_in=str(version.predictor.computation),
+            computes_in=str(computation),
+            fallback=version.fallback,
         )
 
     async def _refresh_duplicates(self, version: LoadedModel) -> None:

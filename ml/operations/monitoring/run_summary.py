@@ -24,8 +24,8 @@ class NightlyRun:
 
     `listed` is None until the listing is done. `judged`, `quarantined` and `already_judged` are
     those of the reconciliation, and before it those counted so far; `undecided` photos have no
-    outcome (0 once reconciled). `fallback` says why scores are not computed in the way that came
-    first. `report` is None until the last step.
+    outcome (0 once reconciled). `variant` is the hash of the int8 variant, `fallback` says why
+    scores are not computed in the way that came first. `report` is None until the last step.
     """
 
     run_id: str
@@ -37,6 +37,7 @@ class NightlyRun:
     started_at: datetime
     ended_at: datetime | None
     shadow_hash: str | None
+    variant: str | None
     fallback: str | None
     listed: int | None
     judged: int

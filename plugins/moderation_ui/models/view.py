@@ -94,6 +94,60 @@ class View(Labels):
             f"models.start_{start.get('kind')}", unknown, detail=detail, short=short
         )
 
+    @staticmethod
+    def int8_state(card: Mapping[str, Any]) -> str:
+        """Whether a version has an int8 variant: `allowed`, `refused` or `absent`."""
+        if card.get("int8"):
+            return "allowed"
+        return "refused" if card.get("refused_int8") else "absent"
+
+    def int8(self, card: Mapping[str, Any]) -> list[str]:
+        """The int8 variant, or why there is none, and its measured differences, a sentence each."""
+        if refused := card.get("refused_int8"):
+            reason = self.words(f"models.int8_{refused['reason']}")
+            return [reason, *self._comparison(refused["comparison"])]
+        if not (variant := card.get("int8")):
+            return [self.words("models.int8_absent")]
+        return [
+            self.words(
+                "models.int8_made",
+                photos=count(variant["calibration_photos"]),
+                temperature=f"{variant['calibration']['temperature']:.3f}",
+            ),
+            *self.thresholds(variant),
+            *self._comparison(variant["comparison"]),
+        ]
+
+    @staticmethod
+    def int8_hash(card: Mapping[str, Any]) -> str:
+        """The name of a version's int8 variant, as runs and verdicts record it."""
+        from ml.models.card import hash_content
+
+        return hash_content(card["int8"])
+
+    def _comparison(self, found: Mapping[str, float]) -> list[str]:
+        leak, leak_high = (
+            100 * found[n] if n in found else None for n in ("leak_difference", "leak_high")
+        )
+        return [
+            self.words("models.int8_compared", photos=count(found.get("photos"))),
+            self.words(
+                "models.int8_area_differs",
+                value=signed(found.get("area_difference"), 4, minus="-"),
+                worst=signed(found.get("area_low"), 4, minus="-"),
+            ),
+            self.words(
+                "models.int8_leak_differs",
+                value=signed(leak, 2, minus="-"),
+                worst=signed(leak_high, 2, minus="-"),
+            ),
+            self.words(
+                "models.int8_review",
+                share=percent(found.get("variant_review_share"), unit=" %"),
+                float32=percent(found.get("review_share"), unit=" %"),
+            ),
+        ]
+
     def thresholds(self, card: Mapping[str, Any]) -> list[str]:
         """The threshold, its source, and the evidence for it, a sentence each."""
         thresholds = card.get("thresholds") or {}

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
@@ -65,8 +65,28 @@ def test_work_that_is_overdue_leaves_its_place_to_others(pool: WorkerPool) -> No
         quick = {threads.submit(run, pool).result() for _ in range(5)}
         assert time.monotonic() - began < 5.0
         assert not any(work.done() for work in slow)
-        assert quick.isdisjoint(work.result() for work in slow)
-    assert len(pool._idle) <= 2
+        time.sleep(1.0)  # until both are overdue
+        niceness = {worker.pid: worker.nice() for worker in workers()}
+        overdue = {work.result() for work in slow}
+    usual = psutil.Process().nice()
+    assert all(niceness[pid] == usual for pid in quick)
+    assert all(niceness[pid] > usual for pid in overdue)
+    # They are not used again, but replaced.
+    assert len(pool._idle) == 2
+    assert overdue.isdisjoint(worker.pid for worker in workers())
+    assert all(worker.nice() == usual for worker in workers())
+
+
+def test_work_that_leaves_its_place_is_joined_by_a_spare_worker_that_is_kept(
+    pool: WorkerPool,
+) -> None:
+    pool.keep_spares()
+    with ExitStack() as slow:
+        for _ in range(2):
+            slow.enter_context(pool.worker()).leave_place()
+        spare = run(pool)
+    assert len(pool._idle) == 3
+    assert spare in {process.pid for process in pool._idle}
 
 
 def test_pool_does_not_use_a_worker_that_died_while_idle(pool: WorkerPool) -> None:

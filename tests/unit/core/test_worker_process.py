@@ -115,6 +115,19 @@ def test_cancelled_work_ends_once_it_is_overdue(worker: WorkerProcess) -> None:
     assert overdue[0] >= OVERDUE_SECONDS
 
 
+def test_slow_work_is_reported_before_it_is_overdue(worker: WorkerProcess) -> None:
+    reported: list[str] = []
+    worker.run(
+        CONFIG,
+        {"do": "sleep", "seconds": 0.5},
+        b"",
+        lambda _message: None,
+        on_overdue=lambda: reported.append("overdue"),
+        on_slow=(0.1, lambda: reported.append("slow")),
+    )
+    assert reported == ["slow"]
+
+
 def test_cancelled_work_that_is_soon_done_ends_by_itself(worker: WorkerProcess) -> None:
     cancelled = threading.Event()
     cancelled.set()

@@ -7,6 +7,7 @@ import pytest
 from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable
 from ml.models import computation_choice
+from ml.models.computation_guard import Guard
 from ml.models.inference.openvino_backend import OpenVinoBackend
 from ml.moderation.nightly.replay import ReplayResult, replay
 from ml.moderation.nightly.score_shard import score_shard
@@ -133,7 +134,26 @@ def test_run_whose_first_choice_is_refused_computes_with_torch_and_says_so(
     run = in_transaction(shop.connections.engine, audit_runs.load, "night")
     assert run.computation == REFERENCE
     assert str(run.fallback).startswith("openvino float32: logits on the probe differ")
+    [[stored]] = shop.rows("select report ->> 'fallback' from moderation.audit_run")
+    assert stored == run.fallback
     assert _replay(shop).equal == PHOTOS
+
+
+def test_predict_says_how_it_computes_and_what_it_does_not_use(
+    openvino_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for refused in (False, True):
+        monkeypatch.setattr(computation_choice, "_choices", {})
+        if refused:
+            monkeypatch.setattr(Guard, "find_objection", lambda *_: "other logits")
+        with serving(openvino_shop) as served, served.client() as client:
+            lines = client.get("/metrics").text.splitlines()
+            [line] = [row for row in lines if row.startswith("moderation_serve_computation_info{")]
+            said[client.get("/readyz").json()["computation"]] = line
+    name = 'moderation_serve_computation_info{backend="%s",fallback="%s",number_type="float32"'
+    assert said["openvino float32"].startswith(name % ("openvino", ""))
+    assert said["torch float32"].startswith(name % ("torch", "openvino float32: other logits"))
 
 
 def test_photos_that_an_earlier_run_judged_are_replayed_as_it_computed(openvino_shop: Shop) -> None:

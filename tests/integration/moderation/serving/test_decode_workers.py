@@ -24,8 +24,10 @@ def suspended_workers(served: RunningService) -> Iterator[None]:
     """Suspend the service's workers, as files would that keep them busy."""
     pool = decode_pool(served.service.settings)
     with ThreadPoolExecutor(WORKERS) as threads:
-        while [worker._ready for worker in pool._idle] != [True] * WORKERS:
+        while sum(worker._ready for worker in pool._idle) < WORKERS:
             list(threads.map(served.predict, [photo(BRIGHT, size=(1500, 1200))] * WORKERS))
+    while len(pool._idle) > WORKERS:  # spare ones, if that took long
+        pool._idle.pop().close()
     for process in decode_workers(CPU_SECONDS):
         process.suspend()
     yield

@@ -1,5 +1,6 @@
 """Training compares other computations, and makes an int8 variant of the version."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -7,15 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable, ModelHashMismatch
 from ml.core.settings import Settings
 from ml.models import computation_choice
-from ml.models.card import ModelCard
+from ml.models.card import ModelCard, hash_content
 from ml.models.checkpoint import INT8, Checkpoint, load_checkpoint, load_int8
 from ml.models.computation_choice import Choice, choose_computation
 from ml.models.computation_guard import GuardPhotos
+from ml.models.evaluation.variant_comparison import VariantComparison
 from ml.models.load_check import PROBE, check_probe, load_probe_photos
 from ml.models.predictor import Predictor
 from ml.models.training.other_computations import (
@@ -42,6 +46,7 @@ class Version(NamedTuple):
 
     folder: Path
     card: ModelCard
+    logs: list[EventDict]  # of its training
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -58,18 +63,19 @@ class Version(NamedTuple):
 
 
 def _train(root: Path, data: Path, policy: Policy = POLICY) -> Version:
-    card = train(
-        data,
-        policy=policy,
-        out=root,
-        device="cpu",
-        limits=DecodeLimits(),
-        pretrained_weights="none",
-        seed=4,
-        preset=tiny_preset(),
-        computations=[OPENVINO, QUANTIZED],
-    )
-    return Version(root, card)
+    with capture_logs() as logs:
+        card = train(
+            data,
+            policy=policy,
+            out=root,
+            device="cpu",
+            limits=DecodeLimits(),
+            pretrained_weights="none",
+            seed=4,
+            preset=tiny_preset(),
+            computations=[OPENVINO, QUANTIZED],
+        )
+    return Version(root, card, logs)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +110,36 @@ def test_card_has_the_variant_and_the_compared_verdicts(version: Version) -> Non
     assert again.model_hash == version.card.model_hash
 
 
+def test_card_says_why_its_version_has_no_variant(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VariantComparison, "find_objection", lambda *_: "leak")
+    card = _train(tmp_path, data).card
+    assert card.int8 is None
+    assert card.refused_int8
+    assert card.refused_int8.reason == "leak"
+    assert card.refused_int8.comparison["leak_margin"] == POLICY.retraining.int8.leak_margin
+    assert not (tmp_path / INT8[0]).exists()
+    assert ModelCard.model_validate_json(card.to_json()).model_hash == card.model_hash
+
+
 def test_card_of_a_version_without_them_keeps_its_hash(version: Version) -> None:
     older = version.card.model_copy(update={"agreements": (), "int8": None}).to_json()
     assert "agreements" not in older
     assert "int8" not in older
+
+
+def test_hash_of_the_variant_is_that_of_its_part_of_the_stored_card(version: Version) -> None:
+    stored = json.loads(version.card.to_json())["int8"]
+    assert hash_content(stored) == version.variant.variant
+
+
+def test_training_logs_how_long_the_quantization_took(version: Version) -> None:
+    events = [entry["event"] for entry in version.logs]
+    assert "quantizing to int8" in events
+    assert version.logs[events.index("quantized to int8")]["seconds"] > 0
+    computed = [e["computation"] for e in version.logs if e["event"] == "held-out photos computed"]
+    assert computed == ["openvino float32", "openvino int8"]
 
 
 def test_variant_computes_nearly_as_its_version_with_its_own_temperature(version: Version) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from structlog.testing import capture_logs
 
-from ml.models.card import Int8Variant, Thresholds
+from ml.models.card import Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import INT8, QuantizedNetwork
 from ml.models.evaluation.calibration import SOLVED, solve_threshold
 from ml.models.inference.backend import Logits
@@ -57,7 +56,9 @@ def _evaluation(*, solved: bool) -> Evaluation:
     )
 
 
-def _solve(logits: Logits, folder: Path, *, solved: bool = True) -> Int8Variant | None:
+def _solve(
+    logits: Logits, folder: Path, *, solved: bool = True
+) -> Int8Variant | RefusedInt8 | None:
     others = OtherComputations(
         int8=QuantizedNetwork(b"graph", b"weights"),
         int8_logits=logits,
@@ -75,7 +76,7 @@ def _solve(logits: Logits, folder: Path, *, solved: bool = True) -> Int8Variant 
 
 def test_temperature_and_threshold_are_solved_on_the_variants_own_scores(tmp_path: Path) -> None:
     variant = _solve(3 * LOGITS + NOISE, tmp_path)
-    assert variant
+    assert isinstance(variant, Int8Variant)
     version = _evaluation(solved=True)
     assert variant.calibration.temperature == pytest.approx(
         3 * version.calibration.temperature, rel=0.01
@@ -85,31 +86,33 @@ def test_temperature_and_threshold_are_solved_on_the_variants_own_scores(tmp_pat
     assert variant.thresholds.evidence.photos == TESTED
     assert all((tmp_path / name).is_file() for name in INT8)
     assert abs(variant.comparison["area_difference"]) < 0.001
+    assert variant.comparison["variant_review_share"] == pytest.approx(
+        variant.thresholds.evidence.review_rate
+    )
 
 
 def test_threshold_of_the_policy_is_kept_where_the_version_has_it(tmp_path: Path) -> None:
     variant = _solve(LOGITS + NOISE, tmp_path, solved=False)
-    assert variant
+    assert isinstance(variant, Int8Variant)
     assert variant.thresholds.pass_confidence == 0.7
     assert variant.thresholds.evidence is None
 
 
 @pytest.mark.parametrize("noise", [3.0, 40.0])
-def test_worse_variant_is_left_out_and_the_log_says_why(tmp_path: Path, noise: float) -> None:
-    with capture_logs() as logs:
-        assert _solve(LOGITS + noise / 0.05 * NOISE, tmp_path) is None
-    assert "ROC curve may fall" in logs[-1]["refused"]
+def test_worse_variant_is_refused_with_its_figures(tmp_path: Path, noise: float) -> None:
+    refused = _solve(LOGITS + noise / 0.05 * NOISE, tmp_path)
+    assert isinstance(refused, RefusedInt8)
+    assert refused.reason == "area"
+    assert refused.comparison["area_low"] < -refused.comparison["area_margin"]
     assert not (tmp_path / INT8[0]).exists()
 
 
-def test_variant_without_a_threshold_of_its_own_is_left_out(tmp_path: Path) -> None:
+def test_variant_without_a_threshold_of_its_own_is_refused(tmp_path: Path) -> None:
     # A few violations that only the variant takes for the most normal of all.
     logits = LOGITS.copy()
     leaked = np.flatnonzero(LABELS[FITTED:] == 1)[:60] + FITTED
     logits[leaked] = [20.0, -20.0]
-    with capture_logs() as logs:
-        assert _solve(logits, tmp_path) is None
-    assert logs[-1]["refused"]
+    assert isinstance(_solve(logits, tmp_path), RefusedInt8)
 
 
 def test_changed_verdicts_are_counted_by_computation() -> None:

@@ -40,6 +40,12 @@ def test_run_note_has_the_numbers_of_the_run() -> None:
         assert words in note
 
 
+def test_run_note_says_why_a_faster_computation_is_not_used() -> None:
+    note = markdown(summary(fallback="openvino int8: logits on the probe differ by 0.3"))
+    assert "未用于计算分数: openvino int8: logits on the probe differ by 0.3" in note
+    assert "未用于计算分数" not in markdown(summary(fallback=None))
+
+
 def test_run_note_is_bilingual() -> None:
     note = markdown(summary())
     for pair in ("pass 通过", "review 待人审", "block 拦截", "Saved 节省", "Quarantine 隔离原因"):
@@ -67,6 +73,7 @@ def test_longest_run_note_fits_airflows_limit() -> None:
             quarantine_reasons={str(reason): BIG for reason in QuarantineReason},
             seconds=dict.fromkeys(("wall", "fetch", "decode", "forward", "write"), 12_345.67),
             images_per_second=12_345.6,
+            fallback="openvino int8: logits on the probe differ, " * 9,
             yuan={"manual_only": 24_691_357.8, "saved": 24_000_000.55, "saved_share": 0.972},
         )
     )

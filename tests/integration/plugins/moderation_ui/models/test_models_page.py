@@ -4,7 +4,12 @@ import pytest
 
 from tests.support.measured_candidate import MeasuredCandidate
 from tests.support.pages import Pages
-from tests.support.versions import add_version_row, set_gate_decision
+from tests.support.versions import (
+    INT8_VARIANT,
+    add_int8_rows,
+    add_version_row,
+    set_gate_decision,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
@@ -51,6 +56,24 @@ def test_every_models_page_is_shown_in_both_languages(
         status, page = _get(pages, f"/models{path}", language)
         assert status == 200
         assert candidate[:12] in page or path == f"/{champion}"
+
+
+@pytest.mark.parametrize(
+    ("language", "states"),
+    [
+        ("en", ("Int8 variant: allowed", "Int8 variant: refused", "Int8 variant: none")),
+        ("zh", ("int8 变体：可用", "int8 变体：不可用", "int8 变体：无")),
+    ],
+)
+def test_models_pages_say_of_each_version_whether_it_has_an_int8_variant(
+    pages: Pages, language: str, states: tuple[str, ...]
+) -> None:
+    variant, _ = add_int8_rows(pages.shop)
+    _, page = _get(pages, "/models", language)
+    assert [page.count(f"{state}</summary>") for state in states] == [1, 1, 1]
+    _, page = _get(pages, f"/models/{variant}", language)
+    assert INT8_VARIANT.variant_hash in page
+    assert "openvino bfloat16" in page
 
 
 def test_comparison_is_found_in_either_order(

@@ -77,6 +77,29 @@ def test_run_without_photos_is_shown(emptied: Pages) -> None:
     assert "The review queue is empty." in said
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Device and computation CPU, 2 threads, openvino int8 variant abababababab",
+                "Not used to compute scores openvino bfloat16: logits")),
+        ("zh", ("设备与计算方式 CPU, 2 threads, openvino int8 变体 abababababab",
+                "未用于计算分数 openvino bfloat16: logits")),
+    ],
+)  # fmt: skip
+def test_run_says_how_it_computed_and_what_it_did_not_use(
+    emptied: Pages, language: str, words: tuple[str, ...]
+) -> None:
+    run_nightly(emptied.shop)
+    emptied.shop.execute(
+        "update moderation.audit_run set device = 'CPU, 2 threads, openvino int8', "
+        "variant = repeat('ab', 32), fallback = 'openvino bfloat16: logits differ'"
+    )
+    with emptied.client("viewer") as client:
+        said = words_of(client.get("/operations", headers={"Accept-Language": language}))
+    for each in words:
+        assert each in said
+
+
 def test_queue_that_cannot_be_counted_is_unknown_not_zero(emptied: Pages) -> None:
     emptied.shop.upload("dark.jpg", photo(DARK, seed=1))
     run_nightly(emptied.shop)

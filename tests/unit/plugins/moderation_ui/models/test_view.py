@@ -69,6 +69,56 @@ def test_threshold_names_its_evidence() -> None:
     assert view().thresholds({}) == ["unknown"]
 
 
+COMPARISON = {
+    "photos": 2000.0, "area_difference": -0.00031, "area_low": -0.0012, "leak_difference": 0.0,
+    "leak_high": 0.0021, "review_share": 0.12, "variant_review_share": 0.127,
+}  # fmt: skip
+VARIANT = {
+    "calibration_photos": 300,
+    "calibration": {"temperature": 1.5},
+    "thresholds": {"pass_confidence": 0.9, "source": "solved", "evidence": EVIDENCE},
+    "comparison": COMPARISON,
+}
+
+
+def test_int8_variant_has_its_threshold_and_its_differences() -> None:
+    card = {"int8": VARIANT}
+    assert view().int8_state(card) == "allowed"
+    made, at, _source, evidence, *compared = view().int8(card)
+    assert made == "Allowed. Quantized with 300 training photos; temperature 1.500."
+    assert "at least 0.9000" in at
+    assert "2.15 %" in evidence
+    assert compared == [
+        "Beside float32 on 2,000 held-out photos, bounds of 95 % confidence:",
+        "area under the ROC curve: -0.0003, at worst -0.0012",
+        "leak rate at an equal review share: 0.00 percentage points, at worst +0.21",
+        "sent to review: 12.7 %, by float32 12.0 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "en", "zh"),
+    [
+        ("area", "area under the ROC curve may fall", "ROC 曲线下面积"),
+        ("leak", "leak rate at an equal review share may rise", "漏放率的升幅"),
+        ("threshold", "no threshold with the required bound", "无法求得"),
+    ],
+)
+def test_refused_int8_variant_has_a_reason_in_both_languages(reason: str, en: str, zh: str) -> None:
+    unknown = {"photos": 20.0, "review_share": 1.0}
+    card = {"refused_int8": {"reason": reason, "comparison": unknown}}
+    assert view().int8_state(card) == "refused"
+    refused, _photos, area, *_ = view().int8(card)
+    assert en in refused
+    assert zh in view("zh").int8(card)[0]
+    assert area == "area under the ROC curve: –, at worst –"
+
+
+def test_version_without_an_int8_variant_says_so() -> None:
+    assert view().int8_state({}) == "absent"
+    assert view().int8({}) == ["None was made in its training."]
+
+
 @pytest.mark.parametrize("kind", ["imagenet", "file", "bundled", "scratch", "champion"])
 def test_pretrained_weights_name_their_source(kind: str) -> None:
     card = {"pretrained_weights": {"kind": kind, "detail": "0123456789abcdef"}}

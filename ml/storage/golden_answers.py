@@ -1,0 +1,78 @@
+"""Answers to golden tasks, and the labels that they are compared with."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from ml.storage.review_tasks import ReviewTask
+from ml.storage.rows import load_row, load_value
+from ml.storage.schema import golden_answer, golden_photo, golden_set
+
+_answer = golden_answer.c
+
+
+@dataclass(frozen=True)
+class GoldenAnswer:
+    """A reviewer's answer to a golden task; `age` by the database's clock."""
+
+    label: str
+    reviewer: str
+    answered_at: datetime
+    age: timedelta
+
+
+@dataclass(frozen=True)
+class GoldenTruth:
+    """The label of a photo in the newest golden set that has it."""
+
+    golden_hash: str
+    label: str
+
+
+def load_truth(connection: Connection, content_sha256: str) -> GoldenTruth | None:
+    """The photo's label in the newest golden set that has it."""
+    query = (
+        select(golden_photo.c.golden_hash, golden_photo.c.label)
+        .join(golden_set, golden_set.c.golden_hash == golden_photo.c.golden_hash)
+        .where(golden_photo.c.content_sha256 == content_sha256)
+        .order_by(golden_set.c.created_at.desc(), golden_set.c.golden_hash)
+        .limit(1)
+    )
+    return load_row(connection, query, GoldenTruth)
+
+
+def load_answer(connection: Connection, task_id: int) -> GoldenAnswer | None:
+    """The answer to a golden task, if there is one."""
+    age = (func.clock_timestamp() - _answer.answered_at).label("age")
+    query = select(*_answer["label", "reviewer", "answered_at"], age)
+    return load_row(connection, query.where(_answer.task_id == task_id), GoldenAnswer)
+
+
+def add_answer(
+    connection: Connection, task: ReviewTask, truth: GoldenTruth, *, label: str, reviewer: str
+) -> None:
+    """Write the answer to a golden task."""
+    row = insert(golden_answer).values(
+        task_id=task.task_id,
+        content_sha256=task.content_sha256,
+        golden_hash=truth.golden_hash,
+        truth=truth.label,
+        label=label,
+        reviewer=reviewer,
+        answered_at=func.clock_timestamp(),
+    )
+    connection.execute(row)
+
+
+def delete_answer(connection: Connection, task_id: int) -> None:
+    """Delete the answer to a golden task."""
+    connection.execute(delete(golden_answer).where(_answer.task_id == task_id))
+
+
+def find_golden_task_answered_since(
+    connection: Connection, reviewer: str, *, since: datetime
+) -> int | None:
+    """A golden task that the reviewer answered after a point in time."""
+    query = select(_answer.task_id).where(_answer.reviewer == reviewer, _answer.answered_at > since)
+    return load_value(connection, query.limit(1), int)
