@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock
+from queue import SimpleQueue
+from threading import Lock
 
 import structlog
 
@@ -47,8 +48,7 @@ class WorkerPool:
     def __init__(self, kind: WorkerKind, *, size: int) -> None:
         self.kind, self.size = kind, size
         self.max_processes = _SPARE_FACTOR * size
-        self._processes = BoundedSemaphore(self.max_processes)
-        self._slots = BoundedSemaphore(size)
+        self._slots, self._processes = _Places(size), _Places(self.max_processes)
         self._alone = Lock()
         self._idle: list[WorkerProcess] = []
         self._owner = os.getpid()
@@ -64,7 +64,11 @@ class WorkerPool:
 
         A `fresh` one has just started, and no other fresh one runs at the same time.
         """
-        with self._alone if fresh else nullcontext(), self._processes, _Slot(self._slots) as slot:
+        with (
+            self._alone if fresh else nullcontext(),
+            self._slots.one() as slot,
+            self._processes.one(),
+        ):
             pooled = PooledWorker(self._take(fresh=fresh), slot.release)
             try:
                 yield pooled
@@ -111,14 +115,27 @@ class WorkerPool:
             process.close()
 
 
-class _Slot:
-    """A place among the workers that are not overdue; given back once."""
+class _Places:
+    """A semaphore; that of `threading` takes the interpreter's lock several times to wait."""
 
-    def __init__(self, slots: BoundedSemaphore) -> None:
-        self._slots, self._held = slots, False
+    def __init__(self, number: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(number):
+            self._free.put(None)
 
-    def __enter__(self) -> "_Slot":
-        self._held = self._slots.acquire()
+    def one(self) -> "_Place":
+        return _Place(self._free)
+
+
+class _Place:
+    """One place, for the time of a block or until it is given back before."""
+
+    def __init__(self, free: SimpleQueue[None]) -> None:
+        self._free, self._held = free, False
+
+    def __enter__(self) -> "_Place":
+        self._free.get()
+        self._held = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,7 +144,7 @@ class _Slot:
     def release(self) -> None:
         if self._held:
             self._held = False
-            self._slots.release()
+            self._free.put(None)
 
 
 @dataclass(frozen=True)

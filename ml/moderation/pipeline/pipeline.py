@@ -6,6 +6,7 @@ stages at any time. The caller stores a batch while the next one is being prepar
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from threading import Semaphore
 
 from structlog.contextvars import bound_contextvars
 
@@ -47,6 +48,7 @@ class Pipeline:
     ) -> None:
         self.clock = clock or StageTimer()
         self._settings = settings
+        self._fetching = Semaphore(settings.fetch_threads)
         self._predictor = predictor
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
@@ -62,28 +64,22 @@ class Pipeline:
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
-        fetch_threads, workers = self._settings.fetch_threads, self._preprocessor.max_processes
-        ahead = self._predictor.batch_size + workers
-        # If the caller stops early, closing the generators first cancels pending work, so that the
-        # pools shut down at once.
+        threads = self._settings.fetch_threads + self._preprocessor.max_processes
+        ahead = self._predictor.batch_size + threads
+        # If the caller stops early, closing the generator first cancels pending work, so that the
+        # pool shuts down at once.
         with (
-            ContextThreadPoolExecutor(fetch_threads, "fetch") as fetchers,
-            closing(bounded_map(fetchers, self._fetch, images, ahead=2 * fetch_threads)) as fetched,
-            ContextThreadPoolExecutor(workers, "decode") as decoders,
-            closing(bounded_map(decoders, self._prepare, fetched, ahead=ahead)) as prepared,
+            ContextThreadPoolExecutor(threads, "photo") as pool,
+            closing(bounded_map(pool, self._prepare, images, ahead=ahead)) as prepared,
         ):
             for batch in _group_batches(prepared, self._predictor.batch_size):
                 yield self._score(batch)
 
-    def _fetch(self, image: PendingImage) -> Fetched | RejectedImage | NotFetched:
+    def _prepare(self, image: PendingImage) -> Prepared:
         with bound_contextvars(image=image.object_key):
-            return self._fetcher.fetch(image)
-
-    def _prepare(self, fetched: Fetched | RejectedImage | NotFetched) -> Prepared:
-        if not isinstance(fetched, Fetched):
-            return fetched
-        with bound_contextvars(image=fetched.image.object_key):
-            return self._preprocessor.prepare(fetched)
+            with self._fetching:
+                fetched = self._fetcher.fetch(image)
+            return self._preprocessor.prepare(fetched) if isinstance(fetched, Fetched) else fetched
 
     def _score(self, batch: list[Prepared]) -> list[Outcome]:
         photos = [item for item in batch if isinstance(item, PreparedImage)]

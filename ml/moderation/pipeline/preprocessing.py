@@ -24,7 +24,7 @@ from ml.core.types import (
     ScreenResult,
     screen_result_from_json,
 )
-from ml.core.worker_loop import Message
+from ml.core.message_channel import Message
 from ml.core.worker_pool import WorkerPool
 from ml.core.worker_process import WorkerProcess
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
