@@ -44,9 +44,7 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
     """
     descriptor, memory, size = (int(argument) for argument in sys.argv[1:4])
     cpu_seconds = float(sys.argv[4])
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which closes the socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which closes the socket
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     records = _capture_log()
     work: Work | None = None

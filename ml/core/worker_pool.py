@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from threading import Lock
 
 import structlog
 
+from ml.core.concurrency import Places
 from ml.core.errors import WorkerFailed
 from ml.core.worker_process import WorkerProcess
 
@@ -48,7 +48,7 @@ class WorkerPool:
     def __init__(self, kind: WorkerKind, *, size: int) -> None:
         self.kind, self.size = kind, size
         self.max_processes = _SPARE_FACTOR * size
-        self._slots, self._processes = _Places(size), _Places(self.max_processes)
+        self._slots, self._processes = Places(size), Places(self.max_processes)
         self._alone = Lock()
         self._idle: list[WorkerProcess] = []
         self._owner = os.getpid()
@@ -66,8 +66,8 @@ class WorkerPool:
         """
         with (
             self._alone if fresh else nullcontext(),
-            self._slots.one() as slot,
-            self._processes.one(),
+            self._slots.take() as slot,
+            self._processes.take(),
         ):
             pooled = PooledWorker(self._take(fresh=fresh), slot.release)
             try:
@@ -113,38 +113,6 @@ class WorkerPool:
             self._idle.append(process)
         else:
             process.close()
-
-
-class _Places:
-    """A semaphore; that of `threading` takes the interpreter's lock several times to wait."""
-
-    def __init__(self, number: int) -> None:
-        self._free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(number):
-            self._free.put(None)
-
-    def one(self) -> "_Place":
-        return _Place(self._free)
-
-
-class _Place:
-    """One place, for the time of a block or until it is given back before."""
-
-    def __init__(self, free: SimpleQueue[None]) -> None:
-        self._free, self._held = free, False
-
-    def __enter__(self) -> "_Place":
-        self._free.get()
-        self._held = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._free.put(None)
 
 
 @dataclass(frozen=True)

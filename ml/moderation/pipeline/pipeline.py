@@ -1,29 +1,25 @@
 """Process one shard as a stream: fetch ∥ decode and screen ∥ forward, with bounded memory.
 
-Each stage reads the previous one through `bounded_map`, so only a few images are between two
-stages at any time. The caller stores a batch while the next one is being prepared.
+Only a bounded number of images is fetched and prepared ahead of the forward pass. The caller stores
+a batch while the next one is being prepared.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from threading import Semaphore
 
-from structlog.contextvars import bound_contextvars
-
-from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, bounded_map
+from ml.core.concurrency import StageTimer, bounded_results
 from ml.core.settings import Settings
-from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored
+from ml.core.types import Outcome, PendingImage, Scored
 from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Predictor, Scores
-from ml.moderation.pipeline.fetch import Fetched, Fetcher, PhotoSource
+from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
+from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
-
-Prepared = PreparedImage | RejectedImage | NotFetched
 
 
 class Pipeline:
@@ -48,7 +44,6 @@ class Pipeline:
     ) -> None:
         self.clock = clock or StageTimer()
         self._settings = settings
-        self._fetching = Semaphore(settings.fetch_threads)
         self._predictor = predictor
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
@@ -64,22 +59,20 @@ class Pipeline:
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
-        threads = self._settings.fetch_threads + self._preprocessor.max_processes
-        ahead = self._predictor.batch_size + threads
         # If the caller stops early, closing the generator first cancels pending work, so that the
-        # pool shuts down at once.
+        # threads end at once.
         with (
-            ContextThreadPoolExecutor(threads, "photo") as pool,
-            closing(bounded_map(pool, self._prepare, images, ahead=ahead)) as prepared,
+            PhotoThreads(
+                self._fetcher, self._preprocessor, fetch_threads=self._settings.fetch_threads
+            ) as threads,
+            closing(
+                bounded_results(
+                    threads.submit, images, ahead=self._predictor.batch_size + threads.number
+                )
+            ) as prepared,
         ):
             for batch in _group_batches(prepared, self._predictor.batch_size):
                 yield self._score(batch)
-
-    def _prepare(self, image: PendingImage) -> Prepared:
-        with bound_contextvars(image=image.object_key):
-            with self._fetching:
-                fetched = self._fetcher.fetch(image)
-            return self._preprocessor.prepare(fetched) if isinstance(fetched, Fetched) else fetched
 
     def _score(self, batch: list[Prepared]) -> list[Outcome]:
         photos = [item for item in batch if isinstance(item, PreparedImage)]
