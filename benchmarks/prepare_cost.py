@@ -20,8 +20,8 @@ from benchmarks.calibration import images_per_second
 from benchmarks.photos import REAL, real_phone_photos
 from benchmarks.screens_photos import load_real_photos, shop_mixture
 from ml.core.concurrency import StageTimer
+from ml.core.message_channel import Message
 from ml.core.settings import load_settings
-from ml.core.worker_loop import Message
 from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, PhotoWork, WorkerConfig
 from ml.policy.schema import load_policy

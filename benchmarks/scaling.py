@@ -2,9 +2,11 @@
 
 Decoding and forward pass are replaced by sleeps of a given length, by default those that were
 measured on a machine with fast cores and a GPU. Everything else is the nightly pipeline: fetch
-threads, shared memory, pipes, batches. What limits the throughput then is its own work in the main
-process, whose processor time a photo is an upper bound of the time that it holds the interpreter's
-lock.
+threads, shared memory, sockets, batches. What limits the throughput then is its own work in the
+main process, whose processor time a photo is an upper bound of the time that it holds the
+interpreter's lock. The workers that sleep take processor time, too, to copy bytes and pixels, and
+share the machine's cores with the main process and with other programs: the table says who used
+how many.
 """
 
 import time
@@ -14,6 +16,7 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import structlog
 import typer
 from rich.console import Console
@@ -47,6 +50,8 @@ class Point:
     photos_per_second: float
     ideal: float
     main_ms: float  # processor time of the main process, per photo
+    worker_ms: float  # the same of all workers
+    cores: tuple[float, float, float]  # used by the main process, the workers, and other programs
 
 
 class _SleepingPredictor:
@@ -115,12 +120,29 @@ def measure(workers: int, lengths: Lengths, settings: Settings) -> Point:
     photos = max(4 * workers, int(SECONDS * ideal))
     images = [PendingImage(str(n), "", lengths.size) for n in range(photos)]
     list(pipeline.run(images[: 4 * workers]))  # the workers start
-    start, cpu = time.perf_counter(), time.process_time()
+    start, before = time.perf_counter(), _processor_seconds()
     for _batch in pipeline.run(images):
         pass
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    seconds, after = time.perf_counter() - start, _processor_seconds()
     pool.close()
-    return Point(workers, photos / seconds, ideal, 1000 * cpu / photos)
+    main, of_workers, others = (b - a for a, b in zip(before, after, strict=True))
+    return Point(
+        workers,
+        photos / seconds,
+        ideal,
+        1000 * main / photos,
+        1000 * of_workers / photos,
+        (main / seconds, of_workers / seconds, others / seconds),
+    )
+
+
+def _processor_seconds() -> tuple[float, float, float]:
+    """Of this process, of its children, and of all else on this machine."""
+    machine = psutil.cpu_times()
+    busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
+    times = [child.cpu_times() for child in psutil.Process().children()]
+    main, children = time.process_time(), sum(t.user + t.system for t in times)
+    return main, children, busy - main - children
 
 
 def main(
@@ -140,7 +162,8 @@ def main(
     table = Table(
         title=f"{fetch_ms:g} ms fetch, {decode_ms:g} ms decode, {forward_ms:g} ms forward"
     )
-    for name in ("workers", "photos/s", "ideal", "share", "main process, ms a photo"):
+    columns = ("workers", "photos/s", "ideal", "share", "main ms", "workers ms", "cores used")
+    for name in columns:
         table.add_column(name, justify="right")
     for point in points:
         share = point.photos_per_second / point.ideal
@@ -150,8 +173,11 @@ def main(
             f"{point.ideal:,.0f}",
             f"{share:.0%}",
             f"{point.main_ms:.2f}",
+            f"{point.worker_ms:.2f}",
+            " + ".join(f"{cores:.1f}" for cores in point.cores),
         )
     console.print(table)
+    console.print("ms: processor time a photo; cores used: main process + workers + other programs")
     console.print(f"calibration: ResNet18 at 224 px, {images_per_second():.1f} images/s")
 
 

@@ -3,7 +3,8 @@
 import time
 
 from benchmarks.sleep_bytes import seconds_of
-from ml.core.worker_loop import Caller, Message, Work, serve
+from ml.core.message_channel import Message
+from ml.core.worker_loop import Caller, Work, serve
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
 
 

@@ -1,4 +1,4 @@
-"""Streams and threads: batches, bounded map, stage timer, and threads with context variables."""
+"""Streams and threads: bounded map, places, stage timer, threads with context variables."""
 
 import threading
 import time
@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
 A = TypeVar("A")
@@ -37,16 +38,64 @@ def bounded_map(
     consumer stops the producers. An error of `work` is raised when its item's turn comes; pending
     work is then cancelled.
     """
+    return bounded_results(lambda item: pool.submit(work, item), items, ahead=ahead)
+
+
+def bounded_results(
+    submit: Callable[[A], Future[B]], items: Iterable[A], *, ahead: int
+) -> Generator[B]:
+    """`bounded_map` of whatever `submit` starts."""
     source = iter(items)
-    started: deque[Future[B]] = deque(pool.submit(work, item) for item in islice(source, ahead))
+    started: deque[Future[B]] = deque(map(submit, islice(source, ahead)))
     try:
         while started:
             result = started.popleft().result()
-            started.extend(pool.submit(work, item) for item in islice(source, 1))
+            started.extend(map(submit, islice(source, 1)))
             yield result
     finally:
         for future in started:
             future.cancel()
+
+
+class Places:
+    """A semaphore; that of `threading` waits several times for the interpreter's lock."""
+
+    def __init__(self, number: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(number):
+            self._free.put(None)
+
+    def take(self) -> "Place":
+        """Wait for a place."""
+        self._free.get()
+        return Place(self._free)
+
+    def take_free(self) -> "Place | None":
+        """A place; None if all are taken."""
+        try:
+            self._free.get_nowait()
+        except Empty:
+            return None
+        return Place(self._free)
+
+
+class Place:
+    """One place, held until the end of a block, or until it is given back before that."""
+
+    def __init__(self, free: SimpleQueue[None]) -> None:
+        self._free, self.is_held = free, True
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give it back."""
+        if self.is_held:
+            self.is_held = False
+            self._free.put(None)
 
 
 class StageTimer:

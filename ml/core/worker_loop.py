@@ -1,21 +1,21 @@
-"""The side of a worker process: answers one request at a time until the pipe is closed.
+"""The side of a worker process: answers one request at a time until its socket is closed.
 
 Started by `ml.core.worker_process.WorkerProcess` as `python -m MODULE`, where MODULE calls `serve`.
 """
 
-import json
 import mmap
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
-Message = dict[str, Any]
+from ml.core.message_channel import Message, MessageChannel
+
 READY: Message = {"ready": True}
 
 
@@ -42,18 +42,18 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
     processor seconds of the command line ends the process by SIGPROF: no code has to cooperate,
     and time in which other programs use the processor does not count.
     """
-    pipe, memory, size = (int(argument) for argument in sys.argv[1:4])
+    descriptor, memory, size = (int(argument) for argument in sys.argv[1:4])
     cpu_seconds = float(sys.argv[4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which closes the socket
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     records = _capture_log()
     work: Work | None = None
     with (
         mmap.mmap(memory, size) as shared,
         memoryview(shared)[size - output_bytes :] as output,
-        Connection(pipe) as connection,
+        socket.socket(fileno=descriptor) as end,
     ):
-        channel = _Channel(connection)
+        channel = _Channel(end)
         channel.tell(READY)
         while (request := channel.receive()) is not None:
             if "config" in request:
@@ -67,22 +67,21 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
 
 
 class _Channel:
-    """JSON messages over the pipe to the caller; no pickle."""
+    """Messages to and from the caller, without whom this process ends."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, end: socket.socket) -> None:
+        self._messages = MessageChannel(end)
 
     def receive(self) -> Message | None:
-        """The next message; None if the caller has closed the pipe, or died."""
+        """The next message; None if the caller has closed its end, or died."""
         try:
-            message: Message = json.loads(self._connection.recv_bytes())
+            return self._messages.receive()
         except (EOFError, OSError):
             return None
-        return message
 
     def tell(self, message: Message) -> None:
         try:
-            self._connection.send_bytes(json.dumps(message, default=str).encode())
+            self._messages.send(message)
         except OSError:
             sys.exit(0)  # nobody waits for the result
 

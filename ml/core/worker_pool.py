@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 
 import structlog
 
+from ml.core.concurrency import Place, Places
 from ml.core.errors import WorkerFailed
 from ml.core.worker_process import WorkerProcess
 
@@ -49,8 +50,7 @@ class WorkerPool:
         self.kind, self.size = kind, size
         self._max_idle = size
         self.max_processes = _SPARE_FACTOR * size
-        self._processes = BoundedSemaphore(self.max_processes)
-        self._slots = BoundedSemaphore(size)
+        self._slots, self._processes = Places(size), Places(self.max_processes)
         self._alone = Lock()
         self._idle: list[WorkerProcess] = []
         self._owner = os.getpid()
@@ -70,8 +70,12 @@ class WorkerPool:
 
         A `fresh` one has just started, and no other fresh one runs at the same time.
         """
-        with self._alone if fresh else nullcontext(), self._processes, _Slot(self._slots) as slot:
-            pooled = PooledWorker(self._take(fresh=fresh), slot)
+        with (
+            self._alone if fresh else nullcontext(),
+            self._slots.take() as place,
+            self._processes.take(),
+        ):
+            pooled = PooledWorker(self._take(fresh=fresh), place)
             try:
                 yield pooled
             except BaseException:
@@ -126,35 +130,16 @@ class WorkerPool:
                 self._idle.insert(0, self.kind.start())  # the last to be taken: it has to load
 
 
-class _Slot:
-    """A place among the workers that are not overdue; given back once."""
-
-    def __init__(self, slots: BoundedSemaphore) -> None:
-        self._slots, self._held = slots, False
-
-    def __enter__(self) -> "_Slot":
-        self._held = self._slots.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._slots.release()
-
-
 class PooledWorker:
     """A worker in use."""
 
-    def __init__(self, process: WorkerProcess, slot: _Slot) -> None:
+    def __init__(self, process: WorkerProcess, place: Place) -> None:
         self.process, self.is_overdue = process, False
-        self._slot = slot
+        self._place = place
 
     def leave_place(self) -> None:
         """Let a spare worker take its place."""
-        self._slot.release()
+        self._place.release()
 
     def mark_overdue(self) -> None:
         """Leave the place, and the processor to others."""

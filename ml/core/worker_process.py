@@ -3,20 +3,18 @@
 A thread that decodes a hostile file cannot be stopped, and a crash of a decoder takes its whole
 process along. A worker is a fresh Python process (never a fork of one that holds threads or
 connections), which gets bytes and returns results through shared memory, and messages as JSON
-through a pipe of its own: whenever it dies, it holds no lock that another one waits for.
+through a socket of its own: whenever it dies, it holds no lock that another one waits for.
 """
 
-import json
 import mmap
 import os
-import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Pipe
 from threading import Event
 from typing import Any
 
@@ -24,8 +22,9 @@ import structlog
 
 from ml.core.anonymous_file import open_anonymous_file
 from ml.core.errors import WorkerDied, WorkerFailed
+from ml.core.message_channel import Message, MessageChannel
 from ml.core.settings import ROOT
-from ml.core.worker_loop import READY, Message
+from ml.core.worker_loop import READY
 
 log = structlog.get_logger()
 
@@ -36,7 +35,7 @@ START_SECONDS = 120.0
 # Work that takes longer is overdue: it no longer counts against the number of workers.
 OVERDUE_SECONDS = 2.0
 _OVERDUE_NICENESS = 10  # then a tenth of the processor time of what it competes with
-_POLL_SECONDS = 0.2  # how soon overdue work sees that its caller waits no longer
+_POLL_SECONDS = 0.2  # how soon it is seen that work is overdue, or its caller waits no longer
 _CLOSE_SECONDS = 5.0
 
 # Secrets of the environment are kept from the process that decodes strangers' files.
@@ -70,7 +69,8 @@ class WorkerProcess:
         self._config: str | None = None
         self._ready = False
         self._output_at, size = input_bytes, input_bytes + output_bytes
-        self._connection, theirs = Pipe()
+        ours, theirs = socket.socketpair()
+        self._channel = MessageChannel(ours, poll_seconds=_POLL_SECONDS)
         memory = open_anonymous_file(size)
         try:
             self._memory = mmap.mmap(memory, size)
@@ -84,14 +84,11 @@ class WorkerProcess:
                 env={k: v for k, v in os.environ.items() if k in _INHERITED} | _THREADS,
             )
         except OSError as error:
-            self._connection.close()
+            self._channel.close()
             raise WorkerFailed(f"a worker process cannot be started: {error}") from error
         finally:
             theirs.close()
             os.close(memory)
-        # `Connection.poll` makes a new selector for each call.
-        self._poll = select.poll()
-        self._poll.register(self._connection, select.POLLIN)
 
     @property
     def pid(self) -> int:
@@ -111,11 +108,11 @@ class WorkerProcess:
         """
         if self._ready:
             return
-        started = bool(self._poll.poll(1000 * START_SECONDS))
-        try:
-            self._ready = started and json.loads(self._connection.recv_bytes()) == READY
-        except (EOFError, OSError):
-            self._ready = False
+        message, started_at = None, time.monotonic()
+        with suppress(EOFError, OSError):
+            while message is None and time.monotonic() - started_at < START_SECONDS:
+                message = self._channel.receive()
+        self._ready = message == READY
         if not self._ready:
             self._process.kill()
             raise WorkerFailed(
@@ -151,8 +148,7 @@ class WorkerProcess:
         self._send({**request, "bytes": len(data)})
         watch = _Watch([*filter(None, [on_slow]), (OVERDUE_SECONDS, on_overdue)], cancelled)
         while True:
-            self._wait(watch)
-            message = self._receive()
+            message = self._receive(watch)
             if "result" in message:
                 _log_again(message["log"])
                 result: Message = message["result"]
@@ -179,7 +175,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End it after its work; an idle one ends at once."""
-        self._connection.close()
+        self._channel.close()
         try:
             self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -188,31 +184,32 @@ class WorkerProcess:
 
     def _release(self) -> None:
         self._process.wait()
-        self._connection.close()
+        self._channel.close()
         self._memory.close()
-
-    def _wait(self, watch: "_Watch") -> None:
-        """Wait for a message; `WorkerDied` if it takes too long, or the caller waits no longer."""
-        while not self._poll.poll(1000 * watch.next_poll()):
-            if watch.seconds > self._wall_seconds:
-                self._process.kill()
-                raise self._died(f"took {watch.seconds:.0f} s", overtime=True)
-            if watch.is_cancelled():
-                self._process.kill()
-                raise self._died("is no longer waited for", overtime=True)
 
     def _send(self, message: Message) -> None:
         try:
-            self._connection.send_bytes(json.dumps(message).encode())
+            self._channel.send(message)
         except OSError as error:
             raise self._died("ended") from error
 
-    def _receive(self) -> Message:
+    def _receive(self, watch: "_Watch") -> Message:
+        """The next message; `WorkerDied` if it takes too long, or the caller waits no longer."""
         try:
-            message: Message = json.loads(self._connection.recv_bytes())
+            while (message := self._channel.receive()) is None:
+                self._check(watch)
         except (EOFError, OSError) as error:
             raise self._died("ended") from error
         return message
+
+    def _check(self, watch: "_Watch") -> None:
+        watch.make_due_calls()
+        if watch.seconds > self._wall_seconds:
+            self._process.kill()
+            raise self._died(f"took {watch.seconds:.0f} s", overtime=True)
+        if watch.is_cancelled():
+            self._process.kill()
+            raise self._died("is no longer waited for", overtime=True)
 
     def _died(self, what: str, *, overtime: bool = False) -> WorkerDied:
         code = self._process.wait()
@@ -231,10 +228,9 @@ class _Watch:
     def seconds(self) -> float:
         return time.monotonic() - self._start
 
-    def next_poll(self) -> float:
+    def make_due_calls(self) -> None:
         while self._calls and self.seconds >= self._calls[0][0]:
             self._calls.pop(0)[1]()
-        return max(0.0, self._calls[0][0] - self.seconds) if self._calls else _POLL_SECONDS
 
     def is_cancelled(self) -> bool:
         return not self._calls and self._cancelled is not None and self._cancelled.is_set()

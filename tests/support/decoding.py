@@ -1,14 +1,17 @@
 """Decode workers in tests: their processes, and photos that take them long."""
 
 import io
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
 from PIL import Image
 
 from ml.moderation.pipeline import decode_worker
+
+ANY = range(2**31)  # process ids
 
 
 def costly_photo(side: int = 8000) -> bytes:
@@ -30,22 +33,25 @@ def decode_workers(cpu_seconds: float) -> list[psutil.Process]:
 
 
 @contextmanager
-def signalled_workers(cpu_seconds: float, signal: int, *, every: float) -> Iterator[list[int]]:
-    """Send a signal to all of these workers again and again; yields the ids of those hit."""
-    hit: list[int] = []
+def killed_workers(
+    cpu_seconds: float, *, among: Container[int] = ANY, every: float, most: int = 10**9
+) -> Iterator[list[int]]:
+    """Kill one of these workers again and again, at random; yields the ids of those killed."""
+    killed: list[int] = []
     stop = threading.Event()
+    draw = random.Random(3)  # noqa: S311 - any order works
 
-    def send() -> None:
-        while not stop.wait(every):
-            for process in decode_workers(cpu_seconds):
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal)
-                    hit.append(process.pid)
+    def kill_some() -> None:
+        while len(killed) < most and not stop.wait(draw.uniform(0, 2 * every)):
+            with suppress(psutil.NoSuchProcess, IndexError):
+                process = draw.choice([p for p in decode_workers(cpu_seconds) if p.pid in among])
+                process.kill()
+                killed.append(process.pid)
 
-    sender = threading.Thread(target=send)
-    sender.start()
+    killer = threading.Thread(target=kill_some)
+    killer.start()
     try:
-        yield hit
+        yield killed
     finally:
         stop.set()
-        sender.join()
+        killer.join()

@@ -7,7 +7,8 @@ import time
 
 import structlog
 
-from ml.core.worker_loop import Caller, Message, Work, serve
+from ml.core.message_channel import Message
+from ml.core.worker_loop import Caller, Work, serve
 
 OUTPUT_BYTES = 1024
 log = structlog.get_logger()

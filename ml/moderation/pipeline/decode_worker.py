@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason
-from ml.core.worker_loop import Caller, Message, Work, serve
+from ml.core.message_channel import Message
+from ml.core.worker_loop import Caller, Work, serve
 from ml.core.yaml_file import StrictModel
 from ml.policy.screens import Screens
 from ml.vision.images.decode import Decoded, DecodeLimits

@@ -1,30 +1,28 @@
 """Process one shard as a stream: fetch ∥ decode and screen ∥ forward, with bounded memory.
 
-Each stage reads the previous one through `bounded_map`, so only a few images are between two
-stages at any time. The caller stores a batch while the next one is being prepared, and on a
-GPU computed.
+Only a bounded number of images is fetched and prepared ahead of the forward pass. The caller stores
+a batch while the next one is being prepared, and on a GPU computed.
 """
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
-from structlog.contextvars import bound_contextvars
-
-from ml.core.concurrency import ContextThreadPoolExecutor, StageTimer, bounded_map
+from ml.core.concurrency import StageTimer, bounded_results
 from ml.core.settings import Settings
-from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored
+from ml.core.types import Outcome, PendingImage, Scored
 from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Predictor, Scores
-from ml.moderation.pipeline.fetch import Fetched, Fetcher, PhotoSource
+from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
+from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
-
-Prepared = PreparedImage | RejectedImage | NotFetched
+# Of a GPU's large batches, fewer photos than one are held as files while it computes.
+MAX_AHEAD = 128
 
 
 class Pipeline:
@@ -64,15 +62,15 @@ class Pipeline:
 
     def run(self, images: Iterable[PendingImage]) -> Generator[list[Outcome]]:
         """Yield the outcomes of the images, in their order, in batches."""
-        fetch_threads, workers = self._settings.fetch_threads, self._preprocessor.max_processes
-        ahead = self.batch_size + workers
-        # If the caller stops early, closing the generators first cancels pending work, so that the
-        # pools shut down at once.
+        # If the caller stops early, closing the generator first cancels pending work, so that the
+        # threads end at once.
         with (
-            ContextThreadPoolExecutor(fetch_threads, "fetch") as fetchers,
-            closing(bounded_map(fetchers, self._fetch, images, ahead=2 * fetch_threads)) as fetched,
-            ContextThreadPoolExecutor(workers, "decode") as decoders,
-            closing(bounded_map(decoders, self._prepare, fetched, ahead=ahead)) as prepared,
+            PhotoThreads(
+                self._fetcher, self._preprocessor, fetch_threads=self._settings.fetch_threads
+            ) as threads,
+            closing(
+                bounded_results(threads.submit, images, ahead=self._ahead(threads))
+            ) as prepared,
         ):
             begun: deque[Callable[[], list[Outcome]]] = deque()
             for batch in _group_batches(prepared, self.batch_size):
@@ -82,15 +80,9 @@ class Pipeline:
             for finish in begun:
                 yield finish()
 
-    def _fetch(self, image: PendingImage) -> Fetched | RejectedImage | NotFetched:
-        with bound_contextvars(image=image.object_key):
-            return self._fetcher.fetch(image)
-
-    def _prepare(self, fetched: Fetched | RejectedImage | NotFetched) -> Prepared:
-        if not isinstance(fetched, Fetched):
-            return fetched
-        with bound_contextvars(image=fetched.image.object_key):
-            return self._preprocessor.prepare(fetched)
+    def _ahead(self, threads: PhotoThreads) -> int:
+        """Photos that are prepared while the previous batch is computed, and those in work."""
+        return min(self.batch_size, MAX_AHEAD) + threads.number
 
     def _begin(self, batch: list[Prepared]) -> Callable[[], list[Outcome]]:
         """Begin to score a batch; the returned function waits for its outcomes."""

@@ -4,7 +4,7 @@ The nightly run and `/predict` both use it, so that they treat the same photo in
 work is done by decode workers: a hostile file can neither occupy one for long nor end the run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
@@ -16,6 +16,7 @@ import structlog
 
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason, WorkerDied
+from ml.core.message_channel import Message
 from ml.core.settings import Settings
 from ml.core.types import (
     ImageContent,
@@ -24,7 +25,6 @@ from ml.core.types import (
     ScreenResult,
     screen_result_from_json,
 )
-from ml.core.worker_loop import Message
 from ml.core.worker_pool import WorkerPool
 from ml.core.worker_process import WorkerProcess
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
@@ -85,6 +85,11 @@ class Preprocessor:
         ).model_dump_json()
 
     @property
+    def workers(self) -> int:
+        """Photos that are in work at a time, without those that are overdue."""
+        return self._pool.size
+
+    @property
     def max_processes(self) -> int:
         """Photos that can be in work at a time, with those that are overdue."""
         return self._pool.max_processes
@@ -94,12 +99,14 @@ class Preprocessor:
         fetched: Fetched,
         admission: OcrAdmission | None = None,
         cancelled: Event | None = None,
+        on_overdue: Callable[[], None] = lambda: None,
     ) -> PreparedImage | RejectedImage:
         """Preprocess one photo, or reject it with a reason.
 
         `admission` decides whether its text is read; None: that of all photos decides. A photo
         whose worker ended gets one more try, in a fresh one, or two if the worker was killed from
-        outside; after `cancelled` is set it gets none.
+        outside; after `cancelled` is set it gets none. `on_overdue` is
+        called when another photo may be prepared in its place.
 
         Raises:
             WorkerFailed: no worker starts, or a fresh one ends on a flawless photo, too.
@@ -111,7 +118,7 @@ class Preprocessor:
         deaths: list[WorkerDied] = []
         while len(deaths) < _max_tries(deaths):
             try:
-                return self._try(fetched, admission, cancelled, fresh=bool(deaths))
+                return self._try(fetched, admission, cancelled, on_overdue, fresh=bool(deaths))
             except WorkerDied as error:
                 deaths.append(error)
                 if cancelled is not None and cancelled.is_set():
@@ -125,19 +132,25 @@ class Preprocessor:
         fetched: Fetched,
         admission: OcrAdmission | None,
         cancelled: Event | None,
+        on_overdue: Callable[[], None],
         *,
-        fresh: bool = False,
+        fresh: bool,
     ) -> PreparedImage | RejectedImage:
         if admission is None and self._screening is not None:
             admission = self._screening.admission
         slow = self._slow_seconds
         with self._pool.worker(fresh=fresh) as worker:
+
+            def mark_overdue() -> None:
+                worker.mark_overdue()
+                on_overdue()
+
             result = worker.process.run(
                 self._config,
                 {"shadow": self._shadow is not None and not self._shadow.disabled},
                 fetched.data,
                 partial(_answer, admission),
-                on_overdue=worker.mark_overdue,
+                on_overdue=mark_overdue,
                 on_slow=(slow, worker.leave_place) if slow is not None else None,
                 cancelled=cancelled,
             )

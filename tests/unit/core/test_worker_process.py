@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from ml.core.errors import WorkerDied, WorkerFailed
-from ml.core.worker_loop import Message
+from ml.core.message_channel import Message
 from ml.core.worker_process import OVERDUE_SECONDS, WorkerProcess
 from tests.support.worker import OUTPUT_BYTES
 
@@ -170,7 +170,7 @@ def test_worker_ends_quietly_with_its_caller(
 ) -> None:
     if is_ready:
         run(worker, "echo")
-    worker._connection.close()  # as if this process had died
+    worker._channel.close()  # as if this process had died
     for _ in range(100):
         if worker._process.poll() is not None:
             break

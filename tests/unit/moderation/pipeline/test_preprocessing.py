@@ -25,7 +25,7 @@ from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.text.gate import OcrScheduler
-from tests.support.decoding import costly_photo, decode_workers, signalled_workers
+from tests.support.decoding import costly_photo, decode_workers, killed_workers
 from tests.unit.vision.images.pictures import encoded, photo
 from tests.unit.vision.screens.conftest import with_text
 
@@ -188,7 +188,7 @@ def test_machine_on_which_no_worker_survives_is_not_the_photos_fault() -> None:
     used = settings(19.75)
     made = preprocessor(used)
     with (
-        signalled_workers(19.75, signal.SIGKILL, every=0.05),
+        killed_workers(19.75, every=0.02),
         pytest.raises(WorkerFailed, match="memory"),
     ):
         made.prepare(fetched(encoded(photo(), "JPEG")))

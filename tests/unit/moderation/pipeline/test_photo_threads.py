@@ -1,0 +1,107 @@
+"""The threads of a run: errors, log context, the limit of fetches, and overdue photos."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from ml.core.concurrency import StageTimer
+from ml.core.settings import Settings
+from ml.core.types import PendingImage
+from ml.moderation.pipeline.fetch import Fetcher
+from ml.moderation.pipeline.photo_threads import PhotoThreads
+from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.vision.images.preprocess import ARTICLE
+from tests.support.decoding import decode_workers
+from tests.unit.vision.images.pictures import encoded, photo
+
+JPEG = encoded(photo(), "JPEG")
+
+
+@dataclass
+class Source:
+    """Photos of a bucket; the key `bug` is an error that is no answer of a bucket."""
+
+    most: int = 0
+    contexts: list[dict[str, object]] = field(default_factory=list)
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, key: str, **_: object) -> bytes:
+        """Note who asks, and answer after a while."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+            self.contexts.append(dict(get_contextvars()))
+        time.sleep(0.01)
+        with self._lock:
+            self._now -= 1
+        if key == "bug":
+            raise ZeroDivisionError
+        return JPEG
+
+
+def threads(source: Source, decode_seconds: float, *, fetch_threads: int = 4) -> PhotoThreads:
+    settings = Settings(decode_seconds=decode_seconds, decode_workers=1, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    clock = StageTimer()
+    return PhotoThreads(
+        Fetcher(source, settings.max_image_bytes, clock),
+        Preprocessor(ARTICLE, settings, clock),
+        fetch_threads=fetch_threads,
+    )
+
+
+def image(key: str) -> PendingImage:
+    return PendingImage(key, "", len(JPEG))
+
+
+def test_photos_are_prepared_and_few_are_fetched_at_a_time() -> None:
+    source = Source()
+    with (
+        bound_contextvars(run_id="r"),
+        threads(source, 15.25, fetch_threads=2) as run,
+    ):
+        done = [run.submit(image(str(n))) for n in range(20)]
+        results = [future.result() for future in done]
+    assert all(isinstance(result, PreparedImage) for result in results)
+    assert [result.image.object_key for result in results] == [str(n) for n in range(20)]
+    assert source.most == 2
+    assert {(c["run_id"], c["image"]) for c in source.contexts} == {
+        ("r", str(n)) for n in range(20)
+    }
+
+
+def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
+    with threads(Source(), 15.25) as run:
+        failed, good = run.submit(image("bug")), run.submit(image("good"))
+        assert isinstance(good.result(), PreparedImage)
+        with pytest.raises(ZeroDivisionError):
+            failed.result()
+
+
+def test_overdue_photo_leaves_its_place_and_is_finished() -> None:
+    with threads(Source(), 15.5) as run:
+        run.submit(image("first")).result()
+        [worker] = decode_workers(15.5)
+        worker.suspend()
+        try:
+            slow = run.submit(image("slow"))
+            time.sleep(0.5)  # it has the only place
+            others = [run.submit(image(str(n))) for n in range(5)]
+            assert all(isinstance(o.result(timeout=60), PreparedImage) for o in others)
+            assert not slow.done()
+        finally:
+            worker.resume()
+        assert isinstance(slow.result(timeout=60), PreparedImage)
+
+
+def test_threads_end_without_the_photos_that_nobody_waits_for() -> None:
+    source = Source()
+    with threads(source, 15.25) as run:
+        run.submit(image("first")).result()
+        done = [run.submit(image(str(n))) for n in range(200)]
+        for future in done:
+            future.cancel()
+    assert len(source.contexts) < 20
