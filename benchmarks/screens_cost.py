@@ -110,12 +110,12 @@ def _time_run(shop: BenchShop, *, screens: bool) -> RunCost:
 
 
 def _cpu_seconds() -> float:
-    """Processor seconds of this process and its decode workers, which outlive a run."""
+    """Processor seconds of this process and its decode workers, also of those that ended."""
     workers = [
         child for child in psutil.Process().children() if decode_worker.__name__ in child.cmdline()
     ]
-    times = [worker.cpu_times() for worker in workers]
-    return time.process_time() + sum(used.user + used.system for used in times)
+    processes = [psutil.Process(), *workers]
+    return sum(sum(process.cpu_times()[:4]) for process in processes)  # the last two: of children
 
 
 def _print_table(costs: dict[bool, list[RunCost]], photos: int, mixture: str) -> None:
