@@ -35,8 +35,8 @@ _PILLOW_MAX_PIXELS = 178_956_970
 # difference of a pixel is 23 of 255 levels without headroom and 8 with it, at a cost of 3 ms of 50.
 DRAFT_HEADROOM = 1.5
 
-# A JPEG may be decoded at a scale that leaves this share of the long side that screens see: with the
-# whole, square photos of 2 to 2.5 megapixels are decoded at full size: 11.3 ms instead of 7.5.
+# A JPEG may be decoded at a scale that leaves this share of the long side for the screens: with all
+# of it, square photos of 2 to 2.5 megapixels are decoded at full size: 11.3 ms instead of 7.5.
 _MIN_LONG_SIDE = 0.88
 
 # A pixel of a full decode takes as much memory as this many pixels' coefficients.
