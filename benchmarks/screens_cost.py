@@ -1,31 +1,33 @@
-"""`python -m benchmarks.screens_cost`: cost of a nightly run with all screens versus without.
+"""`python -m benchmarks.screens_cost`: processor time of a nightly run with screens versus without.
 
-Both runs score and write back on temporary servers, with photos of phone size. CPU time is that of
-the scoring process, which depends less on other load than wall time; `python -m
-benchmarks.throughput` compares wall times on an idle machine.
+Both runs score and write back on temporary servers, with photos of phone size, on copies of one
+database. The processor time is that of the scoring process and of its decode workers.
 """
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Annotated
 
+import psutil
 import structlog
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import photos as pictures
 from benchmarks.calibration import images_per_second
 from benchmarks.setup import BenchShop, bench_shop
-from ml.models.predictor import describe_device, resolve_device
 from ml.models.training.preset import load_preset
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
+from ml.moderation.pipeline import decode_worker
 from ml.policy.schema import load_policy
 from ml.storage import audit_runs
+from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
 
 TARGET_RATIO = 1.5  # maximum cost, as a multiple of a run without screens
@@ -37,11 +39,15 @@ console = Console(width=None if Console().is_terminal else 140)
 
 @dataclass(frozen=True)
 class RunCost:
-    """Seconds of one run; `stages` are busy seconds, summed over threads."""
+    """Seconds of one run; `stages` are busy seconds, summed over threads.
+
+    `device` says what computed the scores.
+    """
 
     cpu: float
     wall: float
     stages: dict[str, float]
+    device: str
 
 
 def main(
@@ -49,6 +55,9 @@ def main(
     rounds: Annotated[int, typer.Option(help="Runs of each kind.", min=1)] = 3,
     data: Annotated[
         Path | None, typer.Option(help="Folder of real photos with manifest.csv; none: rendered.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of a trained version; none: `fast`, random weights.")
     ] = None,
 ) -> None:
     """Measure both kinds of runs in turns, and print the ratios."""
@@ -62,17 +71,16 @@ def main(
     costs: dict[bool, list[RunCost]] = {False: [], True: []}
     with bench_shop() as shop:
         shop.upload("cost/", contents, photos)
-        machine = f"{describe_device(resolve_device(shop.settings.device))}, {os.cpu_count()} cores"
         rules = load_policy(shop.settings.policy_file).screens
-        spec = load_preset("fast").preprocessing
+        shop.promote(model or shop.random_version(load_preset("fast").preprocessing, seed=0))
         for number in range(rounds + 1):
-            shop.champion(spec, seed=number)
             for screens in (False, True):
-                run = _time_run(shop, f"cost {number} {screens}", screens=screens)
+                run = _time_run(shop, screens=screens)
                 if number:  # the first round also loads libraries
                     costs[screens].append(run)
     console.print(
-        f"{machine}; ResNet18 at 224 px {speed:.1f} images/s; load before the start {load:.1f}; "
+        f"{costs[True][0].device}, {os.cpu_count()} cores; ResNet18 at 224 px before and after "
+        f"{speed:.1f}, {images_per_second():.1f} images/s; load before the start {load:.1f}; "
         f"budget_share {rules.text.budget_share}, long_side {rules.long_side}"
     )
     _print_table(costs, photos, mixture)
@@ -82,17 +90,32 @@ def _drop_event(_logger: object, _method: str, _event: object) -> str:
     raise structlog.DropEvent
 
 
-def _time_run(shop: BenchShop, run_id: str, *, screens: bool) -> RunCost:
-    shop.reset_statuses()
-    shard = shop.start_run(run_id, "cost/", screens=screens)
-    start, cpu = time.monotonic(), time.process_time()
-    score_shard(shard, settings=shop.settings, connections=shop.connections)
-    write_back(run_id, settings=shop.settings, connections=shop.connections)
-    seconds = time.process_time() - cpu, time.monotonic() - start
-    return RunCost(
-        *seconds,
-        in_transaction(shop.connections.engine, lambda c: audit_runs.seconds_of(c, shard.run_id)),
-    )
+def _time_run(shop: BenchShop, *, screens: bool) -> RunCost:
+    with shop.database_copy("cost") as url:
+        settings = shop.settings.model_copy(update={"database_url": SecretStr(url)})
+        connections = open_connections(settings)
+        try:
+            shard = replace(shop, settings=settings, connections=connections).start_run(
+                "cost", "cost/", screens=screens
+            )
+            start, cpu = time.monotonic(), _cpu_seconds()
+            score_shard(shard, settings=settings, connections=connections)
+            write_back("cost", settings=settings, connections=connections)
+            seconds = _cpu_seconds() - cpu, time.monotonic() - start
+            run = in_transaction(connections.engine, audit_runs.load, shard.run_id)
+            stages = in_transaction(connections.engine, audit_runs.seconds_of, shard.run_id)
+        finally:
+            connections.engine.dispose()
+    return RunCost(*seconds, stages, run.device)
+
+
+def _cpu_seconds() -> float:
+    """Processor seconds of this process and its decode workers, also of those that ended."""
+    workers = [
+        child for child in psutil.Process().children() if decode_worker.__name__ in child.cmdline()
+    ]
+    processes = [psutil.Process(), *workers]
+    return sum(sum(process.cpu_times()[:4]) for process in processes)  # the last two: of children
 
 
 def _print_table(costs: dict[bool, list[RunCost]], photos: int, mixture: str) -> None:

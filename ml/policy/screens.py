@@ -48,7 +48,7 @@ class TextScreen(_Screen):
     advertising without a contact detail that fire, see `ml.vision.screens.text.overlays`.
     """
 
-    budget_share: Share = 0.15
+    budget_share: Share = 0.05
     allow_when_skipped: bool = True  # whether a photo may pass that the budget left unread
     min_text_likelihood: Share = 0.1
     max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
@@ -69,7 +69,8 @@ class Screens(StrictModel):
     """Policy section `screens`; `long_side` is the size in pixels at which screens see a photo.
 
     At 800 most phone photos decode at a reduced scale, which halves the cost of all screens but
-    text. A QR code of 29 modules then needs about 7 % of the long side; at 1280, about 4 %.
+    text, and may leave 704 pixels. A QR code of 29 modules then needs 7 to 8 % of the long side; at
+    1280, about 4 to 5 %.
     """
 
     long_side: Annotated[int, Field(ge=640, le=4096)] = 800

@@ -35,6 +35,10 @@ _PILLOW_MAX_PIXELS = 178_956_970
 # difference of a pixel is 23 of 255 levels without headroom and 8 with it, at a cost of 3 ms of 50.
 DRAFT_HEADROOM = 1.5
 
+# A JPEG may be decoded at a scale that leaves this share of the long side for the screens: with all
+# of it, square photos of 2 to 2.5 megapixels are decoded at full size: 11.3 ms instead of 7.5.
+_MIN_LONG_SIDE = 0.88
+
 # A pixel of a full decode takes as much memory as this many pixels' coefficients.
 _PROGRESSIVE = 4
 
@@ -96,7 +100,8 @@ def decode(
 
     If `short_side` says how many pixels the caller needs there, a JPEG is decoded at the smallest
     of the scales 1/1, 1/2, 1/4, 1/8 that leaves `DRAFT_HEADROOM` times as many, which saves half of
-    the time; the caller resizes. `long_side` are the pixels that are needed there, too.
+    the time; the caller resizes. `long_side` are the pixels that are wanted there, too: the decode
+    leaves at least 88 % of them.
 
     Raises:
         ImageRejected: with the reason `empty`, `too_many_bytes`, `not_an_image`,
@@ -152,7 +157,7 @@ def _min_decoded_side(size: tuple[int, int], short_side: int, long_side: int | N
     min_side = math.ceil(short_side * DRAFT_HEADROOM)
     if long_side is not None:
         scale = min(long_side / max(size), 1.0)
-        min_side = max(min_side, math.floor(scale * min(size)))
+        min_side = max(min_side, math.floor(_MIN_LONG_SIDE * scale * min(size)))
     return min_side
 
 

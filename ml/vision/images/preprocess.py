@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ml.core.yaml_file import StrictModel
 from ml.vision.images.decode import Decoded, DecodeLimits, decode, draft_factor
+from ml.vision.images.pixel_view import halve_rgb
 
 if TYPE_CHECKING:
     import torch
@@ -150,4 +151,6 @@ class DecodePlan:
         if self.picture_side is None:
             return image
         factor = draft_factor(image.size, spec.resize)
+        if factor == 2:  # noqa: PLR2004 - that of most photos
+            return halve_rgb(image)
         return image.reduce(factor) if factor > 1 else image

@@ -26,10 +26,9 @@ THRESHOLD = 29.0
 
 def sharpness(picture: Image.Image | Gray) -> float:
     """Variance of the Laplacian (levels squared) of the picture at a short side of 384 pixels."""
-    # In integers, which are exact here and take a quarter of the time of floats and numpy.
+    # In integers, which are exact here; mean and norm take a tenth of the time of `meanStdDev`.
     edges = cv2.Laplacian(fix_short_side(picture, SHORT_SIDE), cv2.CV_16S)
-    _, deviation = cv2.meanStdDev(edges)
-    return float(deviation[0, 0]) ** 2
+    return cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2
 
 
 def screen_sharpness(picture: Image.Image | Gray, threshold: float = THRESHOLD) -> ScreenResult:

@@ -26,7 +26,13 @@ def test_decode_plan_without_screens_decodes_for_the_model() -> None:
 
 @pytest.mark.parametrize(
     ("size", "decoded_size"),
-    [((2000, 1500), (2000, 1500)), ((4000, 3000), (2000, 1500)), ((640, 480), (640, 480))],
+    [
+        ((2000, 1500), (2000, 1500)),
+        ((2200, 2200), (2200, 2200)),
+        ((2300, 2300), (1150, 1150)),  # 90 % of what the screens want
+        ((4000, 3000), (2000, 1500)),
+        ((640, 480), (640, 480)),
+    ],
 )
 def test_decode_plan_decodes_enough_pixels_for_screens(
     size: tuple[int, int], decoded_size: tuple[int, int]
