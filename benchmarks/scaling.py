@@ -9,6 +9,7 @@ share the machine's cores with the main process and with other programs: the tab
 how many.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Point:
     workers: int
     photos_per_second: float
     ideal: float
-    main_ms: float  # processor time of the main process, per photo
+    main_ms: tuple[float, float]  # user and system time of the main process, per photo
     worker_ms: float  # the same of all workers
     cores: tuple[float, float, float]  # used by the main process, the workers, and other programs
 
@@ -120,17 +121,17 @@ def measure(workers: int, lengths: Lengths, settings: Settings) -> Point:
     photos = max(4 * workers, int(SECONDS * ideal))
     images = [PendingImage(str(n), "", lengths.size) for n in range(photos)]
     list(pipeline.run(images[: 4 * workers]))  # the workers start
-    start, before = time.perf_counter(), _processor_seconds()
+    start, before, own = time.perf_counter(), _processor_seconds(), os.times()
     for _batch in pipeline.run(images):
         pass
-    seconds, after = time.perf_counter() - start, _processor_seconds()
+    seconds, after, used = time.perf_counter() - start, _processor_seconds(), os.times()
     pool.close()
     main, of_workers, others = (b - a for a, b in zip(before, after, strict=True))
     return Point(
         workers,
         photos / seconds,
         ideal,
-        1000 * main / photos,
+        (1000 * (used.user - own.user) / photos, 1000 * (used.system - own.system) / photos),
         1000 * of_workers / photos,
         (main / seconds, of_workers / seconds, others / seconds),
     )
@@ -172,12 +173,13 @@ def main(
             f"{point.photos_per_second:,.0f}",
             f"{point.ideal:,.0f}",
             f"{share:.0%}",
-            f"{point.main_ms:.2f}",
+            "{:.2f} + {:.2f}".format(*point.main_ms),
             f"{point.worker_ms:.2f}",
             " + ".join(f"{cores:.1f}" for cores in point.cores),
         )
     console.print(table)
-    console.print("ms: processor time a photo; cores used: main process + workers + other programs")
+    console.print("main ms: user + system time a photo; workers ms: both together")
+    console.print("cores used: main process + workers + other programs")
     console.print(f"calibration: ResNet18 at 224 px, {images_per_second():.1f} images/s")
 
 
