@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated
 
 import structlog
+import torch
 import typer
 from rich.console import Console
 
@@ -29,7 +30,7 @@ from benchmarks.peers.processes import run_case
 from benchmarks.real_photos import MIXTURE, enlarged_photos
 from benchmarks.setup import BenchShop, bench_shop
 from ml.models.checkpoint import load_checkpoint
-from ml.models.predictor import describe_device, resolve_device
+from ml.models.predictor import resolve_device
 from ml.models.training.preset import load_preset
 from ml.vision.images.preprocess import ARTICLE
 
@@ -117,8 +118,10 @@ def _writer(file: Path | None) -> Callable[[dict[str, object]], None]:
 
 
 def _machine() -> dict[str, object]:
+    device = resolve_device("auto")
+    name = "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
     return {
-        "machine": f"{describe_device(resolve_device('auto'))}, {os.cpu_count()} cores",
+        "machine": f"{name}, {os.cpu_count()} cores",
         "calibration": images_per_second(),
         "load_before": os.getloadavg()[0],
     }

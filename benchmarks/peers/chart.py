@@ -9,6 +9,7 @@ import matplotlib as mpl
 import typer
 
 from benchmarks.peers.figures import CEILING, OURS, Result, speeds
+from ml.core.settings import PREFIX
 
 _COLORS = {True: "#1f77b4", False: "#b0b0b0"}  # ours, and the others
 
@@ -28,7 +29,7 @@ def bars(results: list[Result]) -> list[Bar]:
     """Return a bar for each case, in the order of the first round."""
     ours = {r.case for r in results if r.system == OURS}
     return [
-        Bar(case, s.middle, s.middle - s.low, s.high - s.middle, case in ours)
+        Bar(case.replace(PREFIX, ""), s.middle, s.middle - s.low, s.high - s.middle, case in ours)
         for case, s in speeds(results).items()
     ]
 
@@ -37,6 +38,7 @@ def draw(drawn: list[Bar], title: str, path: Path) -> None:
     """Draw the bars into an SVG or PNG file."""
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "peers"  # the same figures give the same file
+    mpl.rcParams["svg.fonttype"] = "none"  # text, which is smaller than outlines of its letters
     import matplotlib.pyplot as plt  # noqa: PLC0415 - after the choice of the backend
 
     figure, axes = plt.subplots(figsize=(8, 1 + 0.35 * len(drawn)), layout="constrained")
@@ -52,7 +54,7 @@ def draw(drawn: list[Bar], title: str, path: Path) -> None:
     axes.set_yticks(positions, [each.label for each in drawn])
     axes.invert_yaxis()
     axes.set_xlabel("images/s: median of the rounds, and the slowest and fastest")
-    axes.set_title(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium")
     axes.margins(x=0.12)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
