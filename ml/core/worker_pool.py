@@ -57,7 +57,7 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start workers; they load while the caller does something else."""
-        while len(self._idle) < self.size:
+        while len(self._idle) < min(self.size, self._max_idle):
             self._idle.append(self.kind.start())
 
     def keep_spares(self) -> None:
@@ -87,8 +87,8 @@ class WorkerPool:
                 self._keep(pooled.process)
 
     def close(self) -> None:
-        """End the idle workers; those at work end when they are done."""
-        self.size = self._max_idle = 0
+        """End the idle workers; those at work, and any later one, end when they are done."""
+        self._max_idle = 0
         if os.getpid() == self._owner:  # a fork must not end its parent's workers
             while self._idle:
                 self._idle.pop().close()

@@ -52,6 +52,14 @@ def test_pool_replaces_a_worker_that_died(pool: WorkerPool) -> None:
     assert run(pool) != first
 
 
+def test_closed_pool_works_and_keeps_no_worker(pool: WorkerPool) -> None:
+    run(pool)
+    pool.close()
+    pool.start()
+    run(pool)
+    assert pool._idle == []
+
+
 def test_a_fresh_worker_has_just_started(pool: WorkerPool) -> None:
     kept = run(pool)
     assert run(pool, fresh=True) != kept

@@ -96,6 +96,7 @@ def test_health_needs_no_key_and_reveals_little(served: RunningService) -> None:
     assert ready.json() == {
         "ready": True,
         "loaded": True,
+        "computation": "torch float32",
         "checks": dict.fromkeys(("champion", "database", "models", "photos"), "ok"),
     }
 

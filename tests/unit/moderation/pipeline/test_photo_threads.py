@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from ml.core.concurrency import StageTimer
 from ml.core.settings import Settings
 from ml.core.types import PendingImage
+from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.photo_threads import PhotoThreads
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
@@ -43,9 +44,12 @@ class Source:
         return JPEG
 
 
+def settings_of(decode_seconds: float) -> Settings:
+    return Settings(decode_seconds=decode_seconds, decode_workers=1, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument
+
+
 def threads(source: Source, decode_seconds: float, *, fetch_threads: int = 4) -> PhotoThreads:
-    settings = Settings(decode_seconds=decode_seconds, decode_workers=1, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument
-    clock = StageTimer()
+    settings, clock = settings_of(decode_seconds), StageTimer()
     return PhotoThreads(
         Fetcher(source, settings.max_image_bytes, clock),
         Preprocessor(ARTICLE, settings, clock),
@@ -105,3 +109,11 @@ def test_threads_end_without_the_photos_that_nobody_waits_for() -> None:
         for future in done:
             future.cancel()
     assert len(source.contexts) < 20
+
+
+def test_photos_are_prepared_with_a_closed_pool() -> None:
+    with threads(Source(), 93.0) as opened:
+        decode_pool(settings_of(93.0)).close()
+        assert isinstance(opened.submit(image("one")).result(timeout=60), PreparedImage)
+    with threads(Source(), 93.0) as opened:
+        assert isinstance(opened.submit(image("two")).result(timeout=60), PreparedImage)
