@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-import psutil
 import structlog
 import typer
 from pydantic import SecretStr
@@ -20,11 +19,11 @@ from rich.table import Table
 
 from benchmarks import photos as pictures
 from benchmarks.calibration import images_per_second
+from benchmarks.processor_time import processor_seconds
 from benchmarks.setup import BenchShop, bench_shop
 from ml.models.training.preset import load_preset
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
-from ml.moderation.pipeline import decode_worker
 from ml.policy.schema import load_policy
 from ml.storage import audit_runs
 from ml.storage.connections import open_connections
@@ -98,24 +97,15 @@ def _time_run(shop: BenchShop, *, screens: bool) -> RunCost:
             shard = replace(shop, settings=settings, connections=connections).start_run(
                 "cost", "cost/", screens=screens
             )
-            start, cpu = time.monotonic(), _cpu_seconds()
+            start, cpu = time.monotonic(), processor_seconds()
             score_shard(shard, settings=settings, connections=connections)
             write_back("cost", settings=settings, connections=connections)
-            seconds = _cpu_seconds() - cpu, time.monotonic() - start
+            seconds = processor_seconds() - cpu, time.monotonic() - start
             run = in_transaction(connections.engine, audit_runs.load, shard.run_id)
             stages = in_transaction(connections.engine, audit_runs.seconds_of, shard.run_id)
         finally:
             connections.engine.dispose()
     return RunCost(*seconds, stages, run.device)
-
-
-def _cpu_seconds() -> float:
-    """Processor seconds of this process and its decode workers, also of those that ended."""
-    workers = [
-        child for child in psutil.Process().children() if decode_worker.__name__ in child.cmdline()
-    ]
-    processes = [psutil.Process(), *workers]
-    return sum(sum(process.cpu_times()[:4]) for process in processes)  # the last two: of children
 
 
 def _print_table(costs: dict[bool, list[RunCost]], photos: int, mixture: str) -> None:
