@@ -1,4 +1,4 @@
-"""`python -m benchmarks.predict_costly`: latency of ordinary photos beside two costly files.
+"""`python -m benchmarks.predict_costly`: latency of ordinary photos next to two costly files.
 
 Two clients send a file that takes seconds to decode, each again and again, while others send
 ordinary photos at a fixed rate whatever the answers (an open loop). Rounds with and without the
@@ -35,7 +35,7 @@ from benchmarks.setup import bench_shop
 from ml.models.training.preset import load_preset
 
 COSTLY_CLIENTS = 2
-MAX_RATIO = 3.0  # of the p99 beside costly files, to the usual one
+MAX_RATIO = 3.0  # of the p99 with costly files to the p99 without
 _MEGAPIXELS = 100
 _ORDINARY_CLIENTS = 32  # enough that none is late while others wait
 _ANSWER_SECONDS = 120
@@ -71,12 +71,12 @@ def main(
         with run_service(shop, policy_file=policy) as served:
             open_loop(served, bodies, rate=rate, seconds=seconds / 3, clients=_ORDINARY_CLIENTS)
             for _ in range(rounds):
-                for beside in (False, True):
-                    with _costly_load(served, costly, COSTLY_CLIENTS * beside) as replies:
+                for is_costly in (False, True):
+                    with _costly_load(served, costly, COSTLY_CLIENTS * is_costly) as replies:
                         load = open_loop(
                             served, bodies, rate=rate, seconds=seconds, clients=_ORDINARY_CLIENTS
                         )
-                    found[beside].append(Round(load, replies))
+                    found[is_costly].append(Round(load, replies))
     _print(found)
     load_average, after = os.getloadavg()[0], images_per_second()
     console.print(
@@ -117,13 +117,13 @@ def _costly_load(served: ServingProcess, body: bytes, clients: int) -> Iterator[
 
 def _print(found: dict[bool, list[Round]]) -> None:
     pooled = {
-        beside: LoadResult([reply for each in rounds for reply in each.ordinary.replies])
-        for beside, rounds in found.items()
+        is_costly: LoadResult([reply for each in rounds for reply in each.ordinary.replies])
+        for is_costly, rounds in found.items()
     }
     table = Table("ordinary photos", "answered", "p50, s", "p99, s", "p99 of each round, s")
-    for beside, load in pooled.items():
-        title = f"beside {COSTLY_CLIENTS} costly files" if beside else "alone"
-        each = ", ".join(f"{r.ordinary.percentile(0.99):.2f}" for r in found[beside])
+    for is_costly, load in pooled.items():
+        title = f"with {COSTLY_CLIENTS} costly files" if is_costly else "alone"
+        each = ", ".join(f"{r.ordinary.percentile(0.99):.2f}" for r in found[is_costly])
         p50, p99 = load.percentile(0.50), load.percentile(0.99)
         table.add_row(title, json.dumps(load.statuses), f"{p50:.3f}", f"{p99:.3f}", each)
     console.print(table)
@@ -131,9 +131,7 @@ def _print(found: dict[bool, list[Round]]) -> None:
     longest = max(reply.seconds for reply in costly.replies)
     console.print(f"costly files: {json.dumps(costly.statuses)}, at most {longest:.1f} s each")
     ratio = pooled[True].percentile(0.99) / pooled[False].percentile(0.99)
-    console.print(
-        f"p99 beside costly files: {ratio:.2f} times that without (target: {MAX_RATIO:g})"
-    )
+    console.print(f"p99 with costly files: {ratio:.2f} times that without (target: {MAX_RATIO:g})")
 
 
 if __name__ == "__main__":

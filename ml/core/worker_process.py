@@ -133,8 +133,8 @@ class WorkerProcess:
     ) -> Message:
         """Do one piece of work; the same `config` as before costs nothing.
 
-        `on_overdue` is called once the work is overdue, `on_slow` before that. From then on it is
-        also ended when `cancelled` is set.
+        `on_slow` is called after its seconds, `on_overdue` once the work is overdue. Overdue work
+        is also ended when `cancelled` is set.
 
         Raises:
             WorkerDied: it ended; start another one.

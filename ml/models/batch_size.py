@@ -29,9 +29,15 @@ MIN_BATCHES, MIN_SECONDS = 4, 0.3  # of each measurement
 
 
 def choose_batch_size(
-    checkpoint: Checkpoint, computation: Computation, *, settings: Settings, device: torch.device
+    load: Callable[[], Checkpoint],
+    computation: Computation,
+    *,
+    settings: Settings,
+    device: torch.device,
 ) -> int:
     """The setting, or where torch computes on a GPU and it is not set, what a measurement finds.
+
+    `load` loads the version, which only the measurement needs.
 
     Raises:
         ComputationUnavailable: the GPU has too little memory for the smallest size.
@@ -39,7 +45,7 @@ def choose_batch_size(
     is_set = "batch_size" in settings.model_fields_set
     if is_set or device.type != "cuda" or computation.backend != "torch":
         return settings.batch_size
-    measure = partial(measure_speed, checkpoint, computation, device)
+    measure = partial(measure_speed, load(), computation, device)
     with _half_of_free_memory(device):
         return find_batch_size(measure)
 

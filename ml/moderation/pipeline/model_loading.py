@@ -1,6 +1,7 @@
 """Load a model version for a policy, for the nightly run and `/predict`."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -57,9 +58,9 @@ class ModelLoader:
             ModelError, PolicyError, SettingsError: model and policy cannot be used (together).
             StorageError: the bucket failed.
         """
+        load = partial(self._fetch, model_hash)
         device = resolve_device(self.settings.device)
-        checkpoint = self._fetch(model_hash)
-        return choose_batch_size(checkpoint, computation, settings=self.settings, device=device)
+        return choose_batch_size(load, computation, settings=self.settings, device=device)
 
     def load(self, model_hash: str, computation: Computation | None = None) -> Predictor:
         """Load a version that computes as its run does; None: as runs of older releases.

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from threading import Semaphore
 
 from structlog.contextvars import bind_contextvars
 
@@ -31,7 +30,7 @@ class PhotoThreads:
         self._fetcher, self._preprocessor = fetcher, preprocessor
         self.number = fetch_threads + preprocessor.max_processes
         self._threads = ContextThreadPoolExecutor(self.number, "photo")
-        self._fetching = Semaphore(fetch_threads)
+        self._fetching = Places(fetch_threads)
         self._places = Places(preprocessor.workers)
         self._fetched: deque[tuple[Fetched, Future[Prepared]]] = deque()
 
@@ -53,7 +52,7 @@ class PhotoThreads:
             return
         with _errors_to(done):
             bind_contextvars(image=image.object_key)
-            with self._fetching:
+            with self._fetching.take():
                 fetched = self._fetcher.fetch(image)
             if isinstance(fetched, Fetched):
                 self._fetched.append((fetched, done))

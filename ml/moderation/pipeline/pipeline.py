@@ -21,7 +21,8 @@ from ml.moderation.pipeline.shadow import Shadow
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
-# Of a GPU's large batches, fewer photos than one are held as files while it computes.
+# Upper bound of the photos that are prepared ahead: the files of a GPU's batch may be too many for
+# the memory.
 MAX_AHEAD = 128
 
 

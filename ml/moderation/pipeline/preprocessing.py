@@ -105,8 +105,8 @@ class Preprocessor:
 
         `admission` decides whether its text is read; None: that of all photos decides. A photo
         whose worker ended gets one more try, in a fresh one, or two if the worker was killed from
-        outside; after `cancelled` is set it gets none. `on_overdue` is
-        called when another photo may be prepared in its place.
+        outside; after `cancelled` is set it gets none. `on_overdue` is called when another photo
+        may be prepared in its place.
 
         Raises:
             WorkerFailed: no worker starts, or a fresh one ends on a flawless photo, too.

@@ -65,14 +65,17 @@ def test_gpu_without_memory_for_the_smallest_size_is_unavailable() -> None:
     ],
 )
 def test_nothing_is_measured_without_need(
-    checkpoint: Checkpoint,
     settings: Settings,
     computation: Computation,
     device: torch.device,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(batch_size, "find_batch_size")
-    found = choose_batch_size(checkpoint, computation, settings=settings, device=device)
+
+    def load() -> Checkpoint:
+        raise AssertionError("the version is not needed")
+
+    found = choose_batch_size(load, computation, settings=settings, device=device)
     assert found == settings.batch_size
 
 
@@ -87,6 +90,6 @@ def test_speed_is_measured_on_a_cpu_as_on_a_gpu(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_measures_its_batch_size(checkpoint: Checkpoint) -> None:
     found = choose_batch_size(
-        checkpoint, Computation("torch", "bfloat16"), settings=Settings(), device=GPU
+        lambda: checkpoint, Computation("torch", "bfloat16"), settings=Settings(), device=GPU
     )
     assert found in SIZES

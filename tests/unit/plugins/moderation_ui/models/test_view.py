@@ -89,7 +89,7 @@ def test_int8_variant_has_its_threshold_and_its_differences() -> None:
     assert "at least 0.9000" in at
     assert "2.15 %" in evidence
     assert compared == [
-        "Beside float32 on 2,000 held-out photos, bounds of 95 % confidence:",
+        "Compared with float32 on 2,000 held-out photos, bounds of 95 % confidence:",
         "area under the ROC curve: -0.0003, at worst -0.0012",
         "leak rate at an equal review share: 0.00 percentage points, at worst +0.21",
         "sent to review: 12.7 %, by float32 12.0 %",
