@@ -30,7 +30,8 @@ _STRIDE_8, _STRIDE_16 = 4, 10  # index of the last block before the stride doubl
 class FeatureMaps:
     """Feature maps (N, C, H, W) at three strides, pooled features (N, F), logits (N, 1000).
 
-    A student's are its predictions of the teacher's, with the teacher's channels.
+    A student's are its predictions of the teacher's, with the teacher's channels; `features` are
+    its own pooled ones, the teacher's are `pooled`.
     """
 
     stride_8: torch.Tensor
@@ -38,6 +39,7 @@ class FeatureMaps:
     stride_32: torch.Tensor
     pooled: torch.Tensor
     logits: torch.Tensor
+    features: torch.Tensor
 
 
 class Teacher(nn.Module):
@@ -64,7 +66,8 @@ class Teacher(nn.Module):
             last = network._swish(network._bn1(network._conv_head(x)))  # noqa: SLF001 - as above
             pooled = last.mean(dim=(2, 3))
             logits = network._fc(pooled)  # noqa: SLF001 - as above
-        return FeatureMaps(maps[0], maps[1], last.float(), pooled.float(), logits.float())
+        pooled = pooled.float()
+        return FeatureMaps(maps[0], maps[1], last.float(), pooled, logits.float(), pooled)
 
 
 def load_teacher() -> Teacher:
@@ -124,4 +127,5 @@ class Student(nn.Module):
             self.projections["stride_32"](stride_32),
             self.pooled(pooled),
             self.classes(pooled),
+            pooled,
         )

@@ -24,6 +24,7 @@ class LossWeights(StrictModel):
     stride_32: Weight
     pooled: Weight
     classes: Weight
+    relations: Weight
 
 
 class Recipe(StrictModel):

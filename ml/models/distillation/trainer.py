@@ -173,13 +173,14 @@ def mixup_cutmix(batch: torch.Tensor, share: float, generator: torch.Generator) 
 def distillation_loss(
     student: FeatureMaps, teacher: FeatureMaps, weights: LossWeights
 ) -> torch.Tensor:
-    """The weighted sum of five terms, a scalar.
+    """The weighted sum of six terms, a scalar.
 
     Three strides and the pooled features: mean squared error to the teacher's values, standardized
     per channel over the batch, so that a constant prediction has loss 1 (after Romero et al. 2014,
     arXiv:1412.6550). Classes: the Kullback-Leibler divergence between the teacher's and the
     student's probabilities, in nats (Hinton et al. 2015, arXiv:1503.02531). Where the student's
-    maps are smaller, since its input is, the teacher's are average-pooled to their size.
+    maps are smaller, since its input is, the teacher's are average-pooled to their size. Relations:
+    see `relation_loss`.
     """
     total = weights.classes * functional.kl_div(
         functional.log_softmax(student.logits, dim=1),
@@ -193,7 +194,23 @@ def distillation_loss(
             target = functional.adaptive_avg_pool2d(target, prediction.shape[-2:])
         error = functional.mse_loss(prediction, _standardize(target))
         total = total + getattr(weights, name) * error
-    return total
+    return total + weights.relations * relation_loss(student.features, teacher.features)
+
+
+def relation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """How far the student sees photos alike that the teacher does not, and the reverse; a scalar.
+
+    Features (N, F) are standardized per channel; the products of each two photos, divided by F, are
+    compared (after Tung and Mori 2019, arXiv:1907.09682). The squared error is relative to the
+    teacher's products. A regression on few labels, which standardizes as well, depends on these
+    products alone; a prediction of the teacher's features by a layer that is thrown away leaves
+    their scale and spread open.
+    """
+    is_pair = ~torch.eye(len(student), dtype=torch.bool, device=student.device)
+    products, targets = (
+        (z @ z.T / z.shape[1])[is_pair] for z in (_standardize(student), _standardize(teacher))
+    )
+    return functional.mse_loss(products, targets) / targets.square().mean()
 
 
 def _standardize(values: torch.Tensor) -> torch.Tensor:

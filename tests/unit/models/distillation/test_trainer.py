@@ -6,9 +6,14 @@ from torch.nn import functional
 
 from ml.models.distillation.networks import IMAGENET_CLASSES, TEACHER_CHANNELS, FeatureMaps
 from ml.models.distillation.recipe import LossWeights
-from ml.models.distillation.trainer import average_decay, distillation_loss, mixup_cutmix
+from ml.models.distillation.trainer import (
+    average_decay,
+    distillation_loss,
+    mixup_cutmix,
+    relation_loss,
+)
 
-TERMS = ("stride_8", "stride_16", "stride_32", "pooled", "classes")
+TERMS = ("stride_8", "stride_16", "stride_32", "pooled", "classes", "relations")
 
 
 def _only(name: str) -> LossWeights:
@@ -23,9 +28,8 @@ def _feature_maps(seed: int, side: int = 16) -> FeatureMaps:
         for name, s in sides.items()
     }
     pooled = torch.randn(8, TEACHER_CHANNELS["stride_32"], generator=generator)
-    return FeatureMaps(
-        **maps, pooled=pooled, logits=torch.randn(8, IMAGENET_CLASSES, generator=generator)
-    )
+    logits = torch.randn(8, IMAGENET_CLASSES, generator=generator)
+    return FeatureMaps(**maps, pooled=pooled, logits=logits, features=pooled)
 
 
 @pytest.mark.parametrize("term", ["stride_8", "stride_16", "stride_32", "pooled"])
@@ -70,10 +74,26 @@ def test_distillation_loss_pools_larger_teacher_maps_to_the_size_of_the_student(
     )
 
 
+def test_relation_loss_does_not_depend_on_scale_order_or_number_of_channels() -> None:
+    features = torch.randn(16, 6, generator=torch.Generator().manual_seed(9))
+    permuted = features[:, torch.randperm(6)] * 30 + 5
+    assert float(relation_loss(permuted, features)) == pytest.approx(0.0, abs=1e-4)
+    doubled = torch.cat([features, features], dim=1)
+    assert float(relation_loss(doubled, features)) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_relation_loss_grows_where_photos_are_alike_that_are_not_for_the_teacher() -> None:
+    teacher = torch.randn(16, 64, generator=torch.Generator().manual_seed(10))
+    one_direction = teacher[:, :1] @ torch.ones(1, 64)
+    near = teacher + 0.1 * torch.randn(16, 64, generator=torch.Generator().manual_seed(11))
+    assert float(relation_loss(near, teacher)) < 0.2
+    assert float(relation_loss(one_direction, teacher)) > 1
+
+
 def test_distillation_loss_is_the_weighted_sum_of_its_terms() -> None:
     teacher, student = _feature_maps(7), _feature_maps(8)
     alone = [float(distillation_loss(student, teacher, _only(term))) for term in TERMS]
-    weights = LossWeights(**dict(zip(TERMS, (1.0, 2.0, 3.0, 4.0, 5.0), strict=True)))
+    weights = LossWeights(**dict(zip(TERMS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0), strict=True)))
     total = float(distillation_loss(student, teacher, weights))
     assert total == pytest.approx(sum(n * a for n, a in enumerate(alone, start=1)), rel=1e-5)
 
