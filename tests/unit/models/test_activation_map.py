@@ -53,7 +53,7 @@ def test_activation_map_mean_before_scaling_is_the_logit(checkpoint: Checkpoint)
     pixels = normalize(torch.from_numpy(prepare(picture, ARTICLE))[None], ARTICLE)
     with torch.inference_mode():
         logit = network(pixels)[0, 1] - network.fc.bias[1]
-        features = maps._trunk(pixels)[0]
+        features = maps._network.feature_maps(pixels).stride_32[0]
         raw = torch.einsum("c,chw->hw", network.fc.weight[1], features)
     assert raw.mean() == pytest.approx(float(logit), abs=1e-4)
     scaled = ((raw - raw.min()) / (raw.max() - raw.min())).numpy()
@@ -73,7 +73,9 @@ def test_activation_map_locates_the_feature_of_the_head(checkpoint: Checkpoint) 
     maps = ActivationMaps(checkpoint)
     pixels = np.stack([prepare(_picture(busy_left=left), ARTICLE) for left in (True, False)])
     with torch.inference_mode():
-        features = maps._trunk(normalize(torch.from_numpy(pixels), ARTICLE))
+        features = maps._network.feature_maps(
+            normalize(torch.from_numpy(pixels), ARTICLE)
+        ).stride_32
         contrast = features[0, :, :, :3].mean((1, 2)) - features[0, :, :, 4:].mean((1, 2))
         head = torch.zeros(2, 512)
         head[1, int(contrast.argmax())] = 1.0

@@ -64,7 +64,7 @@ def test_load_checkpoint_never_loads_a_pickle(folder: Path) -> None:
 
 def test_restore_network_gives_the_outputs_of_the_saved_network() -> None:
     saved = build_network(3).eval()
-    restored = restore_network(saved.state_dict(), 3)
+    restored = restore_network(saved.state_dict(), 3, "resnet18")
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
         assert torch.equal(restored(images), saved(images))
@@ -73,7 +73,7 @@ def test_restore_network_gives_the_outputs_of_the_saved_network() -> None:
 
 def test_restore_network_copies_the_weights() -> None:
     state = build_network(2).state_dict()
-    restored = restore_network(state, 2)
+    restored = restore_network(state, 2, "resnet18")
     with torch.no_grad():
         restored.fc.bias.add_(1)
     assert not torch.equal(restored.fc.bias, state["fc.bias"])
@@ -85,4 +85,4 @@ def test_restore_network_rejects_weights_that_do_not_fit(change: str) -> None:
     if change == "a tensor less":
         del state["conv1.weight"]
     with pytest.raises(ModelError, match="do not fit resnet18"):
-        restore_network(state, 3 if change == "another head" else 2)
+        restore_network(state, 3 if change == "another head" else 2, "resnet18")

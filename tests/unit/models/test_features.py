@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from ml.core.computation import REFERENCE
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
-from ml.models.features import FEATURES, FeatureCache, FeatureReader, Floats, Ints, trunk_hash
+from ml.models.features import FeatureCache, FeatureReader, Floats, Ints, trunk_hash
 from ml.models.predictor import Predictor
 from ml.vision.images.decode import DecodeLimits
 from tests.support.photos import BRIGHT, DARK, photo
@@ -38,7 +38,7 @@ def test_feature_reader_features_times_the_head_are_the_logits(
     photos = [photo(level, seed=seed) for seed in range(5) for level in (BRIGHT, DARK)]
     read = reader(checkpoint)
     features, readable = read.read(write_photos(tmp_path, photos))
-    assert features.shape == (10, FEATURES)
+    assert features.shape == (10, 512)
     assert readable == [True] * 10
     head, bias = (checkpoint.state[f"fc.{name}"].numpy() for name in ("weight", "bias"))
     predictor = Predictor(
@@ -61,7 +61,7 @@ def test_feature_reader_logs_and_skips_undecodable_photos(
 
 def test_feature_reader_returns_no_features_for_no_paths(champion_folder: Path) -> None:
     features, readable = reader(load_checkpoint(champion_folder)).read([])
-    assert features.shape == (0, FEATURES)
+    assert features.shape == (0, 512)
     assert readable == []
 
 

@@ -16,12 +16,8 @@ from torchvision.models import ResNet18_Weights
 from ml.core.errors import PretrainedWeightsError
 from ml.models.bundled_weights import read_bundled_weights
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
-from ml.models.pretrained_weights import (
-    IMAGENET,
-    OfficialFile,
-    load_champion,
-    load_pretrained_weights,
-)
+from ml.models.imagenet_weights import RESNET18, OfficialFile
+from ml.models.pretrained_weights import load_champion, load_pretrained_weights
 from tests.support.champion import make_champion
 
 
@@ -159,8 +155,8 @@ def test_load_pretrained_weights_never_unpickles_a_file_with_another_hash(
 
 
 def test_imagenet_hash_matches_the_file_name_of_torchvision() -> None:
-    assert ResNet18_Weights.IMAGENET1K_V1.url == IMAGENET.url
-    assert IMAGENET.url.endswith(f"-{IMAGENET.sha256[:8]}.pth")
+    assert ResNet18_Weights.IMAGENET1K_V1.url == RESNET18.url
+    assert RESNET18.url.endswith(f"-{RESNET18.sha256[:8]}.pth")
 
 
 def test_load_pretrained_weights_keeps_the_head_of_a_file_with_as_many_classes(

@@ -67,15 +67,13 @@ def _logits(job: TrainJob) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 
 def _features(job: TrainJob) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    trunk = nn.Sequential(*list(job.network.children())[:-1], nn.Flatten())
+    trunk = nn.Sequential(*(n for stage in job.network.stages for n in stage), nn.Flatten(2))
     everything = np.arange(len(job.dataset.photos))
-    return predict(trunk, job.dataset, everything, device=CPU, batch=8).numpy()
+    return predict(trunk, job.dataset, everything, device=CPU, batch=8).mean(2).numpy()
 
 
 def _head(job: TrainJob) -> nn.Linear:
-    head = job.network.fc
-    assert isinstance(head, nn.Linear)
-    return head
+    return job.network.head
 
 
 def _regression(job: TrainJob, chosen: float | None, weights: object = None) -> LogisticRegression:
