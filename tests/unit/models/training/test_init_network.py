@@ -123,7 +123,7 @@ def test_linear_probe_head_does_not_change_the_trunk(dataset: Dataset) -> None:
 
 def test_linear_probe_head_keeps_the_row_of_a_class_without_photos(three_classes: Dataset) -> None:
     torch.manual_seed(3)
-    before = build_network(3).fc.weight.detach().clone()
+    before = build_network(3).head.weight.detach().clone()
     head = _head(_job(three_classes, list(range(16)))[0])
     assert torch.equal(head.weight[2], before[2])
     assert not torch.equal(head.weight[0], before[0])
@@ -131,7 +131,7 @@ def test_linear_probe_head_keeps_the_row_of_a_class_without_photos(three_classes
 
 def test_linear_probe_head_changes_nothing_for_one_class(dataset: Dataset) -> None:
     torch.manual_seed(3)
-    before = build_network(2).fc.weight.detach().clone()
+    before = build_network(2).head.weight.detach().clone()
     job, chosen = _job(dataset, list(range(10)))
     assert chosen is None
     assert torch.equal(_head(job).weight, before)
