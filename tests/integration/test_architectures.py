@@ -1,0 +1,103 @@
+"""A champion of one architecture and a candidate of the other: promoted, used and rolled back."""
+
+from pathlib import Path
+
+import pytest
+
+from ml.learning.retrain.promote import promote_candidate, rollback
+from ml.models import registry
+from ml.storage import shadow_verdicts
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import load_card
+from tests.integration.learning.retrain.month import (
+    LEARNS,
+    SMALL,
+    keep_month,
+    label_rightly,
+    run_month,
+)
+from tests.integration.learning.retrain.snapshot_fixtures import write_preset
+from tests.support.labelled_photos import with_retraining
+from tests.support.nightly_run import run_nightly
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.servers import Shop
+from tests.support.serving import serving
+from tests.support.versions import add_version, set_gate_decision, start_retraining_run
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+
+def _use_and_roll_back(shop: Shop, run_id: str) -> None:
+    """Promote the run's candidate; judge by it at night and online, then by the old champion."""
+    parts = {"settings": shop.settings, "connections": shop.connections}
+    for number in range(6):
+        shop.upload(f"bright-{number}.jpg", photo(BRIGHT, seed=900 + number))
+        shop.upload(f"dark-{number}.jpg", photo(DARK, seed=950 + number))
+    before = run_nightly(shop, "before")
+    candidate = promote_candidate(run_id, by="test", reason="the gates hold", **parts)
+    after = run_nightly(shop, "after")
+    assert before["verdicts"]["pass"] == after["verdicts"]["pass"] == 6
+    judged = shop.rows("select distinct model_hash from moderation.verdict order by 1")
+    assert [row[0] for row in judged] == sorted([shop.model_hash, candidate])
+    with serving(shop) as served:
+        for version in (candidate, shop.model_hash):
+            served.wait_for(version)
+            answers = [served.predict(photo(level, seed=7)).json() for level in (BRIGHT, DARK)]
+            assert [answer["result"] for answer in answers] == ["normal", "violate"]
+            assert {answer["model_version"] for answer in answers} == {version}
+            if version == candidate:
+                assert rollback("previous", by="test", reason="test", **parts) == shop.model_hash
+    assert run_nightly(shop, "rolled back")["judged"] == 0  # by verdicts of the first night
+
+
+def _architecture(shop: Shop, version: str) -> str:
+    card = in_transaction(shop.connections.engine, lambda c: load_card(c, version))
+    assert card is not None
+    return str(card["architecture"])
+
+
+def test_candidate_of_another_architecture_is_promoted_and_rolled_back(
+    shop: Shop, tmp_path: Path
+) -> None:
+    candidate = add_version(
+        shop, tmp_path / "lite0", pass_confidence=0.7, architecture="efficientnet_lite0"
+    )
+    in_transaction(shop.connections.engine, lambda c: shadow_verdicts.request(c, candidate))
+    start_retraining_run(shop, "month", candidate)
+    set_gate_decision(shop, candidate)
+    _use_and_roll_back(shop, "month")
+    shadowed = shop.rows(
+        "select decision, count(*) from moderation.shadow_verdict "
+        "where run_id = 'before' group by 1"
+    )
+    assert dict(shadowed) == {"pass": 6, "review": 6}
+
+
+# The head that is fitted first knows the photos; at a high rate on few photos it would be lost.
+CAREFUL = {
+    "head": "fitted",
+    "epochs": 2,
+    "batch": 16,
+    "preprocessing": {**LEARNS["preprocessing"], "resize": 64, "crop": 64},
+    "optimizer": {"kind": "adamw", "lr": 0.0001, "weight_decay": 0.05},
+}
+
+
+@pytest.mark.slow
+def test_month_trains_and_promotes_a_candidate_of_another_architecture(
+    shop: Shop, tmp_path: Path
+) -> None:
+    settings = with_retraining(shop.settings, tmp_path, **SMALL)
+    settings = settings.model_copy(
+        update={"architecture": "efficientnet_lite0", "pretrained_weights": "imagenet"}
+    )
+    label_rightly(shop, keep_month(shop, 70))
+    preset = write_preset(tmp_path, **CAREFUL)
+    _, report, decision = run_month(shop, settings, preset)
+    assert decision["decision"] == "promote", decision
+    candidate = report["candidate"]
+    assert report["training"]["architecture"] == _architecture(shop, candidate)
+    assert report["training"]["pretrained_weights"]["kind"] == "imagenet"
+    _use_and_roll_back(shop, "month")
+    champion = in_transaction(shop.connections.engine, registry.champion_hash)
+    assert _architecture(shop, champion) == "resnet18"
