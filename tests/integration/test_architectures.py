@@ -5,19 +5,8 @@ from pathlib import Path
 import pytest
 
 from ml.learning.retrain.promote import promote_candidate, rollback
-from ml.models import registry
 from ml.storage import shadow_verdicts
 from ml.storage.database import in_transaction
-from ml.storage.model_versions import load_card
-from tests.integration.learning.retrain.month import (
-    LEARNS,
-    SMALL,
-    keep_month,
-    label_rightly,
-    run_month,
-)
-from tests.integration.learning.retrain.snapshot_fixtures import write_preset
-from tests.support.labelled_photos import with_retraining
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
@@ -27,7 +16,7 @@ from tests.support.versions import add_version, set_gate_decision, start_retrain
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
-def _use_and_roll_back(shop: Shop, run_id: str) -> None:
+def use_and_roll_back(shop: Shop, run_id: str) -> None:
     """Promote the run's candidate; judge by it at night and online, then by the old champion."""
     parts = {"settings": shop.settings, "connections": shop.connections}
     for number in range(6):
@@ -50,12 +39,6 @@ def _use_and_roll_back(shop: Shop, run_id: str) -> None:
     assert run_nightly(shop, "rolled back")["judged"] == 0  # by verdicts of the first night
 
 
-def _architecture(shop: Shop, version: str) -> str:
-    card = in_transaction(shop.connections.engine, lambda c: load_card(c, version))
-    assert card is not None
-    return str(card["architecture"])
-
-
 def test_candidate_of_another_architecture_is_promoted_and_rolled_back(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -65,38 +48,9 @@ def test_candidate_of_another_architecture_is_promoted_and_rolled_back(
     in_transaction(shop.connections.engine, lambda c: shadow_verdicts.request(c, candidate))
     start_retraining_run(shop, "month", candidate)
     set_gate_decision(shop, candidate)
-    _use_and_roll_back(shop, "month")
+    use_and_roll_back(shop, "month")
     shadowed = shop.rows(
         "select decision, count(*) from moderation.shadow_verdict "
         "where run_id = 'before' group by 1"
     )
     assert dict(shadowed) == {"pass": 6, "review": 6}
-
-
-# The last feature maps of 32 pixels would be single values, too few for batch norm to learn from.
-LARGER = {
-    **LEARNS,
-    "head": "fitted",
-    "preprocessing": {**LEARNS["preprocessing"], "resize": 72, "crop": 64},
-    "augmentation": {"crop": "random_resized", "sizes": [64], "min_area": 0.5, "flip": True},
-}
-
-
-@pytest.mark.slow
-def test_month_trains_and_promotes_a_candidate_of_another_architecture(
-    shop: Shop, tmp_path: Path
-) -> None:
-    settings = with_retraining(shop.settings, tmp_path, **SMALL)
-    settings = settings.model_copy(
-        update={"architecture": "efficientnet_lite0", "pretrained_weights": "imagenet"}
-    )
-    label_rightly(shop, keep_month(shop, 70))
-    preset = write_preset(tmp_path, **LARGER)
-    _, report, decision = run_month(shop, settings, preset)
-    assert decision["decision"] == "promote", decision
-    candidate = report["candidate"]
-    assert report["training"]["architecture"] == _architecture(shop, candidate)
-    assert report["training"]["pretrained_weights"]["kind"] == "imagenet"
-    _use_and_roll_back(shop, "month")
-    champion = in_transaction(shop.connections.engine, registry.champion_hash)
-    assert _architecture(shop, champion) == "resnet18"

@@ -11,22 +11,26 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from structlog.testing import capture_logs
 from torch import nn
 
 from ml.core.errors import TrainingError
+from ml.core.types import ArchitectureName
 from ml.models.card import PretrainedWeights
-from ml.models.checkpoint import build_network
+from ml.models.checkpoint import build_network, load_checkpoint
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import (
     FOLDS,
     INVERSE_PENALTIES,
+    init_network,
     linear_probe_head,
     needs_linear_probe,
 )
 from ml.models.training.progress import LogListener
 from ml.models.training.trainer import Splits, TrainJob, predict
 from ml.vision.images.decode import DecodeLimits
+from tests.support.champion import make_champion
 from tests.unit.models.training.pictures import SPEC, noise, tiny_preset
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
@@ -187,3 +191,23 @@ def test_needs_linear_probe_only_for_a_new_head_on_pretrained_weights(
 ) -> None:
     origin = PretrainedWeights.model_validate({"kind": kind, "detail": "x"})
     assert needs_linear_probe(tiny_preset(head=head), origin) is wanted
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"), [("efficientnet_lite0", "champion"), ("resnet18", "scratch")]
+)
+def test_init_network_continues_only_a_champion_of_the_architecture(
+    architecture: ArchitectureName, kind: str, tmp_path: Path
+) -> None:
+    make_champion(tmp_path, architecture="efficientnet_lite0")
+    with capture_logs() as logs:
+        network, origin = init_network(
+            tiny_preset(start="champion"),
+            classes=("normal", "violate"),
+            seed=0,
+            pretrained_weights="none",
+            champion=load_checkpoint(tmp_path),
+            architecture=architecture,
+        )
+    assert (network.architecture, origin.kind) == (architecture, kind)
+    assert any("another architecture" in e["event"] for e in logs) == (kind == "scratch")
