@@ -81,4 +81,4 @@ image: ## Build the CPU image with docker; ENGINE=podman takes podman
 
 lock: $(VENV)/.ready ## Pin pyproject.toml in uv.lock and requirements.txt; UPGRADE=torch takes its newest version
 	$(BIN)/uv lock --quiet $(if $(UPGRADE),--upgrade-package $(UPGRADE))
-	$(BIN)/uv export --quiet --frozen --no-default-groups --extra serve --extra airflow --no-hashes -o requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-default-groups --extra serve --extra airflow --extra teacher --no-hashes -o requirements.txt

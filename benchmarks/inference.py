@@ -1,8 +1,9 @@
 """`python -m benchmarks.inference --data FOLDER`: how fast and how equal the computations are.
 
 A head is fitted to one half of the photos, and every computation scores the other half: torch and
-OpenVINO in each number type that this machine has, and the int8 variant that training makes. The
-computations take turns in the measurement of speed. Writes `benchmarks/results/inference.md`.
+OpenVINO in each number type that this machine has, and the int8 variant that training makes. All
+of them, of each architecture, take turns in the measurement of speed. Writes
+`benchmarks/results/inference.md`.
 """
 
 import os
@@ -10,8 +11,9 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -27,7 +29,7 @@ from benchmarks.calibration import images_per_second
 from ml.core.computation import REFERENCE, Computation
 from ml.core.settings import ROOT, Settings
 from ml.models.card import ModelCard
-from ml.models.checkpoint import Checkpoint, load_checkpoint, load_int8
+from ml.models.checkpoint import load_checkpoint, load_int8
 from ml.models.evaluation.metrics import decide_all
 from ml.models.predictor import Predictor, apply_temperature, solved_for
 from ml.models.training.dataset import Dataset, open_dataset, split
@@ -45,7 +47,8 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
 BATCH, ROUNDS = 32, 7
 SIZES = {224: 256, 128: 128}  # crop -> resize, as in the presets
 _EXPLANATION = f"""\
-Real photos, half to fit the head (preset `linear_probe`, bundled weights, seed 0), half to test.
+Real photos, half to fit the head (preset `linear_probe`, seed 0; ResNet18 with the bundled weights,
+EfficientNet-Lite0 with those of ImageNet), half to test.
 Images/s: the forward pass alone, batches of {BATCH}, the median of {ROUNDS} rounds in which the
 computations take turns; compare the ratios. Verdicts changed: without screens, against torch
 float32; the int8 variant has a temperature and a threshold of its own, and the column after
@@ -65,10 +68,21 @@ class Held:
     images_per_second: float
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version of an architecture, and the predictors of its computations, the reference first."""
+
+    card: ModelCard
+    predictors: list[Predictor]
+
+
 def main(
     data: Annotated[Path, typer.Option(help="Folder with one folder of photos per class.")],
     photos: Annotated[int, typer.Option(help="Half to fit, half to test.")] = 2400,
     size: Annotated[list[int] | None, typer.Option(help="Crop: 224 or 128; repeatable.")] = None,
+    architecture: Annotated[
+        list[str] | None, typer.Option(help="resnet18 or efficientnet_lite0; repeatable.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = RESULTS,
 ) -> None:
     """Measure, print and write the tables."""
@@ -76,7 +90,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="moderation-inference-") as folder:
         chosen = _choose_photos(data, Path(folder) / "photos", photos)
         for crop in size or list(SIZES):
-            lines += ["", *_measure(chosen, Path(folder) / str(crop), crop)]
+            lines += _measure(chosen, Path(folder) / str(crop), crop, architecture or ["resnet18"])
     lines += ["", f"After: {_calibrate()}."]
     page = "\n".join(lines) + "\n"
     console.print(page, markup=False)
@@ -122,58 +136,59 @@ def _choose_photos(data: Path, folder: Path, photos: int) -> Path:
     return folder
 
 
-def _measure(data: Path, folder: Path, crop: int) -> list[str]:
+def _measure(data: Path, folder: Path, crop: int, architectures: list[str]) -> list[str]:
     linear_probe = load_preset("linear_probe")
-    resized = {"resize": SIZES[crop], "crop": crop}
-    spec = linear_probe.preprocessing.model_copy(update=resized)
-    changed = {"preprocessing": spec, "validation_share": 0.5}
-    preset = linear_probe.model_copy(update=changed)
-    computations = find_other_computations(Settings(), CPU)
-    began = time.monotonic()
+    spec = linear_probe.preprocessing.model_copy(update={"resize": SIZES[crop], "crop": crop})
+    preset = linear_probe.model_copy(update={"preprocessing": spec, "validation_share": 0.5})
+    versions = [_train(data, folder / name, preset, name) for name in architectures]
+    limits = DecodeLimits()
+    with open_dataset(data, policy=POLICY, spec=spec, limits=limits, scratch=folder) as dataset:
+        return _score(versions, dataset, preset)
+
+
+def _train(data: Path, folder: Path, preset: Preset, architecture: str) -> Version:
+    settings = Settings(architecture=architecture)
+    computations = find_other_computations(settings, CPU)
     card = train(
         data,
         preset=preset,
         policy=POLICY,
         out=folder,
-        pretrained_weights="bundled",
+        pretrained_weights="bundled" if architecture == "resnet18" else "imagenet",
+        architecture=settings.architecture,
         device="cpu",
         seed=0,
         limits=DecodeLimits(),
         progress=LogListener(),
         computations=computations,
     )
-    console.print(f"{crop} px: trained in {time.monotonic() - began:.0f} s")
     checkpoint = load_checkpoint(folder)
     used = [REFERENCE, *(c for c in computations if c != INT8)]
     if card.int8 is not None:
-        checkpoint = Checkpoint(checkpoint.state, card, load_int8(folder, card.int8))
+        checkpoint = replace(checkpoint, int8=load_int8(folder, card.int8))
         used.append(Computation("openvino", "int8", card.int8.variant_hash))
-    with open_dataset(
-        data, policy=POLICY, spec=spec, limits=DecodeLimits(), scratch=folder
-    ) as dataset:
-        return _score(checkpoint, dataset, preset, used)
+    predict = partial(Predictor, checkpoint, device=CPU, batch_size=BATCH)
+    return Version(card, [predict(computation=each) for each in used])
 
 
-def _score(
-    checkpoint: Checkpoint, dataset: Dataset, preset: Preset, computations: list[Computation]
-) -> list[str]:
+def _score(versions: list[Version], dataset: Dataset, preset: Preset) -> list[str]:
     labels, categories = dataset.labels, dataset.categories
     _, held_out = split(labels, categories, dataset.groups, share=preset.validation_share, seed=0)
     pixels = list(dataset.load_prepared(held_out.tolist()).numpy())
-    predictors = [
-        Predictor(checkpoint, device=CPU, batch_size=BATCH, computation=computation)
-        for computation in computations
+    every = [predictor for version in versions for predictor in version.predictors]
+    held = [
+        Held(predictor.computation, predictor.logits(pixels), speed)
+        for predictor, speed in zip(every, _speeds(every, pixels[:BATCH]), strict=True)
     ]
-    logits = [predictor.logits(pixels) for predictor in predictors]
-    speeds = _speeds(predictors, pixels[:BATCH])
-    found = [Held(*values) for values in zip(computations, logits, speeds, strict=True)]
     violation = np.array([labels[i] in POLICY.violations for i in held_out])
-    card = checkpoint.card
-    title = f"## {card.preprocessing.crop} px, {len(pixels)} photos tested"
-    lines = [title, "", _row(COLUMNS), _row("---" for _ in COLUMNS)]
-    lines += [_row(_cells(held, found[0], card, violation)) for held in found]
-    if card.int8 is None:
-        lines += ["", "No int8 variant: it is not shown to be as good as the policy demands."]
+    lines, scored = [], iter(held)
+    for version in versions:
+        card, found = version.card, [next(scored) for _ in version.predictors]
+        title = f"## {card.architecture}, {card.preprocessing.crop} px, {len(pixels)} photos tested"
+        lines += ["", title, "", _row(COLUMNS), _row("---" for _ in COLUMNS)]
+        lines += [_row(_cells(each, found[0], card, violation)) for each in found]
+        if card.int8 is None:
+            lines += ["", "No int8 variant: it is not shown to be as good as the policy demands."]
     return lines
 
 

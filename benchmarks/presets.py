@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.calibration import images_per_second
-from ml.core.settings import ROOT
+from ml.core.settings import ROOT, Settings
 from ml.models.card import ModelCard
 from ml.models.training.preset import load_preset
 from ml.models.training.progress import LogListener
@@ -44,19 +44,21 @@ def main(
     pretrained_weights: Annotated[
         str, typer.Option(help="As MODERATION_PRETRAINED_WEIGHTS.")
     ] = "bundled",
+    architecture: Annotated[str, typer.Option(help="As MODERATION_ARCHITECTURE.")] = "resnet18",
 ) -> None:
     """Train with each preset and print the table."""
     console.print(f"ResNet18, 224 px, float32, all cores: {images_per_second():.1f} images/s")
     table = Table(*COLUMNS)
     for named in preset:
         name, _, minutes = named.partition(":")
-        trained = _train(data, name, float(minutes) if minutes else None, seed, pretrained_weights)
+        settings = Settings(architecture=architecture, pretrained_weights=pretrained_weights)
+        trained = _train(data, name, float(minutes) if minutes else None, seed, settings)
         table.add_row(*table_row(named, trained))
     console.print(table)
 
 
 def _train(
-    data: Path, preset: str, minutes: float | None, seed: int, pretrained_weights: str
+    data: Path, preset: str, minutes: float | None, seed: int, settings: Settings
 ) -> TrainedPreset:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="moderation-presets-") as out:
@@ -65,7 +67,8 @@ def _train(
             preset=load_preset(preset),
             policy=load_policy(ROOT / "config" / "policy.yaml"),
             out=Path(out),
-            pretrained_weights=pretrained_weights,
+            pretrained_weights=settings.pretrained_weights,
+            architecture=settings.architecture,
             device="cuda" if torch.cuda.is_available() else "cpu",
             seed=seed,
             limits=DecodeLimits(),

@@ -18,11 +18,20 @@ _Reason = Annotated[str, typer.Option(help="Why; kept in the release history.")]
 @app.command("list")
 def list_command() -> None:
     """List the registered model versions, newest first."""
-    columns = ("version", "registered", "preset", "initial weights", "accuracy", "champion")
+    columns = (
+        "version",
+        "registered",
+        "architecture",
+        "preset",
+        "initial weights",
+        "accuracy",
+        "champion",
+    )
     rows = (
         (
             version.model_hash,
             version.registered_at,
+            version.card["architecture"],
             version.card["preset"],
             version.card["pretrained_weights"]["kind"],
             percent(version.card["metrics"]["accuracy"]),

@@ -70,6 +70,7 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
             policy=load_policy(settings.policy_file),
             out=out,
             pretrained_weights=settings.pretrained_weights,
+            architecture=settings.architecture,
             device=str(device),
             seed=seed,
             limits=decode_limits(settings),

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ml.core.commerce_names import CommerceNames
 from ml.core.cpu import available_cores
 from ml.core.errors import SettingsError
+from ml.core.types import ArchitectureName
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
@@ -114,9 +115,10 @@ class Settings(BaseSettings):
     serve_in_flight: int = Field(16, ge=1, le=10_000)
     serve_record_verdicts: bool = False
 
-    # "auto": the official ImageNet weights if they are available, else the bundled ones;
-    # "imagenet": the official ones or an error; "bundled"; "none": random initialization; any
-    # other value: a path of a .safetensors file.
+    architecture: ArchitectureName = "resnet18"  # of the networks that are trained
+    # "auto": the ImageNet weights if they are available, else the bundled ones; "imagenet": the
+    # former or an error; "bundled"; "none": random initialization; any other value: a path of a
+    # .safetensors file.
     pretrained_weights: str = "auto"
 
     @model_validator(mode="after")

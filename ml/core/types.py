@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ml.core.errors import ImageRejected, StorageError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ArchitectureName = Literal["resnet18", "efficientnet_lite0"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Evidence = dict[str, Json]
 

@@ -1,7 +1,7 @@
 """Class activation maps: which regions of a photo speak for a class.
 
-Zhou et al. 2016 (arXiv:1512.04150): ResNet18 averages its last feature maps and weights the
-averages by the head. Applied to the maps themselves, the same weights show where the evidence lies.
+Zhou et al. 2016 (arXiv:1512.04150): the network averages its last feature maps and weights the
+averages by its head. Applied to the maps themselves, the same weights show where the evidence lies.
 """
 
 import numpy as np
@@ -24,10 +24,7 @@ class ActivationMaps:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.card = checkpoint.card
-        network = checkpoint.build_network()
-        self._head = network.fc.weight.detach()
-        # All layers before the global average pooling.
-        self._trunk = torch.nn.Sequential(*list(network.children())[:-2])
+        self._network = checkpoint.build_network()
 
     def of(self, image: Image.Image, label: str) -> Map:
         """Evidence for `label` by region, scaled to 0..1 within this RGB photo.
@@ -42,9 +39,9 @@ class ActivationMaps:
             raise ModelError(f"`{label}` is not a class of version {self.card.model_hash}")
         pixels = torch.from_numpy(prepare(image, self.card.preprocessing))[None]
         with torch.inference_mode():
-            features = self._trunk(normalize(pixels, self.card.preprocessing))[0]
-            weights = self._head[self.card.classes.index(label)]
-            evidence: Map = torch.einsum("c,chw->hw", weights, features).numpy()
+            maps = self._network.feature_maps(normalize(pixels, self.card.preprocessing))
+            weights = self._network.head.weight[self.card.classes.index(label)]
+            evidence: Map = torch.einsum("c,chw->hw", weights, maps.stride_32[0]).numpy()
         span = np.ptp(evidence)
         return (evidence - evidence.min()) / span if span else np.zeros_like(evidence)
 

@@ -10,7 +10,7 @@ import structlog
 from pydantic import Field
 
 from ml.core.errors import ModelError, ObjectNotFound, PolicyError
-from ml.core.types import Sha256
+from ml.core.types import ArchitectureName, Sha256
 from ml.core.yaml_file import StrictModel, load_json
 from ml.policy.schema import Policy
 from ml.storage.object_store import ObjectStore
@@ -122,7 +122,7 @@ class ModelCard(StrictModel):
     """
 
     format_version: Literal[1] = 1
-    architecture: Literal["resnet18"] = "resnet18"
+    architecture: ArchitectureName = "resnet18"
     weights_sha256: Sha256
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     preprocessing: Preprocessing

@@ -10,14 +10,21 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
-from torchvision.models import ResNet, resnet18
 
 from ml.core.errors import ModelError, ModelHashMismatch, PretrainedWeightsError
+from ml.core.types import ArchitectureName
+from ml.models.architectures.classifier import Classifier
+from ml.models.architectures.efficientnet_lite0 import EfficientNetLite0
+from ml.models.architectures.resnet18 import ResNet18
 from ml.models.card import Int8Variant, ModelCard, read_card
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"
 INT8 = ("int8.xml", "int8.bin")  # the graph and the weights of the int8 variant
+
+ARCHITECTURES: dict[ArchitectureName, type[Classifier]] = {
+    network.architecture: network for network in (ResNet18, EfficientNetLite0)
+}
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,9 +45,9 @@ class Checkpoint:
     card: ModelCard
     int8: QuantizedNetwork | None = None
 
-    def build_network(self) -> ResNet:
+    def build_network(self) -> Classifier:
         """The version's network, as `restore_network` builds it."""
-        return restore_network(self.state, len(self.card.classes))
+        return restore_network(self.state, len(self.card.classes), self.card.architecture)
 
 
 def save_weights(state: dict[str, torch.Tensor], folder: Path) -> str:
@@ -127,25 +134,27 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def build_network(classes: int) -> ResNet:
-    """Build a ResNet18 with random weights; input normalized (N, 3, H, W), output logits (N, C)."""
-    return resnet18(weights=None, num_classes=classes)
+def build_network(classes: int, architecture: ArchitectureName = "resnet18") -> Classifier:
+    """Build a network with random weights, drawn from torch's global generator."""
+    return ARCHITECTURES[architecture](classes)
 
 
-def restore_network(state: Mapping[str, torch.Tensor], classes: int) -> ResNet:
-    """Build a ResNet18 with the weights of a state dict, on the CPU, in evaluation mode.
+def restore_network(
+    state: Mapping[str, torch.Tensor], classes: int, architecture: ArchitectureName
+) -> Classifier:
+    """Build a network with the weights of a state dict, on the CPU, in evaluation mode.
 
     Raises:
         ModelError: the state dict does not fit the network.
     """
-    # Drawing 11 million initial weights only to overwrite them would take most of the time.
+    # Drawing millions of initial weights only to overwrite them would take most of the time.
     with torch.device("meta"):
-        network = build_network(classes)
+        network = build_network(classes, architecture)
     network.to_empty(device="cpu")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"weights do not fit resnet18: {error}") from error
+        raise ModelError(f"weights do not fit {architecture}: {error}") from error
     return network.eval()
 
 

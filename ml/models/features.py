@@ -14,18 +14,16 @@ import structlog
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
 
 from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import ImageRejected
 from ml.core.files import write_file
+from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import Checkpoint, move_network
 from ml.vision.images.decode import DecodeLimits, decode
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 
 log = structlog.get_logger()
-
-FEATURES = 512  # of ResNet18 before its head
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -45,16 +43,15 @@ class FeatureReader:
 
     def __post_init__(self) -> None:
         self._spec = self.checkpoint.card.preprocessing
-        network = self.checkpoint.build_network()
-        network.fc = nn.Identity()
-        self._network = move_network(network, self.device)
+        self._network = move_network(self.checkpoint.build_network(), self.device)
 
     def read(self, paths: Iterable[Path]) -> tuple[Floats, list[bool]]:
-        """Features (n, 512) of the n photos that can be decoded, and a flag per path for which.
+        """Features (n, F) of the n photos that can be decoded, and a flag per path for which.
 
         Photos that cannot be decoded are logged. Memory holds a few batches of pixels at a time.
         """
-        features, readable = [np.empty((0, FEATURES), np.float32)], []
+        features = [np.empty((0, self._network.head.in_features), np.float32)]
+        readable = []
         with ThreadPoolExecutor(self.decode_threads, "decode") as decoders:
             ahead = self.batch_size + self.decode_threads
             prepared = bounded_map(decoders, self._prepare, paths, ahead=ahead)
@@ -77,7 +74,7 @@ class FeatureReader:
     def _forward(self, pixels: Sequence[Pixels]) -> Floats:
         with torch.inference_mode():
             batch = torch.from_numpy(np.stack(pixels)).to(self.device)
-            features: Floats = self._network(normalize(batch, self._spec)).cpu().numpy()
+            features: Floats = self._network.features(normalize(batch, self._spec)).cpu().numpy()
         return features
 
 
@@ -137,11 +134,11 @@ class FeatureCache:
         write_file(self.path, save({"features": torch.from_numpy(features)}, facts))
 
 
-def trunk_hash(network: nn.Module, spec: Preprocessing) -> str:
+def trunk_hash(network: Classifier, spec: Preprocessing) -> str:
     """SHA-256 (hex) of what determines the features: all tensors but the head's, and the spec."""
     digest = hashlib.sha256(spec.model_dump_json().encode())
     for name, tensor in network.state_dict().items():
-        if not name.startswith("fc."):
+        if name not in network.head_parameters:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

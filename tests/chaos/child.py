@@ -17,11 +17,11 @@ from botocore.httpsession import URLLib3Session
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
-import ml.models.checkpoint
 from ml.core.errors import ModelError
-from ml.models import features, load_check
+from ml.models import load_check
+from ml.models.checkpoint import ARCHITECTURES
 from ml.storage import object_store
-from tests.support.tiny_network import WIDTH, TinyResNet
+from tests.support.tiny_network import TinyResNet
 
 READ_TIMEOUT_SECONDS = 1  # of the bucket, instead of 20
 _STATEMENT_EVENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "rollback")
@@ -79,8 +79,7 @@ def _prepare(environment: dict[str, str], log: Path) -> None:
         os.dup2(file.fileno(), 2)
     structlog.reset_defaults()
     # Every process builds the small network: the versions of a campaign are of it.
-    ml.models.checkpoint.resnet18 = lambda weights, num_classes: TinyResNet(num_classes)  # noqa: ARG005
-    features.FEATURES = 8 * WIDTH
+    ARCHITECTURES["resnet18"] = TinyResNet
     # As does the fresh process of the load check: this one is fresh, and has the small network.
     load_check.probe_in_fresh_process = _probe_here  # type: ignore[assignment]
     object_store.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS

@@ -15,6 +15,7 @@ from devtools.embedded.services import Services
 from ml.core.settings import Settings
 from ml.core.window import Window
 from ml.models import registry
+from ml.models.checkpoint import ARCHITECTURES
 from ml.storage import shadow_verdicts
 from ml.storage.connections import open_connections
 from ml.storage.database import in_transaction
@@ -115,10 +116,7 @@ class World:
         parts.models.create()
         restore_objects(parts.models, {})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "ml.models.checkpoint.resnet18",
-                lambda weights, num_classes: TinyResNet(num_classes),  # noqa: ARG005
-            )
+            patch.setitem(ARCHITECTURES, "resnet18", TinyResNet)
             folder = self._folder / "champion"
             make_champion(folder, seed=CHAMPION_SEED)
             champion = registry.register(folder, engine=parts.engine, store=parts.models)

@@ -1,4 +1,4 @@
-"""A test champion in two seconds: random ResNet18 features, a head that separates by brightness."""
+"""A test champion in two seconds: its features know nothing, its head separates by brightness."""
 
 import io
 from functools import cache
@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
+from ml.core.types import ArchitectureName
+from ml.models.architectures.classifier import Classifier
 from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
 from ml.models.checkpoint import build_network, save_card, save_weights
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
@@ -19,10 +20,17 @@ SPEC = Preprocessing(
 )
 
 
-def make_champion(folder: Path, *, seed: int = 0, pass_confidence: float = 0.7) -> ModelCard:
+def make_champion(
+    folder: Path,
+    *,
+    seed: int = 0,
+    pass_confidence: float = 0.7,
+    architecture: ArchitectureName = "resnet18",
+) -> ModelCard:
     """Write weights and card; bright photos are `normal`, dark ones `violate`."""
     card = ModelCard(
-        weights_sha256=save_weights(_weights(seed), folder),
+        architecture=architecture,
+        weights_sha256=save_weights(_weights(seed, architecture), folder),
         classes=("normal", "violate"),
         preprocessing=SPEC,
         calibration=Calibration(temperature=1.0, fitted_on=0),
@@ -41,24 +49,23 @@ def make_champion(folder: Path, *, seed: int = 0, pass_confidence: float = 0.7) 
 
 
 @cache
-def _weights(seed: int) -> dict[str, torch.Tensor]:
+def _weights(seed: int, architecture: ArchitectureName) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
-    network = build_network(2).eval()
+    network = build_network(2, architecture).eval()
     with torch.inference_mode():
         _fit_head(network)
     return network.state_dict()
 
 
-def _fit_head(network: nn.Module) -> None:
+def _fit_head(network: Classifier) -> None:
     """Least squares on the features of 40 photos; logits of about -4 and 4."""
     levels = [BRIGHT] * 20 + [DARK] * 20
     pixels = [
         prepare(Image.open(io.BytesIO(photo(level, seed=i))).convert("RGB"), SPEC)
         for i, level in enumerate(levels)
     ]
-    head, network.fc = network.fc, nn.Identity()
-    features = network(normalize(torch.from_numpy(np.stack(pixels)), SPEC)).double()
-    network.fc = head
+    head = network.head
+    features = network.features(normalize(torch.from_numpy(np.stack(pixels)), SPEC)).double()
     ones = torch.ones(len(levels), 1, dtype=torch.float64)
     wanted = torch.tensor([[4.0, -4.0] if level == BRIGHT else [-4.0, 4.0] for level in levels])
     solved = torch.linalg.lstsq(

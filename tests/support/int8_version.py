@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from ml.core.computation import REFERENCE, Computation
+from ml.core.types import ArchitectureName
 from ml.models.card import Calibration, Int8Variant, ModelCard, Thresholds
 from ml.models.checkpoint import Checkpoint, load_checkpoint, save_card, save_int8
 from ml.models.load_check import write_probe
@@ -21,9 +22,15 @@ from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 CPU = torch.device("cpu")
 
 
-def make_int8_version(folder: Path, *, temperature: float, pass_confidence: float) -> ModelCard:
+def make_int8_version(
+    folder: Path,
+    *,
+    temperature: float,
+    pass_confidence: float,
+    architecture: ArchitectureName = "resnet18",
+) -> ModelCard:
     """Write a test champion with an int8 variant, and its probe."""
-    make_champion(folder)
+    make_champion(folder, architecture=architecture)
     checkpoint = load_checkpoint(folder)
     photos = [_prepared(i) for i in range(16)]
     network = quantize(checkpoint.build_network(), SPEC, photos)

@@ -8,16 +8,20 @@ from collections.abc import Iterator
 
 import pytest
 from torch import nn
-from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock
+
+from ml.models.architectures.resnet18 import ResNet18
+from ml.models.checkpoint import ARCHITECTURES
 
 WIDTH = 16  # channels of the first layer; ResNet18 has 64
 
 
-class TinyResNet(ResNet):
+class TinyResNet(ResNet18):
     """ResNet18 with torchvision's layer names and fewer channels."""
 
-    def __init__(self, num_classes: int) -> None:
+    channels = (2 * WIDTH, 4 * WIDTH, 8 * WIDTH)
+
+    def __init__(self, classes: int) -> None:
         nn.Module.__init__(self)  # ResNet's __init__ would initialize 11 million weights
         self._norm_layer = nn.BatchNorm2d
         self.dilation, self.groups, self.base_width = 1, 1, 64
@@ -31,19 +35,15 @@ class TinyResNet(ResNet):
         self.layer3 = self._make_layer(BasicBlock, 4 * WIDTH, 2, stride=2)
         self.layer4 = self._make_layer(BasicBlock, 8 * WIDTH, 2, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(8 * WIDTH, num_classes)
+        self.fc = nn.Linear(8 * WIDTH, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-def _build(weights: None, num_classes: int) -> TinyResNet:  # noqa: ARG001 - called as torchvision's
-    return TinyResNet(num_classes)
 
 
 @pytest.fixture(scope="module")
 def tiny_network() -> Iterator[None]:
     """Replace the network that this process builds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.models.checkpoint.resnet18", _build)
+        patch.setitem(ARCHITECTURES, "resnet18", TinyResNet)
         yield

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ml.core.types import ArchitectureName
 from ml.models import registry
 from ml.models.card import Agreement, Calibration, Int8Variant, ModelCard, Thresholds
 from ml.models.checkpoint import load_checkpoint, save_card, save_weights
@@ -20,10 +21,15 @@ AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def add_version(
-    shop: Shop, folder: Path, *, seed: int = 1, pass_confidence: float = 0.99999
+    shop: Shop,
+    folder: Path,
+    *,
+    seed: int = 1,
+    pass_confidence: float = 0.99999,
+    architecture: ArchitectureName = "resnet18",
 ) -> str:
     """Register a version that sends to review nearly all photos that the champion passes."""
-    make_champion(folder, seed=seed, pass_confidence=pass_confidence)
+    make_champion(folder, seed=seed, pass_confidence=pass_confidence, architecture=architecture)
     parts = shop.connections
     return registry.register(folder, engine=parts.engine, store=parts.models)
 

@@ -53,7 +53,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Searched:
-    """Photos (n) of the classes, with the features of each, (n, 512)."""
+    """Photos (n) of the classes, with the features of each, (n, F)."""
 
     classes: tuple[str, ...]
     photos: list[LabelledPhoto]

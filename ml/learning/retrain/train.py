@@ -25,6 +25,7 @@ from ml.learning.snapshot.splits import WeightedSample, check_splits, select_sam
 from ml.models.bundled_weights import read_bundled_card
 from ml.models.checkpoint import file_sha256
 from ml.models.predictor import resolve_device
+from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
 from ml.models.registry import fetch
 from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
@@ -39,6 +40,7 @@ from ml.storage import retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.label_issues import LabelIssue, load_label_issues
+from ml.storage.model_versions import load_card
 from ml.storage.photo_cache import local_copies
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest
@@ -99,6 +101,7 @@ def _train(
         seed=seed,
         pretrained_weights=settings.pretrained_weights,
         champion=champion,
+        architecture=settings.architecture,
     )
     device = resolve_device(settings.device)
     with _open_dataset(plan, settings, connections, listener) as dataset:
@@ -127,7 +130,11 @@ def _plan(run_id: str, settings: Settings, connections: Connections) -> _Plan:
     manifest = get_manifest(connections.models, snapshot_hash)
     preset = load_preset(run.preset)
     champion_hash = run.champion_hash if preset.start == "champion" else None
-    start = champion_hash or _identify_weights(settings.pretrained_weights)
+    start = _identify_weights(settings)
+    if champion_hash is not None:
+        card = in_transaction(engine, lambda c: load_card(c, champion_hash))
+        if card is not None and card["architecture"] == settings.architecture:
+            start = champion_hash
     return _Plan(
         run=run,
         preset=preset,
@@ -153,11 +160,13 @@ def _key(run: RetrainRun, preset: Preset, issues: Mapping[str, LabelIssue], star
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
-def _identify_weights(setting: str) -> str:
+def _identify_weights(settings: Settings) -> str:
     """The pretrained weights, by content if they are a file: `auto` may use the bundled one."""
-    if setting in {"auto", "bundled"}:
-        return f"{setting} {read_bundled_card().sha256}"
-    return file_sha256(Path(setting)) if Path(setting).is_file() else setting
+    setting, architecture = settings.pretrained_weights, settings.architecture
+    known = file_sha256(Path(setting)) if Path(setting).is_file() else setting
+    if architecture != BUNDLED_ARCHITECTURE:
+        return f"{architecture} {known}"
+    return f"{setting} {read_bundled_card().sha256}" if setting in {"auto", "bundled"} else known
 
 
 @contextmanager

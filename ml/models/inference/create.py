@@ -4,10 +4,10 @@ from collections.abc import Callable
 from types import ModuleType
 
 import torch
-from torchvision.models import ResNet
 
 from ml.core.computation import Computation
 from ml.core.errors import ComputationUnavailable
+from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import QuantizedNetwork
 from ml.models.inference.backend import InferenceBackend
 from ml.models.inference.torch_backend import TorchBackend
@@ -15,7 +15,7 @@ from ml.vision.images.preprocess import Preprocessing
 
 
 def create_backend(
-    build_network: Callable[[], ResNet],
+    build_network: Callable[[], Classifier],
     spec: Preprocessing,
     computation: Computation,
     *,

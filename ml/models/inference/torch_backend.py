@@ -6,10 +6,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import ResNet
 
 from ml.core.computation import NumberType
 from ml.core.errors import ComputationUnavailable
+from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import move_network
 from ml.models.inference.backend import Logits, Pixels
 from ml.models.inference.batch_buffers import BatchBuffers
@@ -30,7 +30,7 @@ class TorchBackend:
 
     def __init__(
         self,
-        network: ResNet,
+        network: Classifier,
         spec: Preprocessing,
         *,
         device: torch.device,
@@ -44,7 +44,7 @@ class TorchBackend:
             self._buffers = BatchBuffers(
                 _on_device(network, spec, device, DTYPES[number_type]),
                 (batch_size, 3, spec.crop, spec.crop),
-                classes=network.fc.out_features,
+                classes=network.head.out_features,
                 device=device,
                 streams=streams,
             )
@@ -60,7 +60,7 @@ class TorchBackend:
 
 
 def _on_device(
-    network: ResNet, spec: Preprocessing, device: torch.device, dtype: torch.dtype
+    network: Classifier, spec: Preprocessing, device: torch.device, dtype: torch.dtype
 ) -> Forward:
     """Move a network to a device; its function from pixels to float32 logits, both there."""
     moved: nn.Module = move_network(fuse_batch_norm(network).to(dtype=dtype), device)
@@ -87,7 +87,7 @@ def preferred_number_type(device: torch.device) -> NumberType:
     return "bfloat16" if fast_bf16 else "float32"
 
 
-def fuse_batch_norm(network: ResNet) -> ResNet:
+def fuse_batch_norm(network: Classifier) -> Classifier:
     """Fold each batch norm into the convolution before it: same function, fewer operations."""
     for module in list(network.modules()):
         for (name, first), (next_name, second) in pairwise(list(module.named_children())):

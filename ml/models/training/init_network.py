@@ -16,9 +16,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
-from torchvision.models import ResNet
 
 from ml.core.errors import TrainingError
+from ml.core.types import ArchitectureName
+from ml.models.architectures.classifier import Classifier
 from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import Checkpoint, move_network
 from ml.models.features import FeatureCache, Floats, Ints, trunk_hash
@@ -44,17 +45,27 @@ def init_network(
     seed: int,
     pretrained_weights: str,
     champion: Checkpoint | None,
-) -> tuple[ResNet, PretrainedWeights]:
+    architecture: ArchitectureName = "resnet18",
+) -> tuple[Classifier, PretrainedWeights]:
     """Build the network that training starts from, and return it with its origin.
 
     `classes` are in the order of the logits. `seed` is that of the weights that are not loaded,
-    `pretrained_weights` the setting, see `load_pretrained_weights`.
+    `pretrained_weights` the setting, see `load_pretrained_weights`. A champion of another
+    architecture is not continued from.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if preset.start == "champion" and champion is not None:
-            return load_champion(champion, classes)
-        if preset.start == "champion":
+            if champion.card.architecture == architecture:
+                return load_champion(champion, classes)
+            log.warning(
+                "the champion is of another architecture: training starts from the pretrained "
+                "weights",
+                champion=champion.card.architecture,
+                architecture=architecture,
+                pretrained_weights=pretrained_weights,
+            )
+        elif preset.start == "champion":
             log.warning(
                 "NO CHAMPION TO CONTINUE FROM: training starts from the pretrained weights; the "
                 "preset's few epochs at a low rate are meant for a trained network, expect a "
@@ -62,7 +73,7 @@ def init_network(
                 preset=preset.name,
                 pretrained_weights=pretrained_weights,
             )
-        return load_pretrained_weights(pretrained_weights, len(classes))
+        return load_pretrained_weights(pretrained_weights, len(classes), architecture)
 
 
 def needs_linear_probe(preset: Preset, origin: PretrainedWeights) -> bool:
@@ -84,8 +95,8 @@ def linear_probe_head(job: TrainJob, cache: FeatureCache | None = None) -> float
     """Fit a logistic regression on the network's features of the training photos as its head.
 
     The photos are prepared as in the nightly run, and weighted as in the loss. The penalty is
-    selected by cross-validation with near-duplicates in the same fold. `job.network.fc` is changed
-    in place; a class without a photo keeps its row. Returns the regression's inverse penalty
+    selected by cross-validation with near-duplicates in the same fold. The head is changed in
+    place; a class without a photo keeps its row. Returns the regression's inverse penalty
     (scikit-learn's C), or None if there are fewer than two classes: then nothing is fitted.
     """
     targets = job.dataset.targets[job.splits.train].numpy()
@@ -99,7 +110,7 @@ def linear_probe_head(job: TrainJob, cache: FeatureCache | None = None) -> float
         C=inverse_penalty, class_weight=class_weight, max_iter=_MAX_ITERATIONS
     )
     regression.fit(features, targets, sample_weight=job.splits.weights)
-    _set_head(job.network.fc, regression, scaler)
+    _set_head(job.network.head, regression, scaler)
     accuracy = float((regression.predict(features) == targets).mean())
     log.info(
         "head fitted to the pretrained features",
@@ -147,7 +158,7 @@ def _folds(job: TrainJob, targets: Ints) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _load_features(job: TrainJob, cache: FeatureCache | None) -> Floats:
-    """Features of the training photos, (len(train), 512)."""
+    """Features of the training photos, (len(train), F)."""
     train = job.splits.train
     if cache is None:
         return _extract_features(job, train)
@@ -160,11 +171,22 @@ def _load_features(job: TrainJob, cache: FeatureCache | None) -> Floats:
 
 
 def _extract_features(job: TrainJob, indices: Ints) -> Floats:
-    trunk = nn.Sequential(*list(job.network.children())[:-1], nn.Flatten())
-    move_network(trunk, job.device)
-    logits = predict(trunk, job.dataset, indices, device=job.device, batch=job.preset.batch)
-    features: Floats = logits.numpy()
+    trunk = _Trunk(move_network(job.network, job.device))
+    found = predict(trunk, job.dataset, indices, device=job.device, batch=job.preset.batch)
+    features: Floats = found.numpy()
     return features
+
+
+class _Trunk(nn.Module):
+    """A network without its head."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features (N, F)."""
+        return self._network.features(images)
 
 
 def _set_head(head: nn.Linear, regression: LogisticRegression, scaler: StandardScaler) -> None:

@@ -115,7 +115,7 @@ def _add_int8(
     log.info("quantizing to int8", calibration_photos=len(photos))
     start = time.monotonic()
     network = quantize(
-        restore_network(state, len(dataset.classes)),
+        restore_network(state, len(dataset.classes), job.network.architecture),
         dataset.spec,
         dataset.load_prepared(photos.tolist()).numpy(),
     )
@@ -137,7 +137,7 @@ def _create_backend(
     int8: QuantizedNetwork | None = None,
 ) -> InferenceBackend:
     return create_backend(
-        lambda: restore_network(state, len(job.dataset.classes)),
+        lambda: restore_network(state, len(job.dataset.classes), job.network.architecture),
         job.dataset.spec,
         computation,
         int8=int8,

@@ -17,7 +17,7 @@ import structlog
 import torch
 
 from ml.core.errors import TrainingError
-from ml.core.types import EpochResult
+from ml.core.types import ArchitectureName, EpochResult
 from ml.models.card import (
     Agreement,
     Calibration,
@@ -67,10 +67,11 @@ class TrainedNetwork:
     train_hashes: list[str]
     validation_hashes: list[str]
     head_inverse_penalty: float | None = None
+    architecture: ArchitectureName = "resnet18"
 
     def logits(self, pixels: torch.Tensor) -> torch.Tensor:
         """Logits by the plain network on the CPU, not by a backend, which the probe is to check."""
-        network = restore_network(self.state, len(self.classes))
+        network = restore_network(self.state, len(self.classes), self.architecture)
         with torch.inference_mode():
             logits: torch.Tensor = network(normalize(pixels, self.preprocessing))
         return logits
@@ -154,6 +155,7 @@ def train_network(
         train_hashes=[hashes[i] for i in splits.train],
         validation_hashes=[hashes[i] for i in splits.validation],
         head_inverse_penalty=inverse_penalty,
+        architecture=job.network.architecture,
     )
 
 

@@ -104,9 +104,10 @@ class Preset(StrictModel):
     `head: fitted` initializes a new head with a logistic regression on the features of the
     pretrained weights (`ml.models.training.init_network`); it has no effect from scratch or from a
     champion. With `epochs: 0` this linear probe is all that is trained.
-    `start: champion` continues from the champion's weights; without a champion, and with
-    `pretrained_weights`, training starts from the setting MODERATION_PRETRAINED_WEIGHTS. Without
-    `early_stopping` every epoch is run and the last one's weights are kept.
+    `start: champion` continues from the champion's weights; without a champion of the architecture
+    MODERATION_ARCHITECTURE, and with `pretrained_weights`, training starts from the setting
+    MODERATION_PRETRAINED_WEIGHTS. Without `early_stopping` every epoch is run and the last one's
+    weights are kept.
     `averaged_over: 0.2` evaluates and keeps the exponential moving average of weights and of batch
     norm's statistics over about a fifth of the run's batches, instead of the last batch's.
     """

@@ -7,8 +7,8 @@ from io import StringIO
 
 import numpy as np
 import numpy.typing as npt
-from torchvision.models import ResNet
 
+from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import QuantizedNetwork
 from ml.vision.images.preprocess import Preprocessing
 
@@ -17,7 +17,7 @@ MAX_CALIBRATION_PHOTOS = 300
 
 
 def quantize(
-    network: ResNet, spec: Preprocessing, photos: Iterable[npt.NDArray[np.uint8]]
+    network: Classifier, spec: Preprocessing, photos: Iterable[npt.NDArray[np.uint8]]
 ) -> QuantizedNetwork:
     """Quantize weights and activations; the head stays in float32, where int8 costs verdicts.
 

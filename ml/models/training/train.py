@@ -11,6 +11,7 @@ import structlog
 import torch
 
 from ml.core.computation import Computation
+from ml.core.types import ArchitectureName
 from ml.models.card import ModelCard, Thresholds
 from ml.models.features import FeatureCache
 from ml.models.inference.backend import Logits
@@ -46,6 +47,7 @@ def train(
     policy: Policy,
     out: Path,
     pretrained_weights: str,
+    architecture: ArchitectureName = "resnet18",
     device: str,
     seed: int,
     limits: DecodeLimits,
@@ -79,6 +81,7 @@ def train(
         seed=seed,
         pretrained_weights=pretrained_weights,
         champion=None,
+        architecture=architecture,
     )
     with open_dataset(
         data,

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torchvision.models import ResNet
 
 from ml.core.types import EpochResult
+from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import move_network
 from ml.models.training.augment import augment
 from ml.models.training.checkpoint import Checkpoints, TrainState
@@ -62,7 +62,7 @@ class TrainJob:
     `checkpoints` save the run's state after each epoch; None: a killed run starts again.
     """
 
-    network: ResNet
+    network: Classifier
     dataset: Dataset
     splits: Splits
     preset: Preset

@@ -1,9 +1,12 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from ml.core.errors import ModelError
+from ml.core.types import ArchitectureName
 from ml.models.activation_map import ActivationMaps, input_crop_box, overlay
 from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
 from ml.models.checkpoint import Checkpoint, build_network
@@ -29,10 +32,16 @@ SQUARE = Preprocessing(
 )
 
 
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
+@pytest.fixture(scope="module", params=get_args(ArchitectureName))
+def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
     torch.manual_seed(0)
-    return Checkpoint(build_network(2).eval().state_dict(), CARD)
+    card = CARD.model_copy(update={"architecture": request.param})
+    return Checkpoint(build_network(2, card.architecture).eval().state_dict(), card)
+
+
+def _with_head(checkpoint: Checkpoint, head: torch.Tensor) -> Checkpoint:
+    name, _ = checkpoint.build_network().head_parameters
+    return Checkpoint(checkpoint.state | {name: head}, checkpoint.card)
 
 
 def _picture(size: tuple[int, int] = (320, 240), *, busy_left: bool = True) -> Image.Image:
@@ -48,13 +57,12 @@ def _picture(size: tuple[int, int] = (320, 240), *, busy_left: bool = True) -> I
 def test_activation_map_mean_before_scaling_is_the_logit(checkpoint: Checkpoint) -> None:
     maps = ActivationMaps(checkpoint)
     picture = _picture()
-    network = build_network(2).eval()
-    network.load_state_dict(checkpoint.state)
+    network = checkpoint.build_network()
     pixels = normalize(torch.from_numpy(prepare(picture, ARTICLE))[None], ARTICLE)
     with torch.inference_mode():
-        logit = network(pixels)[0, 1] - network.fc.bias[1]
-        features = maps._trunk(pixels)[0]
-        raw = torch.einsum("c,chw->hw", network.fc.weight[1], features)
+        logit = network(pixels)[0, 1] - network.head.bias[1]
+        features = maps._network.feature_maps(pixels).stride_32[0]
+        raw = torch.einsum("c,chw->hw", network.head.weight[1], features)
     assert raw.mean() == pytest.approx(float(logit), abs=1e-4)
     scaled = ((raw - raw.min()) / (raw.max() - raw.min())).numpy()
     np.testing.assert_allclose(maps.of(picture, "violate"), scaled, atol=1e-4)
@@ -73,11 +81,14 @@ def test_activation_map_locates_the_feature_of_the_head(checkpoint: Checkpoint) 
     maps = ActivationMaps(checkpoint)
     pixels = np.stack([prepare(_picture(busy_left=left), ARTICLE) for left in (True, False)])
     with torch.inference_mode():
-        features = maps._trunk(normalize(torch.from_numpy(pixels), ARTICLE))
-        contrast = features[0, :, :, :3].mean((1, 2)) - features[0, :, :, 4:].mean((1, 2))
-        head = torch.zeros(2, 512)
+        features = maps._network.feature_maps(
+            normalize(torch.from_numpy(pixels), ARTICLE)
+        ).stride_32
+        contrasts = features[..., :3].mean((2, 3)) - features[..., 4:].mean((2, 3))
+        contrast = torch.minimum(contrasts[0], -contrasts[1])
+        head = torch.zeros_like(maps._network.head.weight)
         head[1, int(contrast.argmax())] = 1.0
-    asking = Checkpoint(checkpoint.state | {"fc.weight": head}, CARD)
+    asking = _with_head(checkpoint, head)
     for busy_left in (True, False):
         heat = ActivationMaps(asking).of(_picture(busy_left=busy_left), "violate")
         left, right = heat[:, :3].mean(), heat[:, 4:].mean()
@@ -86,7 +97,8 @@ def test_activation_map_locates_the_feature_of_the_head(checkpoint: Checkpoint) 
 
 
 def test_activation_map_without_evidence_is_zero(checkpoint: Checkpoint) -> None:
-    silent = Checkpoint(checkpoint.state | {"fc.weight": torch.zeros(2, 512)}, CARD)
+    head = checkpoint.build_network().head.weight
+    silent = _with_head(checkpoint, torch.zeros_like(head))
     assert not ActivationMaps(silent).of(_picture(), "normal").any()
 
 

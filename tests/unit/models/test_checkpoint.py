@@ -4,11 +4,13 @@ import hashlib
 import json
 import pickle
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
 from ml.core.errors import ModelError, ModelHashMismatch
+from ml.core.types import ArchitectureName
 from ml.models.checkpoint import CARD, WEIGHTS, build_network, load_checkpoint, restore_network
 from tests.support.champion import make_champion
 
@@ -62,9 +64,12 @@ def test_load_checkpoint_never_loads_a_pickle(folder: Path) -> None:
         load_checkpoint(folder)
 
 
-def test_restore_network_gives_the_outputs_of_the_saved_network() -> None:
-    saved = build_network(3).eval()
-    restored = restore_network(saved.state_dict(), 3)
+@pytest.mark.parametrize("architecture", get_args(ArchitectureName))
+def test_restore_network_gives_the_outputs_of_the_saved_network(
+    architecture: ArchitectureName,
+) -> None:
+    saved = build_network(3, architecture).eval()
+    restored = restore_network(saved.state_dict(), 3, architecture)
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
         assert torch.equal(restored(images), saved(images))
@@ -73,10 +78,10 @@ def test_restore_network_gives_the_outputs_of_the_saved_network() -> None:
 
 def test_restore_network_copies_the_weights() -> None:
     state = build_network(2).state_dict()
-    restored = restore_network(state, 2)
+    restored = restore_network(state, 2, "resnet18")
     with torch.no_grad():
-        restored.fc.bias.add_(1)
-    assert not torch.equal(restored.fc.bias, state["fc.bias"])
+        restored.head.bias.add_(1)
+    assert not torch.equal(restored.head.bias, state["fc.bias"])
 
 
 @pytest.mark.parametrize("change", ["another head", "a tensor less"])
@@ -85,4 +90,9 @@ def test_restore_network_rejects_weights_that_do_not_fit(change: str) -> None:
     if change == "a tensor less":
         del state["conv1.weight"]
     with pytest.raises(ModelError, match="do not fit resnet18"):
-        restore_network(state, 3 if change == "another head" else 2)
+        restore_network(state, 3 if change == "another head" else 2, "resnet18")
+
+
+def test_restore_network_rejects_weights_of_another_architecture() -> None:
+    with pytest.raises(ModelError, match="do not fit efficientnet_lite0"):
+        restore_network(build_network(2).state_dict(), 2, "efficientnet_lite0")

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -6,10 +7,12 @@ import torch
 from structlog.testing import capture_logs
 
 from ml.core.computation import REFERENCE
+from ml.core.types import ArchitectureName
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
-from ml.models.features import FEATURES, FeatureCache, FeatureReader, Floats, Ints, trunk_hash
+from ml.models.features import FeatureCache, FeatureReader, Floats, Ints, trunk_hash
 from ml.models.predictor import Predictor
 from ml.vision.images.decode import DecodeLimits
+from tests.support.champion import make_champion
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.unit.models.training.pictures import SPEC
 
@@ -31,16 +34,19 @@ def write_photos(folder: Path, photos: list[bytes]) -> list[Path]:
     return paths
 
 
+@pytest.mark.parametrize("architecture", get_args(ArchitectureName))
 def test_feature_reader_features_times_the_head_are_the_logits(
-    champion_folder: Path, tmp_path: Path
+    architecture: ArchitectureName, tmp_path: Path
 ) -> None:
-    checkpoint = load_checkpoint(champion_folder)
+    make_champion(tmp_path / "version", architecture=architecture)
+    checkpoint = load_checkpoint(tmp_path / "version")
     photos = [photo(level, seed=seed) for seed in range(5) for level in (BRIGHT, DARK)]
     read = reader(checkpoint)
     features, readable = read.read(write_photos(tmp_path, photos))
-    assert features.shape == (10, FEATURES)
     assert readable == [True] * 10
-    head, bias = (checkpoint.state[f"fc.{name}"].numpy() for name in ("weight", "bias"))
+    names = checkpoint.build_network().head_parameters
+    head, bias = (checkpoint.state[name].numpy() for name in names)
+    assert features.shape == (10, head.shape[1])
     predictor = Predictor(
         checkpoint, device=torch.device("cpu"), batch_size=4, computation=REFERENCE
     )
@@ -61,7 +67,7 @@ def test_feature_reader_logs_and_skips_undecodable_photos(
 
 def test_feature_reader_returns_no_features_for_no_paths(champion_folder: Path) -> None:
     features, readable = reader(load_checkpoint(champion_folder)).read([])
-    assert features.shape == (0, FEATURES)
+    assert features.shape == (0, 512)
     assert readable == []
 
 
@@ -122,14 +128,26 @@ def test_feature_cache_leaves_no_temporary_files(file: Path) -> None:
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
 
-def test_trunk_hash_depends_on_weights_and_preprocessing_but_not_on_the_head() -> None:
+def test_feature_cache_of_one_architecture_is_empty_for_another(file: Path) -> None:
     torch.manual_seed(0)
-    network = build_network(2)
+    resnet18, lite0 = (trunk_hash(build_network(2, a), SPEC) for a in get_args(ArchitectureName))
+    FeatureCache(file).get_or_compute(resnet18, ["a"], _FakeExtractor())
+    extractor = _FakeExtractor()
+    FeatureCache(file).get_or_compute(lite0, ["a"], extractor)
+    assert extractor.requested == [0]
+
+
+@pytest.mark.parametrize("architecture", get_args(ArchitectureName))
+def test_trunk_hash_depends_on_weights_and_preprocessing_but_not_on_the_head(
+    architecture: ArchitectureName,
+) -> None:
+    torch.manual_seed(0)
+    network = build_network(2, architecture)
     before = trunk_hash(network, SPEC)
     with torch.no_grad():
-        network.fc.weight += 1
+        network.head.weight += 1
     assert trunk_hash(network, SPEC) == before
     assert trunk_hash(network, SPEC.model_copy(update={"resize": 41})) != before
     with torch.no_grad():
-        network.bn1.running_mean += 1
+        next(network.buffers()).add_(1)  # a running mean
     assert trunk_hash(network, SPEC) != before

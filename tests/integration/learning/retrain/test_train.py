@@ -206,6 +206,25 @@ def test_training_without_a_champion_starts_from_pretrained_weights(
     assert any("NO CHAMPION" in e["event"] for e in logs if e["log_level"] == "warning")
 
 
+def test_champion_of_another_architecture_is_not_continued_from(shop: Shop, tmp_path: Path) -> None:
+    preset = write_preset(tmp_path, epochs=1, head="fitted")
+    begin_month(shop, keep_photos(shop, PARTS), preset=preset)
+    settings = shop.settings.model_copy(update={"architecture": "efficientnet_lite0"})
+    with capture_logs() as logs:
+        key = train_candidate("month", settings=settings, connections=shop.connections)
+    trained = load_artifact(shop.connections.models, key)
+    assert trained.architecture == "efficientnet_lite0"
+    assert trained.pretrained_weights.kind == "imagenet"
+    assert trained.head_inverse_penalty is not None
+    assert trained.state["classifier.weight"].shape == (2, 1280)
+    warned = [e["event"] for e in logs if e["log_level"] == "warning"]
+    assert [event for event in warned if "another architecture" in event]
+    assert _train(shop) != key  # the setting's default is the champion's
+    of_scratch = settings.model_copy(update={"pretrained_weights": "none"})
+    other = train_candidate("month", settings=of_scratch, connections=shop.connections)
+    assert other != key
+
+
 @pytest.mark.parametrize("part", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION])
 def test_split_without_photos_stops_before_training(
     part: Split, shop: Shop, tmp_path: Path

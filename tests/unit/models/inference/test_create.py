@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import torch
 from ml.core.computation import REFERENCE, Computation
 from ml.core.errors import ComputationUnavailable
 from ml.core.settings import ROOT
+from ml.core.types import ArchitectureName
 from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.inference import openvino_backend
 from ml.models.inference.create import computes_bfloat16
@@ -25,10 +27,12 @@ needs_bfloat16 = pytest.mark.skipif(not computes_bfloat16(), reason="this CPU ha
 BFLOAT16 = pytest.param(Computation("openvino", "bfloat16"), marks=needs_bfloat16)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+@pytest.fixture(scope="module", params=get_args(ArchitectureName))
+def checkpoint(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Checkpoint:
     folder = tmp_path_factory.mktemp("version")
-    make_champion(folder)
+    make_champion(folder, architecture=request.param)
     return load_checkpoint(folder)
 
 

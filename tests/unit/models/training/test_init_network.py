@@ -11,22 +11,26 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from structlog.testing import capture_logs
 from torch import nn
 
 from ml.core.errors import TrainingError
+from ml.core.types import ArchitectureName
 from ml.models.card import PretrainedWeights
-from ml.models.checkpoint import build_network
+from ml.models.checkpoint import build_network, load_checkpoint
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import (
     FOLDS,
     INVERSE_PENALTIES,
+    init_network,
     linear_probe_head,
     needs_linear_probe,
 )
 from ml.models.training.progress import LogListener
 from ml.models.training.trainer import Splits, TrainJob, predict
 from ml.vision.images.decode import DecodeLimits
+from tests.support.champion import make_champion
 from tests.unit.models.training.pictures import SPEC, noise, tiny_preset
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
@@ -67,15 +71,13 @@ def _logits(job: TrainJob) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 
 def _features(job: TrainJob) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    trunk = nn.Sequential(*list(job.network.children())[:-1], nn.Flatten())
+    trunk = nn.Sequential(*(n for stage in job.network.stages for n in stage), nn.Flatten(2))
     everything = np.arange(len(job.dataset.photos))
-    return predict(trunk, job.dataset, everything, device=CPU, batch=8).numpy()
+    return predict(trunk, job.dataset, everything, device=CPU, batch=8).mean(2).numpy()
 
 
 def _head(job: TrainJob) -> nn.Linear:
-    head = job.network.fc
-    assert isinstance(head, nn.Linear)
-    return head
+    return job.network.head
 
 
 def _regression(job: TrainJob, chosen: float | None, weights: object = None) -> LogisticRegression:
@@ -125,7 +127,7 @@ def test_linear_probe_head_does_not_change_the_trunk(dataset: Dataset) -> None:
 
 def test_linear_probe_head_keeps_the_row_of_a_class_without_photos(three_classes: Dataset) -> None:
     torch.manual_seed(3)
-    before = build_network(3).fc.weight.detach().clone()
+    before = build_network(3).head.weight.detach().clone()
     head = _head(_job(three_classes, list(range(16)))[0])
     assert torch.equal(head.weight[2], before[2])
     assert not torch.equal(head.weight[0], before[0])
@@ -133,7 +135,7 @@ def test_linear_probe_head_keeps_the_row_of_a_class_without_photos(three_classes
 
 def test_linear_probe_head_changes_nothing_for_one_class(dataset: Dataset) -> None:
     torch.manual_seed(3)
-    before = build_network(2).fc.weight.detach().clone()
+    before = build_network(2).head.weight.detach().clone()
     job, chosen = _job(dataset, list(range(10)))
     assert chosen is None
     assert torch.equal(_head(job).weight, before)
@@ -189,3 +191,23 @@ def test_needs_linear_probe_only_for_a_new_head_on_pretrained_weights(
 ) -> None:
     origin = PretrainedWeights.model_validate({"kind": kind, "detail": "x"})
     assert needs_linear_probe(tiny_preset(head=head), origin) is wanted
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"), [("efficientnet_lite0", "champion"), ("resnet18", "scratch")]
+)
+def test_init_network_continues_only_a_champion_of_the_architecture(
+    architecture: ArchitectureName, kind: str, tmp_path: Path
+) -> None:
+    make_champion(tmp_path, architecture="efficientnet_lite0")
+    with capture_logs() as logs:
+        network, origin = init_network(
+            tiny_preset(start="champion"),
+            classes=("normal", "violate"),
+            seed=0,
+            pretrained_weights="none",
+            champion=load_checkpoint(tmp_path),
+            architecture=architecture,
+        )
+    assert (network.architecture, origin.kind) == (architecture, kind)
+    assert any("another architecture" in e["event"] for e in logs) == (kind == "scratch")

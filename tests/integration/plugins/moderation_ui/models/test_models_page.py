@@ -101,6 +101,11 @@ def test_models_page_without_a_champion_says_so(pages: Pages) -> None:
     assert "No model is live yet" in page
 
 
+def test_page_of_a_version_names_its_architecture(pages: Pages) -> None:
+    _, page = _get(pages, f"/models/{pages.shop.model_hash}")
+    assert "<dt>Architecture</dt><dd><code>resnet18</code></dd>" in page
+
+
 def test_version_with_a_minimal_card_is_shown(pages: Pages) -> None:
     version = "a" * 64
     pages.shop.execute("insert into moderation.model_version values (:h, :h, '{}')", h=version)

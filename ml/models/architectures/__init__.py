@@ -1,0 +1,1 @@
+"""The architectures of model versions, behind one interface."""
