@@ -83,6 +83,7 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
 @pretrain.command("distill")
 def distill_command(
     photos: Annotated[list[Path], typer.Option(help="Folder of photos; can be repeated.")],
+    *,
     out: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints and the resulting weights.")
     ] = None,
@@ -90,22 +91,36 @@ def distill_command(
         Path | None, typer.Option(help="Recipe file; default: config/distillation.yaml.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Weights to start from: a .safetensors file, bundled, imagenet or auto.",
+            show_default="random ones",
+        ),
+    ] = None,
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV file with sha256, source and licence of photos; can be repeated."),
+    ] = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(help="Source and licence of the photos, for the card; can be repeated."),
     ] = None,
 ) -> None:
     """Distill a frozen teacher into a ResNet18; a killed run resumes when started again."""
-    from ml.models.distillation.distill import distill
+    from ml.models.distillation.distill import Origins, distill, list_files
     from ml.models.distillation.recipe import RECIPE, load_recipe
+    from ml.models.distillation.sources import read_manifests
     from ml.models.predictor import resolve_device
     from ml.models.training.progress import listener
 
     settings = load_settings()
     with listener(console) as progress:
         written = distill(
-            photos,
-            licences=licence or [],
+            list_files(photos),
+            start=start,
+            origins=Origins(tuple(licence or ()), read_manifests(manifest or [])),
             recipe=load_recipe(recipe or RECIPE),
             out=out or settings.data_dir / "distillation",
             device=str(resolve_device(settings.device)),
