@@ -61,6 +61,10 @@ RUN_BY = {
         "tests/integration/models/distillation/test_distill.py"
         "::test_distillation_killed_twice_gives_the_bytes_of_an_unbroken_one"
     ),
+    "python -m ml pretrain list-photos": (
+        "tests/integration/cli/test_pretrain.py"
+        "::test_weights_are_distilled_on_a_list_of_the_shops_own_photos"
+    ),
     "python -m ml replay": (
         f"{_REPLAY}::test_replay_reports_equal_verdicts_and_fails_on_a_difference"
     ),

@@ -127,7 +127,10 @@ def _sort_and_deduplicate(dataset: Dataset) -> Dataset:
         reasons = Counter(file.reason for file in dataset.skipped)
         log.warning("photos left out", reasons=dict(reasons))
     if not dataset.photos:
-        raise TrainingError("no photo could be read: name folders of photos with --photos")
+        raise TrainingError(
+            "no photo could be read: name folders of photos with --photos, or a list of the shop's "
+            "own with --listed"
+        )
     first = {photo.content_hash: photo for photo in reversed(dataset.photos)}
     return replace(dataset, photos=tuple(first[content] for content in sorted(first)))
 
