@@ -109,7 +109,7 @@ class ListedPhoto(StrictModel):
 
 
 class PhotoList(_HashedDocument):
-    """The shop's own photos for a distillation, which needs no labels.
+    """The shop's own photos for a distillation; that of a run is under `photo_lists/<hash>.json`.
 
     Sampled from those uploaded in a window, and fixed: whoever reads the list reads these contents.
     """
