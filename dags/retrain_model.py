@@ -93,7 +93,7 @@ def train() -> str:
 
 
 @task(
-    execution_timeout=timedelta(hours=24),
+    execution_timeout=timedelta(hours=12),
     trigger_rule=TriggerRule.NONE_FAILED,
     **MODEL_PLACE,
 )

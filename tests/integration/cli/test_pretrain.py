@@ -3,30 +3,19 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from ml.cli.main import app
 from ml.learning.pretraining.photo_list import read_list
 from ml.models.bundled_weights import WEIGHTS, read_bundled_card
-from ml.models.distillation.recipe import RECIPE
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo
+from tests.support.recipes import small_recipe
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
 
 PHOTOS = 12
-
-
-def small_recipe(folder: Path, **changes: object) -> Path:
-    """A recipe for a dozen small photos."""
-    raw = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
-    raw["augmentation"]["sizes"] = [32]
-    small = {"photo_side": 40, "teacher_side": 32, "batch": 4, "epochs": 1, "validation_photos": 2}
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({**raw, **small, **changes}))
-    return path
 
 
 def _done(result: Result) -> str:
