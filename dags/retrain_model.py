@@ -35,6 +35,7 @@ rejected, or whether there were too few new labels. Full report: tab *Model repo
 | `snapshot_labels` | creates a label snapshot; skipped: too few new labels | clear it |
 | `check_labels` | sends suspected label errors to a second review | clear it |
 | `train` | trains the candidate; a retry resumes after the last epoch | see its log, clear it |
+| `distill` | by policy: pretrained weights for the next run · 下月的预训练权重 | clear it |
 | `calibrate` | fits temperature and threshold on held-out labels | clear it |
 | `evaluate`, `gate` | candidate versus champion; all after `gate` skipped: held | read the report |
 | `shadow` | by policy: waits for a nightly run with the shadow model | start a nightly run |
@@ -89,6 +90,19 @@ def check_labels() -> dict[str, int]:
 def train() -> str:
     """Train the candidate; a retry resumes after the last complete epoch."""
     return _steps().train(_run_id())
+
+
+@task(
+    execution_timeout=timedelta(hours=12),
+    trigger_rule=TriggerRule.NONE_FAILED,
+    **MODEL_PLACE,
+)
+def distill() -> str:
+    """If the policy asks for it, distill pretrained weights for the next run."""
+    weights = _steps().distill(_run_id())
+    if weights is None:
+        raise AirflowSkipException("retraining.distillation of the policy is off")
+    return str(weights)
 
 
 @task
@@ -183,7 +197,9 @@ def retrain_model() -> None:
     decided = approval_mode()
     promoted = promote()
     snapshot_labels() >> check_labels() >> trained
-    calibrate(trained) >> evaluate() >> gate() >> shadow() >> approval_summary() >> decided
+    evaluated = evaluate()
+    evaluated >> distill()  # after what the candidate needs the GPU for, also in a skipped run
+    calibrate(trained) >> evaluated >> gate() >> shadow() >> approval_summary() >> decided
     decided >> approve >> promoted
     decided >> promoted
     promoted >> finalize().as_teardown()

@@ -1,7 +1,9 @@
 """`python -m ml train` and `pretrain`: model versions and pretrained weights from folders."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +12,10 @@ from ml.core.files import scratch_folder
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
+
+if TYPE_CHECKING:
+    from ml.models.distillation.sources import Origin
+    from ml.models.training.image_folder import Photo
 
 app = typer.Typer()  # without a name: its commands are top-level commands
 pretrain = typer.Typer(help="Pretrained weights: distill them.", no_args_is_help=True)
@@ -81,9 +87,36 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
         )
 
 
+@pretrain.command("list-photos")
+def list_photos_command(
+    file: Annotated[Path, typer.Argument(help="File to write: the list.")],
+    uploaded_from: Annotated[str, typer.Option(help="Upload time, ISO 8601 with a zone.")],
+    uploaded_before: Annotated[str, typer.Option(help="As above; the list ends before it.")],
+    max_photos: Annotated[int, typer.Option(min=1, help="A sample of so many.")] = 10_000,
+) -> None:
+    """List a sample of the shop's judged photos, for `distill --listed`; reads no labels."""
+    from ml.core.files import write_file
+    from ml.core.window import Window, parse_time
+    from ml.learning.pretraining.photo_list import list_photos
+
+    window = Window(parse_time(uploaded_from), parse_time(uploaded_before))
+    with opened() as (settings, connections):
+        listed = list_photos(
+            window, max_photos=max_photos, settings=settings, connections=connections
+        )
+    write_file(file, listed.to_json().encode())
+    console.print(f"{len(listed.photos):,} photos: {file}")
+
+
 @pretrain.command("distill")
 def distill_command(
-    photos: Annotated[list[Path], typer.Option(help="Folder of photos; can be repeated.")],
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photos; can be repeated.")
+    ] = None,
+    *,
+    listed: Annotated[
+        Path | None, typer.Option(help="List of the shop's own photos, by `list-photos`.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints and the resulting weights.")
     ] = None,
@@ -91,22 +124,36 @@ def distill_command(
         Path | None, typer.Option(help="Recipe file; default: config/distillation.yaml.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Weights to start from: a .safetensors file, bundled, imagenet or auto.",
+            show_default="random ones",
+        ),
+    ] = None,
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV file with sha256, source and licence of photos; can be repeated."),
+    ] = None,
     licence: Annotated[
         list[str] | None,
         typer.Option(help="Source and licence of the photos, for the card; can be repeated."),
     ] = None,
 ) -> None:
     """Distill a frozen teacher into a ResNet18; a killed run resumes when started again."""
-    from ml.models.distillation.distill import distill
+    from ml.models.distillation.distill import Origins, distill, list_files
     from ml.models.distillation.recipe import RECIPE, load_recipe
+    from ml.models.distillation.sources import read_manifests
     from ml.models.predictor import resolve_device
     from ml.models.training.progress import listener
 
     settings = load_settings()
-    with listener(console) as progress:
+    with listener(console) as progress, _listed_photos(listed) as (own, own_origins):
         written = distill(
-            photos,
-            licences=licence or [],
+            [*list_files(photos or []), *own],
+            start=start,
+            origins=Origins(tuple(licence or ()), read_manifests(manifest or []) | own_origins),
             recipe=load_recipe(recipe or RECIPE),
             out=out or settings.data_dir / "distillation",
             device=str(resolve_device(settings.device)),
@@ -115,3 +162,17 @@ def distill_command(
             progress=progress,
         )
     console.print(f"pretrained weights: {written}")
+
+
+@contextmanager
+def _listed_photos(path: Path | None) -> Iterator[tuple[list["Photo"], dict[str, "Origin"]]]:
+    """The photos of a list, as long as the bucket is open, and their origins; none of None."""
+    from ml.learning.pretraining.bucket_photos import bucket_photos, own_origins
+    from ml.learning.pretraining.photo_list import read_list
+
+    if path is None:
+        yield [], {}
+        return
+    listed = read_list(path)
+    with opened() as (_, connections):
+        yield bucket_photos(listed, connections.photos), own_origins(listed, connections.photos)

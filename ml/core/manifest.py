@@ -1,4 +1,4 @@
-"""Label snapshot: the photos of a training run with their labels and splits."""
+"""The photos of a run, named by their hash: label snapshot, golden set, and unlabeled photos."""
 
 import hashlib
 import json
@@ -97,5 +97,29 @@ class GoldenSet(_HashedDocument):
 
     @property
     def golden_hash(self) -> str:
+        """SHA-256 (hex) of the canonical JSON text."""
+        return self._sha256()
+
+
+class ListedPhoto(StrictModel):
+    """A photo of the photo bucket: its content, and a key that has it."""
+
+    content_sha256: Sha256
+    object_key: str
+
+
+class PhotoList(_HashedDocument):
+    """The shop's own photos for a distillation; that of a run is under `photo_lists/<hash>.json`.
+
+    Sampled from those uploaded in a window, and fixed: whoever reads the list reads these contents.
+    """
+
+    format_version: int = 1
+    uploaded_from: datetime
+    uploaded_before: datetime
+    photos: tuple[ListedPhoto, ...]  # sorted by content hash
+
+    @property
+    def list_hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON text."""
         return self._sha256()

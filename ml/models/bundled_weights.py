@@ -12,14 +12,27 @@ from safetensors.torch import load_file, save_file
 from ml.core.errors import PretrainedWeightsError
 from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel, load_json
+from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import check_sha256, file_sha256
 
 FOLDER = Path(__file__).parent / "bundled"
 WEIGHTS, CARD = "resnet18.safetensors", "resnet18.json"
 
 
+class PhotoSource(StrictModel):
+    """How many photos of a source the weights have seen, and under which licence."""
+
+    source: str
+    licence: str
+    photos: int = Field(ge=1)
+
+
 class Provenance(StrictModel):
-    """How the weights were distilled; `hours` of machine time."""
+    """How the weights were distilled; `hours` of machine time.
+
+    `start` are the weights that the student started from, None: random ones. Cards of older
+    releases have neither `start` nor `sources`.
+    """
 
     teacher: str
     photos: int = Field(ge=1)
@@ -32,6 +45,8 @@ class Provenance(StrictModel):
     hours: float = Field(ge=0)
     teacher_agreement: Annotated[float, Field(ge=0, le=1)]
     libraries: dict[str, str]
+    start: PretrainedWeights | None = None
+    sources: tuple[PhotoSource, ...] = ()
 
 
 class BundledWeightsCard(StrictModel):

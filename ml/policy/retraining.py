@@ -41,6 +41,16 @@ class Int8Margins(StrictModel):
     leak_margin: OpenShare = 0.01  # of the leak rate at an equal review share
 
 
+class Distillation(StrictModel):
+    """Whether, and on what, each run distills pretrained weights for the next one."""
+
+    enabled: bool = False
+    photos: int = Field(10_000, ge=1, le=50_000)  # a sample of those judged
+    photo_days: int = Field(365, ge=1, le=3650)  # uploaded within so many days before the run
+    epochs: int = Field(10, ge=1, le=1000)
+    preset: str = Field("fast", min_length=1)  # of the training that starts from them
+
+
 class Retraining(StrictModel):
     """Policy section `retraining`."""
 
@@ -52,6 +62,7 @@ class Retraining(StrictModel):
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()
     int8: Int8Margins = Int8Margins()
+    distillation: Distillation = Distillation()
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0, le=8760.0)
     shadow_run: bool = False

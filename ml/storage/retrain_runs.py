@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
@@ -15,7 +16,11 @@ from ml.storage.schema import retrain_run, training_epoch
 
 @dataclass(frozen=True)
 class RetrainRun:
-    """The inputs of a run, fixed when it starts, and its results so far (the last four fields)."""
+    """The inputs of a run, fixed when it starts, and its results so far (from `snapshot_hash`).
+
+    `weights_sha256` are the pretrained weights of an earlier run from which a second training
+    starts; `starts` compares the two.
+    """
 
     run_id: str
     as_of: datetime
@@ -23,21 +28,24 @@ class RetrainRun:
     preset: str
     seed: int
     champion_hash: str | None
+    weights_sha256: str | None = None
     snapshot_hash: str | None = None
     candidate_hash: str | None = None
     state: str = "running"
     reason: str = ""
+    starts: list[dict[str, Any]] | None = None
+    photo_list_hash: str | None = None
 
 
 def begin(connection: Connection, run: RetrainRun) -> RetrainRun:
     """Write the run's row unless it exists; return the stored run.
 
-    A retry keeps the policy, preset and champion of the first attempt.
+    A retry keeps the policy, preset, champion and pretrained weights of the first attempt.
 
     Raises:
         StorageError: the row is for labels as of another moment.
     """
-    names = ("run_id", "as_of", "preset", "seed", "champion_hash")
+    names = ("run_id", "as_of", "preset", "seed", "champion_hash", "weights_sha256")
     row = {name: getattr(run, name) for name in names} | {
         "policy_version": run.policy.version,
         "policy": run.policy.model_dump(mode="json"),

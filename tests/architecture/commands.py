@@ -59,7 +59,11 @@ RUN_BY = {
     "python -m ml photos explain": f"{_PHOTOS}::test_explain_lists_the_runs_that_scored_a_photo",
     "python -m ml pretrain distill": (
         "tests/integration/models/distillation/test_distill.py"
-        "::test_distillation_resumes_after_a_kill_and_gives_the_same_bytes"
+        "::test_distillation_killed_twice_gives_the_bytes_of_an_unbroken_one"
+    ),
+    "python -m ml pretrain list-photos": (
+        "tests/integration/cli/test_pretrain.py"
+        "::test_weights_are_distilled_on_a_list_of_the_shops_own_photos"
     ),
     "python -m ml replay": (
         f"{_REPLAY}::test_replay_reports_equal_verdicts_and_fails_on_a_difference"

@@ -14,7 +14,8 @@ def test_retrain_model_steps_run_in_order(dag: dict[str, Any]) -> None:
         "check_labels": {"train"},
         "train": {"calibrate"},
         "calibrate": {"evaluate"},
-        "evaluate": {"gate"},
+        "evaluate": {"gate", "distill"},
+        "distill": set(),
         "gate": {"shadow"},
         "shadow": {"approval_summary"},
         "approval_summary": {"approval_mode"},
@@ -27,12 +28,13 @@ def test_retrain_model_steps_run_in_order(dag: dict[str, Any]) -> None:
 
 def test_retrain_model_gpu_tasks_use_the_gpu_pool(dag: dict[str, Any]) -> None:
     in_pool = {name for name, task in dag["tasks"].items() if task["pool"] == "gpu"}
-    assert in_pool == {"check_labels", "train", "evaluate"}
+    assert in_pool == {"check_labels", "train", "evaluate", "distill"}
 
 
 def test_promote_runs_after_both_branches_and_close_runs_always(dag: dict[str, Any]) -> None:
     rules = {name: task["trigger_rule"] for name, task in dag["tasks"].items()}
     assert rules.pop("promote") == "none_failed_min_one_success"
+    assert rules.pop("distill") == "none_failed"  # also after too few labels
     assert rules.pop("finalize").startswith("all_done")
     assert set(rules.values()) == {"all_success"}
 

@@ -28,6 +28,10 @@ def closing_note(run_id: str, *, connections: Connections) -> str:
     lines = [f"**{_STATES[run.state]}**" + (f": {run.reason}" if run.reason else "")]
     if version is not None and version.evaluation:
         lines += ["", *_figures(version.evaluation)]
+    for start in run.starts or []:
+        if start["chosen"]:
+            kind, log_loss = start["kind"], f"{start['log_loss']:.4f}"
+            lines += ["", f"Of two starts 两种初始权重取优: {kind}, log loss 对数损失 {log_loss}"]
     if run.candidate_hash:
         candidate = run.candidate_hash[:12]
         lines += ["", f"Candidate 候选模型 `{candidate}` · report 报告: tab Model report"]

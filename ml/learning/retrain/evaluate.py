@@ -143,18 +143,16 @@ def _load_inputs(
 
 def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
-    policy, golden_set, connections = inputs.run.policy, inputs.golden_set, inputs.connections
+    policy, golden_set, engine = inputs.run.policy, inputs.golden_set, inputs.connections.engine
     scored, unknown = _score(inputs)
     golden = select_golden_scores(golden_set, scored, cards=inputs.cards, classes=inputs.classes)
     disagreements = golden.find_disagreements(policy)
     shown = disagreements[:MAX_DISAGREEMENTS]
     hashes = [photo["content_sha256"] for photo in shown]
-    archived = in_transaction(connections.engine, lambda c: photo_archive.load(c, hashes))
+    archived = in_transaction(engine, lambda c: photo_archive.load(c, hashes))
     keys = {content: photo.object_key for content, photo in archived.items()}
     pictures = Pictures(_draw_plots(inputs, golden), _draw_thumbnails(inputs, hashes))
-    label_issues = in_transaction(
-        connections.engine, lambda c: count_label_issues(c, inputs.snapshot_hash)
-    )
+    label_issues = in_transaction(engine, lambda c: count_label_issues(c, inputs.snapshot_hash))
     report = {
         "run_id": inputs.run.run_id,
         "candidate": inputs.candidate_hash,
@@ -168,7 +166,7 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
         },
         "sets": golden.compare(policy),
         "servable": asdict(
-            load_check(inputs.candidate_hash, connections.models, inputs.settings.data_dir)
+            load_check(inputs.candidate_hash, inputs.connections.models, inputs.settings.data_dir)
         ),
         "blocklist": _blocklist_section(inputs, scored),
         "latency": _latency_section(inputs, scored),
@@ -179,6 +177,7 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
         "plots": list(pictures.plots),
         "data": snapshot_section(inputs.manifest, inputs.snapshot_hash, label_issues),
         "training": inputs.cards[0].model_dump(mode="json", include=_TRAINING_FACTS),
+        "starts": inputs.run.starts or [],
     }
     return report, pictures
 

@@ -81,6 +81,14 @@ def train(run_id: str) -> str:
         return train_candidate(run_id, settings=settings, connections=connections)
 
 
+def distill(run_id: str) -> str | None:
+    """See `ml.learning.pretraining.distill_run`."""
+    from ml.learning.pretraining.distill_run import distill_for_next_run
+
+    with _step_context(run_id=run_id) as (settings, connections):
+        return distill_for_next_run(run_id, settings=settings, connections=connections)
+
+
 def calibrate(run_id: str, training_key: str) -> str:
     """See `ml.learning.retrain.calibrate`."""
     from ml.learning.retrain.calibrate import calibrate

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import structlog
@@ -20,10 +19,15 @@ from ml.core.computation import Computation
 from ml.core.errors import ModelHashMismatch
 from ml.core.manifest import Split
 from ml.core.settings import Settings
+from ml.learning.retrain.starts import (
+    choose_start,
+    fetch_weights,
+    find_warm_start,
+    identify_weights,
+    second_preset,
+)
 from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact, save_artifact
 from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
-from ml.models.bundled_weights import read_bundled_card
-from ml.models.checkpoint import file_sha256
 from ml.models.predictor import resolve_device
 from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
 from ml.models.registry import fetch
@@ -40,7 +44,6 @@ from ml.storage import retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.label_issues import LabelIssue, load_label_issues
-from ml.storage.model_versions import load_card
 from ml.storage.photo_cache import local_copies
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest
@@ -58,6 +61,7 @@ class _Plan:
     classes: tuple[str, ...]
     samples: tuple[WeightedSample, ...]
     champion_hash: str | None  # of a warm start
+    pretrained_weights: str  # as the setting
     key: str
 
 
@@ -70,6 +74,8 @@ def train_candidate(
 ) -> str:
     """Train on the run's snapshot; returns the training key, by which `load_artifact` reads it.
 
+    If an earlier run distilled pretrained weights for this one, a second training starts from them;
+    the better one on the validation photos is returned, and the run's row has the comparison.
     `progress` None writes log lines.
 
     Raises:
@@ -77,14 +83,23 @@ def train_candidate(
         TrainingError: a split of the snapshot has no usable photo, or the loss diverges.
         ObjectNotFound: a photo of the snapshot was never archived.
     """
-    plan = _plan(run_id, settings, connections)
+    plans = _plans(run_id, settings, connections)
+    for plan in plans:
+        _train_once(plan, settings, connections, progress or LogListener())
+    if len(plans) == 1:
+        return plans[0].key
+    return choose_start(run_id, [plan.key for plan in plans], connections=connections)
+
+
+def _train_once(
+    plan: _Plan, settings: Settings, connections: Connections, listener: Listener
+) -> None:
     if has_artifact(connections.models, plan.key):
         _checkpoints(plan, connections).remove()  # of an attempt that was killed before it did
         log.info("this training is finished already", training_key=plan.key)
-        return plan.key
-    artifact = _train(plan, settings, connections, progress or LogListener())
+        return
+    artifact = _train(plan, settings, connections, listener)
     log.info("candidate trained", training_key=plan.key, epochs=len(artifact.history))
-    return plan.key
 
 
 def _train(
@@ -99,7 +114,7 @@ def _train(
         plan.preset,
         classes=plan.classes,
         seed=seed,
-        pretrained_weights=settings.pretrained_weights,
+        pretrained_weights=plan.pretrained_weights,
         champion=champion,
         architecture=settings.architecture,
     )
@@ -121,7 +136,8 @@ def _checkpoints(plan: _Plan, connections: Connections) -> Checkpoints:
     return Checkpoints(checkpoint_object(connections.models, key))
 
 
-def _plan(run_id: str, settings: Settings, connections: Connections) -> _Plan:
+def _plans(run_id: str, settings: Settings, connections: Connections) -> list[_Plan]:
+    """The run's training; and one from the weights that an earlier run distilled for it."""
     engine = connections.engine
     run, snapshot_hash = in_transaction(
         engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
@@ -129,20 +145,25 @@ def _plan(run_id: str, settings: Settings, connections: Connections) -> _Plan:
     issues = in_transaction(engine, lambda c: load_label_issues(c, snapshot_hash))
     manifest = get_manifest(connections.models, snapshot_hash)
     preset = load_preset(run.preset)
-    champion_hash = run.champion_hash if preset.start == "champion" else None
-    start = _identify_weights(settings)
-    if champion_hash is not None:
-        card = in_transaction(engine, lambda c: load_card(c, champion_hash))
-        if card is not None and card["architecture"] == settings.architecture:
-            start = champion_hash
-    return _Plan(
-        run=run,
-        preset=preset,
-        classes=tuple(sorted(manifest.classes)),
-        samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
-        champion_hash=champion_hash,
-        key=_key(run, preset, issues, start),
-    )
+    starts = [(preset, settings.pretrained_weights)]
+    if run.weights_sha256 is not None and settings.architecture == BUNDLED_ARCHITECTURE:
+        weights = fetch_weights(run.weights_sha256, settings=settings, connections=connections)
+        starts.append((second_preset(preset, run.policy.retraining.distillation), str(weights)))
+    plans = []
+    for each, setting in starts:
+        champion_hash = run.champion_hash if each.start == "champion" else None
+        start = find_warm_start(champion_hash, settings, connections)
+        plan = _Plan(
+            run=run,
+            preset=each,
+            classes=tuple(sorted(manifest.classes)),
+            samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
+            champion_hash=champion_hash,
+            pretrained_weights=setting,
+            key=_key(run, each, issues, start or identify_weights(setting, settings.architecture)),
+        )
+        plans.append(plan)
+    return plans
 
 
 def _key(run: RetrainRun, preset: Preset, issues: Mapping[str, LabelIssue], start: str) -> str:
@@ -158,15 +179,6 @@ def _key(run: RetrainRun, preset: Preset, issues: Mapping[str, LabelIssue], star
         "torch": torch.__version__,  # another version would not continue bit for bit
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _identify_weights(settings: Settings) -> str:
-    """The pretrained weights, by content if they are a file: `auto` may use the bundled one."""
-    setting, architecture = settings.pretrained_weights, settings.architecture
-    known = file_sha256(Path(setting)) if Path(setting).is_file() else setting
-    if architecture != BUNDLED_ARCHITECTURE:
-        return f"{architecture} {known}"
-    return f"{setting} {read_bundled_card().sha256}" if setting in {"auto", "bundled"} else known
 
 
 @contextmanager

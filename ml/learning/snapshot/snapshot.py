@@ -26,7 +26,13 @@ from ml.learning.snapshot.golden_set import (
 )
 from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, check_splits, group_photos
 from ml.policy.schema import load_policy
-from ml.storage import model_versions, photo_archive, retrain_runs, snapshots
+from ml.storage import (
+    model_versions,
+    photo_archive,
+    pretrained_weights,
+    retrain_runs,
+    snapshots,
+)
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.labels import resolve_labels
@@ -64,7 +70,9 @@ def create_snapshot(
 
     def begin(connection: Connection) -> RetrainRun:
         champion_hash = model_versions.load_champion(connection)
-        new = RetrainRun(run_id, as_of, policy, preset, seed, champion_hash)
+        enabled = policy.retraining.distillation.enabled
+        weights = pretrained_weights.load_newest(connection) if enabled else None
+        new = RetrainRun(run_id, as_of, policy, preset, seed, champion_hash, weights)
         return retrain_runs.begin(connection, new)
 
     run = in_transaction(connections.engine, begin)

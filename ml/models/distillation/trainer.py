@@ -1,6 +1,6 @@
 """Train the student: random crops through teacher and student, epoch by epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +28,8 @@ _FEATURES = ("stride_8", "stride_16", "stride_32", "pooled")
 class DistillationJob:
     """One distillation run: recipe, teacher, photos without labels, and listener.
 
-    The first photos, as many as the recipe says, are held out for validation.
+    The first photos, as many as the recipe says, are held out for validation. The student's trunk
+    starts from the state `start`, its projections from the seed; None: all of it from the seed.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class DistillationJob:
     seed: int
     listener: Listener
     checkpoints: Checkpoints
+    start: Mapping[str, torch.Tensor] | None = None
 
 
 def train_student(job: DistillationJob) -> tuple[dict[str, torch.Tensor], list[EpochResult]]:
@@ -71,7 +73,7 @@ class _StudentTraining:
         self.batches = len(self.training_photos) // self.recipe.batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
-            self.student = move_network(Student(), job.device)
+            self.student = move_network(_build_student(job.start), job.device)
         self.state = self._initial_state()
 
     def _initial_state(self) -> TrainState:
@@ -134,6 +136,14 @@ class _StudentTraining:
                 inputs, size=(side, side), mode="bilinear", antialias=True, align_corners=False
             )
         return target, student(inputs.contiguous(memory_format=torch.channels_last))
+
+
+def _build_student(start: Mapping[str, torch.Tensor] | None) -> Student:
+    """A student whose weights that `start` does not have come from torch's global generator."""
+    student = Student()
+    if start is not None:
+        student.trunk.load_state_dict({name: start[name] for name in student.trunk.state_dict()})
+    return student
 
 
 def _agreement(prediction: FeatureMaps, target: FeatureMaps) -> float:

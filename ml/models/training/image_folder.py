@@ -45,6 +45,11 @@ class Photo:
         parts = self.name.split("/")
         return "/".join(parts[: min(2, len(parts) - 1)])
 
+    def read(self, max_bytes: int) -> bytes:
+        """Its bytes; one over `max_bytes` at most, which is enough to reject it."""
+        with self.path.open("rb") as file:
+            return file.read(max_bytes + 1)
+
 
 @dataclass(frozen=True)
 class SkippedFile:
@@ -207,8 +212,7 @@ def _cache_photo(
     photo: Photo, pixels: PixelFile, spec: Preprocessing, limits: DecodeLimits
 ) -> CachedPhoto | SkippedFile:
     try:
-        with photo.path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)  # one byte too many is enough to reject it
+        data = photo.read(limits.max_bytes)
         image = decode(data, limits=limits, short_side=spec.resize).image
     except ImageRejected as error:
         return SkippedFile(photo.name, error.reason.value, error.detail)

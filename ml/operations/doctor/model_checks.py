@@ -6,9 +6,16 @@ from pathlib import Path
 import httpx
 import torch
 
-from ml.core.errors import ModelError, ModelHashMismatch, NoChampion, ObjectNotFound
+from ml.core.errors import (
+    ModelError,
+    ModelHashMismatch,
+    NoChampion,
+    ObjectNotFound,
+    PretrainedWeightsError,
+)
 from ml.models import registry
 from ml.models.card import check_classes, parse_card
+from ml.models.distillation.networks import TEACHER, load_teacher
 from ml.models.load_check import check_version
 from ml.models.predictor import describe_device, resolve_device
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
@@ -58,6 +65,17 @@ def check_champion_classes(deployment: Deployment) -> Finding:
     card = in_transaction(deployment.connections.engine, load_champion_card)
     check_classes(parse_card(card, source="the champion"), policy)
     return ok(", ".join(policy.classes))
+
+
+def check_teacher(deployment: Deployment) -> Finding:
+    """Load the teacher of a distillation, where the policy asks for one."""
+    if not load_policy(deployment.settings.policy_file).retraining.distillation.enabled:
+        return skipped("retraining.distillation of the policy is off")
+    try:
+        load_teacher()
+    except PretrainedWeightsError as error:
+        return failed(error, remedy="install the extra `teacher`, or switch the distillation off")
+    return ok(TEACHER)
 
 
 TIMEOUT_SECONDS = 10.0

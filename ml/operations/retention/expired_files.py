@@ -14,7 +14,9 @@ from itertools import chain, groupby
 
 from ml.core.errors import ObjectNotFound
 from ml.operations.retention.purge import Purging
+from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
+from ml.storage.pretrained_weights import list_needed_files
 from ml.storage.purge import Count
 from ml.storage.s3_responses import ListedObject
 
@@ -30,7 +32,10 @@ _GRAY_PIXEL = b"data:image/gif;base64,R0lGODlhAQABAIAAAMDAwAAAACH5BAAAAAAALAAAAA
 
 
 def purge_training_artifacts(purging: Purging) -> None:
-    """Delete trainings whose newest file is expired, one after the other."""
+    """Delete trainings whose newest file is expired, one after the other.
+
+    Kept are distilled weights that a retraining run compares, or the next one will.
+    """
     store = purging.connections.models
     for files in _begin(purging, _expired_trainings):
         # The marker of a complete training first: if killed here, the training is not complete.
@@ -40,10 +45,12 @@ def purge_training_artifacts(purging: Purging) -> None:
 
 def _expired_trainings(purging: Purging) -> Iterator[list[ListedObject]]:
     # A listing is in key order.
+    needed = set(in_transaction(purging.connections.engine, list_needed_files))
     listed = _list_files(purging, _TRAININGS)
     for _, group in groupby(listed, lambda file: file.key.split("/")[1]):
         files = list(group)
-        if max(file.modified_at for file in files) < purging.since:
+        newest = max(file.modified_at for file in files)
+        if newest < purging.since and needed.isdisjoint(file.key for file in files):
             yield files
 
 

@@ -115,6 +115,17 @@ model_version = sa.Table(
     *optional(sa.Text, "gate_decision"),  # promote or hold
 )
 
+pretrained_weights = sa.Table(
+    "pretrained_weights",  # distilled on the shop's own photos; in the model bucket
+    metadata,
+    *primary(sa.Text, "weights_sha256"),
+    key(),
+    *required(JSONB, "card"),
+    *required(sa.Text, "run_id"),  # the retraining run that distilled them
+    *required(TIME, "registered_at"),
+    sa.Index("pretrained_weights_run", "run_id"),
+)
+
 retrain_run = sa.Table(
     "retrain_run",
     metadata,
@@ -126,6 +137,10 @@ retrain_run = sa.Table(
     reference(sa.Text, "champion_hash", "model_version.model_hash", nullable=True),
     reference(sa.Text, "snapshot_hash", "label_snapshot.snapshot_hash", nullable=True),
     reference(sa.Text, "candidate_hash", "model_version.model_hash", nullable=True),
+    # An input: weights of an earlier run, to start a second training from. And the comparison.
+    reference(sa.Text, "weights_sha256", "pretrained_weights.weights_sha256", nullable=True),
+    *optional(JSONB, "starts"),
+    *optional(sa.Text, "photo_list_hash"),  # of the photos that it distills on
     # The state is running, skipped, held, rejected or promoted.
     *required(sa.Text, "state", "reason"),
     *optional(TIME, "finished_at"),

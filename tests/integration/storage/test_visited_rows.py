@@ -5,6 +5,7 @@ them whole, or joins it to each photo of a run, is found, also one that is writt
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,9 @@ from benchmarks.two_years_nightly_run import NightlyRun, make_nightly_run
 from benchmarks.two_years_reviews import pages, retention, reviews
 from benchmarks.two_years_rows import STATISTICS, OldShop, prepare_old_shop, start_of_today
 from benchmarks.visited_rows import Execution, record_executions
+from ml.core.window import Window
+from ml.learning.pretraining import photo_list
+from ml.learning.pretraining.photo_list import list_photos
 from ml.operations.retention import expired_rows
 from ml.storage import decided_photos
 from tests.support.nightly_run import run_nightly
@@ -77,6 +81,21 @@ def test_reviews_and_pages_visit_rows_of_their_photos_only(record: Record, shop:
     record(lambda nightly_run: nightly_run.run(shop.model_hash))
     assert _wide(record(lambda nightly_run: reviews(nightly_run, newest=200))) == []
     assert _wide(record(pages)) == []
+
+
+def test_a_list_of_unlabeled_photos_visits_no_more_than_a_page(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_list, "PAGE", 200)
+    assert _wide(record(_list_photos)) == []
+
+
+def _list_photos(nightly_run: NightlyRun) -> None:
+    window = Window(OLD.midnight - timedelta(days=OLD.runs), OLD.midnight)
+    listed = list_photos(
+        window, max_photos=3000, settings=nightly_run.settings, connections=nightly_run.connections
+    )
+    assert listed.photos
 
 
 def test_retention_visits_each_row_once(record: Record) -> None:

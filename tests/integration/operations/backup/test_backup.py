@@ -164,7 +164,7 @@ def test_backup_of_another_revision_names_the_migration(deployment: Shop, tmp_pa
     _wipe(deployment)
     restore_backup(tmp_path / "backup", deployment.connections)
     deployment.execute(
-        "update moderation.alembic_version set version_num = '0000' where version_num = '0004'"
+        "update moderation.alembic_version set version_num = '0000' where version_num = '0005'"
     )
     with pytest.raises(StorageError, match="ml migrate"):
         take_backup(tmp_path / "later", deployment.connections)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from ml.models import registry
+from ml.models.distillation import networks
 from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
 from tests.support.policies import policy, write_policy
@@ -66,6 +67,20 @@ def test_invalid_policy_fails(run_doctor: Examine, shop: Shop, tmp_path: Path) -
     found = run_doctor(policy_file=write_policy(tmp_path / "p", raw, pass_confidence=7))
     assert failures(found) == ["policy"]
     assert "pass_confidence" in found["policy"].message
+
+
+def test_teacher_is_checked_where_the_policy_asks_for_a_distillation(
+    run_doctor: Examine, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_doctor()["teacher"].state is CheckStatus.SKIPPED
+    raw = yaml.safe_load(shop.settings.policy_file.read_text(encoding="utf-8"))
+    raw["retraining"]["distillation"] = {"enabled": True}
+    asked = write_policy(tmp_path / "p", raw)
+    assert run_doctor(policy_file=asked)["teacher"].state is CheckStatus.OK
+    monkeypatch.setattr(networks, "TEACHER_SHA256", "0" * 64)
+    found = run_doctor(policy_file=asked)
+    assert failures(found) == ["teacher"]
+    assert "`teacher`" in found["teacher"].remedy
 
 
 def test_policy_of_other_classes_fails(run_doctor: Examine, tmp_path: Path) -> None:

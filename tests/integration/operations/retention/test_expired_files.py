@@ -7,7 +7,10 @@ from ml.core.errors import StorageUnavailable
 from ml.learning.retrain.evaluate import evaluate_candidate
 from ml.learning.retrain.gate import gate_candidate
 from ml.operations.retention.purge import Purged
+from ml.storage import pretrained_weights
+from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
+from ml.storage.pretrained_weights import RegisteredWeights
 from tests.support.backdated_rows import purge, purge_plan
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.retraining import GoldenSpec, RetrainingRun
@@ -48,6 +51,17 @@ def test_running_training_is_kept(trained: Shop) -> None:
         purge(trained, "training_artifacts", purge_plan(training_artifact_days=60, ahead=59)).items
         == 0
     )
+
+
+def test_weights_that_the_next_retraining_run_compares_are_kept(trained: Shop) -> None:
+    engine, store = trained.connections.engine, trained.connections.models
+    for number in (1, 2):  # the newer one last
+        key = f"training/distillation-{number}/x.safetensors"
+        store.put(key, b"123")
+        weights = RegisteredWeights(str(number) * 64, key, {}, f"run {number}")
+        in_transaction(engine, pretrained_weights.register, weights)
+    purge(trained, "training_artifacts", purge_plan(training_artifact_days=60, ahead=61))
+    assert _keys(trained, "training/") == ["training/distillation-2/x.safetensors"]
 
 
 def test_training_is_not_complete_after_interrupted_purge(

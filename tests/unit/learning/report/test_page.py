@@ -130,6 +130,21 @@ def test_verdict_is_in_both_languages() -> None:
     assert "在 4 张金标图片上，候选模型准确率 75.0%，现役模型 25.0%" in page
 
 
+def test_page_compares_two_starts_where_there_were_two() -> None:
+    start = {
+        "kind": "champion", "detail": EVIL, "preset": EVIL, "log_loss": 0.25, "area": 0.9125,
+        "accuracy": 0.5, "chosen": False,
+    }  # fmt: skip
+    better = {**start, "kind": "file", "log_loss": 0.125, "chosen": True}
+    report = make_report()
+    assert "Two starts" not in render(report, PICTURES, gated=None)
+    page = render({**report, "starts": [start, better]}, PICTURES, gated=None)
+    assert _Elements(page)
+    assert EVIL not in page
+    assert all(text in page for text in ("两种初始权重", "0.2500", "0.1250", "0.9125"))
+    assert page.count("chosen 采用") == 1
+
+
 def test_evidence_of_the_threshold_is_a_sentence() -> None:
     page = " ".join(render(make_report(), PICTURES, gated=None).split())
     assert "Of 512 held-out labels, 350.5 (weighted) pass, and 2.0 of those are" in page

@@ -1,0 +1,144 @@
+"""A run that compares its usual start with weights that an earlier run distilled."""
+
+from pathlib import Path
+
+import pytest
+
+from ml.core.errors import ModelHashMismatch, RunNotStarted
+from ml.core.manifest import Split
+from ml.learning.retrain.starts import choose_start, fetch_weights, second_preset
+from ml.learning.retrain.train import train_candidate
+from ml.learning.retrain.training_artifact import load_artifact
+from ml.models.bundled_weights import FOLDER, WEIGHTS, read_bundled_card
+from ml.models.training.preset import load_preset
+from ml.policy.retraining import Distillation
+from ml.policy.schema import Policy, load_policy
+from ml.storage import pretrained_weights, retrain_runs
+from ml.storage.database import in_transaction
+from ml.storage.pretrained_weights import RegisteredWeights
+from ml.storage.retrain_runs import RetrainRun
+from tests.integration.learning.retrain.snapshot_fixtures import (
+    PARTS,
+    begin_month,
+    keep_photos,
+    write_preset,
+)
+from tests.support.servers import Shop
+
+pytestmark = pytest.mark.integration
+
+SHA256 = read_bundled_card().sha256
+
+
+def register_weights(shop: Shop, run_id: str = "earlier") -> str:
+    """Weights as an earlier run registers them: the bundled ones; returns their key."""
+    key = f"training/distillation-{run_id}/{SHA256}.safetensors"
+    shop.connections.models.put(key, (FOLDER / WEIGHTS).read_bytes())
+    weights = RegisteredWeights(SHA256, key, {}, run_id)
+    in_transaction(shop.connections.engine, pretrained_weights.register, weights)
+    return key
+
+
+def _newest(shop: Shop) -> str | None:
+    return in_transaction(shop.connections.engine, pretrained_weights.load_newest)
+
+
+def _run(shop: Shop) -> RetrainRun:
+    return in_transaction(shop.connections.engine, lambda c: retrain_runs.load(c, "month"))
+
+
+def _set(shop: Shop, **values: object) -> None:
+    in_transaction(shop.connections.engine, lambda c: retrain_runs.set_values(c, "month", **values))
+
+
+@pytest.fixture
+def month(shop: Shop, tmp_path: Path) -> Shop:
+    """A run that has weights to compare, with presets of one epoch."""
+    second = tmp_path / "second"
+    second.mkdir()
+    preset = write_preset(second, epochs=1, start="pretrained_weights", head="fitted")
+    raw = load_policy(shop.settings.policy_file).model_dump(mode="json")
+    raw["retraining"]["distillation"] |= {"enabled": True, "preset": preset}
+    usual = write_preset(tmp_path, epochs=1)
+    policy = Policy.model_validate(raw)
+    begin_month(shop, keep_photos(shop, PARTS), preset=usual, policy=policy)
+    register_weights(shop)
+    _set(shop, weights_sha256=SHA256)
+    return shop
+
+
+def _train(shop: Shop) -> str:
+    return train_candidate("month", settings=shop.settings, connections=shop.connections)
+
+
+def test_run_trains_from_both_starts_and_takes_the_better_on_the_validation_photos(
+    month: Shop,
+) -> None:
+    key = _train(month)
+    starts = _run(month).starts
+    assert starts is not None
+    assert [(start["kind"], start["detail"]) for start in starts] == [
+        ("champion", month.model_hash),
+        ("file", SHA256),
+    ]
+    best = min(starts, key=lambda start: start["log_loss"])
+    assert [start["training_key"] for start in starts if start["chosen"]] == [key]
+    assert best["training_key"] == key
+    assert {start["photos"] for start in starts} == {PARTS[Split.VALIDATION]}
+    assert _train(month) == key  # a retry trains nothing
+    assert _run(month).starts == starts
+    trained = load_artifact(month.connections.models, key)
+    assert trained.pretrained_weights.kind == best["kind"]
+
+
+def test_weights_are_compared_once(month: Shop) -> None:
+    assert _newest(month) == SHA256
+    _set(month, starts=[])
+    assert _newest(month) is None
+
+
+def test_files_of_weights_are_needed_while_they_are_the_newest_or_compared(month: Shop) -> None:
+    def needed() -> list[str]:
+        return in_transaction(month.connections.engine, pretrained_weights.list_needed_files)
+
+    mine = f"training/distillation-earlier/{SHA256}.safetensors"
+    assert needed() == [mine]
+    newer = RegisteredWeights("f" * 64, "training/distillation-later/x", {}, "later")
+    in_transaction(month.connections.engine, pretrained_weights.register, newer)
+    assert sorted(needed()) == [mine, newer.object_key]
+    _set(month, state="held")
+    assert needed() == [newer.object_key]
+
+
+def test_run_without_weights_trains_once_and_compares_nothing(shop: Shop, tmp_path: Path) -> None:
+    begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
+    _train(shop)
+    assert _run(shop).starts is None
+
+
+def test_choose_start_takes_the_usual_one_of_equals(month: Shop) -> None:
+    key = _train(month)
+    assert choose_start("month", [key, key], connections=month.connections) == key
+    starts = _run(month).starts
+    assert starts is not None
+    assert [start["chosen"] for start in starts] == [True, False]
+
+
+def test_fetch_weights_rejects_other_bytes_and_unknown_weights(month: Shop) -> None:
+    parts = {"settings": month.settings, "connections": month.connections}
+    key = register_weights(month)
+    month.connections.models.put(key, b"other")
+    with pytest.raises(ModelHashMismatch):
+        fetch_weights(SHA256, **parts)
+    register_weights(month)
+    path = fetch_weights(SHA256, **parts)
+    month.connections.models.delete(key)
+    assert fetch_weights(SHA256, **parts) == path  # kept on this machine
+    with pytest.raises(RunNotStarted):
+        fetch_weights("0" * 64, **parts)
+
+
+def test_second_preset_is_that_of_the_run_unless_it_needs_the_champion() -> None:
+    wanted = Distillation(preset="fast")
+    assert second_preset(load_preset("monthly"), wanted).name == "fast"
+    assert second_preset(load_preset("article"), wanted).name == "article"
