@@ -5,6 +5,7 @@ then compare the better one with the champion on photos that neither has seen.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,57 @@ from ml.storage import pretrained_weights, retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import load_card
+from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
 
-def identify_weights(setting: str, architecture: ArchitectureName) -> str:
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from: the champion, if it is of the same architecture, or weights.
+
+    `pretrained_weights` is as the setting. `identity` names what is used, by content where known.
+    """
+
+    preset: Preset
+    pretrained_weights: str
+    champion_hash: str | None
+    identity: str
+
+
+def list_starts(run: RetrainRun, *, settings: Settings, connections: Connections) -> list[Start]:
+    """The run's usual start; and the weights that an earlier run distilled for it.
+
+    Raises:
+        RunNotStarted, ObjectNotFound, ModelHashMismatch: as `fetch_weights`.
+    """
+    preset = load_preset(run.preset)
+    starts = [_create_start(run, preset, settings.pretrained_weights, settings, connections)]
+    if run.weights_sha256 is not None and settings.architecture == BUNDLED_ARCHITECTURE:
+        weights = fetch_weights(run.weights_sha256, settings=settings, connections=connections)
+        second = second_preset(preset, run.policy.retraining.distillation)
+        starts.append(_create_start(run, second, str(weights), settings, connections))
+    return starts
+
+
+def _create_start(
+    run: RetrainRun, preset: Preset, weights: str, settings: Settings, connections: Connections
+) -> Start:
+    champion_hash = run.champion_hash if preset.start == "champion" else None
+    identity = _identify_weights(weights, settings.architecture)
+    if champion_hash is not None:
+        card = in_transaction(connections.engine, lambda c: load_card(c, champion_hash))
+        if card is not None and card["architecture"] == settings.architecture:
+            identity = champion_hash
+    return Start(preset, weights, champion_hash, identity)
+
+
+def _identify_weights(setting: str, architecture: ArchitectureName) -> str:
     """The pretrained weights, by content if they are a file: `auto` may use the bundled one."""
     known = file_sha256(Path(setting)) if Path(setting).is_file() else setting
     if architecture != BUNDLED_ARCHITECTURE:
         return f"{architecture} {known}"
     return f"{setting} {read_bundled_card().sha256}" if setting in {"auto", "bundled"} else known
-
-
-def find_warm_start(
-    champion_hash: str | None, settings: Settings, connections: Connections
-) -> str | None:
-    """The champion, if the training starts from it: not from one of another architecture."""
-    if champion_hash is None:
-        return None
-    card = in_transaction(connections.engine, lambda c: load_card(c, champion_hash))
-    is_same = card is not None and card["architecture"] == settings.architecture
-    return champion_hash if is_same else None
 
 
 def fetch_weights(weights_sha256: str, *, settings: Settings, connections: Connections) -> Path:

@@ -19,17 +19,10 @@ from ml.core.computation import Computation
 from ml.core.errors import ModelHashMismatch
 from ml.core.manifest import Split
 from ml.core.settings import Settings
-from ml.learning.retrain.starts import (
-    choose_start,
-    fetch_weights,
-    find_warm_start,
-    identify_weights,
-    second_preset,
-)
+from ml.learning.retrain.starts import Start, choose_start, list_starts
 from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact, save_artifact
 from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
 from ml.models.predictor import resolve_device
-from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
 from ml.models.registry import fetch
 from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
@@ -37,7 +30,6 @@ from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
 from ml.models.training.other_computations import compute_held_out, find_other_computations
 from ml.models.training.pipeline import TrainedNetwork, train_network
-from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import Listener, LogListener
 from ml.models.training.trainer import Ints, Splits, TrainJob
 from ml.storage import retrain_runs
@@ -57,11 +49,9 @@ class _Plan:
     """Everything that determines the weights; `key` is its hash."""
 
     run: RetrainRun
-    preset: Preset
+    start: Start
     classes: tuple[str, ...]
     samples: tuple[WeightedSample, ...]
-    champion_hash: str | None  # of a warm start
-    pretrained_weights: str  # as the setting
     key: str
 
 
@@ -107,14 +97,14 @@ def _train(
 ) -> TrainingArtifact:
     store, seed = connections.models, plan.run.seed
     champion = None
-    if plan.champion_hash is not None:
-        champion = fetch(plan.champion_hash, store=store, cache=connections.model_cache)
+    if plan.start.champion_hash is not None:
+        champion = fetch(plan.start.champion_hash, store=store, cache=connections.model_cache)
     checkpoints = _checkpoints(plan, connections)
     network, origin = init_network(
-        plan.preset,
+        plan.start.preset,
         classes=plan.classes,
         seed=seed,
-        pretrained_weights=plan.pretrained_weights,
+        pretrained_weights=plan.start.pretrained_weights,
         champion=champion,
         architecture=settings.architecture,
     )
@@ -123,7 +113,9 @@ def _train(
         samples = _match_samples(plan, dataset)
         train, validation = _indices(samples, Split.TRAIN), _indices(samples, Split.VALIDATION)
         splits = Splits(train, validation, np.array([samples[i].weight for i in train]))
-        job = TrainJob(network, dataset, splits, plan.preset, device, seed, listener, checkpoints)
+        job = TrainJob(
+            network, dataset, splits, plan.start.preset, device, seed, listener, checkpoints
+        )
         computations = find_other_computations(settings, device)
         artifact = _add_held_out(train_network(job, origin), job, samples, computations)
     save_artifact(store, plan.key, artifact)
@@ -144,38 +136,28 @@ def _plans(run_id: str, settings: Settings, connections: Connections) -> list[_P
     )
     issues = in_transaction(engine, lambda c: load_label_issues(c, snapshot_hash))
     manifest = get_manifest(connections.models, snapshot_hash)
-    preset = load_preset(run.preset)
-    starts = [(preset, settings.pretrained_weights)]
-    if run.weights_sha256 is not None and settings.architecture == BUNDLED_ARCHITECTURE:
-        weights = fetch_weights(run.weights_sha256, settings=settings, connections=connections)
-        starts.append((second_preset(preset, run.policy.retraining.distillation), str(weights)))
-    plans = []
-    for each, setting in starts:
-        champion_hash = run.champion_hash if each.start == "champion" else None
-        start = find_warm_start(champion_hash, settings, connections)
-        plan = _Plan(
+    return [
+        _Plan(
             run=run,
-            preset=each,
+            start=start,
             classes=tuple(sorted(manifest.classes)),
             samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
-            champion_hash=champion_hash,
-            pretrained_weights=setting,
-            key=_key(run, each, issues, start or identify_weights(setting, settings.architecture)),
+            key=_key(run, start, issues),
         )
-        plans.append(plan)
-    return plans
+        for start in list_starts(run, settings=settings, connections=connections)
+    ]
 
 
-def _key(run: RetrainRun, preset: Preset, issues: Mapping[str, LabelIssue], start: str) -> str:
+def _key(run: RetrainRun, start: Start, issues: Mapping[str, LabelIssue]) -> str:
     """SHA-256 (hex) over everything that determines the weights, torch's version included."""
     treatment = run.policy.retraining.label_issues
     used = bool(issues) and treatment.action != "keep"
     decisive = {
         "snapshot": run.snapshot_hash,
         "label_issues": [treatment.model_dump(mode="json"), sorted(issues)] if used else None,
-        "preset": preset.model_dump(mode="json"),
+        "preset": start.preset.model_dump(mode="json"),
         "seed": run.seed,
-        "start": start,
+        "start": start.identity,
         "torch": torch.__version__,  # another version would not continue bit for bit
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -198,7 +180,7 @@ def _open_dataset(
         photos,
         [],
         classes=plan.classes,
-        spec=plan.preset.preprocessing,
+        spec=plan.start.preset.preprocessing,
         limits=decode_limits(settings),
         scratch=scratch,
         on_decoded=listener.on_decoded,

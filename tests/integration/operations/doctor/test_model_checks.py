@@ -1,5 +1,6 @@
 """Checks of champion and policy."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ def test_teacher_is_checked_where_the_policy_asks_for_a_distillation(
     raw["retraining"]["distillation"] = {"enabled": True}
     asked = write_policy(tmp_path / "p", raw)
     assert run_doctor(policy_file=asked)["teacher"].state is CheckStatus.OK
-    monkeypatch.setattr(networks, "TEACHER_SHA256", "0" * 64)
+    other = dataclasses.replace(networks.EFFICIENTNET_LITE0, sha256="0" * 64)
+    monkeypatch.setattr(networks, "EFFICIENTNET_LITE0", other)
     found = run_doctor(policy_file=asked)
     assert failures(found) == ["teacher"]
     assert "`teacher`" in found["teacher"].remedy
