@@ -46,7 +46,9 @@ def distill_for_next_run(
     recipe: Path | None = None,
     progress: Listener | None = None,
 ) -> str | None:
-    """Distill and register the weights; returns their SHA-256, None if the policy asks for none.
+    """Distill and register the weights; returns their SHA-256.
+
+    None if the policy asks for none, or the setting `architecture` is not the one distilled.
 
     `recipe` None is `config/distillation.yaml`, whose epochs the policy replaces; `progress` None
     writes log lines. What is finished is not repeated.

@@ -117,6 +117,15 @@ def test_finished_distillation_is_not_repeated(month: Shop, tmp_path: Path) -> N
     assert again.epochs == 0
 
 
+def test_nothing_is_distilled_for_another_architecture(month: Shop, tmp_path: Path) -> None:
+    settings = month.settings.model_copy(update={"architecture": "efficientnet_lite0"})
+    distilled = distill_for_next_run(
+        "month", settings=settings, connections=month.connections, recipe=small_recipe(tmp_path)
+    )
+    assert distilled is None
+    assert month.rows("select weights_sha256 from moderation.pretrained_weights") == []
+
+
 def test_policy_that_asks_for_none_and_a_run_that_did_not_begin(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(RunNotStarted):
         _distill(shop, tmp_path)
