@@ -101,7 +101,9 @@ def distill() -> str:
     """If the policy asks for it, distill pretrained weights for the next run."""
     weights = _steps().distill(_run_id())
     if weights is None:
-        raise AirflowSkipException("retraining.distillation of the policy is off")
+        raise AirflowSkipException(
+            "the policy asks for no distillation, or MODERATION_ARCHITECTURE is not resnet18"
+        )
     return str(weights)
 
 

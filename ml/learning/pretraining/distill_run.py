@@ -22,7 +22,7 @@ from ml.learning.pretraining.photo_list import list_photos
 from ml.models.bundled_weights import read_bundled_card
 from ml.models.distillation.distill import Origins, distill
 from ml.models.distillation.networks import load_teacher
-from ml.models.distillation.recipe import load_recipe
+from ml.models.distillation.recipe import Recipe, load_recipe
 from ml.models.predictor import resolve_device
 from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
 from ml.models.training.checkpoint import CheckpointBackend, checkpoint_object
@@ -55,7 +55,7 @@ def distill_for_next_run(
 
     Raises:
         RunNotStarted: there is no such run.
-        PretrainedWeightsError: the teacher's packages are not installed.
+        PretrainedWeightsError: the package of the teacher's weights is not installed.
         TrainingError: the shop has judged too few photos.
     """
     run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
@@ -74,26 +74,39 @@ def distill_for_next_run(
     if finished is not None:
         _remove_checkpoints(connections.models, finished.object_key)  # of a killed attempt
         return finished.weights_sha256
-    load_teacher()  # before photos are read: its packages may be missing
-    listed = _fix_list(run, settings, connections)
+    load_teacher()  # before photos are read: its package may be missing
     base = load_recipe(recipe) if recipe else load_recipe()
+    registered = _distill(
+        run, base.model_copy(update={"epochs": wanted.epochs}), settings, connections,
+        progress or LogListener(),
+    )  # fmt: skip
+    _remove_checkpoints(connections.models, registered.object_key)
+    return registered.weights_sha256
+
+
+def _distill(
+    run: RetrainRun,
+    recipe: Recipe,
+    settings: Settings,
+    connections: Connections,
+    progress: Listener,
+) -> RegisteredWeights:
+    listed = _fix_list(run, settings, connections)
     prefix = f"training/distillation-{listed.list_hash}"
     with scratch_folder(settings.data_dir / "training", "distillation-") as folder:
         path = distill(
             bucket_photos(listed, connections.photos),
             start=settings.pretrained_weights,
             origins=Origins((), own_origins(listed, connections.photos)),
-            recipe=base.model_copy(update={"epochs": wanted.epochs}),
+            recipe=recipe,
             out=folder,
             device=str(resolve_device(settings.device)),
             seed=run.seed,
             limits=decode_limits(settings),
-            progress=progress or LogListener(),
+            progress=progress,
             checkpoint_at=partial(_checkpoint_at, connections.models, prefix),
         )
-        registered = _register(path, prefix, run_id, connections)
-    _remove_checkpoints(connections.models, registered.object_key)
-    return registered.weights_sha256
+        return _register(path, prefix, run.run_id, connections)
 
 
 def _checkpoint_at(store: ObjectStore, prefix: str, name: str) -> CheckpointBackend:
@@ -102,7 +115,7 @@ def _checkpoint_at(store: ObjectStore, prefix: str, name: str) -> CheckpointBack
 
 
 def _remove_checkpoints(store: ObjectStore, object_key: str) -> None:
-    """Delete what is beside the weights."""
+    """Delete the other files of their folder."""
     for page in store.list_pages(f"{object_key.rpartition('/')[0]}/"):
         store.delete_many([file.key for file in page if file.key != object_key])
 

@@ -37,9 +37,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from: the champion, if it is of the same architecture, or weights.
+    """What a training starts from.
 
-    `pretrained_weights` is as the setting. `identity` names what is used, by content where known.
+    That is the champion, if there is one and it is of the architecture to train, else
+    `pretrained_weights`, as in the setting. `identity` names what is used, by content where known.
     """
 
     preset: Preset

@@ -77,7 +77,7 @@ def distill(
     device is "cpu", "cuda" or "cuda:<n>".
 
     Raises:
-        PretrainedWeightsError: the teacher's packages are not installed, or `start` is no ResNet18.
+        PretrainedWeightsError: the teacher's package is not installed, or `start` is no ResNet18.
         TrainingError: too few photos, or the loss is not finite.
     """
     out.mkdir(parents=True, exist_ok=True)

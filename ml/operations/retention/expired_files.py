@@ -34,7 +34,7 @@ _GRAY_PIXEL = b"data:image/gif;base64,R0lGODlhAQABAIAAAMDAwAAAACH5BAAAAAAALAAAAA
 def purge_training_artifacts(purging: Purging) -> None:
     """Delete trainings whose newest file is expired, one after the other.
 
-    Kept are distilled weights that a retraining run compares, or the next one will.
+    Distilled weights are kept while a retraining run compares them, or the next one will.
     """
     store = purging.connections.models
     for files in _begin(purging, _expired_trainings):
