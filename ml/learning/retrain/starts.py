@@ -49,8 +49,10 @@ class Start:
     identity: str
 
 
-def list_starts(run: RetrainRun, *, settings: Settings, connections: Connections) -> list[Start]:
-    """The run's usual start; and the weights that an earlier run distilled for it.
+def list_starts(
+    run: RetrainRun, folder: Path, *, settings: Settings, connections: Connections
+) -> list[Start]:
+    """The run's usual start; and the weights that an earlier run distilled, fetched to `folder`.
 
     Raises:
         RunNotStarted, ObjectNotFound, ModelHashMismatch: as `fetch_weights`.
@@ -58,7 +60,7 @@ def list_starts(run: RetrainRun, *, settings: Settings, connections: Connections
     preset = load_preset(run.preset)
     starts = [_create_start(run, preset, settings.pretrained_weights, settings, connections)]
     if run.weights_sha256 is not None and settings.architecture == BUNDLED_ARCHITECTURE:
-        weights = fetch_weights(run.weights_sha256, settings=settings, connections=connections)
+        weights = fetch_weights(run.weights_sha256, folder, connections=connections)
         second = second_preset(preset, run.policy.retraining.distillation)
         starts.append(_create_start(run, second, str(weights), settings, connections))
     return starts
@@ -84,21 +86,20 @@ def _identify_weights(setting: str, architecture: ArchitectureName) -> str:
     return f"{setting} {read_bundled_card().sha256}" if setting in {"auto", "bundled"} else known
 
 
-def fetch_weights(weights_sha256: str, *, settings: Settings, connections: Connections) -> Path:
-    """A local copy of registered pretrained weights.
+def fetch_weights(weights_sha256: str, folder: Path, *, connections: Connections) -> Path:
+    """The file of registered pretrained weights, in `folder`.
 
     Raises:
         RunNotStarted: no run registered them.
         ObjectNotFound, ModelHashMismatch: the file in the bucket is missing, or has other bytes.
     """
-    path = settings.data_dir / "pretrained" / f"{weights_sha256}.safetensors"
-    if not path.is_file():
-        weights = in_transaction(
-            connections.engine, lambda c: pretrained_weights.load(c, weights_sha256)
-        )
-        if weights is None:
-            raise RunNotStarted(f"no retraining run registered the weights {weights_sha256}")
-        write_file(path, connections.models.get_hashed(weights.object_key, weights_sha256))
+    weights = in_transaction(
+        connections.engine, lambda c: pretrained_weights.load(c, weights_sha256)
+    )
+    if weights is None:
+        raise RunNotStarted(f"no retraining run registered the weights {weights_sha256}")
+    path = folder / f"{weights_sha256}.safetensors"
+    write_file(path, connections.models.get_hashed(weights.object_key, weights_sha256))
     return path
 
 

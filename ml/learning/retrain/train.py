@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import structlog
@@ -17,6 +18,7 @@ import torch
 
 from ml.core.computation import Computation
 from ml.core.errors import ModelHashMismatch
+from ml.core.files import scratch_folder
 from ml.core.manifest import Split
 from ml.core.settings import Settings
 from ml.learning.retrain.starts import Start, choose_start, list_starts
@@ -73,9 +75,10 @@ def train_candidate(
         TrainingError: a split of the snapshot has no usable photo, or the loss diverges.
         ObjectNotFound: a photo of the snapshot was never archived.
     """
-    plans = _plans(run_id, settings, connections)
-    for plan in plans:
-        _train_once(plan, settings, connections, progress or LogListener())
+    with scratch_folder(settings.data_dir / "training", "weights-") as folder:
+        plans = _plans(run_id, folder, settings, connections)
+        for plan in plans:
+            _train_once(plan, settings, connections, progress or LogListener())
     if len(plans) == 1:
         return plans[0].key
     return choose_start(run_id, [plan.key for plan in plans], connections=connections)
@@ -128,7 +131,7 @@ def _checkpoints(plan: _Plan, connections: Connections) -> Checkpoints:
     return Checkpoints(checkpoint_object(connections.models, key))
 
 
-def _plans(run_id: str, settings: Settings, connections: Connections) -> list[_Plan]:
+def _plans(run_id: str, folder: Path, settings: Settings, connections: Connections) -> list[_Plan]:
     """The run's training; and one from the weights that an earlier run distilled for it."""
     engine = connections.engine
     run, snapshot_hash = in_transaction(
@@ -144,7 +147,7 @@ def _plans(run_id: str, settings: Settings, connections: Connections) -> list[_P
             samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
             key=_key(run, start, issues),
         )
-        for start in list_starts(run, settings=settings, connections=connections)
+        for start in list_starts(run, folder, settings=settings, connections=connections)
     ]
 
 

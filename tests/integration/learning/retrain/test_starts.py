@@ -87,6 +87,7 @@ def test_run_trains_from_both_starts_and_takes_the_better_on_the_validation_phot
     assert {start["photos"] for start in starts} == {PARTS[Split.VALIDATION]}
     assert _train(month) == key  # a retry trains nothing
     assert _run(month).starts == starts
+    assert not list((month.settings.data_dir / "training").glob("weights-*"))  # only while it runs
     trained = load_artifact(month.connections.models, key)
     assert trained.pretrained_weights.kind == best["kind"]
 
@@ -124,18 +125,15 @@ def test_choose_start_takes_the_usual_one_of_equals(month: Shop) -> None:
     assert [start["chosen"] for start in starts] == [True, False]
 
 
-def test_fetch_weights_rejects_other_bytes_and_unknown_weights(month: Shop) -> None:
-    parts = {"settings": month.settings, "connections": month.connections}
+def test_fetch_weights_rejects_other_bytes_and_unknown_weights(month: Shop, tmp_path: Path) -> None:
     key = register_weights(month)
     month.connections.models.put(key, b"other")
     with pytest.raises(ModelHashMismatch):
-        fetch_weights(SHA256, **parts)
+        fetch_weights(SHA256, tmp_path, connections=month.connections)
     register_weights(month)
-    path = fetch_weights(SHA256, **parts)
-    month.connections.models.delete(key)
-    assert fetch_weights(SHA256, **parts) == path  # kept on this machine
+    assert fetch_weights(SHA256, tmp_path, connections=month.connections).parent == tmp_path
     with pytest.raises(RunNotStarted):
-        fetch_weights("0" * 64, **parts)
+        fetch_weights("0" * 64, tmp_path, connections=month.connections)
 
 
 def test_second_preset_is_that_of_the_run_unless_it_needs_the_champion() -> None:
