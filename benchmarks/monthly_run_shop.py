@@ -33,7 +33,7 @@ from ml.models.training.progress import LogListener
 from ml.models.training.train import train
 from ml.policy.schema import load_policy
 from ml.storage.connections import Connections, open_connections
-from ml.storage.database import MODERATION, migrate
+from ml.storage.database import COMMERCE_REFERENCE, MODERATION, migrate
 from ml.vision.images.decode import DecodeLimits
 
 RUN_ID = "benchmark"
@@ -88,7 +88,8 @@ def open_shop(folder: Path, *, weights: str) -> Iterator[tuple[Settings, Connect
     try:
         settings = with_embedded_servers(asked)
         with closing(open_connections(settings)) as connections:
-            migrate(connections.engine, MODERATION)
+            for schema in (MODERATION, COMMERCE_REFERENCE):
+                migrate(connections.engine, schema)
             connections.models.create()
             yield settings, connections
     finally:
