@@ -16,9 +16,10 @@ class Split(StrEnum):
     """What a photo of a snapshot is used for."""
 
     TRAIN = "train"
-    VALIDATION = "validation"  # early stopping and temperature
-    CALIBRATION = "calibration"  # thresholds
     GOLDEN = "golden"  # evaluation only, in this run and all later ones
+    # Of snapshots that earlier releases made, which held these photos out of training.
+    VALIDATION = "validation"
+    CALIBRATION = "calibration"
 
 
 class _WeightedPhoto(StrictModel):
@@ -35,12 +36,16 @@ class LabelledPhoto(_WeightedPhoto):
     """One photo of a snapshot, with the label that reviewers gave it.
 
     Photos with the same `group` must be in the same split: copies, near duplicates, photos of one
-    product review. `new` means that no earlier snapshot has it with this label.
+    product review. `new` means that no earlier snapshot has it with this label. `fold` of a photo
+    to train on is the part of cross-fitting that holds its group out, from 0 on. `seen` means that
+    the champion, or a version that it was trained from, was trained on a photo of its group.
     """
 
     group: int
     new: bool
     part: Split
+    fold: Annotated[int, Field(ge=0)] | None = None
+    seen: bool = False
 
 
 class ExcludedPhoto(StrictModel):
@@ -62,9 +67,12 @@ class _HashedDocument(StrictModel):
 
 
 class Manifest(_HashedDocument):
-    """The snapshot; stored as JSON under `snapshots/<hash>.json`."""
+    """The snapshot; stored as JSON under `snapshots/<hash>.json`.
 
-    format_version: int = 1
+    Of format 1, earlier releases': its photos have no folds.
+    """
+
+    format_version: int = 2
     as_of: datetime
     classes: tuple[str, ...]
     golden_hash: Sha256

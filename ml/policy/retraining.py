@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ml.core.yaml_file import StrictModel
 
@@ -20,7 +20,7 @@ class LeakBound(StrictModel):
 class LabelIssuePolicy(StrictModel):
     """How this retraining run treats suspected label errors."""
 
-    action: Literal["exclude", "down_weight", "keep"] = "exclude"
+    action: Literal["exclude", "down_weight", "keep"] = "down_weight"
     weight: OpenShare = 0.3  # with `down_weight`
 
 
@@ -54,10 +54,9 @@ class Distillation(StrictModel):
 class Retraining(StrictModel):
     """Policy section `retraining`."""
 
-    min_new_labels: int = Field(200, ge=1)
-    golden_share: OpenShare = 0.2  # of the new labels
-    validation_share: OpenShare = 0.15  # of the rest: early stopping and temperature
-    calibration_share: OpenShare = 0.2  # of the rest: thresholds
+    min_new_labels: int = Field(50, ge=1)
+    golden_photos: int = Field(400, ge=1)  # the golden set grows up to this number
+    golden_share: OpenShare = 0.1  # of the new labels; the maximum that a run adds to it
     label_issues: LabelIssuePolicy = LabelIssuePolicy()
     leak_bound: LeakBound = LeakBound()
     gates: Gates = Gates()
@@ -66,12 +65,3 @@ class Retraining(StrictModel):
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0, le=8760.0)
     shadow_run: bool = False
-
-    @model_validator(mode="after")
-    def _check_training_share(self) -> "Retraining":
-        if self.validation_share + self.calibration_share >= 1.0:
-            raise ValueError(
-                "validation_share + calibration_share must stay under 1: lower one, or nothing is "
-                "left to train on"
-            )
-        return self

@@ -125,7 +125,9 @@ def snapshot_section(
         "as_of": manifest.as_of.isoformat(),
         "photos": len(manifest.photos),
         "new_photos": sum(photo.new for photo in manifest.photos),
-        "parts": {part.value: len(manifest.photos_in(part)) for part in Split},
+        "parts": {
+            part.value: len(manifest.photos_in(part)) for part in (Split.TRAIN, Split.GOLDEN)
+        },
         "left_out": dict(sorted(Counter(o.reason for o in manifest.left_out).items())),
         "label_issues": sum(label_issues.values()),
         "labels": {

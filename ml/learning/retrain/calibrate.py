@@ -1,8 +1,8 @@
 """Turn a trained network into a model version: temperature, threshold, metrics, plots and card.
 
-The temperature is fitted on the validation photos and the threshold on the calibration photos, on
-which nothing else was fitted. Everything follows from the stored logits, so that a retry gives the
-same card, and with it the same version.
+Temperature and threshold are fitted on out-of-fold logits: each photo's are of networks that saw
+none of its group. Everything follows from the stored logits, so that a retry gives the same card,
+and with it the same version.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def calibrate(
 
     Raises:
         RunNotStarted: there is no such run, or it has no snapshot.
-        TrainingError: the snapshot has no photos to calibrate on.
+        TrainingError: there are no photos to calibrate on.
     """
     engine, store = connections.engine, connections.models
     run, snapshot_hash = in_transaction(
@@ -71,7 +71,7 @@ def write_version(
     """Write the whole version into `folder`; the card comes last.
 
     Raises:
-        TrainingError: there are no calibration photos.
+        TrainingError: there are no photos to calibrate on.
     """
     evaluation = _evaluate(artifact, policy)
     pixels, others = artifact.probe_pixels, artifact.others
@@ -82,35 +82,25 @@ def write_version(
         folder,
         snapshot_hash=snapshot_hash,
         agreements=count_agreements(others, evaluation),
-        int8=solve_int8_variant(
-            others,
-            evaluation,
-            folder,
-            fitted_labels=artifact.validation_labels,
-            weights=artifact.calibration_weights,
-        ),
+        int8=solve_int8_variant(others, evaluation, folder, weights=artifact.held_out_weights),
     )
 
 
 def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation:
-    if not len(artifact.calibration_labels):
+    labels, logits = artifact.held_out_labels, artifact.held_out_logits.astype(np.float64)
+    if not len(labels):
         raise TrainingError(
-            "the snapshot has no calibration photos to solve the threshold on; label more photos, "
-            "or raise retraining.calibration_share in the policy file, and retrain again"
+            "every photo of the snapshot was trained on by the champion, so that no threshold can "
+            "be solved: label more photos, and retrain again"
         )
-    labels = artifact.calibration_labels
-    calibration = pipeline.calibrate(
-        artifact.validation_logits.astype(np.float64), artifact.validation_labels
-    )
-    probabilities = apply_temperature(
-        artifact.calibration_logits.astype(np.float64), calibration.temperature
-    )
+    calibration = pipeline.calibrate(logits, labels)
+    probabilities = apply_temperature(logits, calibration.temperature)
     violations = [c for c, name in enumerate(artifact.classes) if name in policy.violations]
     bound = policy.retraining.leak_bound
     thresholds = solve_threshold(
         probabilities[:, violations].sum(axis=1),
         np.isin(labels, violations),
-        artifact.calibration_weights,
+        artifact.held_out_weights,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,
@@ -118,7 +108,7 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
     return pipeline.Evaluation(
         probabilities,
         labels,
-        split="calibration",
+        split="out_of_fold",
         calibration=calibration,
         thresholds=thresholds,
         classes=artifact.classes,

@@ -1,7 +1,8 @@
-"""Two trainings of a run, from the usual start and from newly distilled weights: the better one.
+"""What a run's training may start from, and which of it describes the shop's photos best.
 
-Both are measured on the validation photos of the snapshot, each at its own temperature. The gates
-then compare the better one with the champion on photos that neither has seen.
+A head is fitted to the frozen features of each: seconds, against minutes for all layers. The one
+with the lowest loss on held-out photos goes on. The gates then compare the result with the champion
+on photos that neither has seen.
 """
 
 from collections.abc import Sequence
@@ -11,22 +12,22 @@ from typing import Any
 
 import numpy as np
 import structlog
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
 from ml.core.errors import RunNotStarted
 from ml.core.files import write_file
 from ml.core.settings import Settings
 from ml.core.types import ArchitectureName
-from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.bundled_weights import read_bundled_card
+from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import file_sha256
-from ml.models.predictor import apply_temperature
+from ml.models.evaluation.calibration import calibrated_loss
 from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
-from ml.models.training import pipeline
-from ml.models.training.preset import Preset, load_preset
-from ml.policy.retraining import Distillation
+from ml.models.training.cross_fit import CrossFitJob, InitialNetwork
+from ml.models.training.preset import Preset
 from ml.policy.schema import Policy
-from ml.storage import pretrained_weights, retrain_runs
+from ml.storage import pretrained_weights
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import load_card
@@ -34,48 +35,45 @@ from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
+MIN_COMPARED = 20  # photos of each side, violations or not; fewer say little about a start
+
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """The champion, or pretrained weights as in the setting; `identity` names its content."""
 
-    That is the champion, if there is one and it is of the architecture to train, else
-    `pretrained_weights`, as in the setting. `identity` names what is used, by content where known.
-    """
-
-    preset: Preset
     pretrained_weights: str
     champion_hash: str | None
     identity: str
 
 
 def list_starts(
-    run: RetrainRun, folder: Path, *, settings: Settings, connections: Connections
+    run: RetrainRun,
+    preset: Preset,
+    folder: Path,
+    *,
+    settings: Settings,
+    connections: Connections,
 ) -> list[Start]:
-    """The run's usual start; and the weights that an earlier run distilled, fetched to `folder`.
+    """Pretrained weights, those that an earlier run distilled, and the champion.
+
+    The champion counts if the preset says so and it is of the architecture to train. Distilled
+    weights are fetched to `folder`.
 
     Raises:
         RunNotStarted, ObjectNotFound, ModelHashMismatch: as `fetch_weights`.
     """
-    preset = load_preset(run.preset)
-    starts = [_create_start(run, preset, settings.pretrained_weights, settings, connections)]
-    if run.weights_sha256 is not None and settings.architecture == BUNDLED_ARCHITECTURE:
-        weights = fetch_weights(run.weights_sha256, folder, connections=connections)
-        second = second_preset(preset, run.policy.retraining.distillation)
-        starts.append(_create_start(run, second, str(weights), settings, connections))
+    architecture, weights = settings.architecture, settings.pretrained_weights
+    starts = [Start(weights, None, _identify_weights(weights, architecture))]
+    if run.weights_sha256 is not None and architecture == BUNDLED_ARCHITECTURE:
+        path = fetch_weights(run.weights_sha256, folder, connections=connections)
+        starts.append(Start(str(path), None, run.weights_sha256))
+    champion = run.champion_hash
+    if champion is not None and preset.start == "champion":
+        card = in_transaction(connections.engine, lambda c: load_card(c, champion))
+        if card is not None and card["architecture"] == architecture:
+            starts.append(Start(weights, champion, champion))
     return starts
-
-
-def _create_start(
-    run: RetrainRun, preset: Preset, weights: str, settings: Settings, connections: Connections
-) -> Start:
-    champion_hash = run.champion_hash if preset.start == "champion" else None
-    identity = _identify_weights(weights, settings.architecture)
-    if champion_hash is not None:
-        card = in_transaction(connections.engine, lambda c: load_card(c, champion_hash))
-        if card is not None and card["architecture"] == settings.architecture:
-            identity = champion_hash
-    return Start(preset, weights, champion_hash, identity)
 
 
 def _identify_weights(setting: str, architecture: ArchitectureName) -> str:
@@ -103,44 +101,53 @@ def fetch_weights(weights_sha256: str, folder: Path, *, connections: Connections
     return path
 
 
-def second_preset(preset: Preset, distillation: Distillation) -> Preset:
-    """The preset of the training from new weights: the run's own unless that needs the champion."""
-    return preset if preset.start == "pretrained_weights" else load_preset(distillation.preset)
+@dataclass(frozen=True)
+class Measured:
+    """A start with its network, and the measures of its head on held-out photos."""
+
+    origin: PretrainedWeights
+    initial: InitialNetwork
+    job: CrossFitJob
 
 
-def choose_start(run_id: str, training_keys: Sequence[str], *, connections: Connections) -> str:
-    """The key of the training with the lowest log loss; the first of equals.
+def choose_start(measured: Sequence[Measured]) -> Measured:
+    """The start whose head has the lowest log loss on the photos that no start was trained on.
 
-    The comparison is written to the run's row, for the report.
+    Where these are too few, the champion does not count: its features fit the other photos too
+    well. The first of equals is taken; so is the first where a start has no head to compare.
     """
-    run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
-    starts = [
-        _measure(key, load_artifact(connections.models, key), run.policy) for key in training_keys
+    heads = [each.initial.head for each in measured]
+    if len(measured) == 1 or any(head is None for head in heads):
+        return measured[0]
+    unseen = np.logical_and.reduce([each.job.comparable for each in measured])
+    targets = measured[0].job.targets
+    counts = np.bincount(targets[unseen], minlength=2)
+    if counts.min() < MIN_COMPARED:
+        measured = [each for each in measured if each.origin.kind != "champion"]
+        unseen = np.logical_and.reduce([each.job.comparable for each in measured])
+    losses = [
+        calibrated_loss(each.initial.head.logits[unseen], targets[unseen])
+        for each in measured
+        if each.initial.head is not None
     ]
-    best = min(starts, key=lambda start: float(start["log_loss"]))
-    for start in starts:
-        start["chosen"] = start is best
-        log.info("training compared", **start)
-    in_transaction(connections.engine, lambda c: retrain_runs.set_values(c, run_id, starts=starts))
-    return str(best["training_key"])
+    return measured[int(np.argmin(losses))]
 
 
-def _measure(key: str, artifact: TrainingArtifact, policy: Policy) -> dict[str, Any]:
-    """Measures on the validation photos; the area is that of the violation score under its ROC."""
-    labels = artifact.validation_labels
-    logits = artifact.validation_logits.astype(np.float64)
-    temperature = pipeline.calibrate(logits, labels).temperature
-    probabilities = apply_temperature(logits, temperature)
-    violations = [c for c, name in enumerate(artifact.classes) if name in policy.violations]
-    score = probabilities[:, violations].sum(axis=1)
-    classes = np.arange(len(artifact.classes))
+def describe(
+    each: Measured, logits: "np.ndarray[Any, Any]", epochs: int, policy: Policy
+) -> dict[str, Any]:
+    """Measures of out-of-fold logits (N, C), for the report; `area` is that under the ROC curve."""
+    rows, targets = each.job.comparable, each.job.targets
+    probabilities, labels = softmax(logits[rows], axis=1), targets[rows]
+    violations = [c for c, name in enumerate(each.job.dataset.classes) if name in policy.violations]
     return {
-        "training_key": key,
-        "kind": artifact.pretrained_weights.kind,
-        "detail": artifact.pretrained_weights.detail,
-        "preset": artifact.preset,
-        "photos": len(labels),
-        "log_loss": float(log_loss(labels, probabilities, labels=classes)),
-        "accuracy": float(accuracy_score(labels, probabilities.argmax(axis=1))),
-        "area": float(roc_auc_score(np.isin(labels, violations), score)),
+        "kind": each.origin.kind,
+        "detail": each.origin.detail,
+        "epochs": epochs,
+        "photos": int(rows.sum()),
+        "log_loss": calibrated_loss(logits[rows], labels),
+        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+        "area": float(
+            roc_auc_score(np.isin(labels, violations), probabilities[:, violations].sum(axis=1))
+        ),
     }

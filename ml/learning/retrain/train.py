@@ -1,4 +1,4 @@
-"""Third step of a retraining run: train on a snapshot, to weights and held-out logits.
+"""Third step of a retraining run: train on a snapshot, to weights and out-of-fold logits.
 
 A training is identified by its key, a hash of everything that determines the weights. An
 interrupted step continues after its last complete epoch; a finished one is not repeated.
@@ -12,28 +12,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import structlog
 import torch
 
-from ml.core.computation import Computation
 from ml.core.errors import ModelHashMismatch
 from ml.core.files import scratch_folder
-from ml.core.manifest import Split
 from ml.core.settings import Settings
-from ml.learning.retrain.starts import Start, choose_start, list_starts
-from ml.learning.retrain.training_artifact import TrainingArtifact, has_artifact, save_artifact
-from ml.learning.snapshot.splits import WeightedSample, check_splits, select_samples
-from ml.models.predictor import resolve_device
+from ml.learning.retrain.candidate_training import CandidateTraining
+from ml.learning.retrain.starts import Start, list_starts
+from ml.learning.retrain.training_artifact import (
+    TrainingArtifact,
+    has_artifact,
+    load_artifact,
+    save_artifact,
+)
+from ml.learning.snapshot.splits import WeightedSample, check_classes, select_samples
+from ml.models.architectures.classifier import Classifier
+from ml.models.card import PretrainedWeights
 from ml.models.registry import fetch
 from ml.models.training.checkpoint import Checkpoints, checkpoint_object
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.init_network import init_network
-from ml.models.training.other_computations import compute_held_out, find_other_computations
-from ml.models.training.pipeline import TrainedNetwork, train_network
+from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import Listener, LogListener
-from ml.models.training.trainer import Ints, Splits, TrainJob
 from ml.storage import retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -51,7 +53,8 @@ class _Plan:
     """Everything that determines the weights; `key` is its hash."""
 
     run: RetrainRun
-    start: Start
+    preset: Preset
+    starts: list[Start]
     classes: tuple[str, ...]
     samples: tuple[WeightedSample, ...]
     key: str
@@ -66,101 +69,98 @@ def train_candidate(
 ) -> str:
     """Train on the run's snapshot; returns the training key, by which `load_artifact` reads it.
 
-    If an earlier run distilled pretrained weights for this one, a second training starts from them;
-    the better one on the validation photos is returned, and the run's row has the comparison.
-    `progress` None writes log lines.
+    The run's row gets the measures of all starts and of the result. `progress` None writes log
+    lines.
 
     Raises:
         RunNotStarted: the run has no snapshot yet.
-        TrainingError: a split of the snapshot has no usable photo, or the loss diverges.
+        TrainingError: the snapshot has too few usable photos, or the loss diverges.
         ObjectNotFound: a photo of the snapshot was never archived.
     """
+    engine, store = connections.engine, connections.models
     with scratch_folder(settings.data_dir / "training", "weights-") as folder:
-        plans = _plans(run_id, folder, settings, connections)
-        for plan in plans:
-            _train_once(plan, settings, connections, progress or LogListener())
-    if len(plans) == 1:
-        return plans[0].key
-    return choose_start(run_id, [plan.key for plan in plans], connections=connections)
-
-
-def _train_once(
-    plan: _Plan, settings: Settings, connections: Connections, listener: Listener
-) -> None:
-    if has_artifact(connections.models, plan.key):
-        _checkpoints(plan, connections).remove()  # of an attempt that was killed before it did
-        log.info("this training is finished already", training_key=plan.key)
-        return
-    artifact = _train(plan, settings, connections, listener)
-    log.info("candidate trained", training_key=plan.key, epochs=len(artifact.history))
+        plan = _plan(run_id, folder, settings, connections)
+        if has_artifact(store, plan.key):
+            log.info("this training is finished already", training_key=plan.key)
+            artifact = load_artifact(store, plan.key)
+        else:
+            artifact = _train(plan, settings, connections, progress or LogListener())
+            save_artifact(store, plan.key, artifact)
+            log.info("candidate trained", training_key=plan.key, epochs=len(artifact.history))
+    for page in store.list_pages(f"training/{plan.key}/checkpoint-"):
+        for checkpoint in page:
+            store.delete(checkpoint.key)
+    in_transaction(engine, lambda c: retrain_runs.set_values(c, run_id, starts=artifact.compared))
+    return plan.key
 
 
 def _train(
     plan: _Plan, settings: Settings, connections: Connections, listener: Listener
 ) -> TrainingArtifact:
-    store, seed = connections.models, plan.run.seed
+    with _open_dataset(plan, settings, connections, listener) as dataset:
+        samples = _match_samples(plan, dataset)
+        training = CandidateTraining(
+            dataset, samples, plan.preset, plan.run, settings, listener,
+            lambda name: _checkpoints(connections, plan.key, name),
+        )  # fmt: skip
+        return training.train(
+            _init_network(start, plan, settings, connections) for start in plan.starts
+        )
+
+
+def _init_network(
+    start: Start, plan: _Plan, settings: Settings, connections: Connections
+) -> tuple[Classifier, PretrainedWeights]:
     champion = None
-    if plan.start.champion_hash is not None:
-        champion = fetch(plan.start.champion_hash, store=store, cache=connections.model_cache)
-    checkpoints = _checkpoints(plan, connections)
-    network, origin = init_network(
-        plan.start.preset,
-        classes=plan.classes,
-        seed=seed,
-        pretrained_weights=plan.start.pretrained_weights,
+    if start.champion_hash is not None:
+        champion = fetch(
+            start.champion_hash, store=connections.models, cache=connections.model_cache
+        )
+    return init_network(
+        plan.classes,
+        seed=plan.run.seed,
+        pretrained_weights=start.pretrained_weights,
         champion=champion,
         architecture=settings.architecture,
     )
-    device = resolve_device(settings.device)
-    with _open_dataset(plan, settings, connections, listener) as dataset:
-        samples = _match_samples(plan, dataset)
-        train, validation = _indices(samples, Split.TRAIN), _indices(samples, Split.VALIDATION)
-        splits = Splits(train, validation, np.array([samples[i].weight for i in train]))
-        job = TrainJob(
-            network, dataset, splits, plan.start.preset, device, seed, listener, checkpoints
-        )
-        computations = find_other_computations(settings, device)
-        artifact = _add_held_out(train_network(job, origin), job, samples, computations)
-    save_artifact(store, plan.key, artifact)
-    checkpoints.remove()
-    return artifact
 
 
-def _checkpoints(plan: _Plan, connections: Connections) -> Checkpoints:
-    key = f"training/{plan.key}/epoch.safetensors"
-    return Checkpoints(checkpoint_object(connections.models, key))
+def _checkpoints(connections: Connections, key: str, name: str) -> Checkpoints:
+    path = f"training/{key}/checkpoint-{name}.safetensors"
+    return Checkpoints(checkpoint_object(connections.models, path))
 
 
-def _plans(run_id: str, folder: Path, settings: Settings, connections: Connections) -> list[_Plan]:
-    """The run's training; and one from the weights that an earlier run distilled for it."""
+def _plan(run_id: str, folder: Path, settings: Settings, connections: Connections) -> _Plan:
     engine = connections.engine
     run, snapshot_hash = in_transaction(
         engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
     )
     issues = in_transaction(engine, lambda c: load_label_issues(c, snapshot_hash))
     manifest = get_manifest(connections.models, snapshot_hash)
-    return [
-        _Plan(
-            run=run,
-            start=start,
-            classes=tuple(sorted(manifest.classes)),
-            samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
-            key=_key(run, start, issues),
-        )
-        for start in list_starts(run, folder, settings=settings, connections=connections)
-    ]
+    preset = load_preset(run.preset)
+    starts = list_starts(run, preset, folder, settings=settings, connections=connections)
+    return _Plan(
+        run=run,
+        preset=preset,
+        starts=starts,
+        classes=tuple(sorted(manifest.classes)),
+        samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
+        key=_key(run, preset, starts, issues),
+    )
 
 
-def _key(run: RetrainRun, start: Start, issues: Mapping[str, LabelIssue]) -> str:
+def _key(
+    run: RetrainRun, preset: Preset, starts: Sequence[Start], issues: Mapping[str, LabelIssue]
+) -> str:
     """SHA-256 (hex) over everything that determines the weights, torch's version included."""
     treatment = run.policy.retraining.label_issues
     used = bool(issues) and treatment.action != "keep"
     decisive = {
         "snapshot": run.snapshot_hash,
         "label_issues": [treatment.model_dump(mode="json"), sorted(issues)] if used else None,
-        "preset": start.preset.model_dump(mode="json"),
+        "preset": preset.model_dump(mode="json"),
         "seed": run.seed,
-        "start": start.identity,
+        "starts": [start.identity for start in starts],
         "torch": torch.__version__,  # another version would not continue bit for bit
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -183,7 +183,7 @@ def _open_dataset(
         photos,
         [],
         classes=plan.classes,
-        spec=plan.start.preset.preprocessing,
+        spec=plan.preset.preprocessing,
         limits=decode_limits(settings),
         scratch=scratch,
         on_decoded=listener.on_decoded,
@@ -205,37 +205,6 @@ def _match_samples(plan: _Plan, dataset: Dataset) -> list[WeightedSample]:
             )
     samples = [by_content[content] for content in dataset.content_hashes]
     remedy = "label more photos, or set retraining.label_issues to `keep` in the policy file"
-    found = [(sample.photo.label, sample.photo.part) for sample in samples]
-    required = [part for part in Split if part is not Split.GOLDEN]
-    check_splits(found, plan.classes, remedy=remedy, required=required)
+    found = [(sample.photo.label, sample.fold) for sample in samples if sample.weight > 0]
+    check_classes(found, plan.classes, remedy=remedy)
     return samples
-
-
-def _indices(samples: Sequence[WeightedSample], part: Split) -> Ints:
-    return np.array([i for i, sample in enumerate(samples) if sample.photo.part is part])
-
-
-def _add_held_out(
-    trained: TrainedNetwork,
-    job: TrainJob,
-    samples: Sequence[WeightedSample],
-    computations: Sequence[Computation],
-) -> TrainingArtifact:
-    """Add the logits of the validation and calibration photos, and the pixels of the probe."""
-    targets = job.dataset.targets.numpy()
-    validation, calibration = job.splits.validation, _indices(samples, Split.CALIBRATION)
-    held_out = np.concatenate([validation, calibration])
-    computed = compute_held_out(job, trained.state, held_out, computations)
-    of_validation, of_calibration = np.split(computed.logits, [len(validation)])
-    calibration_photos = [samples[i].photo for i in calibration]
-    return TrainingArtifact(
-        **vars(trained),
-        validation_logits=of_validation,
-        validation_labels=targets[validation],
-        calibration_logits=of_calibration,
-        calibration_labels=targets[calibration],
-        calibration_weights=np.array([photo.weight for photo in calibration_photos], np.float64),
-        calibration_hashes=[photo.content_sha256 for photo in calibration_photos],
-        probe_pixels=computed.probe_pixels,
-        others=computed.others,
-    )

@@ -17,32 +17,27 @@ from ml.models.training.other_computations import OtherComputations, load_others
 from ml.models.training.pipeline import TrainedNetwork
 from ml.storage.object_store import ObjectStore
 
-_ARRAYS = (
-    "validation_logits",
-    "validation_labels",
-    "calibration_logits",
-    "calibration_labels",
-    "calibration_weights",
-)
+_ARRAYS = ("held_out_logits", "held_out_labels", "held_out_weights")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingArtifact(TrainedNetwork):
-    """A trained network with held-out logits, for calibration, thresholds and metrics.
+    """A trained network with out-of-fold logits, for calibration, thresholds and metrics.
 
-    Logits are fp32 (N, C) in the order of `classes`, labels int64 (N,), weights fp64 (N,): how many
-    uploaded photos each represents. `probe_pixels` are up to 8 held-out photos, prepared:
-    uint8 (N, 3, crop, crop). The held-out photos of `others` are those of validation, then those of
-    calibration.
+    They are of photos that no initial network was trained on: logits fp32 (N, C) in the order of
+    `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents.
+    `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
+    losses by the numbers of epochs that were tried; `compared` has the measures of each start and
+    of the result.
     """
 
-    validation_logits: npt.NDArray[np.float32]
-    validation_labels: npt.NDArray[np.int64]
-    calibration_logits: npt.NDArray[np.float32]
-    calibration_labels: npt.NDArray[np.int64]
-    calibration_weights: npt.NDArray[np.float64]
+    held_out_logits: npt.NDArray[np.float32]
+    held_out_labels: npt.NDArray[np.int64]
+    held_out_weights: npt.NDArray[np.float64]
+    held_out_hashes: list[str]
     probe_pixels: torch.Tensor
-    calibration_hashes: list[str] = field(default_factory=list)
+    losses: dict[int, float]
+    compared: list[dict[str, Any]]
     others: OtherComputations = field(default_factory=OtherComputations)
 
 
@@ -127,7 +122,7 @@ def _name(key: str, file: str) -> str:
 
 
 def _dotted(name: str) -> str:
-    """validation_logits -> validation.logits, the tensor's name in the file."""
+    """held_out_logits -> held.out.logits, the tensor's name in the file."""
     return name.replace("_", ".")
 
 

@@ -2,8 +2,8 @@
 
 - The set of the previous snapshot stays complete; a relabeled photo has its new label in the new
   version of the set. A photo leaves only if its label is no longer a class of the policy.
-- The set grows by the policy's share of the new photos that no version was trained on, by class x
-  category, in whole groups.
+- The set grows by at most the policy's share of the new photos that no version was trained on, by
+  class x category, in whole groups, until it has the policy's number of photos.
 - A photo in a group with a golden one becomes golden, too, unless a version was trained on the
   group: then it is excluded (`beside_golden`).
 """
@@ -20,7 +20,6 @@ from ml.learning.snapshot.splits import (
     UnassignedPhoto,
     by_group,
     stratified_group_split,
-    strictest_split,
 )
 from ml.models.card import read_training_manifest
 from ml.storage.connections import Connections
@@ -44,13 +43,15 @@ def choose_golden(
     before: Collection[str],
     trained_on: Collection[str],
     share: float,
+    max_photos: int,
     seed: int,
 ) -> GoldenSelection:
     """Choose by the rules of this module; `photos` are all usable ones, always in the same order.
 
     `before` are the content hashes of the golden set so far, `trained_on` those of the training
-    photos of the champion and its warm-start ancestors, and of all photos in train, validation or
-    calibration of an earlier snapshot; `share` is that of the new photos, `seed` selects them.
+    photos of the champion and its warm-start ancestors, and of all other photos of an earlier
+    snapshot; `share` is the maximum of the new photos, `max_photos` that of the set, `seed` selects
+    them.
     """
     chosen = GoldenSelection()
     unseen: list[UnassignedPhoto] = []
@@ -63,8 +64,11 @@ def choose_golden(
             chosen.near_golden |= set() if untrained else others
         elif untrained:
             unseen += members
-    side = stratified_group_split(unseen, {False: 1 - share, True: share}, seed=seed)
-    chosen.golden |= {content for content, golden in side.items() if golden}
+    missing = max(0, max_photos - len(chosen.golden))
+    share = min(share, missing / len(unseen)) if unseen else 0.0
+    if share > 0.0:
+        side = stratified_group_split(unseen, {False: 1 - share, True: share}, seed=seed)
+        chosen.golden |= {content for content, golden in side.items() if golden}
     return chosen
 
 
@@ -107,14 +111,15 @@ class PriorUsage:
     """What a new snapshot has to be consistent with.
 
     `golden`, `as_of` and `labels`, its (content hash, label) pairs, are of the previous snapshot.
-    `parts` is the split of each photo in any earlier one, without golden photos; photos on which
-    the champion or one of its warm-start ancestors was trained count as `train`.
+    `seen` are the photos on which the champion or one of its warm-start ancestors was trained;
+    `trained_on` has those, and all photos of earlier snapshots that were not golden.
     """
 
     golden: GoldenSet | None
     as_of: datetime | None
     labels: frozenset[tuple[str, str]]
-    parts: Mapping[str, Split]
+    seen: frozenset[str]
+    trained_on: frozenset[str]
 
     @property
     def golden_photos(self) -> frozenset[str]:
@@ -130,22 +135,22 @@ def load_prior_usage(run: RetrainRun, connections: Connections) -> PriorUsage:
         lambda c: (earlier_snapshots(c, run.as_of), lineage(c, run.champion_hash)),
     )
     store = connections.models
-    parts: dict[str, Split] = {}
-    for version in versions:
-        parts |= dict.fromkeys(read_training_manifest(store, version), Split.TRAIN)
-    for row in earlier:
-        for photo in get_manifest(store, row.snapshot_hash).photos:
-            if photo.part is not Split.GOLDEN:
-                known = parts.get(photo.content_sha256, photo.part)
-                parts[photo.content_sha256] = strictest_split((known, photo.part))
+    seen = frozenset[str]().union(*(read_training_manifest(store, v) for v in versions))
+    manifests = [get_manifest(store, row.snapshot_hash) for row in earlier]
+    trained_on = seen.union(
+        photo.content_sha256
+        for manifest in manifests
+        for photo in manifest.photos
+        if photo.part is not Split.GOLDEN
+    )
     if not earlier:
-        return PriorUsage(None, None, frozenset(), parts)
-    previous = get_manifest(store, earlier[0].snapshot_hash)
+        return PriorUsage(None, None, frozenset(), seen, trained_on)
     return PriorUsage(
-        golden=get_golden(store, previous.golden_hash),
-        as_of=previous.as_of,
-        labels=frozenset((p.content_sha256, p.label) for p in previous.photos),
-        parts=parts,
+        golden=get_golden(store, manifests[0].golden_hash),
+        as_of=manifests[0].as_of,
+        labels=frozenset((p.content_sha256, p.label) for p in manifests[0].photos),
+        seen=seen,
+        trained_on=trained_on,
     )
 
 

@@ -24,7 +24,7 @@ from ml.learning.snapshot.golden_set import (
     next_free_name,
     next_version,
 )
-from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, check_splits, group_photos
+from ml.learning.snapshot.splits import UnassignedPhoto, assign_folds, check_classes, group_photos
 from ml.policy.schema import load_policy
 from ml.storage import (
     model_versions,
@@ -93,19 +93,30 @@ def _compose(
     chosen = choose_golden(
         usable,
         before=prior.golden_photos,
-        trained_on=prior.parts.keys(),
+        trained_on=prior.trained_on,
         share=run.policy.retraining.golden_share,
+        max_photos=run.policy.retraining.golden_photos,
         seed=run.seed,
     )
     left_out |= dict.fromkeys(chosen.near_golden, "beside_golden")
     photos = [photo for photo in usable if photo.content_sha256 not in chosen.near_golden]
     _check_enough(run, photos, prior, connections)
-    parts = _parts(photos, chosen, run, prior)
-    members = [photo for photo in photos if parts[photo.content_sha256] is Split.GOLDEN]
+    folds = _assign_folds(photos, chosen, run)
+    members = [photo for photo in photos if photo.content_sha256 in chosen.golden]
     # Named by the month in the time zone of the nightly runs.
     name = f"golden-{run.as_of.astimezone(ZoneInfo(settings.timezone)):%Y-%m}"
     golden = _golden(members, prior, name, connections)
-    return _manifest(run, photos, parts, left_out, golden), golden
+    seen = {photo.group for photo in photos if photo.content_sha256 in prior.seen}
+    placed = [
+        LabelledPhoto(
+            **vars(photo),
+            part=Split.TRAIN if photo.content_sha256 in folds else Split.GOLDEN,
+            fold=folds.get(photo.content_sha256),
+            seen=photo.group in seen,
+        )
+        for photo in photos
+    ]
+    return _manifest(run, placed, left_out, golden), golden
 
 
 def _load_usable(
@@ -158,20 +169,19 @@ def _check_enough(
     raise NotEnoughLabels(reason)
 
 
-def _parts(
-    photos: Sequence[UnassignedPhoto], chosen: GoldenSelection, run: RetrainRun, prior: PriorUsage
-) -> dict[str, Split]:
-    """The split of each photo by content hash, checked to be complete."""
+def _assign_folds(
+    photos: Sequence[UnassignedPhoto], chosen: GoldenSelection, run: RetrainRun
+) -> dict[str, int]:
+    """The fold of each photo to train on by content hash, checked to be usable."""
     rest = [photo for photo in photos if photo.content_sha256 not in chosen.golden]
-    parts = assign_splits(rest, prior.parts, policy=run.policy.retraining, seed=run.seed)
-    parts |= dict.fromkeys(chosen.golden, Split.GOLDEN)
+    folds = assign_folds(rest, seed=run.seed)
     remedy = (
-        "label more photos that are new to the champion and do not look like those it was trained "
-        "on, or take a class without photos out of the policy"
+        "label more photos that do not look like each other, or take a class without photos out of "
+        "the policy"
     )
-    found = [(photo.label, parts[photo.content_sha256]) for photo in photos]
-    check_splits(found, run.policy.classes, remedy=remedy)
-    return parts
+    found = [(photo.label, folds[photo.content_sha256]) for photo in rest]
+    check_classes(found, run.policy.classes, remedy=remedy)
+    return folds
 
 
 def _golden(
@@ -191,8 +201,7 @@ def _golden(
 
 def _manifest(
     run: RetrainRun,
-    photos: Sequence[UnassignedPhoto],
-    parts: Mapping[str, Split],
+    photos: Sequence[LabelledPhoto],
     left_out: Mapping[str, str],
     golden: GoldenSet,
 ) -> Manifest:
@@ -200,9 +209,7 @@ def _manifest(
         as_of=run.as_of.astimezone(UTC),  # one text for a moment, whatever its zone
         classes=tuple(sorted(run.policy.classes)),
         golden_hash=golden.golden_hash,
-        photos=tuple(
-            LabelledPhoto(**vars(photo), part=parts[photo.content_sha256]) for photo in photos
-        ),
+        photos=tuple(photos),
         left_out=tuple(
             ExcludedPhoto(content_sha256=content, reason=reason)
             for content, reason in sorted(left_out.items())
@@ -227,5 +234,6 @@ def _write(
         snapshot=snapshot_hash[:12],
         golden_set=golden.name,
         left_out=len(manifest.left_out),
-        **{part.value: len(manifest.photos_in(part)) for part in Split},
+        train=len(manifest.photos_in(Split.TRAIN)),
+        golden=len(manifest.photos_in(Split.GOLDEN)),
     )

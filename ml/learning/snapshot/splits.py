@@ -1,12 +1,8 @@
-"""Split photos into train, validation and calibration: whole groups, by class x category.
+"""Assign photos to the folds of cross-fitting: whole groups, by class x category.
 
-A photo stays in the split it once had, because a warm start continues from earlier versions:
-
-- a group with a photo that the champion or a warm-start ancestor was trained on, or that was in
-  `train` of an earlier snapshot, is in `train`: thresholds solved on photos that the weights have
-  seen would be too optimistic;
-- otherwise a group that was in `validation`, then one that was in `calibration`, stays there;
-- all others are split by the policy's shares and the seed.
+Every photo that is not golden is trained on. Temperature, thresholds and the comparison of
+candidates need predictions of photos that a network has not learnt from: for each fold a network is
+trained on the other folds. A group is never divided: copies, near duplicates, photos of one review.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ml.core.errors import TrainingError
 from ml.core.manifest import LabelledPhoto, Manifest, Split
-from ml.policy.retraining import LabelIssuePolicy, Retraining
+from ml.policy.retraining import LabelIssuePolicy
 from ml.storage.label_issues import LabelIssue
 from ml.storage.photo_archive import ArchivedPhoto
 from ml.vision.images.duplicate_groups import near_duplicate_groups
@@ -51,39 +47,46 @@ def group_photos(rows: Sequence[ArchivedPhoto]) -> list[int]:
 
 @dataclass(frozen=True)
 class WeightedSample:
-    """A photo of the snapshot with its relative sampling weight in training."""
+    """A photo of the snapshot with its relative sampling weight in training; 0: not trained on."""
 
     photo: LabelledPhoto
     weight: float
+    fold: int
 
 
 def select_samples(
     manifest: Manifest, issues: Mapping[str, LabelIssue], treatment: LabelIssuePolicy
 ) -> tuple[WeightedSample, ...]:
-    """The photos of a snapshot to use: all but golden ones, and label issues by the policy.
+    """The photos of a snapshot except golden ones, with label issues treated by the policy.
 
     A photo is sampled by its weight, so that the network sees photos in the proportions of the
-    uploads and not of the review queue. `down_weight` affects training only; `exclude` affects
-    training and validation.
+    uploads and not of the review queue. A label issue lowers the weight in training only: a leak
+    that looks like a label error may be a leak, and without it the threshold's bound would be too
+    optimistic.
+
+    Raises:
+        TrainingError: the snapshot has no folds, since an earlier release made it.
     """
+    lowered = {"exclude": 0.0, "down_weight": treatment.weight, "keep": 1.0}[treatment.action]
     samples = []
     for photo in manifest.photos:
+        if photo.part is Split.GOLDEN:
+            continue
+        if photo.fold is None:
+            raise TrainingError(
+                "this run's snapshot was made by an earlier release, without folds: trigger a new "
+                "run of retrain_model"
+            )
         issue = issues.get(photo.content_sha256)
         suspected = issue is not None and issue.label == photo.label
-        # Calibration photos stay: a leak that looks like a label error may be a leak, and the bound
-        # for which thresholds are solved would be too optimistic.
-        suspected = suspected and photo.part is not Split.CALIBRATION
-        if photo.part is Split.GOLDEN or (suspected and treatment.action == "exclude"):
-            continue
-        factor = treatment.weight if suspected and treatment.action == "down_weight" else 1.0
-        samples.append(WeightedSample(photo, photo.weight * factor))
+        weight = photo.weight * (lowered if suspected else 1.0)
+        samples.append(WeightedSample(photo, weight, photo.fold))
     return tuple(samples)
 
 
-P = TypeVar("P", bound=Split | bool)
+FOLDS = 6  # a multiple of the parts that trainings of all layers leave out
 
-# The split whose photos influence the weights most comes first.
-_BY_EXPOSURE = (Split.TRAIN, Split.VALIDATION, Split.CALIBRATION)
+P = TypeVar("P", bound=int)
 
 
 @dataclass(frozen=True)
@@ -99,38 +102,9 @@ class UnassignedPhoto:
     new: bool
 
 
-def assign_splits(
-    photos: Sequence[UnassignedPhoto],
-    earlier: Mapping[str, Split],
-    *,
-    policy: Retraining,
-    seed: int,
-) -> dict[str, Split]:
-    """The split of each photo by content hash, by the rules of this module.
-
-    `photos` are all that are neither golden nor excluded; `earlier` has the strictest earlier split
-    by content hash; `seed` selects among equivalent splits.
-    """
-    held_out = policy.validation_share + policy.calibration_share
-    shares = {
-        Split.TRAIN: 1 - held_out,
-        Split.VALIDATION: policy.validation_share,
-        Split.CALIBRATION: policy.calibration_share,
-    }
-    placed: dict[str, Split] = {}
-    free: list[UnassignedPhoto] = []
-    for members in by_group(photos):
-        before = {earlier[m.content_sha256] for m in members if m.content_sha256 in earlier}
-        if before:
-            placed |= dict.fromkeys((m.content_sha256 for m in members), strictest_split(before))
-        else:
-            free += members
-    return placed | stratified_group_split(free, shares, seed=seed)
-
-
-def strictest_split(parts: Iterable[Split]) -> Split:
-    """Of the splits that a photo was in, the one in which it influenced the weights most."""
-    return min(parts, key=_BY_EXPOSURE.index)
+def assign_folds(photos: Sequence[UnassignedPhoto], *, seed: int) -> dict[str, int]:
+    """The fold of each photo by content hash, 0 to FOLDS - 1; `seed` selects among equivalents."""
+    return stratified_group_split(photos, dict.fromkeys(range(FOLDS), 1 / FOLDS), seed=seed)
 
 
 def stratified_group_split(
@@ -171,22 +145,18 @@ def by_group(photos: Iterable[UnassignedPhoto]) -> list[list[UnassignedPhoto]]:
     return list(groups.values())
 
 
-def check_splits(
-    photos: Iterable[tuple[str, Split]],
-    classes: Iterable[str],
-    *,
-    remedy: str,
-    required: Iterable[Split] = Split,
+def check_classes(
+    photos: Iterable[tuple[str, int]], classes: Iterable[str], *, remedy: str
 ) -> None:
-    """Raise TrainingError if no (label, split) is of a required split, or of a class in `train`."""
-    found = set(photos)
-    filled = {part for _, part in found}
-    empty = [part for part in required if part not in filled]
-    if empty:
-        raise TrainingError(f"no photo is left for {', '.join(empty)}: {remedy}")
-    missing = sorted(set(classes) - {label for label, part in found if part is Split.TRAIN})
-    if missing:
-        raise TrainingError(f"no photo of {', '.join(missing)} is left to train on: {remedy}")
+    """Raise TrainingError unless each class has photos (label, fold) of two folds."""
+    folds: defaultdict[str, set[int]] = defaultdict(set)
+    for label, fold in photos:
+        folds[label].add(fold)
+    few = sorted(name for name in classes if len(folds[name]) < 2)  # noqa: PLR2004 - one is held out
+    if few:
+        raise TrainingError(
+            f"too few photos of {', '.join(few)} to train on and to hold out: {remedy}"
+        )
 
 
 def _shuffled(groups: list[list[UnassignedPhoto]], seed: int) -> list[list[UnassignedPhoto]]:

@@ -69,7 +69,7 @@ class _StudentTraining:
             )
         self.held_out, self.training_photos = range(held_out), range(held_out, photos)
         self.teacher = move_network(job.teacher, job.device)
-        self.epochs = self.recipe.epochs
+        self.epochs = self.last_epoch = self.recipe.epochs
         self.batches = len(self.training_photos) // self.recipe.batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)

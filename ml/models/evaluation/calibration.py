@@ -49,6 +49,15 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(math.exp(best.x))
 
 
+def calibrated_loss(logits: Floats, labels: Ints) -> float:
+    """Mean negative log-likelihood of logits (N, C) at their own temperature; N > 0.
+
+    Networks whose confidence differs are compared by what is left of them after calibration.
+    """
+    scaled = log_softmax(logits / fit_temperature(logits, labels), axis=1)
+    return float(-scaled[np.arange(len(labels)), labels].mean())
+
+
 @dataclass(frozen=True)
 class _Labels:
     """Held-out labels, each (N,).

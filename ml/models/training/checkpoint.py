@@ -108,7 +108,7 @@ class TrainState:
 
     `total_batches` are those of all epochs. `average` is the moving average of the network's
     weights; None: there is none. `best` holds the best epoch's weights; empty without early
-    stopping.
+    stopping. `validation_logits` (N, C) are those after each epoch.
     """
 
     network: nn.Module
@@ -119,6 +119,7 @@ class TrainState:
     average: AveragedModel | None = None
     history: list[EpochResult] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
+    validation_logits: list[torch.Tensor] = field(default_factory=list)
 
     @property
     def evaluated_network(self) -> nn.Module:
@@ -154,6 +155,7 @@ class TrainState:
             "average": self.average.state_dict() if self.average else {},
             "optimizer": _flatten_slots(optimizer["state"]),
             "random": {"generator": self.generator.get_state()},
+            "validation": {f"{n:04}": logits for n, logits in enumerate(self.validation_logits)},
         }
         return SavedState(
             tensors={
@@ -176,6 +178,9 @@ class TrainState:
             groups.setdefault(group, {})[name_in_group] = tensor
         self.network.load_state_dict(groups["network"])
         self.best = groups.get("best", {})
+        self.validation_logits = [
+            tensor for _, tensor in sorted(groups.get("validation", {}).items())
+        ]
         if self.average is not None:
             self.average.load_state_dict(groups["average"])
         slots = self._optimizer_slots(groups.get("optimizer", {}))

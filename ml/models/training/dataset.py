@@ -30,6 +30,7 @@ from ml.vision.images.preprocess import Preprocessing, prepare
 
 Ints = npt.NDArray[np.int64]
 
+FOLDS, MIN_FOLDS = 6, 3  # of cross-fitting
 MIN_PHOTOS = 10  # per class: with fewer, both splits are too small to be meaningful
 
 
@@ -171,6 +172,33 @@ def _check_enough(dataset: Dataset, files: Sequence[Photo]) -> None:
                 f"class `{name}` has {usable[name]} usable photos, at least {MIN_PHOTOS} are "
                 f"needed: add some (left out in all classes: {reasons or 'none'})"
             )
+
+
+def assign_folds(dataset: Dataset, seed: int) -> Ints:
+    """The fold of each photo, (N,), from 0 on; class and category keep their shares in each.
+
+    No group of near-duplicates is divided. There are FOLDS, or as many as the class with the fewest
+    distinct photos fills.
+
+    Raises:
+        TrainingError: a class has too few distinct photos to hold some out.
+    """
+    groups = np.array(dataset.groups)
+    labels = np.array(dataset.labels)
+    distinct = {name: len(np.unique(groups[labels == name])) for name in dataset.classes}
+    rarest = min(distinct, key=lambda name: distinct[name])
+    folds = min(FOLDS, distinct[rarest])
+    if folds < MIN_FOLDS:
+        raise TrainingError(
+            f"class `{rarest}` has {folds} photos that are not near-identical; at least "
+            f"{MIN_FOLDS} are needed to hold some out: add different ones"
+        )
+    strata = _build_strata(dataset.labels, dataset.categories, min_photos=folds)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    assigned = np.empty(len(labels), np.int64)
+    for number, (_, held_out) in enumerate(splitter.split(strata, strata, groups)):
+        assigned[held_out] = number
+    return assigned
 
 
 def split(

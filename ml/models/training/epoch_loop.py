@@ -28,12 +28,14 @@ class BatchResult:
 class EpochTask(Protocol):
     """What the loop trains; `batches` are those of an epoch, `remedy` is for an infinite loss.
 
-    With `patience`, training stops after so many epochs without a lower validation loss, and the
-    best epoch's weights are kept.
+    The learning rate's schedule has `epochs`, of which those up to `last_epoch` are run. With
+    `patience`, training stops after so many epochs without a lower validation loss, and the best
+    epoch's weights are kept.
     """
 
     state: TrainState
     epochs: int
+    last_epoch: int
     batches: int
     patience: int | None
     remedy: str
@@ -67,8 +69,8 @@ def run_epochs(task: EpochTask, listener: Listener, checkpoints: Checkpoints | N
 def _is_finished(task: EpochTask) -> bool:
     done = len(task.state.history)
     if done == 0 or task.patience is None:
-        return done >= task.epochs
-    return done >= task.epochs or done - task.state.best_epoch >= task.patience
+        return done >= task.last_epoch
+    return done >= task.last_epoch or done - task.state.best_epoch >= task.patience
 
 
 def _run_epoch(task: EpochTask, listener: Listener) -> EpochResult:

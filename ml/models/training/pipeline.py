@@ -33,9 +33,8 @@ from ml.models.checkpoint import restore_network, save_card, save_weights
 from ml.models.evaluation.calibration import fit_temperature
 from ml.models.evaluation.metrics import Floats, Ints, evaluate
 from ml.models.evaluation.plots import plot_all
-from ml.models.features import FeatureCache
-from ml.models.training.init_network import linear_probe_head, needs_linear_probe
-from ml.models.training.trainer import TrainJob, estimate_epoch_seconds, fit
+from ml.models.training.cross_fit import PARTS, CrossFitJob, CrossFitted, InitialNetwork, cross_fit
+from ml.models.training.trainer import Splits, TrainJob, estimate_epoch_seconds
 from ml.policy.schema import Policy
 from ml.vision.images.preprocess import Preprocessing, normalize
 
@@ -98,6 +97,16 @@ class Evaluation:
         """Indices of the classes that are violations."""
         return [c for c, name in enumerate(self.classes) if name in self.policy.violations]
 
+    def subset(self, rows: Ints) -> "Evaluation":
+        """The evaluation on the photos at these rows."""
+        categories = self.categories
+        return replace(
+            self,
+            probabilities=self.probabilities[rows],
+            labels=self.labels[rows],
+            categories=None if categories is None else [categories[i] for i in rows],
+        )
+
     @cached_property
     def report(self) -> dict[str, Any]:
         """The metrics at the version's threshold."""
@@ -117,58 +126,60 @@ def library_versions() -> dict[str, str]:
 
 
 def train_network(
-    job: TrainJob,
+    job: CrossFitJob,
+    start: InitialNetwork,
     origin: PretrainedWeights,
     *,
-    cache: FeatureCache | None = None,
     deadline: float | None = None,
-) -> TrainedNetwork:
-    """Fit the head if the preset asks for it, then train; `job.network` is changed in place.
+) -> tuple[TrainedNetwork, CrossFitted]:
+    """Train on all photos of the job from a start; its network is changed in place.
 
-    `origin` is that of the network's initial weights. As many epochs are run as the preset says, or
-    as fit before the `deadline` (by `time.monotonic`).
+    `origin` is that of the network's initial weights. As many epochs are tried as the preset says,
+    or as fit before the `deadline` (by `time.monotonic`).
 
     Raises:
         TrainingError: nothing would be trained, or the loss is not finite.
     """
-    inverse_penalty = None
-    if needs_linear_probe(job.preset, origin):
-        inverse_penalty = linear_probe_head(job, cache)
     if deadline is not None:
-        seconds = deadline - time.monotonic()
-        job = limit_epochs(job, seconds, head_fitted=inverse_penalty is not None)
-    history = fit(job)
-    dataset, splits = job.dataset, job.splits
-    hashes = dataset.content_hashes
-    return TrainedNetwork(
-        state={name: tensor.cpu() for name, tensor in job.network.state_dict().items()},
-        classes=dataset.classes,
-        preprocessing=dataset.spec,
+        job = limit_epochs(job, start, deadline - time.monotonic())
+    fitted = cross_fit(job, start)
+    hashes = job.dataset.content_hashes
+    network = TrainedNetwork(
+        state={name: tensor.cpu() for name, tensor in fitted.network.state_dict().items()},
+        classes=job.dataset.classes,
+        preprocessing=job.dataset.spec,
         pretrained_weights=origin,
         preset=job.preset.name,
-        data_hash=dataset.hash,
-        training_images=len(splits.train),
-        validation_images=len(splits.validation),
+        data_hash=job.dataset.hash,
+        training_images=len(job.trained),
+        validation_images=0,
         libraries=library_versions(),
         seed=job.seed,
-        history=history,
-        train_hashes=[hashes[i] for i in splits.train],
-        validation_hashes=[hashes[i] for i in splits.validation],
-        head_inverse_penalty=inverse_penalty,
-        architecture=job.network.architecture,
+        history=fitted.history,
+        train_hashes=[hashes[i] for i in job.trained],
+        validation_hashes=[],
+        head_inverse_penalty=fitted.inverse_penalty,
+        architecture=fitted.network.architecture,
     )
+    return network, fitted
 
 
-def limit_epochs(job: TrainJob, seconds: float, *, head_fitted: bool) -> TrainJob:
+def limit_epochs(job: CrossFitJob, start: InitialNetwork, seconds: float) -> CrossFitJob:
     """Limit the job to the epochs that fit into the time, at most those of its preset.
 
-    A preset without epochs gets up to MAX_EPOCHS. The time of an epoch is estimated from a few
-    batches on a copy of the network; other load on the machine makes the estimate too high.
+    A preset without epochs gets up to MAX_EPOCHS. Cross-fitting takes the time of PARTS trainings:
+    each leaves out one part of so many, and the last one none. The time of an epoch is estimated
+    from a few batches on a copy of the network; other load makes the estimate too high.
     """
-    epoch_seconds = estimate_epoch_seconds(_set_epochs(job, 1))
+    one = replace(job, preset=job.preset.model_copy(update={"epochs": 1}))
+    trial = TrainJob(
+        start.network, one.dataset, Splits(one.trained, one.trained), one.preset, one.device,
+        one.seed, one.listener,
+    )  # fmt: skip
+    epoch_seconds = PARTS * estimate_epoch_seconds(trial)
     max_epochs = job.preset.epochs or MAX_EPOCHS
     epochs = max(0, min(max_epochs, int(seconds // epoch_seconds)))
-    if not epochs and not head_fitted:
+    if not epochs and start.head is None:
         raise TrainingError(
             f"{seconds:.0f} s are left and an epoch takes {epoch_seconds:.0f} s: raise --minutes, "
             "or use the preset linear_probe, which needs no epoch"
@@ -176,10 +187,6 @@ def limit_epochs(job: TrainJob, seconds: float, *, head_fitted: bool) -> TrainJo
     log.info(
         "epochs within the time budget", epochs=epochs, seconds_per_epoch=round(epoch_seconds, 1)
     )
-    return _set_epochs(job, epochs)
-
-
-def _set_epochs(job: TrainJob, epochs: int) -> TrainJob:
     return replace(job, preset=job.preset.model_copy(update={"epochs": epochs}))
 
 

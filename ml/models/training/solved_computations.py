@@ -10,7 +10,7 @@ from ml.models.card import Agreement, Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import save_int8
 from ml.models.computation_guard import count_changed
 from ml.models.evaluation.calibration import solve_threshold
-from ml.models.evaluation.metrics import Bools, Floats, Ints
+from ml.models.evaluation.metrics import Bools, Floats
 from ml.models.evaluation.variant_comparison import compare_variant
 from ml.models.predictor import apply_temperature
 from ml.models.training.other_computations import OtherComputations
@@ -38,23 +38,21 @@ def solve_int8_variant(
     evaluation: Evaluation,
     folder: Path,
     *,
-    fitted_labels: Ints,
     weights: Floats | None = None,
 ) -> Int8Variant | RefusedInt8 | None:
     """Solve the int8 variant's temperature and threshold, and write its files if it is allowed.
 
-    Of the held-out photos, the temperature is fitted on the first, whose labels are
-    `fitted_labels`; the evaluation is on the others, or on the same where there are no others. With
-    `weights` of its photos the threshold is solved on the variant's own scores, as the version's
-    was; None: it is the policy's, as the version's is. None is returned where no variant was made.
+    `evaluation` is on all photos whose out-of-fold logits are known. With `weights` of them the
+    threshold is solved on the variant's own scores, as the version's was; None: it is the policy's,
+    as the version's is. None is returned where no variant was made.
     """
-    if others.int8 is None or others.int8_logits is None:
+    if others.int8 is None or others.int8_logits is None or others.int8_rows is None:
         return None
-    fitted = len(fitted_labels)
+    evaluation = evaluation.subset(others.int8_rows)
+    weights = None if weights is None else weights[others.int8_rows]
     logits = others.int8_logits.astype(np.float64)
-    tested = logits[fitted:] if len(logits) > fitted else logits
-    calibration = calibrate(logits[:fitted], fitted_labels)
-    scores = _violation_scores(apply_temperature(tested, calibration.temperature), evaluation)
+    calibration = calibrate(logits, evaluation.labels)
+    scores = _violation_scores(apply_temperature(logits, calibration.temperature), evaluation)
     thresholds = _solve_threshold(scores, evaluation, weights)
     comparison = compare_variant(
         _violation_scores(evaluation.probabilities, evaluation),

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from ml.core.computation import Computation
 from ml.core.types import ArchitectureName
 from ml.models.card import ModelCard, Thresholds
 from ml.models.features import FeatureCache
-from ml.models.inference.backend import Logits
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
-from ml.models.training.dataset import Dataset, open_dataset, split
+from ml.models.training.cross_fit import CrossFitJob, Floats, fit_start
+from ml.models.training.dataset import Dataset, assign_folds, open_dataset
 from ml.models.training.image_folder import SkippedFile
 from ml.models.training.init_network import init_network
-from ml.models.training.other_computations import compute_held_out
+from ml.models.training.other_computations import PredictedPhotos, compute_others, load_probe
 from ml.models.training.pipeline import (
     Evaluation,
     calibrate,
@@ -31,7 +31,6 @@ from ml.models.training.pipeline import (
 from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener, LogListener
 from ml.models.training.solved_computations import count_agreements, solve_int8_variant
-from ml.models.training.trainer import Splits, TrainJob
 from ml.policy.schema import Policy
 from ml.vision.images.decode import DecodeLimits
 
@@ -52,7 +51,7 @@ def train(
     seed: int,
     limits: DecodeLimits,
     progress: Listener | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Callable[[str], Checkpoints] | None = None,
     minutes: float | None = None,
     cache: FeatureCache | None = None,
     computations: Sequence[Computation] = (),
@@ -76,11 +75,9 @@ def train(
     listener = progress or LogListener()
     out.mkdir(parents=True, exist_ok=True)
     network, origin = init_network(
-        preset,
-        classes=sorted(policy.classes),
+        sorted(policy.classes),
         seed=seed,
         pretrained_weights=pretrained_weights,
-        champion=None,
         architecture=architecture,
     )
     with open_dataset(
@@ -92,14 +89,19 @@ def train(
         on_decoded=listener.on_decoded,
     ) as dataset:
         _write_skipped(dataset.skipped, out / REJECTED)
-        splits = _split(dataset, preset, seed)
-        job = TrainJob(
-            network, dataset, splits, preset, torch.device(device), seed, listener, checkpoints
-        )
-        trained = train_network(job, origin, cache=cache, deadline=deadline)
-        held_out = compute_held_out(job, trained.state, splits.validation, computations)
-        evaluation = _evaluate(job, held_out.logits, policy)
-    probe_pixels, others = held_out.probe_pixels, held_out.others
+        photos = len(dataset.photos)
+        job = CrossFitJob(
+            dataset, assign_folds(dataset, seed), np.ones(photos), np.ones(photos, bool), preset,
+            torch.device(device), seed, listener, checkpoints, cache,
+        )  # fmt: skip
+        start = fit_start(job, network, pretrained=origin.kind != "scratch")
+        trained, fitted = train_network(job, start, origin, deadline=deadline)
+        predicted = PredictedPhotos(
+            network, trained.state, dataset, np.arange(photos), fitted.logits.astype(np.float32),
+            job.device,
+        )  # fmt: skip
+        probe_pixels, others = load_probe(predicted), compute_others(predicted, computations)
+        evaluation = _evaluate(dataset, fitted.logits, policy)
     write_probe(out, probe_pixels, trained.logits(probe_pixels), others.int8_probe)
     return package_version(
         trained,
@@ -107,29 +109,23 @@ def train(
         out,
         minutes=minutes,
         agreements=count_agreements(others, evaluation),
-        int8=solve_int8_variant(others, evaluation, out, fitted_labels=evaluation.labels),
+        int8=solve_int8_variant(others, evaluation, out),
     )
 
 
-def _split(dataset: Dataset, preset: Preset, seed: int) -> Splits:
-    share, labels, categories = preset.validation_share, dataset.labels, dataset.categories
-    return Splits(*split(labels, categories, dataset.groups, share=share, seed=seed))
-
-
-def _evaluate(job: TrainJob, logits: Logits, policy: Policy) -> Evaluation:
-    """Calibrate and evaluate on the validation photos, at the policy's default threshold."""
-    dataset, validation = job.dataset, job.splits.validation
-    scores, labels = logits.astype(np.float64), dataset.targets[validation].numpy()
-    calibration = calibrate(scores, labels)
+def _evaluate(dataset: Dataset, logits: Floats, policy: Policy) -> Evaluation:
+    """Calibrate and evaluate on out-of-fold logits, at the policy's default threshold."""
+    labels = dataset.targets.numpy()
+    calibration = calibrate(logits, labels)
     return Evaluation(
-        apply_temperature(scores, calibration.temperature),
+        apply_temperature(logits, calibration.temperature),
         labels,
-        split="validation",
+        split="out_of_fold",
         calibration=calibration,
         thresholds=Thresholds(pass_confidence=policy.pass_confidence, source="policy default"),
         classes=dataset.classes,
         policy=policy,
-        categories=np.array(dataset.categories)[validation].tolist(),
+        categories=dataset.categories,
     )
 
 

@@ -1,7 +1,7 @@
 """Train a network on a split dataset, and predict with it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -60,6 +60,8 @@ class TrainJob:
     """One training run: network, data, recipe and listener.
 
     `checkpoints` save the run's state after each epoch; None: a killed run starts again.
+    `known_validation` has loss and accuracy of each epoch to run, as measured by other trainings;
+    None: all epochs of the preset are run, and validated.
     """
 
     network: Classifier
@@ -70,21 +72,37 @@ class TrainJob:
     seed: int
     listener: Listener
     checkpoints: Checkpoints | None = None
+    known_validation: Sequence[tuple[float, float]] | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are run at most; the schedule is that of the preset's."""
+        if self.known_validation is None:
+            return self.preset.epochs
+        return len(self.known_validation)
 
 
-def fit(job: TrainJob) -> list[EpochResult]:
+@dataclass(frozen=True)
+class FitResult:
+    """Every epoch of a run, and the logits (N, C) of its validation photos after each."""
+
+    history: list[EpochResult]
+    validation_logits: list[torch.Tensor]
+
+
+def fit(job: TrainJob) -> FitResult:
     """Train `job.network` in place; it ends on the device, in evaluation mode.
 
     Deterministic on a CPU: the same seed, photos, device and number of threads give the same
-    weights, whether or not the run was killed and resumed from its checkpoints. Returns every epoch
-    of the run, including those before a resumption.
+    weights, whether or not the run was killed and resumed from its checkpoints. The result includes
+    the epochs before a resumption.
     """
-    if not job.preset.epochs:
+    if not job.epochs:
         move_network(job.network, job.device).eval()
-        return []
+        return FitResult([], [])
     training = _Training(job)
     run_epochs(training, job.listener, job.checkpoints)
-    return training.state.history
+    return FitResult(training.state.history, training.state.validation_logits)
 
 
 def estimate_epoch_seconds(job: TrainJob) -> float:
@@ -127,8 +145,10 @@ class _Training:
         targets, classes = self.targets[job.splits.train], len(job.dataset.classes)
         self.loss = build_loss(preset.loss, targets, classes, self.sample_weights).to(job.device)
         self.epochs = preset.epochs
+        self.last_epoch = job.epochs
         self.remedy = f"lower the learning rate of preset {preset.name}"
-        self.patience = preset.early_stopping.patience if preset.early_stopping else None
+        stopping = preset.early_stopping if job.known_validation is None else None
+        self.patience = stopping.patience if stopping else None
         # The last, smaller batch counts, unless it is a single photo: batch norm needs two.
         whole, rest = divmod(photos, preset.batch)
         self.batches = whole + (rest > 1)
@@ -160,10 +180,13 @@ class _Training:
         for pixels, targets in self._augmented_batches(size):
             yield self._step(pixels, targets)
 
-    def validate(self, _epoch: int) -> tuple[float, float]:
+    def validate(self, epoch: int) -> tuple[float, float]:
         """Loss without class weights, and accuracy."""
+        if self.job.known_validation is not None:
+            return self.job.known_validation[epoch - 1]
         validation = self.job.splits.validation
         logits = self._predict(self.state.evaluated_network, validation)
+        self.state.validation_logits.append(logits)
         targets = self.targets[validation]
         accuracy = (logits.argmax(dim=1) == targets).float().mean()
         loss = float(nn.functional.cross_entropy(logits, targets))

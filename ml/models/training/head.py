@@ -1,0 +1,167 @@
+"""Fit a network's head: a logistic regression on frozen features, with out-of-fold logits.
+
+The penalty is selected by the log loss of the same out-of-fold logits; nine penalties on the same
+folds flatter the best one by less than the folds differ.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+# scikit-learn's C, from a strong penalty to a weak one in factors of the square root of 10.
+INVERSE_PENALTIES = tuple(np.geomspace(1e-4, 1.0, 9).tolist())
+# For too few photos to cross-validate. There are as many features as photos: a weak penalty would
+# fit single photos.
+FALLBACK_INVERSE_PENALTY = 0.01
+_MAX_ITERATIONS = 2000
+_UNKNOWN = -20.0  # logit of a class that the regression saw no photo of
+_TWO = 2  # classes, and folds, that are the least to fit and to hold out
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Features of N photos, (N, F), their class indices and their weights in the loss, (N,).
+
+    A photo of weight 0 is not fitted.
+    """
+
+    features: npt.NDArray[np.floating]
+    targets: Ints
+    weights: Floats
+
+    def subset(self, rows: npt.NDArray[np.bool_]) -> "LabelledFeatures":
+        """The photos of these rows that have a weight."""
+        rows = rows & (self.weights > 0)
+        return LabelledFeatures(self.features[rows], self.targets[rows], self.weights[rows])
+
+
+@dataclass(frozen=True)
+class Head:
+    """Rows of a linear layer: logits are `features @ weight.T + bias`.
+
+    `weight` (C, F) and `bias` (C,) are of all classes; `fitted` are those with a photo.
+    """
+
+    weight: Floats
+    bias: Floats
+    fitted: Ints
+    inverse_penalty: float
+
+    def logits(self, features: npt.NDArray[np.floating]) -> Floats:
+        """Logits (N, C) of features (N, F)."""
+        found: Floats = features.astype(np.float64) @ self.weight.T + self.bias
+        return found
+
+    def copy_to(self, head: nn.Linear) -> None:
+        """Set the layer's rows of the fitted classes; the others keep theirs."""
+        rows = torch.from_numpy(self.fitted)
+        with torch.no_grad():
+            head.weight[rows] = torch.from_numpy(self.weight[self.fitted]).to(head.weight)
+            head.bias[rows] = torch.from_numpy(self.bias[self.fitted]).to(head.bias)
+
+
+def fit_head(
+    photos: LabelledFeatures, classes: int, *, inverse_penalty: float, balanced: bool
+) -> Head | None:
+    """Fit the head; None where fewer than two classes have photos.
+
+    `balanced` gives each class the same total weight. The mean weight is 1, so that a penalty means
+    the same whatever the weights are.
+    """
+    photos = photos.subset(np.ones(len(photos.targets), bool))
+    found = np.unique(photos.targets)
+    if len(found) < _TWO:
+        return None
+    weights = _balance(photos) if balanced else photos.weights
+    scaler = StandardScaler()
+    features = scaler.fit_transform(photos.features.astype(np.float64))
+    regression = LogisticRegression(C=inverse_penalty, max_iter=_MAX_ITERATIONS)
+    regression.fit(features, photos.targets, sample_weight=weights / weights.mean())
+    rows = _row_per_class(np.asarray(regression.coef_)) / scaler.scale_
+    biases = _row_per_class(np.asarray(regression.intercept_)[:, None])[:, 0] - rows @ scaler.mean_
+    weight, bias = np.zeros((classes, rows.shape[1])), np.full(classes, _UNKNOWN)
+    weight[found], bias[found] = rows, biases
+    return Head(weight, bias, found, inverse_penalty)
+
+
+@dataclass(frozen=True)
+class CrossFittedHead:
+    """The head of all photos, and logits (N, C) of each by a head that saw none of its fold."""
+
+    head: Head
+    logits: Floats
+
+
+def cross_fit_head(
+    photos: LabelledFeatures, folds: Ints, classes: int, *, balanced: bool
+) -> CrossFittedHead | None:
+    """Select the penalty and fit the head; None where fewer than two classes have photos.
+
+    `folds` (N,) are the numbers of the photos' folds. Without two folds that can each be held out
+    the penalty is a fixed one, and the logits are those of the head itself.
+    """
+    best: tuple[float, float, Floats] | None = None
+    for inverse_penalty in INVERSE_PENALTIES:
+        logits = _out_of_fold(photos, folds, classes, inverse_penalty, balanced=balanced)
+        if logits is None:
+            break
+        loss = _log_loss(logits, photos, balanced=balanced)
+        if best is None or loss < best[0]:
+            best = loss, inverse_penalty, logits
+    inverse_penalty = best[1] if best else FALLBACK_INVERSE_PENALTY
+    head = fit_head(photos, classes, inverse_penalty=inverse_penalty, balanced=balanced)
+    if head is None:
+        return None
+    return CrossFittedHead(head, best[2] if best else head.logits(photos.features))
+
+
+def _out_of_fold(
+    photos: LabelledFeatures, folds: Ints, classes: int, inverse_penalty: float, *, balanced: bool
+) -> Floats | None:
+    """Logits (N, C); None where the other folds of one have a single class."""
+    logits = np.empty((len(photos.targets), classes))
+    for held_out in _held_out(folds):
+        head = fit_head(
+            photos.subset(~held_out), classes, inverse_penalty=inverse_penalty, balanced=balanced
+        )
+        if head is None:
+            return None
+        logits[held_out] = head.logits(photos.features[held_out])
+    return logits
+
+
+def _held_out(folds: Ints) -> Iterator[npt.NDArray[np.bool_]]:
+    numbers = np.unique(folds)
+    for number in numbers if len(numbers) >= _TWO else numbers[:0]:
+        yield folds == number
+
+
+def _log_loss(logits: Floats, photos: LabelledFeatures, *, balanced: bool) -> float:
+    """Weighted as in the fit: otherwise the larger class would select an overconfident head."""
+    chosen = log_softmax(logits, axis=1)[np.arange(len(logits)), photos.targets]
+    weights = _balance(photos) if balanced else photos.weights
+    return float(-np.average(chosen, weights=weights))
+
+
+def _balance(photos: LabelledFeatures) -> Floats:
+    """The weights, such that each class with a photo has the same total."""
+    totals = np.bincount(photos.targets, photos.weights)
+    found: Floats = photos.weights / totals[photos.targets]
+    return found
+
+
+def _row_per_class(coefficients: Floats) -> Floats:
+    """One row per class: for two classes scikit-learn returns only their difference."""
+    if len(coefficients) > 1:
+        return coefficients
+    return np.concatenate([-coefficients, coefficients]) / 2
