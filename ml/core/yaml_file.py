@@ -6,7 +6,7 @@ dates. What a file can cost is bounded by its size, and every failure names file
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,17 @@ class StrictModel(BaseModel):
     """Immutable model; an unknown key, infinity and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def drop_removed(*names: str) -> Callable[[object], object]:
+    """A validator that ignores settings of earlier releases: stored policies may have them."""
+
+    def validate(values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name not in names}
+
+    return validate
 
 
 def load_yaml(

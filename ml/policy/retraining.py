@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ml.core.yaml_file import StrictModel
+from ml.core.yaml_file import StrictModel, drop_removed
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -48,7 +48,8 @@ class Distillation(StrictModel):
     photos: int = Field(10_000, ge=1, le=50_000)  # a sample of those judged
     photo_days: int = Field(365, ge=1, le=3650)  # uploaded within so many days before the run
     epochs: int = Field(10, ge=1, le=1000)
-    preset: str = Field("fast", min_length=1)  # of the training that starts from them
+
+    _drop = model_validator(mode="before")(drop_removed("preset"))
 
 
 class Retraining(StrictModel):
@@ -65,3 +66,5 @@ class Retraining(StrictModel):
     approval: Literal["person", "auto"] = "person"
     approval_hours: float = Field(72.0, gt=0.0, le=8760.0)
     shadow_run: bool = False
+
+    _drop = model_validator(mode="before")(drop_removed("validation_share", "calibration_share"))

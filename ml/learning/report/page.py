@@ -15,7 +15,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ml.core.format import MISSING, count, file_size, percent, signed
-from ml.learning.report.tables import GROUPINGS, PLOTS, measures, p_value_text, summary, verdict
+from ml.learning.report.tables import (
+    GROUPINGS,
+    PLOTS,
+    SETS,
+    measures,
+    p_value_text,
+    summary,
+    verdict,
+)
 from ml.storage.object_store import ObjectStore
 from ml.vision.images.decode import DecodeLimits, decode
 
@@ -105,6 +113,7 @@ def render(
         verdict=verdict(gated),
         sentences=summary(report),
         sets={name: measures(part) for name, part in report["sets"].items()},
+        set_names=SETS,
         groupings=GROUPINGS,
         plots=[(name, PLOTS.get(name, name)) for name in report["plots"]],
         images=images,

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ml.core.format import counts, percent
-from ml.learning.report.tables import measures
+from ml.learning.report.tables import SETS, measures
+from ml.models.evaluation.model_comparison import main_set
 from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -62,14 +63,15 @@ def _load(connection: Connection, run_id: str) -> tuple[RetrainRun, ModelVersion
 
 
 def _figures(report: dict[str, Any]) -> list[str]:
-    golden = report["sets"]["golden"]
-    photos = f"golden set 金标集 ({golden['photos']:,})"
+    compared = main_set(report)
+    found = report["sets"][compared]
+    photos = f"{SETS[compared].en} {SETS[compared].zh} ({found['photos']:,})"
     return [
         f"| {photos} | candidate 候选模型 | champion 现役模型 |",
         "|---|---:|---:|",
         *(
             f"| {row['name']} | {percent(row['candidate'])} | {percent(row['champion'])} |"
-            for row in measures(golden)
+            for row in measures(found)
             if row["figure"].endswith(_FIGURES)
         ),
     ]

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
 from ml.core.format import percent
 from ml.core.manifest import Manifest, Split
+from ml.models.evaluation.model_comparison import main_set
 
 GROUPINGS = {
     "category": "Category · 类别",
@@ -15,6 +16,20 @@ GROUPINGS = {
     "size": "Short side (small <300, large ≥800 px) · 尺寸",
     "brightness": "Brightness (dark <85, bright ≥170 of 255) · 亮度",
     "new_class": "Classes unknown to the champion · 新增类别",
+}
+
+
+class SetName(NamedTuple):
+    """What the photos of a comparison are called."""
+
+    en: str
+    zh: str
+
+
+SETS = {
+    "golden": SetName("golden photos", "金标图片"),
+    "newest": SetName("newest golden photos", "本次新增金标图片"),
+    "out_of_fold": SetName("held-out photos", "留出图片"),
 }
 PLOTS = {
     "trade_off": "Review workload against missed violations · 人工量与漏放率",
@@ -43,19 +58,20 @@ def verdict(gated: Mapping[str, Any] | None) -> dict[str, str]:
 
 def summary(report: Mapping[str, Any]) -> dict[str, str]:
     """The result in one sentence, in each language (`en`, `zh`)."""
-    golden = report["sets"]["golden"]
-    ours, theirs = golden["candidate"], golden["champion"]
-    photos, accuracy = golden["photos"], percent(ours["accuracy"])
+    compared = main_set(report)
+    found = report["sets"][compared]
+    ours, theirs = found["candidate"], found["champion"]
+    photos, accuracy = found["photos"], percent(ours["accuracy"])
     leak, review = (percent(ours["verdicts"][name]) for name in ("leak_rate", "review_rate"))
     en, zh = "; there is no champion to compare with", "，没有现役模型可对比"
     if theirs is not None:
         old = percent(theirs["accuracy"])
-        p_value = p_value_text(golden["paired"]["accuracy"]["p_value"])
+        p_value = p_value_text(found["paired"]["accuracy"]["p_value"])
         en, zh = f", the champion of {old} (p {p_value})", f"，现役模型 {old}（p {p_value}）"
     return {
-        "en": f"On {photos:,} golden photos the candidate has an accuracy of {accuracy}{en}. "
+        "en": f"On {photos:,} {SETS[compared].en} the candidate has an accuracy of {accuracy}{en}. "
         f"Of what it passes, {leak} are violations; {review} go to review.",
-        "zh": f"在 {photos:,} 张金标图片上，候选模型准确率 {accuracy}{zh}。"
+        "zh": f"在 {photos:,} 张{SETS[compared].zh}上，候选模型准确率 {accuracy}{zh}。"
         f"漏放率 {leak}，待人审率 {review}。",
     }
 

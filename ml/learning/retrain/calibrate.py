@@ -18,6 +18,7 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifac
 from ml.models.card import ModelCard
 from ml.models.evaluation.calibration import solve_threshold
 from ml.models.load_check import write_probe
+from ml.models.out_of_fold import OutOfFold, save_out_of_fold
 from ml.models.predictor import apply_temperature
 from ml.models.registry import register
 from ml.models.training import pipeline
@@ -74,6 +75,7 @@ def write_version(
         TrainingError: there are no photos to calibrate on.
     """
     evaluation = _evaluate(artifact, policy)
+    save_out_of_fold(OutOfFold(artifact.held_out_hashes, evaluation.probabilities), folder)
     pixels, others = artifact.probe_pixels, artifact.others
     write_probe(folder, pixels, artifact.logits(pixels), others.int8_probe)
     return pipeline.package_version(

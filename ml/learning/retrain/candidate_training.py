@@ -18,7 +18,8 @@ from ml.models.card import PretrainedWeights
 from ml.models.features import trunk_hash
 from ml.models.predictor import resolve_device
 from ml.models.training.checkpoint import Checkpoints
-from ml.models.training.cross_fit import CrossFitJob, CrossFitted, fit_start
+from ml.models.training.cross_fit import CrossFitted
+from ml.models.training.cross_fit_job import CrossFitJob, fit_start
 from ml.models.training.dataset import Dataset
 from ml.models.training.other_computations import (
     PredictedPhotos,
@@ -105,7 +106,7 @@ class CandidateTraining:
     ) -> TrainingArtifact:
         held_out = np.flatnonzero(chosen.job.comparable)
         logits = fitted.logits[held_out].astype(np.float32)
-        photos = [self.samples[i].photo for i in held_out]
+        photos = [self.samples[i].photo for i in held_out.tolist()]
         predicted = PredictedPhotos(
             fitted.network, trained.state, self.dataset, held_out, logits, self.device
         )

@@ -1,7 +1,8 @@
-"""Fifth step of a retraining run: compare candidate and champion on the golden set.
+"""Fifth step of a retraining run: compare candidate and champion on photos that neither has seen.
 
-Both are evaluated at their own thresholds, in one process, on the same decoded photos. The report
-of a finished run is final: a later call returns it unchanged.
+These are the golden set; and until it is complete, the labels since the champion, by the
+candidate's out-of-fold predictions. Both are evaluated at their own thresholds, in one process, on
+the same decoded photos. The report of a finished run is final: a later call returns it unchanged.
 """
 
 from collections.abc import Sequence
@@ -11,20 +12,18 @@ from typing import Any
 import structlog
 
 from ml.core.errors import ModelError, RunNotStarted
-from ml.core.manifest import GoldenSet, Manifest
+from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.report.page import Pictures, ReportFiles, thumbnail
 from ml.learning.report.tables import snapshot_section
-from ml.learning.retrain.golden_scores import (
-    GoldenScores,
-    model_scores,
-    select_golden_scores,
-)
-from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo, score_photos
+from ml.learning.retrain.comparison import compare_versions
+from ml.learning.retrain.golden_scores import ComparedScores, model_scores
+from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo
 from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS
 from ml.models.evaluation.plots import draw_report_plots
 from ml.models.load_check import load_check
+from ml.models.out_of_fold import OutOfFold, load_out_of_fold
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.policy.verdict import Decision
 from ml.storage import model_versions, photo_archive, retrain_runs
@@ -56,7 +55,7 @@ def evaluate_candidate(
 
     Raises:
         RunNotStarted: the run has no candidate or no snapshot yet.
-        TrainingError: no photo of the golden set can be scored.
+        TrainingError: no photo can be compared on.
         ModelError: the candidate's classes are not the policy's.
     """
     run = in_transaction(connections.engine, lambda c: retrain_runs.load(c, run_id))
@@ -110,6 +109,17 @@ class _Inputs:
     def cards(self) -> list[ModelCard]:
         return [predictor.card for predictor in self.predictors]
 
+    @property
+    def held_out(self) -> list[LabelledPhoto]:
+        """Photos to compare on besides golden ones: none if these are as many as planned."""
+        if len(self.golden_set.photos) >= self.run.policy.retraining.golden_photos:
+            return []
+        return [photo for photo in self.manifest.photos_in(Split.TRAIN) if not photo.seen]
+
+    @property
+    def out_of_fold(self) -> OutOfFold | None:
+        return load_out_of_fold(self.connections.models, self.candidate_hash)
+
 
 def _load_inputs(
     run: RetrainRun,
@@ -144,14 +154,18 @@ def _load_inputs(
 def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
     policy, golden_set, engine = inputs.run.policy, inputs.golden_set, inputs.connections.engine
-    scored, unknown = _score(inputs)
-    golden = select_golden_scores(golden_set, scored, cards=inputs.cards, classes=inputs.classes)
-    disagreements = golden.find_disagreements(policy)
+    compared = compare_versions(
+        golden_set, inputs.held_out, inputs.out_of_fold,
+        extra=inputs.blocklist, predictors=inputs.predictors, classes=inputs.classes,
+        settings=inputs.settings, connections=inputs.connections,
+    )  # fmt: skip
+    main = compared.main
+    disagreements = main.find_disagreements(policy)
     shown = disagreements[:MAX_DISAGREEMENTS]
     hashes = [photo["content_sha256"] for photo in shown]
     archived = in_transaction(engine, lambda c: photo_archive.load(c, hashes))
     keys = {content: photo.object_key for content, photo in archived.items()}
-    pictures = Pictures(_draw_plots(inputs, golden), _draw_thumbnails(inputs, hashes))
+    pictures = Pictures(_draw_plots(inputs, main), _draw_thumbnails(inputs, hashes))
     label_issues = in_transaction(engine, lambda c: count_label_issues(c, inputs.snapshot_hash))
     report = {
         "run_id": inputs.run.run_id,
@@ -161,15 +175,16 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
             "hash": golden_set.golden_hash,
             "name": golden_set.name,
             "photos": len(golden_set.photos),
-            "rejected": scored.rejected | unknown,
+            "rejected": compared.rejected_golden,
             "judged_differently": len(disagreements),
         },
-        "sets": golden.compare(policy),
+        "main_set": compared.main_set,
+        "sets": compared.golden.compare(policy) | compared.held_out.compare(policy),
         "servable": asdict(
             load_check(inputs.candidate_hash, inputs.connections.models, inputs.settings.data_dir)
         ),
-        "blocklist": _blocklist_section(inputs, scored),
-        "latency": _latency_section(inputs, scored),
+        "blocklist": _blocklist_section(inputs, compared.scored),
+        "latency": _latency_section(inputs, compared.scored),
         "thresholds": _thresholds_section(inputs.cards),
         "sample_differences": [
             {**photo, "object_key": keys.get(photo["content_sha256"])} for photo in shown
@@ -182,34 +197,15 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     return report, pictures
 
 
-def _score(inputs: _Inputs) -> tuple[ScoredPhotos, dict[str, str]]:
-    """Scores of the golden set and the blocklist; golden photos of no class, with the reason."""
-    photos = inputs.golden_set.photos
-    unknown = {
-        photo.content_sha256: f"unknown_class:{photo.label}"
-        for photo in photos
-        if photo.label not in inputs.classes
-    }
-    known = [p.content_sha256 for p in photos if p.content_sha256 not in unknown]
-    scored = score_photos(
-        list(dict.fromkeys(known + inputs.blocklist)),
-        inputs.predictors,
-        classes=inputs.classes,
-        settings=inputs.settings,
-        connections=inputs.connections,
-    )
-    return scored, unknown
-
-
-def _draw_plots(inputs: _Inputs, golden: GoldenScores) -> dict[str, bytes]:
+def _draw_plots(inputs: _Inputs, compared: ComparedScores) -> dict[str, bytes]:
     curves = in_transaction(
         inputs.connections.engine,
         lambda c: retrain_runs.load_curves(c, inputs.run.run_id, _CURVES),
     )
     return draw_report_plots(
-        golden.photos,
-        candidate=golden.candidate,
-        champion=golden.champion,
+        compared.photos,
+        candidate=compared.candidate,
+        champion=compared.champion,
         policy=inputs.run.policy,
         curves=curves,
     )

@@ -1,19 +1,19 @@
-"""Scores of candidate and champion on the golden photos, and their comparison."""
+"""Scores of candidate and champion on golden and held-out photos, and their comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.core.errors import TrainingError
-from ml.core.manifest import GoldenPhoto, GoldenSet
+from ml.core.manifest import GoldenPhoto, GoldenSet, LabelledPhoto
 from ml.learning.retrain.scoring import ScoredPhotos
 from ml.models.card import ModelCard
 from ml.models.evaluation.metrics import brightness_name, size_name
 from ml.models.evaluation.model_comparison import ModelScores, Photos, compare, is_violation
+from ml.models.out_of_fold import OutOfFold
 from ml.policy.schema import Policy
 from ml.policy.verdict import Decision
 
@@ -21,22 +21,20 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class GoldenScores:
-    """The golden photos that could be scored, and the scores of both models, row for row.
+class ComparedScores:
+    """Photos that could be scored, and the scores of both models, row for row.
 
-    `newest` are the rows that the latest version of the golden set added; `champion` is None for a
-    first candidate.
+    `sets` are the rows of each comparison by its name; `champion` is None for a first candidate.
     """
 
     hashes: list[str]
     photos: Photos
-    newest: Indices
+    sets: dict[str, Indices]
     candidate: ModelScores
     champion: ModelScores | None
 
     def compare(self, policy: Policy) -> dict[str, Any]:
-        """The comparisons of the report: `golden`, and `newest` if there are such photos."""
-        rows_of = {"golden": np.arange(len(self.hashes)), "newest": self.newest}
+        """The comparisons of the report, of the sets that have photos."""
         return {
             name: compare(
                 self.photos.subset(rows),
@@ -44,7 +42,7 @@ class GoldenScores:
                 champion=self.champion.subset(rows) if self.champion else None,
                 policy=policy,
             )
-            for name, rows in rows_of.items()
+            for name, rows in self.sets.items()
             if len(rows)
         }
 
@@ -90,43 +88,70 @@ def select_golden_scores(
     *,
     cards: Sequence[ModelCard],
     classes: Sequence[str],
-) -> GoldenScores:
+) -> ComparedScores:
     """The scores of the golden photos of these classes, in their order, without the rejected ones.
 
-    `cards` are the candidate's, then the champion's; `classes` are in the order of the columns.
-
-    Raises:
-        TrainingError: none of the photos could be scored.
+    The sets are `golden`, and of these `newest`, which the latest version of the set added. `cards`
+    are the candidate's, then the champion's; `classes` are in the order of the columns.
     """
-    usable = [
-        photo
-        for photo in golden_set.photos
-        if photo.label in classes and photo.content_sha256 not in scored.rejected
-    ]
-    if not usable:
-        raise TrainingError(
-            f"no photo of golden set {golden_set.name} can be scored: label more photos, "
-            "or see why they are rejected"
-        )
-    hashes = [photo.content_sha256 for photo in usable]
-    rows = scored.rows(hashes)
-    by_version = [
-        model_scores(scored, version, card).subset(rows) for version, card in enumerate(cards)
-    ]
+    usable = _usable(golden_set.photos, scored, classes)
+    rows = scored.rows([photo.content_sha256 for photo in usable])
     newest = [i for i, photo in enumerate(usable) if photo.added_in == golden_set.name]
+    sets = {"golden": np.arange(len(usable)), "newest": np.array(newest, dtype=np.int64)}
+    candidate = model_scores(scored, 0, cards[0]).subset(rows)
+    return _compared(usable, rows, candidate, scored, sets, cards=cards, classes=classes)
+
+
+def select_held_out_scores(
+    photos: Sequence[LabelledPhoto],
+    out_of_fold: OutOfFold,
+    scored: ScoredPhotos,
+    *,
+    cards: Sequence[ModelCard],
+    classes: Sequence[str],
+) -> ComparedScores:
+    """The candidate's out-of-fold scores, and the champion's, of photos that neither has seen.
+
+    The set is `out_of_fold`; arguments as of `select_golden_scores`.
+    """
+    row_of = {content: i for i, content in enumerate(out_of_fold.hashes)}
+    usable = [p for p in _usable(photos, scored, classes) if p.content_sha256 in row_of]
+    rows = scored.rows([photo.content_sha256 for photo in usable])
+    columns = [cards[0].classes.index(name) for name in classes]
+    predicted = out_of_fold.probabilities[[row_of[p.content_sha256] for p in usable]][:, columns]
+    candidate = ModelScores(predicted, cards[0].thresholds.pass_confidence)
+    sets = {"out_of_fold": np.arange(len(usable))}
+    return _compared(usable, rows, candidate, scored, sets, cards=cards, classes=classes)
+
+
+P = TypeVar("P", GoldenPhoto, LabelledPhoto)
+
+
+def _usable(photos: Sequence[P], scored: ScoredPhotos, classes: Sequence[str]) -> list[P]:
+    scorable = set(scored.hashes)
+    return [p for p in photos if p.label in classes and p.content_sha256 in scorable]
+
+
+def _compared(
+    photos: Sequence[GoldenPhoto] | Sequence[LabelledPhoto],
+    rows: Indices,
+    candidate: ModelScores,
+    scored: ScoredPhotos,
+    sets: dict[str, Indices],
+    *,
+    cards: Sequence[ModelCard],
+    classes: Sequence[str],
+) -> ComparedScores:
+    champion = model_scores(scored, 1, cards[1]).subset(rows) if len(cards) > 1 else None
     # Classes that the champion does not know are new; without a champion, none is.
     known_before = cards[-1].classes
-    return GoldenScores(
-        hashes=hashes,
-        photos=_describe(usable, scored, rows, classes=classes, known_before=known_before),
-        newest=np.array(newest, dtype=np.int64),
-        candidate=by_version[0],
-        champion=by_version[1] if len(by_version) > 1 else None,
-    )
+    described = _describe(photos, scored, rows, classes=classes, known_before=known_before)
+    hashes = [photo.content_sha256 for photo in photos]
+    return ComparedScores(hashes, described, sets, candidate, champion)
 
 
 def _describe(
-    photos: Sequence[GoldenPhoto],
+    photos: Sequence[GoldenPhoto] | Sequence[LabelledPhoto],
     scored: ScoredPhotos,
     rows: Indices,
     *,

@@ -24,7 +24,7 @@ from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import file_sha256
 from ml.models.evaluation.calibration import calibrated_loss
 from ml.models.pretrained_weights import BUNDLED_ARCHITECTURE
-from ml.models.training.cross_fit import CrossFitJob, InitialNetwork
+from ml.models.training.cross_fit_job import CrossFitJob, InitialNetwork
 from ml.models.training.preset import Preset
 from ml.policy.schema import Policy
 from ml.storage import pretrained_weights

@@ -103,13 +103,14 @@ def evaluate(run_id: str) -> dict[str, Any]:
 
     with _step_context(run_id=run_id) as (settings, connections):
         report = evaluate_candidate(run_id, settings=settings, connections=connections)
-        golden = report["sets"]["golden"]
+        compared = report["sets"][report["main_set"]]
         return {
             "candidate": report["candidate"],
             "champion": report["champion"],
-            "golden_photos": golden["photos"],
-            "candidate_accuracy": golden["candidate"]["accuracy"],
-            "champion_accuracy": golden["champion"] and golden["champion"]["accuracy"],
+            "compared_on": report["main_set"],
+            "photos": compared["photos"],
+            "candidate_accuracy": compared["candidate"]["accuracy"],
+            "champion_accuracy": compared["champion"] and compared["champion"]["accuracy"],
         }
 
 

@@ -11,6 +11,7 @@ from ml.models.evaluation.model_comparison import (
     Report,
     compared_sets,
     leak_counts,
+    main_set,
     mapping_at,
     number_at,
     numbers_at,
@@ -23,6 +24,7 @@ Check = Callable[[Report, Policy], Outcome]
 
 _NO_CHAMPION = "no champion to compare with"
 _MAX_NAMED = 3  # photos that a reason names
+_PHOTOS = {"golden": "golden photos", "out_of_fold": "held-out photos"}
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,17 @@ def _label_issues(report: Report, policy: Policy) -> Outcome:
 
 
 def _recall_floor(name: str, report: Report, policy: Policy) -> Outcome:
-    min_recall = policy.retraining.gates.recall_floor[name]
-    per_class = f"sets.golden.candidate.per_class.{name}"
+    min_recall, compared = policy.retraining.gates.recall_floor[name], main_set(report)
+    per_class = f"sets.{compared}.candidate.per_class.{name}"
     photos = number_at(report, f"{per_class}.support")
     if photos <= 0:
-        return False, f"no golden photos of {name}"
+        return False, f"no {_PHOTOS[compared]} of {name}"
     recall = number_at(report, f"{per_class}.recall")
-    return recall >= min_recall, (
-        f"recall of {name} is {recall:.1%} of {photos:,.0f} golden photos, "
+    reason = (
+        f"recall of {name} is {recall:.1%} of {photos:,.0f} {_PHOTOS[compared]}, "
         f"at least {min_recall:.1%} is required"
     )
+    return _or_clearly_better(recall >= min_recall, reason, report, policy)
 
 
 def _no_regression(measure: str, report: Report, policy: Policy) -> Outcome:
@@ -132,13 +135,14 @@ def _compare_paired(report: Report, set_name: str, measure: str, policy: Policy)
 
 def _calibration_error(report: Report, policy: Policy) -> Outcome:
     max_error = policy.retraining.gates.calibration_error
-    photos = number_at(report, "sets.golden.photos")
+    compared = main_set(report)
+    photos = number_at(report, f"sets.{compared}.photos")
     if photos <= 0:
-        return False, "no golden photos"
-    error = number_at(report, "sets.golden.candidate.expected_calibration_error")
-    by_chance = number_at(report, "sets.golden.candidate.calibration_error_by_chance")
+        return False, f"no {_PHOTOS[compared]}"
+    error = number_at(report, f"sets.{compared}.candidate.expected_calibration_error")
+    by_chance = number_at(report, f"sets.{compared}.candidate.calibration_error_by_chance")
     return error <= max(max_error, by_chance), (
-        f"expected calibration error is {error:.3f} on {photos:,.0f} golden photos, at most "
+        f"expected calibration error is {error:.3f} on {photos:,.0f} {_PHOTOS[compared]}, at most "
         f"{max_error:g} is allowed; by chance alone it would reach {by_chance:.3f}"
     )
 
@@ -159,21 +163,44 @@ def _leak_bound(report: Report, policy: Policy) -> Outcome:
 
 
 def _leak_without_evidence(report: Report, policy: Policy) -> Outcome:
-    """With too few labels for a bound, compare with the champion, or count golden photos."""
+    """Not proven: compare with the champion, or count leaks; not met: be clearly better."""
     source = str(value_at(report, "thresholds.candidate.source"))
     if not source.startswith(TOO_FEW):
-        return False, f"the threshold has no evidence ({source})"
-    prefix = f"the bound is not shown ({source})"
+        return _or_clearly_better(False, f"bound not met ({source})", report, policy)
+    prefix, compared = f"the bound is not proven ({source})", main_set(report)
     if value_at(report, "champion") is not None:
-        passed, reason = _compare_paired(report, "golden", "leak", policy)
+        passed, reason = _compare_paired(report, compared, "leak", policy)
         relation = "no more" if passed else "more"
-        return passed, f"{prefix}; leaks {relation} than the champion on golden photos: {reason}"
+        return passed, f"{prefix}; leaks {relation} than the champion: {reason}"
     rate = policy.retraining.leak_bound.rate
-    leaked, passed_photos = leak_counts(report, "sets.golden.candidate")
+    leaked, passed_photos = leak_counts(report, f"sets.{compared}.candidate")
     return leaked <= rate * passed_photos, (
-        f"{prefix}; {_NO_CHAMPION}: {leaked:,.0f} of {passed_photos:,.0f} passed golden photos "
-        f"leak, {rate:.1%} is allowed"
+        f"{prefix}; {_NO_CHAMPION}: {leaked:,.0f} of {passed_photos:,.0f} passed "
+        f"{_PHOTOS[compared]} leak, {rate:.1%} is allowed"
     )
+
+
+def _or_clearly_better(passed: bool, reason: str, report: Report, policy: Policy) -> Outcome:
+    """An absolute limit that is not kept does not keep a champion that is clearly worse.
+
+    That is one with a significantly lower accuracy, which lets significantly more violations pass,
+    while no class is recognized significantly better.
+    """
+    if passed or value_at(report, "champion") is None:
+        return passed, reason
+    significance, test = policy.retraining.gates.significance, f"sets.{main_set(report)}.paired"
+    gained = [
+        numbers_at(report, f"{test}.{m}", "difference", "p_value") for m in ("accuracy", "leak")
+    ]
+    better = all(difference > 0 and p_value < significance for difference, p_value in gained)
+    kept = all(_no_regression(f"recall.{name}", report, policy)[0] for name in policy.classes)
+    if not (better and kept):
+        return False, reason
+    differences = ", ".join(
+        f"{name} {difference:+.1%} (p {p_value:.3f})"
+        for name, (difference, p_value) in zip(("accuracy", "caught"), gained, strict=True)
+    )
+    return True, f"{reason}; allowed, since the champion is clearly worse: {differences}"
 
 
 def _blocklist(report: Report, _: Policy) -> Outcome:

@@ -191,9 +191,18 @@ def leak_counts(report: Report, model: str) -> tuple[float, float]:
     return leaked, round(number_at(report, f"{model}.photos") * pass_rate)
 
 
+_SETS = ("golden", "newest", "out_of_fold")
+
+
 def compared_sets(report: Report) -> list[str]:
-    """The whole golden set, and its newest photos if this run added any."""
-    return ["golden", "newest"] if "newest" in mapping_at(report, "sets") else ["golden"]
+    """The golden set, its newest photos, and held-out photos: those that the report has."""
+    sets = mapping_at(report, "sets")
+    return [name for name in _SETS if name in sets]
+
+
+def main_set(report: Report) -> str:
+    """The set with the most photos; of reports of earlier releases the golden set."""
+    return str(report.get("main_set", "golden"))
 
 
 def value_at(report: Report, path: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ml.core.errors import TrainingError
 from ml.models.training.image_folder import (
@@ -30,7 +29,6 @@ from ml.vision.images.preprocess import Preprocessing, prepare
 
 Ints = npt.NDArray[np.int64]
 
-FOLDS, MIN_FOLDS = 6, 3  # of cross-fitting
 MIN_PHOTOS = 10  # per class: with fewer, both splits are too small to be meaningful
 
 
@@ -171,87 +169,4 @@ def _check_enough(dataset: Dataset, files: Sequence[Photo]) -> None:
             raise TrainingError(
                 f"class `{name}` has {usable[name]} usable photos, at least {MIN_PHOTOS} are "
                 f"needed: add some (left out in all classes: {reasons or 'none'})"
-            )
-
-
-def assign_folds(dataset: Dataset, seed: int) -> Ints:
-    """The fold of each photo, (N,), from 0 on; class and category keep their shares in each.
-
-    No group of near-duplicates is divided. There are FOLDS, or as many as the class with the fewest
-    distinct photos fills.
-
-    Raises:
-        TrainingError: a class has too few distinct photos to hold some out.
-    """
-    groups = np.array(dataset.groups)
-    labels = np.array(dataset.labels)
-    distinct = {name: len(np.unique(groups[labels == name])) for name in dataset.classes}
-    rarest = min(distinct, key=lambda name: distinct[name])
-    folds = min(FOLDS, distinct[rarest])
-    if folds < MIN_FOLDS:
-        raise TrainingError(
-            f"class `{rarest}` has {folds} photos that are not near-identical; at least "
-            f"{MIN_FOLDS} are needed to hold some out: add different ones"
-        )
-    strata = _build_strata(dataset.labels, dataset.categories, min_photos=folds)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    assigned = np.empty(len(labels), np.int64)
-    for number, (_, held_out) in enumerate(splitter.split(strata, strata, groups)):
-        assigned[held_out] = number
-    return assigned
-
-
-def split(
-    labels: Sequence[str],
-    categories: Sequence[str],
-    groups: Sequence[int],
-    *,
-    share: float,
-    seed: int,
-) -> tuple[Ints, Ints]:
-    """Split photos so that class and category keep their shares and no group is divided.
-
-    Near-duplicates in both splits would leak training photos into validation: they share a group
-    number. `share` of the photos, 0.05..0.5, is for validation; it is rounded to 1/n with an
-    integer n. Returns the indices (train, validation), each ascending; every photo is in one.
-
-    Raises:
-        TrainingError: a class has too few distinct photos to be in both splits.
-    """
-    folds = round(1 / share)
-    for name in sorted(set(labels)):
-        distinct = len({g for g, label in zip(groups, labels, strict=True) if label == name})
-        if distinct < folds:
-            raise TrainingError(
-                f"class `{name}` has {distinct} photos that are not near-identical; "
-                f"at least {folds} are needed to hold out {share:.0%}: add different ones"
-            )
-    strata = _build_strata(labels, categories, min_photos=folds)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    train, validation = next(splitter.split(strata, strata, groups))
-    _check_classes_in_both(labels, train, validation)
-    return train, validation
-
-
-def _build_strata(
-    labels: Sequence[str], categories: Sequence[str], *, min_photos: int
-) -> list[str]:
-    """Class and category of each photo; a rare category counts as the largest of its class."""
-    pairs = list(zip(labels, categories, strict=True))
-    photos = Counter(pairs)
-    most_frequent = {
-        name: max((p for p in photos if p[0] == name), key=lambda p: (photos[p], p))
-        for name in set(labels)
-    }
-    merged = (p if photos[p] >= min_photos else most_frequent[p[0]] for p in pairs)
-    return ["/".join(p) for p in merged]
-
-
-def _check_classes_in_both(labels: Sequence[str], train: Ints, validation: Ints) -> None:
-    for name, indices in (("training", train), ("validation", validation)):
-        missing = set(labels) - {labels[i] for i in indices}
-        if missing:
-            raise TrainingError(
-                f"no photo of {', '.join(sorted(missing))} is left for {name}: nearly all of them "
-                "are near-identical; add different ones"
             )

@@ -10,6 +10,7 @@ does not depend on that: out-of-fold logits plus this change stand for those of 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -176,11 +177,12 @@ def _logits(backend: InferenceBackend, photos: PredictedPhotos, rows: Ints) -> L
 
 def save_others(others: OtherComputations) -> bytes:
     """A safetensors file with all of it."""
-    arrays = {f"{_COMPARED}{name}": logits for name, logits in others.compared.items()}
-    int8 = (others.int8_logits, others.int8_rows, others.int8_probe)
-    if others.int8 is not None and all(array is not None for array in int8):
-        names = ("int8.logits", "int8.rows", "int8.probe")
-        arrays |= {n: array for n, array in zip(names, int8, strict=True) if array is not None}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"{_COMPARED}{name}": logits for name, logits in others.compared.items()
+    }
+    if others.int8 is not None and others.int8_logits is not None and others.int8_probe is not None:
+        arrays |= {"int8.logits": others.int8_logits, "int8.probe": others.int8_probe}
+        arrays["int8.rows"] = np.asarray(others.int8_rows)
         arrays["int8.graph"] = np.frombuffer(others.int8.graph, dtype=np.uint8)
         arrays["int8.weights"] = np.frombuffer(others.int8.weights, dtype=np.uint8)
     arrays["calibration_photos"] = np.array([others.calibration_photos])
@@ -199,5 +201,11 @@ def load_others(data: bytes) -> OtherComputations:
     if "int8.graph" not in arrays:
         return OtherComputations(compared)
     network = QuantizedNetwork(arrays["int8.graph"].tobytes(), arrays["int8.weights"].tobytes())
-    int8 = [arrays[name] for name in ("int8.logits", "int8.rows", "int8.probe")]
-    return OtherComputations(compared, network, *int8, photos)
+    return OtherComputations(
+        compared,
+        network,
+        int8_logits=arrays["int8.logits"],
+        int8_rows=arrays["int8.rows"],
+        int8_probe=arrays["int8.probe"],
+        calibration_photos=photos,
+    )

@@ -33,7 +33,9 @@ from ml.models.checkpoint import restore_network, save_card, save_weights
 from ml.models.evaluation.calibration import fit_temperature
 from ml.models.evaluation.metrics import Floats, Ints, evaluate
 from ml.models.evaluation.plots import plot_all
-from ml.models.training.cross_fit import PARTS, CrossFitJob, CrossFitted, InitialNetwork, cross_fit
+from ml.models.training.cross_fit import CrossFitted, cross_fit
+from ml.models.training.cross_fit_job import CrossFitJob, InitialNetwork
+from ml.models.training.held_out_parts import PARTS
 from ml.models.training.trainer import Splits, TrainJob, estimate_epoch_seconds
 from ml.policy.schema import Policy
 from ml.vision.images.preprocess import Preprocessing, normalize

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ml.core.settings import ROOT
-from ml.core.yaml_file import StrictModel, load_model
+from ml.core.yaml_file import StrictModel, drop_removed, load_model
 from ml.models.inference.torch_backend import preferred_number_type
 from ml.vision.images.preprocess import Preprocessing
 
@@ -101,13 +101,13 @@ class EarlyStopping(StrictModel):
 class Preset(StrictModel):
     """The recipe of a run; `precision: bf16` means fp32 where the hardware has no bf16 units.
 
-    `head: fitted` initializes a new head with a logistic regression on the features of the
-    pretrained weights (`ml.models.training.init_network`); it has no effect from scratch or from a
-    champion. With `epochs: 0` this linear probe is all that is trained.
-    `start: champion` continues from the champion's weights; without a champion of the architecture
-    MODERATION_ARCHITECTURE, and with `pretrained_weights`, training starts from the setting
-    MODERATION_PRETRAINED_WEIGHTS. Without `early_stopping` every epoch is run and the last one's
-    weights are kept.
+    `head: fitted` initializes the head with a logistic regression on the features of the network
+    that training starts from (`ml.models.training.head`); it has no effect from scratch. Then all
+    layers are trained for up to `epochs`, as long as held-out photos gain by it; with `epochs: 0`
+    this linear probe is all that is trained.
+    A retraining run starts from the setting MODERATION_PRETRAINED_WEIGHTS; with `start: champion`
+    from the champion instead, where that describes held-out photos better. `early_stopping` ends
+    the trainings on a part of the photos.
     `averaged_over: 0.2` evaluates and keeps the exponential moving average of weights and of batch
     norm's statistics over about a fifth of the run's batches, instead of the last batch's.
     """
@@ -120,12 +120,13 @@ class Preset(StrictModel):
     schedule: Annotated[StepSchedule | OneCycle, Field(discriminator="kind")]
     batch: int = Field(ge=2, le=4096)
     epochs: int = Field(ge=0, le=1000)
-    validation_share: float = Field(ge=0.05, le=0.5)
     precision: Literal["fp32", "bf16"]
     head: Literal["random", "fitted"] = "random"
     start: Literal["pretrained_weights", "champion"] = "pretrained_weights"
     early_stopping: EarlyStopping | None = None
     averaged_over: float | None = Field(None, gt=0.0, le=1.0)
+
+    _drop = model_validator(mode="before")(drop_removed("validation_share"))
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Preset":

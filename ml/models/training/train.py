@@ -17,8 +17,9 @@ from ml.models.features import FeatureCache
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
-from ml.models.training.cross_fit import CrossFitJob, Floats, fit_start
-from ml.models.training.dataset import Dataset, assign_folds, open_dataset
+from ml.models.training.cross_fit_job import CrossFitJob, Floats, fit_start
+from ml.models.training.dataset import Dataset, open_dataset
+from ml.models.training.folds import assign_folds
 from ml.models.training.image_folder import SkippedFile
 from ml.models.training.init_network import init_network
 from ml.models.training.other_computations import PredictedPhotos, compute_others, load_probe

@@ -1,0 +1,56 @@
+"""Assign a dataset's photos to folds: groups of near-duplicates are not divided."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ml.core.errors import TrainingError
+from ml.models.training.dataset import Dataset
+
+Ints = npt.NDArray[np.int64]
+
+FOLDS, MIN_FOLDS = 6, 3
+
+
+def assign_folds(dataset: Dataset, seed: int) -> Ints:
+    """The fold of each photo, (N,), from 0 on; class and category keep their shares in each.
+
+    No group of near-duplicates is divided. There are FOLDS, or as many as the class with the fewest
+    distinct photos fills.
+
+    Raises:
+        TrainingError: a class has too few distinct photos to hold some out.
+    """
+    groups = np.array(dataset.groups)
+    labels = np.array(dataset.labels)
+    distinct = {name: len(np.unique(groups[labels == name])) for name in dataset.classes}
+    rarest = min(distinct, key=lambda name: distinct[name])
+    folds = min(FOLDS, distinct[rarest])
+    if folds < MIN_FOLDS:
+        raise TrainingError(
+            f"class `{rarest}` has {folds} photos that are not near-identical; at least "
+            f"{MIN_FOLDS} are needed to hold some out: add different ones"
+        )
+    strata = _build_strata(dataset.labels, dataset.categories, min_photos=folds)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    assigned = np.empty(len(labels), np.int64)
+    for number, (_, held_out) in enumerate(splitter.split(strata, strata, groups)):
+        assigned[held_out] = number
+    return assigned
+
+
+def _build_strata(
+    labels: Sequence[str], categories: Sequence[str], *, min_photos: int
+) -> list[str]:
+    """Class and category of each photo; a rare category counts as the largest of its class."""
+    pairs = list(zip(labels, categories, strict=True))
+    photos = Counter(pairs)
+    most_frequent = {
+        name: max((p for p in photos if p[0] == name), key=lambda p: (photos[p], p))
+        for name in set(labels)
+    }
+    merged = (p if photos[p] >= min_photos else most_frequent[p[0]] for p in pairs)
+    return ["/".join(p) for p in merged]
