@@ -3,14 +3,16 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.core.manifest import Split
 from ml.learning.snapshot.golden_set import choose_golden
-from ml.learning.snapshot.splits import UnassignedPhoto, assign_splits, stratified_group_split
-from ml.policy.retraining import Retraining
+from ml.learning.snapshot.splits import (
+    FOLDS,
+    UnassignedPhoto,
+    assign_folds,
+    stratified_group_split,
+)
 
-SHARES = {Split.TRAIN: 0.65, Split.VALIDATION: 0.15, Split.CALIBRATION: 0.2}
+SHARES = {0: 0.65, 1: 0.15, 2: 0.2}
 PLACES = st.tuples(st.integers(0, 25), st.sampled_from("abc"), st.sampled_from(["", "x", "y"]))
-HELD = st.dictionaries(st.integers(0, 79), st.sampled_from(list(SHARES)), max_size=20)
 
 
 def photos_of(places: list[tuple[int, str, str]]) -> list[UnassignedPhoto]:
@@ -20,18 +22,16 @@ def photos_of(places: list[tuple[int, str, str]]) -> list[UnassignedPhoto]:
     ]
 
 
-@given(st.lists(PLACES, max_size=80), HELD, st.integers(0, 2**31))
-def test_every_photo_has_one_split_and_groups_stay_together(
-    places: list[tuple[int, str, str]], held: dict[int, Split], seed: int
+@given(st.lists(PLACES, max_size=80), st.integers(0, 2**31))
+def test_every_photo_has_one_fold_and_groups_stay_together(
+    places: list[tuple[int, str, str]], seed: int
 ) -> None:
     photos = photos_of(places)
-    earlier = {f"{n:064x}": part for n, part in held.items()}
-    placed = assign_splits(photos, earlier, policy=Retraining(), seed=seed)
-    assert placed.keys() == {p.content_sha256 for p in photos}
-    sides = {(p.group, placed[p.content_sha256]) for p in photos}
+    folds = assign_folds(photos, seed=seed)
+    assert folds.keys() == {p.content_sha256 for p in photos}
+    assert set(folds.values()) <= set(range(FOLDS))
+    sides = {(p.group, folds[p.content_sha256]) for p in photos}
     assert len(sides) == len({p.group for p in photos})
-    trained_on = {c for c, part in earlier.items() if part is Split.TRAIN}
-    assert {placed[c] for c in trained_on & placed.keys()} <= {Split.TRAIN}
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=80), st.integers(0, 2**31))
@@ -56,7 +56,9 @@ def test_no_group_is_in_both_training_and_evaluation(
     photos = photos_of(places)
     golden = {f"{n:064x}" for n in before}
     seen = {f"{n:064x}" for n in trained_on - before}
-    chosen = choose_golden(photos, before=golden, trained_on=seen, share=0.2, seed=seed)
+    chosen = choose_golden(
+        photos, before=golden, trained_on=seen, share=0.2, max_photos=50, seed=seed
+    )
     there = {p.content_sha256 for p in photos}
     assert golden & there <= chosen.golden <= there
     assert not chosen.golden & (chosen.near_golden | seen)

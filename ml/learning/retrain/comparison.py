@@ -8,7 +8,7 @@ import numpy as np
 from ml.core.errors import TrainingError
 from ml.core.manifest import GoldenSet, LabelledPhoto
 from ml.core.settings import Settings
-from ml.learning.retrain.golden_scores import (
+from ml.learning.retrain.compared_scores import (
     ComparedScores,
     select_golden_scores,
     select_held_out_scores,

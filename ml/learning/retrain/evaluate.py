@@ -16,8 +16,8 @@ from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.report.page import Pictures, ReportFiles, thumbnail
 from ml.learning.report.tables import snapshot_section
+from ml.learning.retrain.compared_scores import ComparedScores, model_scores
 from ml.learning.retrain.comparison import compare_versions
-from ml.learning.retrain.golden_scores import ComparedScores, model_scores
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo
 from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS

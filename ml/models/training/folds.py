@@ -1,4 +1,4 @@
-"""Assign a dataset's photos to folds: groups of near-duplicates are not divided."""
+"""Assign photos to folds: class and category keep their shares, groups are not divided."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,25 +8,27 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ml.core.errors import TrainingError
-from ml.models.training.dataset import Dataset
 
 Ints = npt.NDArray[np.int64]
 
 FOLDS, MIN_FOLDS = 6, 3
 
 
-def assign_folds(dataset: Dataset, seed: int) -> Ints:
-    """The fold of each photo, (N,), from 0 on; class and category keep their shares in each.
+def assign_folds(
+    labels: Sequence[str], categories: Sequence[str], groups: Sequence[int], *, seed: int
+) -> Ints:
+    """The fold of each photo, (N,), from 0 on.
 
-    No group of near-duplicates is divided. There are FOLDS, or as many as the class with the fewest
-    distinct photos fills.
+    Near-duplicates share a group number: in two folds, one would reveal the label of the other.
+    There are FOLDS, or as many as the class with the fewest distinct photos fills.
 
     Raises:
         TrainingError: a class has too few distinct photos to hold some out.
     """
-    groups = np.array(dataset.groups)
-    labels = np.array(dataset.labels)
-    distinct = {name: len(np.unique(groups[labels == name])) for name in dataset.classes}
+    distinct = {
+        name: len({g for g, label in zip(groups, labels, strict=True) if label == name})
+        for name in sorted(set(labels))
+    }
     rarest = min(distinct, key=lambda name: distinct[name])
     folds = min(FOLDS, distinct[rarest])
     if folds < MIN_FOLDS:
@@ -34,7 +36,7 @@ def assign_folds(dataset: Dataset, seed: int) -> Ints:
             f"class `{rarest}` has {folds} photos that are not near-identical; at least "
             f"{MIN_FOLDS} are needed to hold some out: add different ones"
         )
-    strata = _build_strata(dataset.labels, dataset.categories, min_photos=folds)
+    strata = _build_strata(labels, categories, min_photos=folds)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     assigned = np.empty(len(labels), np.int64)
     for number, (_, held_out) in enumerate(splitter.split(strata, strata, groups)):

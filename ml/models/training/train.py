@@ -91,8 +91,9 @@ def train(
     ) as dataset:
         _write_skipped(dataset.skipped, out / REJECTED)
         photos = len(dataset.photos)
+        folds = assign_folds(dataset.labels, dataset.categories, dataset.groups, seed=seed)
         job = CrossFitJob(
-            dataset, assign_folds(dataset, seed), np.ones(photos), np.ones(photos, bool), preset,
+            dataset, folds, np.ones(photos), np.ones(photos, bool), preset,
             torch.device(device), seed, listener, checkpoints, cache,
         )  # fmt: skip
         start = fit_start(job, network, pretrained=origin.kind != "scratch")

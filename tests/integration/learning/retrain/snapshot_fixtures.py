@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
+from ml.learning.snapshot.splits import FOLDS
 from ml.policy.schema import Policy, load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
@@ -20,7 +21,7 @@ from tests.unit.models.training.pictures import tiny_preset
 # Tests share the model bucket: another snapshot each, or one would find what another has trained.
 _months = itertools.count()
 
-PARTS = {Split.TRAIN: 36, Split.VALIDATION: 8, Split.CALIBRATION: 8, Split.GOLDEN: 8}
+PARTS = {Split.TRAIN: 52, Split.GOLDEN: 8}
 
 
 def write_preset(folder: Path, **changes: object) -> str:
@@ -48,11 +49,12 @@ def keep_photos(shop: Shop, counts: dict[Split, int]) -> list[LabelledPhoto]:
     for number, part in enumerate(parts):
         bright = number % 2 == 0
         data = photo(BRIGHT if bright else DARK, seed=number + 1000 * month)
-        found.append(labelled(cache_photo(shop.connections.models, data), bright=bright, part=part))
+        content = cache_photo(shop.connections.models, data)
+        found.append(labelled(content, bright=bright, part=part, fold=number // 2 % FOLDS))
     return found
 
 
-def labelled(content_sha256: str, *, bright: bool, part: Split) -> LabelledPhoto:
+def labelled(content_sha256: str, *, bright: bool, part: Split, fold: int = 0) -> LabelledPhoto:
     """One photo of a manifest, with weight 1."""
     return LabelledPhoto(
         content_sha256=content_sha256,
@@ -63,6 +65,7 @@ def labelled(content_sha256: str, *, bright: bool, part: Split) -> LabelledPhoto
         group=int(content_sha256[:12], 16),
         new=True,
         part=part,
+        fold=None if part is Split.GOLDEN else fold,
     )
 
 

@@ -9,6 +9,7 @@ from ml.core.errors import NotEnoughLabels, TrainingError
 from ml.core.manifest import Manifest, Split
 from ml.learning.snapshot import snapshot as freezing
 from ml.learning.snapshot.golden_set import lineage
+from ml.learning.snapshot.splits import FOLDS
 from ml.models import registry
 from ml.models.card import TRAINING_MANIFEST, PretrainedWeights, read_card
 from ml.models.checkpoint import CARD, save_card
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.integration
 
 NOVEMBER = datetime(2026, 11, 1, 4, tzinfo=timezone(timedelta(hours=8)))
 DECEMBER = datetime(2026, 12, 1, 4, tzinfo=timezone(timedelta(hours=8)))
-LEARNT = (Split.TRAIN, Split.VALIDATION, Split.CALIBRATION)
 
 
 class Month:
@@ -32,7 +32,7 @@ class Month:
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
-        self.settings = with_retraining(shop.settings, folder, min_new_labels=10)
+        self.settings = with_retraining(shop.settings, folder, min_new_labels=10, golden_share=0.2)
 
     def freeze(self, run_id: str = "run", as_of: datetime = NOVEMBER, seed: int = 0) -> Manifest:
         """Run the step."""
@@ -82,9 +82,11 @@ def test_labels_become_a_snapshot_with_a_golden_set(month: Month) -> None:
     manifest = month.freeze()
     assert [p.content_sha256 for p in manifest.photos] == sorted(contents)
     assert {p.label for p in manifest.photos_in(Split.TRAIN)} == {"normal", "violate"}
-    # Of each class 4 golden; the other 16 divided by 65, 15 and 20 %.
-    assert [len(manifest.photos_in(part)) for part in Split] == [22, 4, 6, 8]
-    assert all(photo.new for photo in manifest.photos)
+    # Of each class 4 golden.
+    assert [len(manifest.photos_in(part)) for part in Split] == [32, 8, 0, 0]
+    assert {photo.fold for photo in manifest.photos_in(Split.TRAIN)} == set(range(FOLDS))
+    assert {photo.fold for photo in manifest.photos_in(Split.GOLDEN)} == {None}
+    assert all(photo.new and not photo.seen for photo in manifest.photos)
     golden = get_golden(month.shop.connections.models, manifest.golden_hash)
     assert (golden.name, golden.parent_hash) == ("golden-2026-11", None)
     assert {p.content_sha256 for p in golden.photos} == golden_photos(manifest)
@@ -181,9 +183,8 @@ def test_golden_set_stays_grows_and_takes_new_labels(month: Month) -> None:
     assert sets[1].parent_hash == first.golden_hash
     labels = [{p.content_sha256: (p.label, p.added_in) for p in g.photos} for g in sets]
     assert [found[moved] for found in labels] == [(old, sets[0].name), (new, sets[0].name)]
-    # Whoever was learnt from stays where it was.
-    parts = [{p.content_sha256: p.part for p in m.photos} for m in (first, second)]
-    assert {c: parts[1][c] for c in parts[0]} == parts[0]
+    # Whoever was trained on never becomes golden.
+    assert not golden_photos(second) & {p.content_sha256 for p in first.photos_in(Split.TRAIN)}
 
 
 def test_second_golden_set_of_a_month_is_numbered(month: Month) -> None:
@@ -202,7 +203,7 @@ def test_near_duplicates_and_photos_of_one_review_are_in_one_split(month: Month)
         month.shop, photo(BRIGHT, seed=50, size=(64, 48)) + b"\0"
     )  # looks like the first
     label_photos(month.shop, [*party, copy], "normal")
-    parts = {p.content_sha256: p.part for p in month.freeze().photos}
+    parts = {p.content_sha256: (p.part, p.fold) for p in month.freeze().photos}
     assert len({parts[c] for c in [*party, copy]}) == 1
 
 
@@ -239,7 +240,7 @@ def version_from(shop: Shop, folder: Path, parent: str, learnt: list[str], seed:
     return model_hash
 
 
-def test_training_photos_of_champion_and_ancestors_stay_in_train(
+def test_photos_that_champion_or_ancestors_were_trained_on_are_marked_as_seen(
     month: Month, tmp_path: Path
 ) -> None:
     contents = month.both(0, 60)
@@ -248,8 +249,9 @@ def test_training_photos_of_champion_and_ancestors_stay_in_train(
     child = version_from(month.shop, tmp_path / "2", parent, learnt[1], seed=32)
     family = in_transaction(month.shop.connections.engine, lambda c: lineage(c, child))
     assert family == [child, parent, month.shop.model_hash]
-    parts = {p.content_sha256: p.part for p in month.freeze().photos}
-    assert {parts[c] for c in (*learnt[0], *learnt[1])} == {Split.TRAIN}
+    photos = month.freeze().photos
+    assert {p.content_sha256 for p in photos if p.seen} == {*learnt[0], *learnt[1]}
+    assert {p.part for p in photos if p.seen} == {Split.TRAIN}
 
 
 def test_unusable_photo_is_excluded_with_the_reason(month: Month) -> None:

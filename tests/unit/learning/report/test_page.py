@@ -130,18 +130,22 @@ def test_verdict_is_in_both_languages() -> None:
     assert "在 4 张金标图片上，候选模型准确率 75.0%，现役模型 25.0%" in page
 
 
-def test_page_compares_two_starts_where_there_were_two() -> None:
+def test_page_compares_starts_and_result() -> None:
     start = {
-        "kind": "champion", "detail": EVIL, "preset": EVIL, "log_loss": 0.25, "area": 0.9125,
-        "accuracy": 0.5, "chosen": False,
+        "kind": "champion", "detail": EVIL, "epochs": 0, "photos": 4321, "log_loss": 0.25,
+        "area": 0.9125, "accuracy": 0.5, "chosen": False,
     }  # fmt: skip
     better = {**start, "kind": "file", "log_loss": 0.125, "chosen": True}
+    of_an_earlier_release = {**start, "preset": EVIL}
+    del of_an_earlier_release["epochs"]
     report = make_report()
-    assert "Two starts" not in render(report, PICTURES, gated=None)
-    page = render({**report, "starts": [start, better]}, PICTURES, gated=None)
+    assert "Starts and result" not in render(report, PICTURES, gated=None)
+    page = render(
+        {**report, "starts": [start, better, of_an_earlier_release]}, PICTURES, gated=None
+    )
     assert _Elements(page)
     assert EVIL not in page
-    assert all(text in page for text in ("两种初始权重", "0.2500", "0.1250", "0.9125"))
+    assert all(text in page for text in ("各初始权重", "0.2500", "0.1250", "0.9125", "4,321"))
     assert page.count("chosen 采用") == 1
 
 

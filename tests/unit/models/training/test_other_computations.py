@@ -100,9 +100,9 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_card_has_the_variant_and_the_compared_verdicts(version: Version) -> None:
     [agreement] = version.card.agreements
     assert (agreement.computation, agreement.changed) == ("openvino float32", 0)
-    assert agreement.photos == version.card.validation_images
+    assert agreement.photos == version.card.training_images
     assert version.card.int8
-    assert version.card.int8.calibration.fitted_on == version.card.validation_images
+    assert version.card.int8.calibration.fitted_on == version.card.training_images
     assert version.card.int8.thresholds == version.card.thresholds
     assert version.card.int8.calibration_photos == version.card.training_images
     assert check_probe(version.folder) < 1e-3

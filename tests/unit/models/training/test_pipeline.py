@@ -5,6 +5,7 @@ import torch
 from ml.core.errors import TrainingError
 from ml.models.checkpoint import build_network
 from ml.models.training import pipeline
+from ml.models.training.cross_fit_job import CrossFitJob, InitialNetwork, fit_start
 from ml.models.training.dataset import Dataset
 from ml.models.training.pipeline import MAX_EPOCHS, limit_epochs
 from ml.models.training.progress import LogListener
@@ -17,15 +18,17 @@ CPU = torch.device("cpu")
 PLENTY = 1e6
 
 
-def _job(dataset: Dataset, **changes: object) -> TrainJob:
-    splits = Splits(np.arange(32), np.arange(32, 40))
-    return TrainJob(
-        build_network(2), dataset, splits, tiny_preset(**changes), CPU, 0, LogListener()
-    )
+def _job(dataset: Dataset, **changes: object) -> tuple[CrossFitJob, InitialNetwork]:
+    photos = len(dataset.photos)
+    job = CrossFitJob(
+        dataset, np.arange(photos) % 6, np.ones(photos), np.ones(photos, bool),
+        tiny_preset(**changes), CPU, 0, LogListener(),
+    )  # fmt: skip
+    return job, fit_start(job, build_network(2), pretrained=True)
 
 
 def test_limit_epochs_never_exceeds_the_epochs_of_the_preset(dataset: Dataset) -> None:
-    assert limit_epochs(_job(dataset, epochs=3), PLENTY, head_fitted=False).preset.epochs == 3
+    assert limit_epochs(*_job(dataset, epochs=3), PLENTY).preset.epochs == 3
 
 
 def test_limit_epochs_gives_a_linear_probe_as_many_epochs_as_fit(
@@ -33,27 +36,30 @@ def test_limit_epochs_gives_a_linear_probe_as_many_epochs_as_fit(
 ) -> None:
     monkeypatch.setattr(pipeline, "estimate_epoch_seconds", lambda _: 2.0)
     probe = _job(dataset, epochs=0, head="fitted")
-    assert limit_epochs(probe, 13.0, head_fitted=True).preset.epochs == 6
-    assert limit_epochs(probe, PLENTY, head_fitted=True).preset.epochs == MAX_EPOCHS
-    assert limit_epochs(probe, 0.0, head_fitted=True).preset.epochs == 0
+    assert limit_epochs(*probe, 41.0).preset.epochs == 6  # each takes three times as long
+    assert limit_epochs(*probe, PLENTY).preset.epochs == MAX_EPOCHS
+    assert limit_epochs(*probe, 0.0).preset.epochs == 0
 
 
 def test_limit_epochs_fails_without_time_for_an_epoch_or_a_fitted_head(dataset: Dataset) -> None:
     with pytest.raises(TrainingError, match="linear_probe"):
-        limit_epochs(
-            _job(dataset, head="fitted"), 0.0, head_fitted=False
-        )  # from scratch: no head either
+        limit_epochs(*_job(dataset), 0.0)
+
+
+def _training(dataset: Dataset) -> TrainJob:
+    splits = Splits(np.arange(32), np.arange(32, 40))
+    return TrainJob(build_network(2), dataset, splits, tiny_preset(epochs=1), CPU, 0, LogListener())
 
 
 def test_estimate_epoch_seconds_does_not_change_the_network(dataset: Dataset) -> None:
-    job = _job(dataset, epochs=1)
+    job = _training(dataset)
     before = {name: tensor.clone() for name, tensor in job.network.state_dict().items()}
     estimate_epoch_seconds(job)
     assert all(torch.equal(t, before[n]) for n, t in job.network.state_dict().items())
 
 
 def test_estimate_epoch_seconds_is_near_the_duration_of_an_epoch(dataset: Dataset) -> None:
-    job = _job(dataset, epochs=1)
+    job = _training(dataset)
     estimate = estimate_epoch_seconds(job)
-    [epoch] = fit(job)
+    [epoch] = fit(job).history
     assert estimate / 10 < epoch.seconds < estimate * 10

@@ -16,30 +16,30 @@ from ml.models.training.solved_computations import count_agreements, solve_int8_
 from tests.unit.models.training.pictures import POLICY
 
 CLASSES = ("normal", "violate")
-FITTED, TESTED = 300, 2000
+PHOTOS = 2000
 
 
 def _logits(seed: int = 0) -> tuple[Logits, np.ndarray]:  # type: ignore[type-arg]  # labels
     rng = np.random.default_rng(seed)
-    labels = (rng.random(FITTED + TESTED) < 0.3).astype(np.int64)
+    labels = (rng.random(PHOTOS) < 0.3).astype(np.int64)
     margin = np.where(labels == 1, 4.0, -4.0) + rng.normal(0.0, 2.0, len(labels))
     return np.stack([-margin, margin], axis=1).astype(np.float32), labels
 
 
 LOGITS, LABELS = _logits()
 NOISE = np.random.default_rng(1).normal(0.0, 0.05, LOGITS.shape).astype(np.float32)
-WEIGHTS = np.ones(TESTED)
+WEIGHTS = np.ones(PHOTOS)
 
 
 def _evaluation(*, solved: bool) -> Evaluation:
-    calibration = calibrate(LOGITS[:FITTED].astype(np.float64), LABELS[:FITTED])
-    probabilities = apply_temperature(LOGITS[FITTED:], calibration.temperature)
+    calibration = calibrate(LOGITS.astype(np.float64), LABELS)
+    probabilities = apply_temperature(LOGITS, calibration.temperature)
     thresholds = Thresholds(pass_confidence=0.7, source="policy default")
     if solved:
         bound = POLICY.retraining.leak_bound
         thresholds = solve_threshold(
             probabilities[:, 1],
-            LABELS[FITTED:] == 1,
+            LABELS == 1,
             WEIGHTS,
             rate=bound.rate,
             confidence=bound.confidence,
@@ -47,8 +47,8 @@ def _evaluation(*, solved: bool) -> Evaluation:
         )
     return Evaluation(
         probabilities,
-        LABELS[FITTED:],
-        split="calibration",
+        LABELS,
+        split="out_of_fold",
         calibration=calibration,
         thresholds=thresholds,
         classes=CLASSES,
@@ -57,11 +57,13 @@ def _evaluation(*, solved: bool) -> Evaluation:
 
 
 def _solve(
-    logits: Logits, folder: Path, *, solved: bool = True
+    logits: Logits, folder: Path, *, solved: bool = True, every: int = 1
 ) -> Int8Variant | RefusedInt8 | None:
+    rows = np.arange(0, PHOTOS, every)
     others = OtherComputations(
         int8=QuantizedNetwork(b"graph", b"weights"),
-        int8_logits=logits,
+        int8_logits=logits[rows],
+        int8_rows=rows,
         int8_probe=logits[:8],
         calibration_photos=300,
     )
@@ -69,7 +71,6 @@ def _solve(
         others,
         _evaluation(solved=solved),
         folder,
-        fitted_labels=LABELS[:FITTED],
         weights=WEIGHTS if solved else None,
     )
 
@@ -83,12 +84,19 @@ def test_temperature_and_threshold_are_solved_on_the_variants_own_scores(tmp_pat
     )
     assert variant.thresholds.source.startswith(SOLVED)
     assert variant.thresholds.evidence
-    assert variant.thresholds.evidence.photos == TESTED
+    assert variant.thresholds.evidence.photos == PHOTOS
     assert all((tmp_path / name).is_file() for name in INT8)
     assert abs(variant.comparison["area_difference"]) < 0.001
     assert variant.comparison["variant_review_share"] == pytest.approx(
         variant.thresholds.evidence.review_rate
     )
+
+
+def test_variant_may_have_logits_of_some_photos_only(tmp_path: Path) -> None:
+    variant = _solve(LOGITS + NOISE, tmp_path, every=2)
+    assert isinstance(variant, Int8Variant)
+    assert variant.thresholds.evidence
+    assert variant.thresholds.evidence.photos == PHOTOS // 2
 
 
 def test_threshold_of_the_policy_is_kept_where_the_version_has_it(tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_worse_variant_is_refused_with_its_figures(tmp_path: Path, noise: float)
 def test_variant_without_a_threshold_of_its_own_is_refused(tmp_path: Path) -> None:
     # A few violations that only the variant takes for the most normal of all.
     logits = LOGITS.copy()
-    leaked = np.flatnonzero(LABELS[FITTED:] == 1)[:60] + FITTED
+    leaked = np.flatnonzero(LABELS == 1)[:60]
     logits[leaked] = [20.0, -20.0]
     assert isinstance(_solve(logits, tmp_path), RefusedInt8)
 

@@ -61,7 +61,7 @@ def _fitted(dataset: Dataset, preset: Preset, **changes: object) -> tuple[nn.Mod
     recorder = Recorder()
     job = _job(dataset, preset, listener=recorder, **changes)
     network = job.network
-    history = fit(job)
+    history = fit(job).history
     assert history == recorder.epochs
     return network, recorder
 
@@ -212,7 +212,7 @@ def test_fit_resumed_after_a_kill_gives_the_bytes_of_an_uninterrupted_run(
     job = _job(dataset, preset, splits=splits, listener=recorder, checkpoints=checkpoints)
     nn.init.zeros_(job.network.get_parameter("fc.weight"))  # all must come from the checkpoint
     with capture_logs() as logs:
-        history = fit(job)
+        history = fit(job).history
     assert {"event": "training resumes", "log_level": "info", "epochs_done": 1} in logs
     assert [e.number for e in recorder.epochs] == [2, 3]
     assert [_without_seconds(e) for e in history] == [
@@ -235,7 +235,7 @@ def test_fit_does_not_repeat_a_finished_run(dataset: Dataset) -> None:
         seed=99,
         listener=KillingListener(1),
     )
-    assert len(fit(job)) == 1
+    assert len(fit(job).history) == 1
     assert _bytes(job.network) == _bytes(network)
     assert not job.network.training
 
@@ -265,7 +265,7 @@ def test_fit_with_early_stopping_keeps_the_weights_of_the_best_epoch(dataset: Da
     preset = tiny_preset(epochs=9, batch=16, early_stopping={"patience": 2})
     job = _job(dataset, preset)
     degrading = DegradingListener(job.network, after=2)
-    history = fit(replace(job, listener=degrading))
+    history = fit(replace(job, listener=degrading)).history
     losses = [e.validation_loss for e in history]
     best = losses.index(min(losses))
     assert len(history) == best + 3 < 9
@@ -294,14 +294,14 @@ def test_fit_keeps_a_best_epoch_from_before_a_kill(dataset: Dataset) -> None:
     with pytest.raises(Killed):
         fit(first)
     job = _job(dataset, preset, checkpoints=checkpoints)
-    assert len(fit(replace(job, listener=BiasingListener(job.network)))) == 3
+    assert len(fit(replace(job, listener=BiasingListener(job.network))).history) == 3
     assert _bytes(job.network) == _bytes(first.network)
 
 
 def test_fit_without_early_stopping_keeps_the_weights_of_the_last_epoch(dataset: Dataset) -> None:
     job = _job(dataset, tiny_preset(epochs=4, batch=16))
     degrading = DegradingListener(job.network, after=2)
-    history = fit(replace(job, listener=degrading))
+    history = fit(replace(job, listener=degrading)).history
     assert len(history) == 4
     assert min(history, key=lambda e: e.validation_loss).number < 4
     assert (
@@ -326,7 +326,7 @@ class WeightRecorder(Recorder):
 def test_fit_with_averaging_evaluates_and_keeps_the_moving_average(dataset: Dataset) -> None:
     job = _job(dataset, tiny_preset(epochs=2, batch=16, averaged_over=0.5))
     weight_recorder = WeightRecorder(job.network)
-    history = fit(replace(job, listener=weight_recorder))
+    history = fit(replace(job, listener=weight_recorder)).history
     mean, *later = weight_recorder.seen
     for weights in later:  # 4 batches in all, so over 2 of them: each takes half
         mean = {n: (t + weights[n]) / 2 for n, t in mean.items()}
@@ -342,7 +342,7 @@ def test_fit_with_averaging_evaluates_and_keeps_the_moving_average(dataset: Data
 def test_fit_without_epochs_does_not_change_the_network(dataset: Dataset) -> None:
     job = _job(dataset, tiny_preset(epochs=0, head="fitted"))
     before = _bytes(job.network)
-    assert fit(job) == []
+    assert fit(job).history == []
     assert _bytes(job.network) == before
     assert not job.network.training
 
@@ -387,3 +387,23 @@ def test_fit_with_equal_weights_equals_fit_without_weights(dataset: Dataset) -> 
         _bytes(_fitted(dataset, tiny_preset(epochs=1), splits=p)[0]) for p in (SPLITS, splits)
     )
     assert plain == equal
+
+
+def test_fit_returns_the_logits_of_the_validation_photos_after_each_epoch(dataset: Dataset) -> None:
+    job = _job(dataset, tiny_preset(epochs=2))
+    result = fit(job)
+    assert [logits.shape for logits in result.validation_logits] == [(6, 2)] * 2
+    logits = predict(job.network, dataset, SPLITS.validation, device=CPU, batch=8)
+    assert torch.equal(result.validation_logits[-1], logits)
+
+
+def test_fit_with_a_known_validation_runs_its_epochs_of_the_whole_schedule(
+    dataset: Dataset,
+) -> None:
+    whole, part = (_job(dataset, tiny_preset(epochs=3)) for _ in range(2))
+    known = [(0.5, 0.75), (0.25, 1.0)]
+    history = fit(replace(part, known_validation=known)).history
+    expected = fit(whole).history[:2]
+    assert [e.train_loss for e in history] == [e.train_loss for e in expected]
+    assert [e.learning_rate for e in history] == [e.learning_rate for e in expected]
+    assert [(e.validation_loss, e.validation_accuracy) for e in history] == known
