@@ -32,7 +32,8 @@ from ml.models.card import ModelCard
 from ml.models.checkpoint import load_checkpoint, load_int8
 from ml.models.evaluation.metrics import decide_all
 from ml.models.predictor import Predictor, apply_temperature, solved_for
-from ml.models.training.dataset import Dataset, open_dataset, split
+from ml.models.training.dataset import Dataset, open_dataset
+from ml.models.training.folds import FOLDS, assign_folds
 from ml.models.training.other_computations import INT8, find_other_computations
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import LogListener
@@ -130,20 +131,27 @@ def _choose_photos(data: Path, folder: Path, photos: int) -> Path:
     """Links to evenly spread photos of each class."""
     files = sorted(path for path in data.rglob("*") if path.is_file())
     for i in np.linspace(0, len(files) - 1, min(photos, len(files))).astype(int):
-        link = folder / files[i].relative_to(data)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(files[i].resolve())
+        _link(files[i], folder / files[i].relative_to(data))
     return folder
+
+
+def _link(file: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(file.resolve())
 
 
 def _measure(data: Path, folder: Path, crop: int, architectures: list[str]) -> list[str]:
     linear_probe = load_preset("linear_probe")
     spec = linear_probe.preprocessing.model_copy(update={"resize": SIZES[crop], "crop": crop})
-    preset = linear_probe.model_copy(update={"preprocessing": spec, "validation_share": 0.5})
-    versions = [_train(data, folder / name, preset, name) for name in architectures]
-    limits = DecodeLimits()
+    preset, limits = linear_probe.model_copy(update={"preprocessing": spec}), DecodeLimits()
+    folder.mkdir()
     with open_dataset(data, policy=POLICY, spec=spec, limits=limits, scratch=folder) as dataset:
-        return _score(versions, dataset, preset)
+        folds = assign_folds(dataset.labels, dataset.categories, dataset.groups, seed=0)
+        is_tested = folds < FOLDS // 2
+        for i in np.flatnonzero(~is_tested).tolist():
+            _link(dataset.photos[i].file.path, folder / "fit" / dataset.photos[i].file.name)
+        versions = [_train(folder / "fit", folder / name, preset, name) for name in architectures]
+        return _score(versions, dataset, np.flatnonzero(is_tested))
 
 
 def _train(data: Path, folder: Path, preset: Preset, architecture: str) -> Version:
@@ -171,9 +179,8 @@ def _train(data: Path, folder: Path, preset: Preset, architecture: str) -> Versi
     return Version(card, [predict(computation=each) for each in used])
 
 
-def _score(versions: list[Version], dataset: Dataset, preset: Preset) -> list[str]:
-    labels, categories = dataset.labels, dataset.categories
-    _, held_out = split(labels, categories, dataset.groups, share=preset.validation_share, seed=0)
+def _score(versions: list[Version], dataset: Dataset, held_out: npt.NDArray[np.int64]) -> list[str]:
+    labels = dataset.labels
     pixels = list(dataset.load_prepared(held_out.tolist()).numpy())
     every = [predictor for version in versions for predictor in version.predictors]
     held = [

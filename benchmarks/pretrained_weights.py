@@ -49,8 +49,10 @@ from ml.models.bundled_weights import FOLDER, read_bundled_card, write_card
 from ml.models.distillation.networks import load_teacher
 from ml.models.pretrained_weights import load_pretrained_weights
 from ml.models.training.dataset import Dataset
+from ml.models.training.folds import FOLDS
+from ml.models.training.frozen_features import read_features
+from ml.models.training.head import LabelledFeatures, cross_fit_head
 from ml.models.training.image_folder import Photo
-from ml.models.training.init_network import linear_probe_head, needs_linear_probe
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import LogListener
 from ml.models.training.trainer import Splits, TrainJob, fit, predict
@@ -129,12 +131,21 @@ def _train_and_score(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parts = Splits(train, validation)
     job = TrainJob(network, dataset, parts, preset, device, cell.repeat, LogListener())
-    if needs_linear_probe(preset, origin):
-        linear_probe_head(job)
-    if preset.epochs:
-        fit(job)
+    if preset.head == "fitted" and origin.kind != "scratch":
+        _fit_head(job)
+    fit(job)
     logits = predict(network, dataset, transfer.test, device=device, batch=preset.batch)
     return _roc_auc(dataset, transfer, (logits[:, 1] - logits[:, 0]).numpy())
+
+
+def _fit_head(job: TrainJob) -> None:
+    train, dataset = job.splits.train, job.dataset
+    features = read_features(job.network, dataset, train, device=job.device, batch=job.preset.batch)
+    photos = LabelledFeatures(features, dataset.targets.numpy()[train], np.ones(len(train)))
+    folds = np.array(dataset.groups)[train] % FOLDS  # near-duplicates stay together
+    fitted = cross_fit_head(photos, folds, len(CLASSES), balanced=True)
+    if fitted is not None:
+        fitted.head.copy_to(job.network.head)
 
 
 def _score_teacher(

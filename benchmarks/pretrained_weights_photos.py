@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ml.models.training.dataset import Dataset, open_photos, split
+from ml.models.training.dataset import Dataset, open_photos
+from ml.models.training.folds import FOLDS, assign_folds
 from ml.models.training.image_folder import Photo
 from ml.vision.images.decode import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing
@@ -17,7 +18,7 @@ from ml.vision.images.preprocess import Preprocessing
 Ints = npt.NDArray[np.int64]
 
 CLASSES = ("normal", "violate")
-TEST_SHARE = 1 / 3  # of the target domain; the rest is the pool of labels
+TEST_FOLDS = FOLDS // 3  # of the target domain; the rest is the pool of labels
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,13 @@ def transfers(dataset: Dataset, domain_of: dict[str, str]) -> list[Transfer]:
         if direction.target not in domains:
             continue
         target = np.flatnonzero(domains == direction.target)
-        label_pool, test = split(
+        folds = assign_folds(
             [dataset.labels[i] for i in target],
             [dataset.categories[i] for i in target],
             [groups[i] for i in target],
-            share=TEST_SHARE,
             seed=0,
         )
         source = np.flatnonzero(np.isin(domains, direction.sources))
-        found.append(Transfer(direction, source, target[label_pool], target[test]))
+        is_test = folds < TEST_FOLDS
+        found.append(Transfer(direction, source, target[~is_test], target[is_test]))
     return found

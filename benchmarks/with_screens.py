@@ -1,13 +1,12 @@
 """`python -m benchmarks.with_screens`: verdicts of one trained model with and without the screens.
 
 A part of the photos is held out; the model is trained on the rest from the configured pretrained
-weights, and its temperature is fitted on a part of them. Preprocessing, screens and decisions are
-those of the nightly run. Training stops after `--minutes`; the same command resumes it.
+weights, as many epochs as fit into `--minutes`. Preprocessing, screens and decisions are those of
+the nightly run.
 """
 
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +22,12 @@ from rich.table import Table
 from benchmarks.screens_figures import DecisionSummary, LabelledDecision, summarize_decisions
 from benchmarks.screens_photos import LabelledPhoto
 from benchmarks.screens_pipeline import PipelineRun, run_pipeline
-from benchmarks.timed_checkpoints import TimedCheckpoints, TimeUp
 from ml.core.settings import Settings, load_settings
 from ml.models.checkpoint import load_checkpoint
 from ml.models.predictor import Predictor, describe_device, resolve_device
 from ml.models.pretrained_weights import load_pretrained_weights
-from ml.models.training.checkpoint import checkpoint_file
-from ml.models.training.dataset import open_dataset, split
+from ml.models.training.dataset import open_dataset
+from ml.models.training.folds import assign_folds
 from ml.models.training.image_folder import Photo
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import listener
@@ -38,8 +36,6 @@ from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
 from ml.vision.images.decode import decode_limits
 
-HELD_OUT_SHARE = 0.2
-CALIBRATION_SHARE = 0.1  # of the training photos
 WITHOUT_SCREENS, WITH_BUDGET, ALL_READ = "without", "with screens", "with screens, all texts read"
 
 console = Console(width=None if Console().is_terminal else 140)
@@ -59,14 +55,14 @@ def main(
     *,
     preset: Annotated[str, typer.Option(help="Training preset, or a file.")] = "fast",
     seed: Annotated[int, typer.Option(help="Seed of the split and the training.")] = 0,
-    minutes: Annotated[float, typer.Option(help="Time limit of training; rerun to resume.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Time limit of training.")] = 10,
     epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.", min=1)] = None,
     max_photos: Annotated[int | None, typer.Option(help="Limit of photos.", min=1)] = None,
 ) -> None:
     """Train, score the held-out photos three times, and compare the decisions."""
     settings = load_settings()
     policy = load_policy(settings.policy_file)
-    recipe = load_preset(preset).model_copy(update={"validation_share": CALIBRATION_SHARE})
+    recipe = load_preset(preset)
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
     run = _RunConfig(recipe, policy, settings, seed, minutes)
@@ -86,7 +82,7 @@ def main(
 
 
 def _model_folder(photos: Sequence[Photo], run: _RunConfig) -> Path:
-    """Return the folder of the model and its checkpoint; it depends on the whole recipe."""
+    """Return the folder of the model; it depends on the whole recipe."""
     _, origin = load_pretrained_weights(run.settings.pretrained_weights, len(run.policy.classes))
     asked = [run.preset.model_dump_json(), origin.model_dump_json(), str(run.seed)]
     name = hashlib.sha256("\n".join([*asked, *(p.name for p in photos)]).encode()).hexdigest()[:12]
@@ -111,8 +107,12 @@ def _split(data: Path, run: _RunConfig, scratch: Path) -> tuple[list[Photo], lis
         scratch=scratch,
     ) as dataset:
         labels, categories, groups = dataset.labels, dataset.categories, dataset.groups
-        parts = split(labels, categories, groups, share=HELD_OUT_SHARE, seed=run.seed)
-        rest, held_out = ([dataset.photos[i].file for i in part] for part in parts)
+        is_held_out = assign_folds(labels, categories, groups, seed=run.seed) == 0
+        files = [photo.file for photo in dataset.photos]
+    rest, held_out = (
+        [file for file, held in zip(files, is_held_out, strict=True) if held == part]
+        for part in (False, True)
+    )
     return rest, _shuffle(held_out, run.seed)
 
 
@@ -123,7 +123,6 @@ def _shuffle(photos: list[Photo], seed: int) -> list[Photo]:
 
 
 def _train(photos: Sequence[Photo], out: Path, run: _RunConfig) -> None:
-    checkpoint = checkpoint_file(out / "epoch.safetensors")
     with _symlinked_folder(photos) as folder, listener(console) as progress:
         train(
             folder,
@@ -135,9 +134,8 @@ def _train(photos: Sequence[Photo], out: Path, run: _RunConfig) -> None:
             seed=run.seed,
             limits=decode_limits(run.settings),
             progress=progress,
-            checkpoints=TimedCheckpoints(checkpoint, 60 * run.minutes),
+            minutes=run.minutes,
         )
-    checkpoint.delete()
 
 
 @contextmanager
@@ -197,8 +195,4 @@ def _print_table(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except TimeUp as stopped:
-        console.print(str(stopped))
-        sys.exit(1)
+    typer.run(main)

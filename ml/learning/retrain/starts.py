@@ -114,15 +114,14 @@ def choose_start(measured: Sequence[Measured]) -> Measured:
     """The start whose head has the lowest log loss on the photos that no start was trained on.
 
     Where these are too few, the champion does not count: its features fit the other photos too
-    well. The first of equals is taken; so is the first where a start has no head to compare.
+    well. The first of equals is taken. Without heads to compare, the champion is.
     """
-    heads = [each.initial.head for each in measured]
-    if len(measured) == 1 or any(head is None for head in heads):
-        return measured[0]
+    if any(each.initial.head is None for each in measured):
+        return next((each for each in measured if each.origin.kind == "champion"), measured[0])
     unseen = np.logical_and.reduce([each.job.comparable for each in measured])
     targets = measured[0].job.targets
     counts = np.bincount(targets[unseen], minlength=2)
-    if counts.min() < MIN_COMPARED:
+    if counts.min() < MIN_COMPARED and len(measured) > 1:
         measured = [each for each in measured if each.origin.kind != "champion"]
         unseen = np.logical_and.reduce([each.job.comparable for each in measured])
     losses = [

@@ -16,6 +16,7 @@ from ml.models.card import PretrainedWeights, read_training_manifest
 from ml.models.checkpoint import load_checkpoint
 from ml.models.evaluation.calibration import SOLVED, TOO_FEW, fit_temperature
 from ml.models.load_check import check_probe
+from ml.models.out_of_fold import load_out_of_fold
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
@@ -40,7 +41,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         margin = np.where(labels == 1, 5.0, -5.0) + rng.normal(0.0, 3.0, photos)
         return np.stack([-2 * margin, 2 * margin], axis=1).astype(np.float32), labels
 
-    validation, calibration = held_out(300), held_out(2000)
+    logits, labels = held_out(2000)
     return TrainingArtifact(
         state=checkpoint.state,
         classes=checkpoint.card.classes,
@@ -49,17 +50,18 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         preset="monthly",
         data_hash="1" * 64,
         training_images=1000,
-        validation_images=300,
+        validation_images=0,
         libraries={"torch": "2"},
         seed=3,
         history=[EpochResult(n, 2, 0.5 / n, 0.8, 0.6 / n, 0.7, 0.001, 12.5) for n in (1, 2)],
-        validation_logits=validation[0],
-        validation_labels=validation[1],
-        calibration_logits=calibration[0],
-        calibration_labels=calibration[1],
-        calibration_weights=np.where(np.arange(2000) % 4 == 0, 10.0, 1.0),
+        held_out_logits=logits,
+        held_out_labels=labels,
+        held_out_weights=np.where(np.arange(2000) % 4 == 0, 10.0, 1.0),
+        held_out_hashes=[f"{n:064x}" for n in range(2000)],
+        losses={0: 0.5, 1: 0.4},
+        compared=[],
         train_hashes=["7" * 64, "6" * 64],
-        validation_hashes=["8" * 64],
+        validation_hashes=[],
         probe_pixels=torch.from_numpy(rng.integers(0, 256, (8, 3, crop, crop), dtype=np.uint8)),
     )
 
@@ -120,6 +122,10 @@ def test_calibrate_registers_a_complete_version_as_candidate(
     assert read_training_manifest(models, candidate) == {"6" * 64, "7" * 64}
     for name in ("metrics.json", "plots/reliability.png", "plots/training.png"):
         assert models.get(f"models/{candidate}/{name}")
+    found = load_out_of_fold(models, candidate)
+    assert found is not None
+    assert list(found.hashes) == trained.held_out_hashes
+    assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(2000))
     registry.fetch(candidate, store=models, cache=tmp_path)
     probe = models.get(f"models/{candidate}/probe.safetensors")
     (tmp_path / candidate / "probe.safetensors").write_bytes(probe)
@@ -133,9 +139,9 @@ def test_card_has_temperature_threshold_and_metrics(
     card = write_version(trained, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
     assert load_checkpoint(tmp_path).card == card
     assert card.snapshot_hash == SNAPSHOT
-    assert card.calibration.fitted_on == 300
+    assert card.calibration.fitted_on == 2000
     assert card.calibration.temperature == fit_temperature(
-        trained.validation_logits.astype(np.float64), trained.validation_labels
+        trained.held_out_logits.astype(np.float64), trained.held_out_labels
     )
     assert card.calibration.temperature > 1.5
     assert card.thresholds.source.startswith(SOLVED)
@@ -146,10 +152,10 @@ def test_card_has_temperature_threshold_and_metrics(
     assert card.metrics["photos"] == 2000
     assert card.metrics["verdicts"]["pass_confidence"] == card.thresholds.pass_confidence
     # The violation score is that of the violation class, tempered.
-    margin = (trained.calibration_logits[:, 1] - trained.calibration_logits[:, 0]).astype(float)
+    margin = (trained.held_out_logits[:, 1] - trained.held_out_logits[:, 0]).astype(float)
     score = 1.0 / (1.0 + np.exp(-margin / card.calibration.temperature))
     passing = (1.0 - score >= card.thresholds.pass_confidence) & (score < 0.5)
-    weights = trained.calibration_weights
+    weights = trained.held_out_weights
     assert evidence.review_rate == pytest.approx(weights[~passing].sum() / weights.sum())
 
 
@@ -172,25 +178,27 @@ def test_too_few_labels_keep_the_policys_threshold(
 ) -> None:
     few = replace(
         trained,
-        calibration_logits=trained.calibration_logits[:50],
-        calibration_labels=trained.calibration_labels[:50],
-        calibration_weights=np.ones(50),
+        held_out_logits=trained.held_out_logits[:50],
+        held_out_labels=trained.held_out_labels[:50],
+        held_out_weights=np.ones(50),
+        held_out_hashes=trained.held_out_hashes[:50],
     )
     card = write_version(few, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
     assert (card.thresholds.pass_confidence, card.thresholds.evidence) == (0.7, None)
     assert card.thresholds.source.startswith(TOO_FEW)
 
 
-def test_error_without_calibration_photos_has_a_remedy(
+def test_error_without_held_out_photos_has_a_remedy(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
     none = replace(
         trained,
-        calibration_logits=trained.calibration_logits[:0],
-        calibration_labels=trained.calibration_labels[:0],
-        calibration_weights=trained.calibration_weights[:0],
+        held_out_logits=trained.held_out_logits[:0],
+        held_out_labels=trained.held_out_labels[:0],
+        held_out_weights=trained.held_out_weights[:0],
+        held_out_hashes=[],
     )
-    with pytest.raises(TrainingError, match="calibration_share"):
+    with pytest.raises(TrainingError, match="label more photos"):
         write_version(none, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
     assert not list(tmp_path.iterdir())
 

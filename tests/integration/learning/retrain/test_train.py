@@ -98,31 +98,26 @@ def test_training_artifact_has_weights_logits_and_facts(shop: Shop, tmp_path: Pa
 
     stored = {"weights.safetensors", "logits.safetensors", "others.safetensors", "result.json"}
     assert _objects(shop, key) == stored
-    assert trained.history == told.epochs
+    assert [e.number for e in trained.history] == list(range(1, 1 + len(trained.history)))
     assert (trained.classes, trained.seed, trained.preset) == (("normal", "violate"), 5, "tiny")
     assert (trained.pretrained_weights.kind, trained.pretrained_weights.detail) == (
         "champion",
         shop.model_hash,
     )
     assert trained.train_hashes == _of(manifest, Split.TRAIN)
-    assert trained.validation_hashes == _of(manifest, Split.VALIDATION)
-    assert trained.calibration_hashes == _of(manifest, Split.CALIBRATION)
-    assert (trained.training_images, trained.validation_images) == (36, 8)
+    assert (trained.training_images, trained.validation_images) == (52, 0)
     assert told.read == 52  # golden photos are not even read
 
-    assert trained.validation_logits.dtype == trained.calibration_logits.dtype == np.float32
-    assert trained.validation_labels.dtype == trained.calibration_labels.dtype == np.int64
-    assert trained.calibration_weights.dtype == np.float64
-    calibration = manifest.photos_in(Split.CALIBRATION)
-    assert trained.calibration_weights.tolist() == [p.weight for p in calibration]
-    assert trained.calibration_labels.tolist() == [int(p.label == "violate") for p in calibration]
-    for row, content in zip(trained.calibration_logits, trained.calibration_hashes, strict=True):
-        assert np.allclose(row, _logits(shop, trained, content), atol=1e-4)
-    assert np.allclose(
-        trained.validation_logits[3],
-        _logits(shop, trained, trained.validation_hashes[3]),
-        atol=1e-4,
-    )
+    held_out = manifest.photos_in(Split.TRAIN)
+    assert trained.held_out_hashes == [p.content_sha256 for p in held_out]
+    assert trained.held_out_logits.dtype == np.float32
+    assert trained.held_out_labels.tolist() == [int(p.label == "violate") for p in held_out]
+    assert trained.held_out_weights.tolist() == [p.weight for p in held_out]
+    # The network saw these photos, their logits are of networks that did not.
+    logits = _logits(shop, trained, trained.held_out_hashes[3])
+    assert not np.allclose(trained.held_out_logits[3], logits, atol=1e-4)
+    [result] = [row for row in trained.compared if row["chosen"]]
+    assert (result["kind"], result["photos"]) == ("champion", 52)
     assert (trained.probe_pixels.shape, trained.probe_pixels.dtype) == ((8, 3, 32, 32), torch.uint8)
 
 
@@ -132,12 +127,12 @@ def test_finished_training_is_not_repeated_and_damaged_files_raise(
     begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
     key, store = _train(shop), shop.connections.models
     before = store.get(f"training/{key}/result.json")
-    store.put(f"training/{key}/epoch.safetensors", b"killed before it was removed")
+    store.put(f"training/{key}/checkpoint-x-0.safetensors", b"killed before it was removed")
     again = Recorder()
     assert _train(shop, told=again) == key
     assert (again.read, again.epochs) == (0, [])
     assert store.get(f"training/{key}/result.json") == before
-    assert "epoch.safetensors" not in _objects(shop, key)
+    assert "checkpoint-x-0.safetensors" not in _objects(shop, key)
 
     store.put(f"training/{key}/logits.safetensors", b"other")
     with pytest.raises(ModelHashMismatch, match=r"logits\.safetensors"):
@@ -177,7 +172,7 @@ def test_treatment_of_label_issues_changes_the_training_key(shop: Shop, tmp_path
     )
     other = _train(shop)
     assert other != key
-    assert content not in load_artifact(shop.connections.models, other).train_hashes
+    assert content in load_artifact(shop.connections.models, other).held_out_hashes
 
 
 def test_photo_that_cannot_be_decoded_is_excluded_with_a_warning(
@@ -200,50 +195,44 @@ def test_training_without_a_champion_starts_from_pretrained_weights(
     preset = write_preset(tmp_path, epochs=1)
     begin_month(shop, keep_photos(shop, PARTS), preset=preset, champion=False)
     settings = shop.settings.model_copy(update={"pretrained_weights": "none"})
-    with capture_logs() as logs:
-        key = train_candidate("month", settings=settings, connections=shop.connections)
+    key = train_candidate("month", settings=settings, connections=shop.connections)
     assert load_artifact(shop.connections.models, key).pretrained_weights.kind == "scratch"
-    assert any("NO CHAMPION" in e["event"] for e in logs if e["log_level"] == "warning")
 
 
 def test_champion_of_another_architecture_is_not_continued_from(shop: Shop, tmp_path: Path) -> None:
     preset = write_preset(tmp_path, epochs=1, head="fitted")
     begin_month(shop, keep_photos(shop, PARTS), preset=preset)
     settings = shop.settings.model_copy(update={"architecture": "efficientnet_lite0"})
-    with capture_logs() as logs:
-        key = train_candidate("month", settings=settings, connections=shop.connections)
+    key = train_candidate("month", settings=settings, connections=shop.connections)
     trained = load_artifact(shop.connections.models, key)
     assert trained.architecture == "efficientnet_lite0"
     assert trained.pretrained_weights.kind == "imagenet"
     assert trained.head_inverse_penalty is not None
     assert trained.state["classifier.weight"].shape == (2, 1280)
-    warned = [e["event"] for e in logs if e["log_level"] == "warning"]
-    assert [event for event in warned if "another architecture" in event]
     assert _train(shop) != key  # the setting's default is the champion's
     of_scratch = settings.model_copy(update={"pretrained_weights": "none"})
     other = train_candidate("month", settings=of_scratch, connections=shop.connections)
     assert other != key
 
 
-@pytest.mark.parametrize("part", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION])
-def test_split_without_photos_stops_before_training(
-    part: Split, shop: Shop, tmp_path: Path
-) -> None:
-    photos = keep_photos(shop, {**PARTS, part: 0})
+def test_class_in_a_single_fold_stops_before_training(shop: Shop, tmp_path: Path) -> None:
+    photos = [p for p in keep_photos(shop, PARTS) if p.fold == 0 or p.label == "normal"]
     begin_month(shop, photos, preset=write_preset(tmp_path))
     told = Recorder()
-    with pytest.raises(TrainingError, match=part.value):
+    with pytest.raises(TrainingError, match="too few photos of violate"):
         _train(shop, told=told)
     assert told.epochs == []
 
 
-def test_class_without_training_photos_stops_before_training(shop: Shop, tmp_path: Path) -> None:
-    photos = [
-        p for p in keep_photos(shop, PARTS) if p.part is not Split.TRAIN or p.label == "normal"
-    ]
-    begin_month(shop, photos, preset=write_preset(tmp_path))
-    with pytest.raises(TrainingError, match="of violate is left to train on"):
-        _train(shop)
+def test_photos_that_the_champion_was_trained_on_are_no_evidence(
+    shop: Shop, tmp_path: Path
+) -> None:
+    photos = [p.model_copy(update={"seen": p.fold == 0}) for p in keep_photos(shop, PARTS)]
+    begin_month(shop, photos, preset=write_preset(tmp_path, epochs=1))
+    trained = load_artifact(shop.connections.models, _train(shop))
+    seen = {p.content_sha256 for p in photos if p.seen}
+    assert len(trained.train_hashes) == 52
+    assert set(trained.held_out_hashes) == set(trained.train_hashes) - seen
 
 
 def test_training_without_a_snapshot_raises(shop: Shop, tmp_path: Path) -> None:
@@ -317,9 +306,10 @@ def _kill_in_the_second_epoch(shop: Shop) -> None:
 def test_training_killed_in_the_second_epoch_ends_as_an_unbroken_one(
     shop: Shop, tmp_path: Path
 ) -> None:
-    photos = keep_photos(shop, {**PARTS, Split.TRAIN: 44})
+    photos = keep_photos(shop, PARTS)
     preset = write_preset(
         tmp_path,
+        start="pretrained_weights",
         epochs=3,
         optimizer={"kind": "adamw", "lr": 0.001, "weight_decay": 0.05},
         schedule={"kind": "one_cycle", "pct_start": 0.3},
@@ -332,11 +322,10 @@ def test_training_killed_in_the_second_epoch_ends_as_an_unbroken_one(
     told = Recorder()
     with capture_logs() as logs:
         key = _train(shop, told=told)
-    assert checkpoint == f"training/{key}/epoch.safetensors"
+    assert checkpoint.startswith(f"training/{key}/checkpoint-")
     assert [e["epochs_done"] for e in logs if e["event"] == "training resumes"] == [1]
-    assert [e.number for e in told.epochs] == [2, 3]
+    assert told.epochs[0].number == 2
     resumed = load_artifact(shop.connections.models, key)
-    assert [e.number for e in resumed.history] == [1, 2, 3]
 
     for name in _objects(shop, key):  # the unbroken run, from nothing
         shop.connections.models.delete(f"training/{key}/{name}")
@@ -344,12 +333,12 @@ def test_training_killed_in_the_second_epoch_ends_as_an_unbroken_one(
     unbroken = load_artifact(shop.connections.models, key)
     assert _bytes(resumed) == _bytes(unbroken)
     assert _timeless(resumed.history) == _timeless(unbroken.history)
-    assert np.array_equal(resumed.calibration_logits, unbroken.calibration_logits)
+    assert np.array_equal(resumed.held_out_logits, unbroken.held_out_logits)
 
 
 def _epoch_checkpoints(shop: Shop) -> set[str]:
     pages = shop.connections.models.list_pages("training/")
-    return {o.key for page in pages for o in page if o.key.endswith("/epoch.safetensors")}
+    return {o.key for page in pages for o in page if "/checkpoint-" in o.key}
 
 
 def _bytes(trained: TrainingArtifact) -> dict[str, bytes]:

@@ -44,7 +44,6 @@ _ARTICLE = {
     "schedule": {"kind": "step", "step_size": 7, "gamma": 0.1},
     "batch": 32,
     "epochs": 15,
-    "validation_share": 0.2,
     "precision": "fp32",
     "head": "random",
     "start": "pretrained_weights",
@@ -104,7 +103,6 @@ def test_augmentation_size_divides_the_epochs_among_the_sizes() -> None:
         ({"optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9, "beta": 1}}, "beta"),
         ({"batch": 1}, "batch"),
         ({"epochs": 0}, "epochs"),
-        ({"validation_share": 0.6}, "validation_share"),
         ({"augmentation": {"crop": "random", "sizes": [64, 257], "flip": True}}, "crop of 257"),
         (
             {"augmentation": {"crop": "random", "sizes": [224], "flip": True, "min_area": 0.3}},
@@ -257,3 +255,8 @@ def test_uses_bf16_only_if_requested_and_supported_by_hardware() -> None:
     hardware = bool(torch.cpu.get_capabilities().get("amx_bf16"))
     assert uses_bf16(tiny_preset(precision="bf16"), cpu) == hardware
     assert not uses_bf16(tiny_preset(precision="fp32"), cpu)
+
+
+def test_settings_of_earlier_releases_are_ignored() -> None:
+    recipe = load_preset("fast").model_dump()
+    assert Preset.model_validate({**recipe, "validation_share": 0.2}) == load_preset("fast")
