@@ -39,6 +39,7 @@ class LabelledPhoto(_WeightedPhoto):
     product review. `new` means that no earlier snapshot has it with this label. `fold` of a photo
     to train on is the part of cross-fitting that holds its group out, from 0 on. `seen` means that
     the champion, or a version that it was trained from, was trained on a photo of its group.
+    `age_days` is the label's age at the snapshot.
     """
 
     group: int
@@ -46,6 +47,7 @@ class LabelledPhoto(_WeightedPhoto):
     part: Split
     fold: Annotated[int, Field(ge=0)] | None = None
     seen: bool = False
+    age_days: Annotated[int, Field(ge=0)] = 0
 
 
 class ExcludedPhoto(StrictModel):

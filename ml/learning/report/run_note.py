@@ -32,7 +32,7 @@ def closing_note(run_id: str, *, connections: Connections) -> str:
     for start in run.starts or []:
         if start["chosen"]:
             kind, log_loss = start["kind"], f"{start['log_loss']:.4f}"
-            lines += ["", f"Of two starts 两种初始权重取优: {kind}, log loss 对数损失 {log_loss}"]
+            lines += ["", f"Trained from 初始权重: {kind}, log loss 对数损失 {log_loss}"]
     if run.candidate_hash:
         candidate = run.candidate_hash[:12]
         lines += ["", f"Candidate 候选模型 `{candidate}` · report 报告: tab Model report"]

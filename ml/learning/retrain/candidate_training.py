@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 import torch
 
@@ -19,8 +20,10 @@ from ml.models.features import trunk_hash
 from ml.models.predictor import resolve_device
 from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.cross_fit import CrossFitted
-from ml.models.training.cross_fit_job import CrossFitJob, fit_start
+from ml.models.training.cross_fit_job import CrossFitJob, fit_start, read_start_features
 from ml.models.training.dataset import Dataset
+from ml.models.training.head import LabelledFeatures
+from ml.models.training.label_weights import LabelOrigins, LabelWeighting, choose_weighting
 from ml.models.training.other_computations import (
     PredictedPhotos,
     compute_others,
@@ -35,6 +38,18 @@ from ml.storage.retrain_runs import RetrainRun
 log = structlog.get_logger()
 
 Initial = tuple[Classifier, PretrainedWeights]
+Floats = npt.NDArray[np.float64]
+
+IMPORTED = "import"  # the route of labels that no reviewer of the shop gave
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A network with its origin, and its features (N, F) of the photos if a head is fitted."""
+
+    network: Classifier
+    origin: PretrainedWeights
+    features: npt.NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -56,25 +71,60 @@ class CandidateTraining:
 
     def train(self, networks: Iterable[Initial]) -> TrainingArtifact:
         """Train from the best of these networks, which are changed in place."""
-        measured: dict[str, Measured] = {}
+        starts = self._read_starts(networks)
+        weighting = self._choose_weighting(starts)
+        weights = weighting.apply(self._weights, self._origins.is_own, self._origins.age_days)
+        measured = [self._measure(start, weights) for start in starts]
+        chosen = choose_start(measured)
+        log.info("start chosen", kind=chosen.origin.kind, detail=chosen.origin.detail)
+        trained, fitted = train_network(chosen.job, chosen.initial, chosen.origin)
+        compared = self._compare(measured, chosen, fitted)
+        return self._create_artifact(chosen, trained, fitted, compared, weighting)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return np.array([sample.weight for sample in self.samples])
+
+    @cached_property
+    def _origins(self) -> LabelOrigins:
+        photos = [sample.photo for sample in self.samples]
+        return LabelOrigins(
+            is_own=np.array([photo.route != IMPORTED for photo in photos]),
+            age_days=np.array([photo.age_days for photo in photos], np.float64),
+        )
+
+    def _read_starts(self, networks: Iterable[Initial]) -> list[_Start]:
+        """The networks that differ, each with its features of the photos."""
+        found: dict[str, _Start] = {}
         for network, origin in networks:
             # A champion whose trunk is that of the pretrained weights is no other start.
             trunk = trunk_hash(network, self.dataset.spec)
-            if trunk not in measured:
-                measured[trunk] = self._measure(network, origin)
-        starts = list(measured.values())
-        chosen = choose_start(starts)
-        log.info("start chosen", kind=chosen.origin.kind, detail=chosen.origin.detail)
-        trained, fitted = train_network(chosen.job, chosen.initial, chosen.origin)
-        return self._create_artifact(chosen, trained, fitted, self._compare(starts, chosen, fitted))
+            if trunk not in found:
+                job = self._job(origin, self._weights)
+                features = read_start_features(job, network, pretrained=origin.kind != "scratch")
+                found[trunk] = _Start(network, origin, features)
+        return list(found.values())
 
-    def _measure(self, network: Classifier, origin: PretrainedWeights) -> Measured:
+    def _choose_weighting(self, starts: Sequence[_Start]) -> LabelWeighting:
+        start, job = starts[0], self._job(starts[0].origin, self._weights)
+        if start.features is None:
+            return LabelWeighting()
+        photos = LabelledFeatures(start.features, job.targets, job.weights)
+        return choose_weighting(
+            photos, job.folds, self._origins, job.classes, balanced=job.balanced
+        )
+
+    def _measure(self, start: _Start, weights: Floats) -> Measured:
+        job = self._job(start.origin, weights)
+        return Measured(start.origin, fit_start(job, start.network, start.features), job)
+
+    def _job(self, origin: PretrainedWeights, weights: Floats) -> CrossFitJob:
         seen = np.array([sample.photo.seen for sample in self.samples])
         name = origin.detail[:16] if origin.kind in {"champion", "file"} else origin.kind
-        job = CrossFitJob(
+        return CrossFitJob(
             dataset=self.dataset,
             folds=np.array([sample.fold for sample in self.samples]),
-            weights=np.array([sample.weight for sample in self.samples]),
+            weights=weights,
             comparable=~seen if origin.kind == "champion" else np.ones_like(seen),
             preset=self.preset,
             device=self.device,
@@ -82,7 +132,6 @@ class CandidateTraining:
             listener=self.listener,
             checkpoints=lambda part: self.checkpoints(f"{name}-{part}"),
         )
-        return Measured(origin, fit_start(job, network, pretrained=origin.kind != "scratch"), job)
 
     def _compare(
         self, starts: Sequence[Measured], chosen: Measured, fitted: CrossFitted
@@ -103,6 +152,7 @@ class CandidateTraining:
         trained: TrainedNetwork,
         fitted: CrossFitted,
         compared: list[dict[str, Any]],
+        weighting: LabelWeighting,
     ) -> TrainingArtifact:
         held_out = np.flatnonzero(chosen.job.comparable)
         logits = fitted.logits[held_out].astype(np.float32)
@@ -120,5 +170,6 @@ class CandidateTraining:
             probe_pixels=load_probe(predicted),
             losses=fitted.losses,
             compared=compared,
+            label_weighting=vars(weighting),
             others=compute_others(predicted, computations),
         )

@@ -28,7 +28,7 @@ class TrainingArtifact(TrainedNetwork):
     `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents.
     `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
     losses by the numbers of epochs that were tried; `compared` has the measures of each start and
-    of the result.
+    of the result; `label_weighting` is a `LabelWeighting`.
     """
 
     held_out_logits: npt.NDArray[np.float32]
@@ -38,6 +38,7 @@ class TrainingArtifact(TrainedNetwork):
     probe_pixels: torch.Tensor
     losses: dict[int, float]
     compared: list[dict[str, Any]]
+    label_weighting: dict[str, float | None]
     others: OtherComputations = field(default_factory=OtherComputations)
 
 

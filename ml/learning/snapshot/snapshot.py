@@ -146,6 +146,7 @@ def _load_usable(
             weight=min(1 / label.sampling_rate, MAX_WEIGHT),
             group=group,
             new=(label.content_sha256, label.label) not in prior.labels,
+            age_days=max(0, (run.as_of - label.decided_at).days),
         )
         for label, group in zip(usable, groups, strict=True)
     ]

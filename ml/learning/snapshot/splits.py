@@ -100,6 +100,7 @@ class UnassignedPhoto:
     weight: float
     group: int
     new: bool
+    age_days: int = 0
 
 
 def assign_folds(photos: Sequence[UnassignedPhoto], *, seed: int) -> dict[str, int]:

@@ -99,18 +99,28 @@ class InitialNetwork:
     head: CrossFittedHead | None = None
 
 
-def fit_start(job: CrossFitJob, network: Classifier, *, pretrained: bool) -> InitialNetwork:
-    """Fit the head of a network whose trunk is `pretrained`, if the preset asks for it.
+def read_start_features(
+    job: CrossFitJob, network: Classifier, *, pretrained: bool
+) -> npt.NDArray[np.float32] | None:
+    """Features (N, F) of the photos, where the trunk is `pretrained` and the preset fits a head."""
+    if not pretrained or job.preset.head != "fitted":
+        return None
+    return read_features(
+        network, job.dataset, np.arange(len(job.targets)),
+        device=job.device, batch=job.preset.batch, cache=job.cache,
+    )  # fmt: skip
+
+
+def fit_start(
+    job: CrossFitJob, network: Classifier, features: npt.NDArray[np.float32] | None
+) -> InitialNetwork:
+    """The network with a head fitted to the features of the photos, if there are some.
 
     Raises:
         TrainingError: nothing would be trained: no epochs, and no features to fit a head to.
     """
     head = None
-    if pretrained and job.preset.head == "fitted":
-        features = read_features(
-            network, job.dataset, np.arange(len(job.targets)),
-            device=job.device, batch=job.preset.batch, cache=job.cache,
-        )  # fmt: skip
+    if features is not None:
         photos = LabelledFeatures(features, job.targets, job.weights)
         head = cross_fit_head(photos, job.folds, job.classes, balanced=job.balanced)
     if head is not None:

@@ -17,6 +17,7 @@ from torch import nn
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 # scikit-learn's C, from a strong penalty to a weak one in factors of the square root of 10.
 INVERSE_PENALTIES = tuple(np.geomspace(1e-4, 1.0, 9).tolist())
@@ -39,9 +40,12 @@ class LabelledFeatures:
     targets: Ints
     weights: Floats
 
-    def subset(self, rows: npt.NDArray[np.bool_]) -> "LabelledFeatures":
+    def subset(self, rows: Bools) -> "LabelledFeatures":
         """The photos of these rows that have a weight."""
-        rows = rows & (self.weights > 0)
+        return self.take(np.flatnonzero(rows & (self.weights > 0)))
+
+    def take(self, rows: Ints) -> "LabelledFeatures":
+        """The photos at these rows."""
         return LabelledFeatures(self.features[rows], self.targets[rows], self.weights[rows])
 
 
@@ -112,7 +116,7 @@ def cross_fit_head(
     """
     best: tuple[float, float, Floats] | None = None
     for inverse_penalty in INVERSE_PENALTIES:
-        logits = _out_of_fold(photos, folds, classes, inverse_penalty, balanced=balanced)
+        logits = fit_out_of_fold(photos, folds, classes, inverse_penalty, balanced=balanced)
         if logits is None:
             break
         loss = _log_loss(logits, photos, balanced=balanced)
@@ -125,10 +129,10 @@ def cross_fit_head(
     return CrossFittedHead(head, best[2] if best else head.logits(photos.features))
 
 
-def _out_of_fold(
+def fit_out_of_fold(
     photos: LabelledFeatures, folds: Ints, classes: int, inverse_penalty: float, *, balanced: bool
 ) -> Floats | None:
-    """Logits (N, C); None where the other folds of one have a single class."""
+    """Logits (N, C), each by a head that saw none of its fold; None if a fold leaves one class."""
     logits = np.empty((len(photos.targets), classes))
     for held_out in _held_out(folds):
         head = fit_head(
@@ -140,7 +144,7 @@ def _out_of_fold(
     return logits
 
 
-def _held_out(folds: Ints) -> Iterator[npt.NDArray[np.bool_]]:
+def _held_out(folds: Ints) -> Iterator[Bools]:
     numbers = np.unique(folds)
     for number in numbers if len(numbers) >= _TWO else numbers[:0]:
         yield folds == number

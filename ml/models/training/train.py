@@ -17,7 +17,7 @@ from ml.models.features import FeatureCache
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
-from ml.models.training.cross_fit_job import CrossFitJob, Floats, fit_start
+from ml.models.training.cross_fit_job import CrossFitJob, Floats, fit_start, read_start_features
 from ml.models.training.dataset import Dataset, open_dataset
 from ml.models.training.folds import assign_folds
 from ml.models.training.image_folder import SkippedFile
@@ -96,7 +96,8 @@ def train(
             dataset, folds, np.ones(photos), np.ones(photos, bool), preset,
             torch.device(device), seed, listener, checkpoints, cache,
         )  # fmt: skip
-        start = fit_start(job, network, pretrained=origin.kind != "scratch")
+        features = read_start_features(job, network, pretrained=origin.kind != "scratch")
+        start = fit_start(job, network, features)
         trained, fitted = train_network(job, start, origin, deadline=deadline)
         predicted = PredictedPhotos(
             network, trained.state, dataset, np.arange(photos), fitted.logits.astype(np.float32),

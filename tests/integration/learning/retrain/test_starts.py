@@ -6,12 +6,10 @@ import pytest
 
 from ml.core.errors import ModelHashMismatch, RunNotStarted
 from ml.core.manifest import Split
-from ml.learning.retrain.starts import choose_start, fetch_weights, second_preset
+from ml.learning.retrain.starts import fetch_weights
 from ml.learning.retrain.train import train_candidate
 from ml.learning.retrain.training_artifact import load_artifact
 from ml.models.bundled_weights import FOLDER, WEIGHTS, read_bundled_card
-from ml.models.training.preset import load_preset
-from ml.policy.retraining import Distillation
 from ml.policy.schema import Policy, load_policy
 from ml.storage import pretrained_weights, retrain_runs
 from ml.storage.database import in_transaction
@@ -53,15 +51,12 @@ def _set(shop: Shop, **values: object) -> None:
 
 @pytest.fixture
 def month(shop: Shop, tmp_path: Path) -> Shop:
-    """A run that has weights to compare, with presets of one epoch."""
-    second = tmp_path / "second"
-    second.mkdir()
-    preset = write_preset(second, epochs=1, start="pretrained_weights", head="fitted")
+    """A run that has weights to compare, with a preset of one epoch."""
     raw = load_policy(shop.settings.policy_file).model_dump(mode="json")
-    raw["retraining"]["distillation"] |= {"enabled": True, "preset": preset}
-    usual = write_preset(tmp_path, epochs=1)
+    raw["retraining"]["distillation"] |= {"enabled": True}
+    preset = write_preset(tmp_path, epochs=1, head="fitted")
     policy = Policy.model_validate(raw)
-    begin_month(shop, keep_photos(shop, PARTS), preset=usual, policy=policy)
+    begin_month(shop, keep_photos(shop, PARTS), preset=preset, policy=policy)
     register_weights(shop)
     _set(shop, weights_sha256=SHA256)
     return shop
@@ -71,25 +66,21 @@ def _train(shop: Shop) -> str:
     return train_candidate("month", settings=shop.settings, connections=shop.connections)
 
 
-def test_run_trains_from_both_starts_and_takes_the_better_on_the_validation_photos(
+def test_run_measures_all_starts_on_held_out_photos_and_trains_from_the_best(
     month: Shop,
 ) -> None:
     key = _train(month)
     starts = _run(month).starts
     assert starts is not None
-    assert [(start["kind"], start["detail"]) for start in starts] == [
-        ("champion", month.model_hash),
-        ("file", SHA256),
-    ]
-    best = min(starts, key=lambda start: start["log_loss"])
-    assert [start["training_key"] for start in starts if start["chosen"]] == [key]
-    assert best["training_key"] == key
-    assert {start["photos"] for start in starts} == {PARTS[Split.VALIDATION]}
+    trained = load_artifact(month.connections.models, key)
+    [chosen] = [start for start in starts if start["chosen"]]
+    assert chosen["detail"] == trained.pretrained_weights.detail
+    assert {start["kind"] for start in starts} == {"bundled", "champion"}
+    assert {start["photos"] for start in starts} == {PARTS[Split.TRAIN]}
+    assert chosen["log_loss"] == min(start["log_loss"] for start in starts)
     assert _train(month) == key  # a retry trains nothing
     assert _run(month).starts == starts
     assert not list((month.settings.data_dir / "training").glob("weights-*"))  # only while it runs
-    trained = load_artifact(month.connections.models, key)
-    assert trained.pretrained_weights.kind == best["kind"]
 
 
 def test_weights_are_compared_once(month: Shop) -> None:
@@ -111,20 +102,6 @@ def test_files_of_weights_are_needed_while_they_are_the_newest_or_compared(month
     assert needed() == [newer.object_key]
 
 
-def test_run_without_weights_trains_once_and_compares_nothing(shop: Shop, tmp_path: Path) -> None:
-    begin_month(shop, keep_photos(shop, PARTS), preset=write_preset(tmp_path, epochs=1))
-    _train(shop)
-    assert _run(shop).starts is None
-
-
-def test_choose_start_takes_the_usual_one_of_equals(month: Shop) -> None:
-    key = _train(month)
-    assert choose_start("month", [key, key], connections=month.connections) == key
-    starts = _run(month).starts
-    assert starts is not None
-    assert [start["chosen"] for start in starts] == [True, False]
-
-
 def test_fetch_weights_rejects_other_bytes_and_unknown_weights(month: Shop, tmp_path: Path) -> None:
     key = register_weights(month)
     month.connections.models.put(key, b"other")
@@ -134,9 +111,3 @@ def test_fetch_weights_rejects_other_bytes_and_unknown_weights(month: Shop, tmp_
     assert fetch_weights(SHA256, tmp_path, connections=month.connections).parent == tmp_path
     with pytest.raises(RunNotStarted):
         fetch_weights("0" * 64, tmp_path, connections=month.connections)
-
-
-def test_second_preset_is_that_of_the_run_unless_it_needs_the_champion() -> None:
-    wanted = Distillation(preset="fast")
-    assert second_preset(load_preset("monthly"), wanted).name == "fast"
-    assert second_preset(load_preset("article"), wanted).name == "article"

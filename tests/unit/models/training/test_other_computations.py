@@ -138,7 +138,7 @@ def test_training_logs_how_long_the_quantization_took(version: Version) -> None:
     events = [entry["event"] for entry in version.logs]
     assert "quantizing to int8" in events
     assert version.logs[events.index("quantized to int8")]["seconds"] > 0
-    computed = [e["computation"] for e in version.logs if e["event"] == "held-out photos computed"]
+    computed = [e["computation"] for e in version.logs if e["event"] == "photos computed"]
     assert computed == ["openvino float32", "openvino int8"]
 
 
