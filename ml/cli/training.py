@@ -175,4 +175,7 @@ def _listed_photos(path: Path | None) -> Iterator[tuple[list["Photo"], dict[str,
         return
     listed = read_list(path)
     with opened() as (_, connections):
-        yield bucket_photos(listed, connections.photos), own_origins(listed, connections.photos)
+        yield (
+            bucket_photos(listed.photos, connections.photos),
+            own_origins(listed, connections.photos),
+        )

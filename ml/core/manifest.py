@@ -57,6 +57,13 @@ class ExcludedPhoto(StrictModel):
     reason: str
 
 
+class ListedPhoto(StrictModel):
+    """A photo of the photo bucket: its content, and a key that has it."""
+
+    content_sha256: Sha256
+    object_key: str
+
+
 class _HashedDocument(StrictModel):
     """A document that is named by the hash of its JSON text."""
 
@@ -80,6 +87,7 @@ class Manifest(_HashedDocument):
     golden_hash: Sha256
     photos: tuple[LabelledPhoto, ...]  # sorted by content hash
     left_out: tuple[ExcludedPhoto, ...]
+    unlabelled: tuple[ListedPhoto, ...] = ()  # a sample of the shop's other photos
 
     def photos_in(self, split: Split) -> list[LabelledPhoto]:
         """The photos of one split, in the manifest's order."""
@@ -109,13 +117,6 @@ class GoldenSet(_HashedDocument):
     def golden_hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON text."""
         return self._sha256()
-
-
-class ListedPhoto(StrictModel):
-    """A photo of the photo bucket: its content, and a key that has it."""
-
-    content_sha256: Sha256
-    object_key: str
 
 
 class PhotoList(_HashedDocument):

@@ -1,10 +1,11 @@
 """Listed photos, read from the photo bucket while they are decoded: no file of them is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.core.errors import ImageRejected, QuarantineReason, StorageUnavailable
-from ml.core.manifest import PhotoList
+from ml.core.manifest import ListedPhoto, PhotoList
 from ml.learning.labels.photo_archiver import read_object
 from ml.models.distillation.distill import UNLABELED
 from ml.models.distillation.sources import Origin
@@ -38,13 +39,13 @@ class BucketPhoto(Photo):
         return data
 
 
-def bucket_photos(listed: PhotoList, store: ObjectStore) -> list[Photo]:
-    """The photos of a list, for a distillation."""
+def bucket_photos(photos: Sequence[ListedPhoto], store: ObjectStore) -> list[Photo]:
+    """The listed photos, to be read without their labels."""
     return [
         BucketPhoto(
             Path(photo.object_key), photo.object_key, UNLABELED, store, photo.content_sha256
         )
-        for photo in listed.photos
+        for photo in photos
     ]
 
 

@@ -95,7 +95,7 @@ def _distill(
     prefix = f"training/distillation-{listed.list_hash}"
     with scratch_folder(settings.data_dir / "training", "distillation-") as folder:
         path = distill(
-            bucket_photos(listed, connections.photos),
+            bucket_photos(listed.photos, connections.photos),
             start=settings.pretrained_weights,
             origins=Origins((), own_origins(listed, connections.photos)),
             recipe=recipe,

@@ -13,6 +13,7 @@ import torch
 from ml.core.settings import Settings
 from ml.learning.retrain.starts import Measured, choose_start, describe
 from ml.learning.retrain.training_artifact import TrainingArtifact
+from ml.learning.retrain.unlabelled import add_soft_labels, read_teacher
 from ml.learning.snapshot.splits import WeightedSample
 from ml.models.architectures.classifier import Classifier
 from ml.models.card import PretrainedWeights
@@ -54,7 +55,10 @@ class _Start:
 
 @dataclass(frozen=True)
 class CandidateTraining:
-    """The photos of a run, each with its sample; `checkpoints` gives those of a named training."""
+    """The photos of a run, each with its sample, and unlabelled ones.
+
+    `checkpoints` gives those of a named training.
+    """
 
     dataset: Dataset
     samples: Sequence[WeightedSample]
@@ -63,6 +67,7 @@ class CandidateTraining:
     settings: Settings
     listener: Listener
     checkpoints: Callable[[str], Checkpoints]
+    unlabelled: Dataset | None = None
 
     @cached_property
     def device(self) -> torch.device:
@@ -77,9 +82,14 @@ class CandidateTraining:
         measured = [self._measure(start, weights) for start in starts]
         chosen = choose_start(measured)
         log.info("start chosen", kind=chosen.origin.kind, detail=chosen.origin.detail)
-        trained, fitted = train_network(chosen.job, chosen.initial, chosen.origin)
+        initial, share = chosen.initial, 0.0
+        if self.unlabelled is not None:
+            source = read_teacher(chosen.job, self.unlabelled)
+            initial, share = add_soft_labels(chosen.job, initial, source)
+        trained, fitted = train_network(chosen.job, initial, chosen.origin)
         compared = self._compare(measured, chosen, fitted)
-        return self._create_artifact(chosen, trained, fitted, compared, weighting)
+        facts = vars(weighting) | {"soft_share": share}
+        return self._create_artifact(chosen, trained, fitted, compared, facts)
 
     @cached_property
     def _weights(self) -> Floats:
@@ -152,7 +162,7 @@ class CandidateTraining:
         trained: TrainedNetwork,
         fitted: CrossFitted,
         compared: list[dict[str, Any]],
-        weighting: LabelWeighting,
+        label_weighting: dict[str, float | None],
     ) -> TrainingArtifact:
         held_out = np.flatnonzero(chosen.job.comparable)
         logits = fitted.logits[held_out].astype(np.float32)
@@ -170,6 +180,6 @@ class CandidateTraining:
             probe_pixels=load_probe(predicted),
             losses=fitted.losses,
             compared=compared,
-            label_weighting=vars(weighting),
+            label_weighting=label_weighting,
             others=compute_others(predicted, computations),
         )

@@ -17,6 +17,7 @@ import torch
 
 from ml.core.errors import ModelHashMismatch
 from ml.core.files import scratch_folder
+from ml.core.manifest import ListedPhoto
 from ml.core.settings import Settings
 from ml.learning.retrain.candidate_training import CandidateTraining
 from ml.learning.retrain.starts import Start, list_starts
@@ -26,6 +27,7 @@ from ml.learning.retrain.training_artifact import (
     load_artifact,
     save_artifact,
 )
+from ml.learning.retrain.unlabelled import open_unlabelled
 from ml.learning.snapshot.splits import WeightedSample, check_classes, select_samples
 from ml.models.architectures.classifier import Classifier
 from ml.models.card import PretrainedWeights
@@ -57,6 +59,7 @@ class _Plan:
     starts: list[Start]
     classes: tuple[str, ...]
     samples: tuple[WeightedSample, ...]
+    unlabelled: tuple[ListedPhoto, ...]
     key: str
 
 
@@ -97,11 +100,15 @@ def train_candidate(
 def _train(
     plan: _Plan, settings: Settings, connections: Connections, listener: Listener
 ) -> TrainingArtifact:
-    with _open_dataset(plan, settings, connections, listener) as dataset:
-        samples = _match_samples(plan, dataset)
+    with (
+        _open_dataset(plan, settings, connections, listener) as dataset,
+        open_unlabelled(
+            plan.unlabelled, plan.preset.preprocessing, settings, connections
+        ) as unlabelled,
+    ):
         training = CandidateTraining(
-            dataset, samples, plan.preset, plan.run, settings, listener,
-            lambda name: _checkpoints(connections, plan.key, name),
+            dataset, _match_samples(plan, dataset), plan.preset, plan.run, settings, listener,
+            lambda name: _checkpoints(connections, plan.key, name), unlabelled,
         )  # fmt: skip
         return training.train(
             _init_network(start, plan, settings, connections) for start in plan.starts
@@ -145,6 +152,7 @@ def _plan(run_id: str, folder: Path, settings: Settings, connections: Connection
         starts=starts,
         classes=tuple(sorted(manifest.classes)),
         samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
+        unlabelled=manifest.unlabelled,
         key=_key(run, preset, starts, issues),
     )
 

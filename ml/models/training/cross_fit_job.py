@@ -16,9 +16,11 @@ from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.dataset import Dataset
 from ml.models.training.frozen_features import read_features
 from ml.models.training.head import (
+    KEPT_ONLY,
     CrossFittedHead,
     Head,
     LabelledFeatures,
+    Selection,
     cross_fit_head,
     fit_head,
 )
@@ -68,12 +70,9 @@ class CrossFitJob:
         """Number of classes."""
         return len(self.dataset.classes)
 
-    def fit_head(
-        self, features: npt.NDArray[np.float32], rows: Bools, penalty: float
-    ) -> Head | None:
-        """The head of the photos at these rows; `features` are of all."""
-        photos = LabelledFeatures(features, self.targets, self.weights).subset(rows)
-        return fit_head(photos, self.classes, inverse_penalty=penalty, balanced=self.balanced)
+    def label(self, features: npt.NDArray[np.float32]) -> LabelledFeatures:
+        """The features (N, F) with the photos' labels and weights."""
+        return LabelledFeatures(features, self.targets, self.weights)
 
     @property
     def balanced(self) -> bool:
@@ -92,11 +91,24 @@ class CrossFitJob:
 
 @dataclass(frozen=True)
 class InitialNetwork:
-    """A network to start from; with a head fitted to the photos' features (N, F), or without."""
+    """A network to start from; with a head fitted to the photos' features (N, F), or without.
+
+    `selection` chooses what the head is fitted to where some photos are held out.
+    """
 
     network: Classifier
     features: npt.NDArray[np.float32] | None = None
     head: CrossFittedHead | None = None
+    selection: Selection = KEPT_ONLY
+
+    def fit_without(self, job: CrossFitJob, held_out: Bools) -> Head | None:
+        """The head of the photos that are not held out; None if there is none of all photos."""
+        if self.head is None or self.features is None:
+            return None
+        return fit_head(
+            self.selection.add_to(job.label(self.features), ~held_out), job.classes,
+            inverse_penalty=self.head.head.inverse_penalty, balanced=job.balanced,
+        )  # fmt: skip
 
 
 def read_start_features(
@@ -112,7 +124,10 @@ def read_start_features(
 
 
 def fit_start(
-    job: CrossFitJob, network: Classifier, features: npt.NDArray[np.float32] | None
+    job: CrossFitJob,
+    network: Classifier,
+    features: npt.NDArray[np.float32] | None,
+    selection: Selection = KEPT_ONLY,
 ) -> InitialNetwork:
     """The network with a head fitted to the features of the photos, if there are some.
 
@@ -121,10 +136,12 @@ def fit_start(
     """
     head = None
     if features is not None:
-        photos = LabelledFeatures(features, job.targets, job.weights)
-        head = cross_fit_head(photos, job.folds, job.classes, balanced=job.balanced)
+        photos = job.label(features)
+        head = cross_fit_head(
+            photos, job.folds, job.classes, balanced=job.balanced, selection=selection
+        )
     if head is not None:
-        return InitialNetwork(network, features, head)
+        return InitialNetwork(network, features, head, selection)
     if not job.preset.epochs:
         raise TrainingError(
             f"preset {job.preset.name} trains only the head on pretrained weights, and there are "

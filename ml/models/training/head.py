@@ -4,8 +4,8 @@ The penalty is selected by the log loss of the same out-of-fold logits; nine pen
 folds flatter the best one by less than the folds differ.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -106,8 +106,31 @@ class CrossFittedHead:
     logits: Floats
 
 
+class Selection(Protocol):
+    """The photos to fit to, where only some of the labelled ones are kept."""
+
+    def add_to(self, photos: LabelledFeatures, kept: Bools, /) -> LabelledFeatures:
+        """The kept photos, and others that nothing of the rest has influenced."""
+
+
+class KeptOnly:
+    """No photos but those that are kept."""
+
+    def add_to(self, photos: LabelledFeatures, kept: Bools, /) -> LabelledFeatures:
+        """The kept photos."""
+        return photos.subset(kept)
+
+
+KEPT_ONLY = KeptOnly()
+
+
 def cross_fit_head(
-    photos: LabelledFeatures, folds: Ints, classes: int, *, balanced: bool
+    photos: LabelledFeatures,
+    folds: Ints,
+    classes: int,
+    *,
+    balanced: bool,
+    selection: Selection = KEPT_ONLY,
 ) -> CrossFittedHead | None:
     """Select the penalty and fit the head; None where fewer than two classes have photos.
 
@@ -116,38 +139,44 @@ def cross_fit_head(
     """
     best: tuple[float, float, Floats] | None = None
     for inverse_penalty in INVERSE_PENALTIES:
-        logits = fit_out_of_fold(photos, folds, classes, inverse_penalty, balanced=balanced)
+        logits = fit_out_of_fold(
+            photos, folds, classes, inverse_penalty, balanced=balanced, selection=selection
+        )
         if logits is None:
             break
         loss = _log_loss(logits, photos, balanced=balanced)
         if best is None or loss < best[0]:
             best = loss, inverse_penalty, logits
     inverse_penalty = best[1] if best else FALLBACK_INVERSE_PENALTY
-    head = fit_head(photos, classes, inverse_penalty=inverse_penalty, balanced=balanced)
+    everything = selection.add_to(photos, np.ones(len(folds), bool))
+    head = fit_head(everything, classes, inverse_penalty=inverse_penalty, balanced=balanced)
     if head is None:
         return None
     return CrossFittedHead(head, best[2] if best else head.logits(photos.features))
 
 
 def fit_out_of_fold(
-    photos: LabelledFeatures, folds: Ints, classes: int, inverse_penalty: float, *, balanced: bool
+    photos: LabelledFeatures,
+    folds: Ints,
+    classes: int,
+    inverse_penalty: float,
+    *,
+    balanced: bool,
+    selection: Selection = KEPT_ONLY,
 ) -> Floats | None:
     """Logits (N, C), each by a head that saw none of its fold; None if a fold leaves one class."""
+    numbers = np.unique(folds)
+    if len(numbers) < _TWO:
+        return None
     logits = np.empty((len(photos.targets), classes))
-    for held_out in _held_out(folds):
-        head = fit_head(
-            photos.subset(~held_out), classes, inverse_penalty=inverse_penalty, balanced=balanced
-        )
+    for number in numbers:
+        held_out = folds == number
+        kept = selection.add_to(photos, ~held_out)
+        head = fit_head(kept, classes, inverse_penalty=inverse_penalty, balanced=balanced)
         if head is None:
             return None
         logits[held_out] = head.logits(photos.features[held_out])
     return logits
-
-
-def _held_out(folds: Ints) -> Iterator[Bools]:
-    numbers = np.unique(folds)
-    for number in numbers if len(numbers) >= _TWO else numbers[:0]:
-        yield folds == number
 
 
 def _log_loss(logits: Floats, photos: LabelledFeatures, *, balanced: bool) -> float:

@@ -64,10 +64,7 @@ class _Part:
     @cached_property
     def head(self) -> Head | None:
         """The head of the other photos."""
-        if self.start.head is None or self.start.features is None:
-            return None
-        penalty = self.start.head.head.inverse_penalty
-        return self.job.fit_head(self.start.features, ~self.held_out, penalty)
+        return self.start.fit_without(self.job, self.held_out)
 
     @property
     def head_logits(self) -> Floats:
