@@ -1,8 +1,10 @@
-"""Suspected label errors: excluded from training by policy, and opened for a second review.
+"""Suspected label errors: weighted less in training, and opened for a second review.
 
 Confident learning (Northcutt et al. 2021, arXiv:1911.00068): a logistic regression on the
 champion's features estimates the probability of each class of a photo, without having seen its
-group; cleanlab finds the labels that do not fit. Golden photos are not searched: the champion must
+group; cleanlab finds the labels that do not fit. A new kind of photo does not fit what was known,
+either, but its label is that of its neighbors: a label is suspected only if most of the nearest
+photos of other groups have the other label. Golden photos are not searched: the champion must
 not influence the set that evaluates it. Nor are photos that had a second review: a label that two
 reviewers gave is correct.
 """
@@ -15,6 +17,7 @@ import pandas as pd
 import structlog
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sqlalchemy import Connection
@@ -47,6 +50,11 @@ _MIN_FOLDS = 2
 # scikit-learn's C, whose default is 1: a fit so weak that single wrong labels do not change it.
 # There are often as many features as photos.
 _INVERSE_PENALTY = 0.1
+# Of the nearest photos, so many with the likely label make an error more likely than a new kind.
+_NEIGHBORS, _MIN_AGREEMENT = 10, 0.7
+_MAX_OF_GROUP = 20  # nearest photos that may be of the photo's own group
+
+Ints = npt.NDArray[np.int64]
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,10 +176,11 @@ def _find_issues(searched: _Searched, likely: Floats) -> list[LabelIssue]:
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
 
     labels = searched.labels
+    best = likely.argmax(axis=1)
     # "both": only what the prunings by class and by noise rate agree on; reviews are expensive.
     wrong = find_label_issues(labels, likely, filter_by="both", n_jobs=1)
     quality = get_label_quality_scores(labels, likely)
-    best = likely.argmax(axis=1)
+    found = np.flatnonzero(wrong & (best != labels))
     return [
         LabelIssue(
             content_sha256=searched.photos[i].content_sha256,
@@ -179,5 +188,21 @@ def _find_issues(searched: _Searched, likely: Floats) -> list[LabelIssue]:
             likely_label=searched.classes[best[i]],
             label_quality=float(quality[i]),
         )
-        for i in np.flatnonzero(wrong & (best != labels)).tolist()
+        for i in found[_neighbors_agree(searched, found, best[found])].tolist()
     ]
+
+
+def _neighbors_agree(searched: _Searched, rows: Ints, likely: Ints) -> npt.NDArray[np.bool_]:
+    """(len(rows),): whether most of the nearest photos of other groups have the likely label."""
+    if not len(rows):
+        return np.zeros(0, bool)
+    features = StandardScaler().fit_transform(searched.features.astype(np.float64))
+    groups, labels = np.array([photo.group for photo in searched.photos]), searched.labels
+    wanted = min(_NEIGHBORS + _MAX_OF_GROUP, len(labels))
+    search = NearestNeighbors(n_neighbors=wanted, metric="cosine").fit(features)
+    _, nearest = search.kneighbors(features[rows])
+    agree = []
+    for row, name, found in zip(rows, likely, nearest, strict=True):
+        others = found[groups[found] != groups[row]][:_NEIGHBORS]
+        agree.append(len(others) > 0 and (labels[others] == name).mean() >= _MIN_AGREEMENT)
+    return np.array(agree)

@@ -6,7 +6,7 @@ interrupted before it had its snapshot creates the same one again.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,14 +17,11 @@ from ml.core.manifest import (
     ExcludedPhoto,
     GoldenSet,
     LabelledPhoto,
-    ListedPhoto,
     Manifest,
     Split,
 )
 from ml.core.settings import Settings
-from ml.core.window import Window
 from ml.learning.labels.photo_archiver import archive_missing
-from ml.learning.pretraining.photo_list import list_photos
 from ml.learning.snapshot.golden_set import (
     GoldenSelection,
     PriorUsage,
@@ -34,6 +31,7 @@ from ml.learning.snapshot.golden_set import (
     next_version,
 )
 from ml.learning.snapshot.splits import UnassignedPhoto, assign_folds, check_classes, group_photos
+from ml.learning.snapshot.unlabelled_sample import sample_unlabelled
 from ml.policy.schema import load_policy
 from ml.storage import (
     model_versions,
@@ -55,7 +53,6 @@ log = structlog.get_logger()
 # every weighted figure: the variance grows with the square of the weights, the bias of the cap only
 # with the excess over it.
 MAX_WEIGHT = 20.0
-UNLABELLED_DAYS = timedelta(days=31)  # before the run: photos that nobody labelled
 
 
 def create_snapshot(
@@ -126,22 +123,11 @@ def _compose(
         )
         for photo in photos
     ]
-    unlabelled = _sample_unlabelled(run, placed, settings, connections)
+    unlabelled = sample_unlabelled(
+        run, {photo.content_sha256 for photo in photos}, settings=settings, connections=connections
+    )
     manifest = _manifest(run, placed, left_out, golden)
     return manifest.model_copy(update={"unlabelled": unlabelled}), golden
-
-
-def _sample_unlabelled(
-    run: RetrainRun, labelled: Sequence[LabelledPhoto], settings: Settings, connections: Connections
-) -> tuple[ListedPhoto, ...]:
-    """Photos of the month before the run that nobody labelled."""
-    wanted = run.policy.retraining.unlabelled_photos
-    if not wanted:
-        return ()
-    window = Window(run.as_of - UNLABELLED_DAYS, run.as_of)
-    known = {photo.content_sha256 for photo in labelled}
-    listed = list_photos(window, max_photos=wanted, settings=settings, connections=connections)
-    return tuple(photo for photo in listed.photos if photo.content_sha256 not in known)
 
 
 def _load_usable(
