@@ -45,12 +45,9 @@ class Month:
 
 @pytest.fixture(scope="module")
 def shop(empty_airflow: RunningAirflow, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The shop, with gates for few photos, a shadow run, and a short distillation."""
+    """The shop, with gates for few photos and a shadow run."""
     shop, folder = empty_airflow.shop, tmp_path_factory.mktemp("policy")
-    distillation = {"enabled": True, "epochs": 1}
-    changed = with_retraining(
-        shop.settings, folder, **SMALL, shadow_run=True, distillation=distillation
-    )
+    changed = with_retraining(shop.settings, folder, **SMALL, shadow_run=True)
     shutil.copyfile(changed.policy_file, shop.settings.policy_file)
     return shop
 
@@ -162,18 +159,6 @@ def test_model_report_requires_a_login(month: Month) -> None:
     assert month.page.status_code == httpx.codes.OK
     assert str(month.promoted)[:12] in month.page.text
     assert "default-src 'none'" in month.page.headers["content-security-policy"]
-
-
-@pytest.mark.usefixtures("month")
-def test_weights_are_distilled_from_the_shops_photos_for_the_next_run(shop: Shop) -> None:
-    [(run_id, photos, start)] = shop.rows(
-        "select run_id, (card->'made'->>'photos')::int, card->'made'->'start'->>'kind' "
-        "from moderation.pretrained_weights"
-    )
-    assert run_id == "month"
-    assert isinstance(photos, int)
-    assert EACH < photos <= len(KINDS) * EACH
-    assert start in {"bundled", "imagenet"}
 
 
 @pytest.mark.usefixtures("month")
