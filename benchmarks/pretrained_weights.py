@@ -66,8 +66,12 @@ _BATCH_SIZE = 64
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with photos/ and manifest.csv.")],
+    *,
     weights: Annotated[
         list[Path] | None, typer.Option(help="Other weights to compare, .safetensors.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Columns of the table to measure; repeatable.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Of each training.", min=1)] = 6,
     results: Annotated[Path | None, typer.Option(help="File of the measured results.")] = None,
@@ -89,7 +93,7 @@ def main(
         all_transfers = transfers(dataset, {photo.name: domain for photo, domain in photos})
         features = _teacher_features(dataset)
         for cell in list_cells(starts, [len(each.label_pool) for each in all_transfers]):
-            if cell.key in store.aucs:
+            if cell.key in store.aucs or (only and cell.start not in only):
                 continue
             transfer = all_transfers[cell.direction]
             auc = (

@@ -30,8 +30,9 @@ class PhotoSource(StrictModel):
 class Provenance(StrictModel):
     """How the weights were distilled; `hours` of machine time.
 
-    `start` are the weights that the student started from, None: random ones. Cards of older
-    releases have neither `start` nor `sources`.
+    `start` are the weights that the student started from, None: random ones. `before` are the
+    distillations that made these, as far as their cards are known, the first one first. Cards of
+    older releases have none of this, and no `sources`.
     """
 
     teacher: str
@@ -47,6 +48,12 @@ class Provenance(StrictModel):
     libraries: dict[str, str]
     start: PretrainedWeights | None = None
     sources: tuple[PhotoSource, ...] = ()
+    before: tuple["Provenance", ...] = ()
+
+    @property
+    def runs(self) -> tuple["Provenance", ...]:
+        """All distillations that the weights went through, this one last."""
+        return *self.before, self.model_copy(update={"before": ()})
 
 
 class BundledWeightsCard(StrictModel):
@@ -103,6 +110,20 @@ def read_bundled_card(folder: Path = FOLDER) -> BundledWeightsCard:
         raise PretrainedWeightsError(
             f"no bundled weights in {folder}: {error}; restore the folder from the repository"
         ) from error
+
+
+def read_earlier_runs(weights: Path) -> tuple[Provenance, ...]:
+    """The distillations that made a file of weights; empty where its card is not beside it.
+
+    Raises:
+        PretrainedWeightsError: the card is damaged.
+    """
+    if not (weights.parent / CARD).is_file():
+        return ()
+    card = read_bundled_card(weights.parent)
+    if weights.name != WEIGHTS or card.sha256 != file_sha256(weights):
+        return ()
+    return card.made.runs
 
 
 def read_bundled_weights(

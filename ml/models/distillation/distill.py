@@ -11,7 +11,13 @@ import torch
 
 from ml.core.errors import TrainingError
 from ml.core.types import EpochResult
-from ml.models.bundled_weights import Provenance, save_bundled_weights
+from ml.models.bundled_weights import (
+    FOLDER,
+    WEIGHTS,
+    Provenance,
+    read_earlier_runs,
+    save_bundled_weights,
+)
 from ml.models.card import PretrainedWeights
 from ml.models.distillation.networks import TEACHER, load_teacher
 from ml.models.distillation.recipe import Recipe
@@ -82,7 +88,7 @@ def distill(
     """
     out.mkdir(parents=True, exist_ok=True)
     teacher = load_teacher()
-    state, origin = _load_start(start)
+    student = _load_start(start)
     with open_photos(
         photos,
         [],
@@ -93,7 +99,7 @@ def distill(
         on_decoded=progress.on_decoded,
     ) as opened:
         dataset = _sort_and_deduplicate(opened)
-        name = _checkpoint_name(recipe, dataset.hash, seed, origin)
+        name = _checkpoint_name(recipe, dataset.hash, seed, student.origin)
         backend = checkpoint_at(name) if checkpoint_at else checkpoint_file(out / name)
         job = DistillationJob(
             recipe,
@@ -103,22 +109,31 @@ def distill(
             seed,
             progress,
             Checkpoints(backend),
-            state,
+            student.state,
         )
         trunk, history = train_student(job)
-    path = save_bundled_weights(trunk, _provenance(job, history, origin, origins), out)
+    path = save_bundled_weights(trunk, _provenance(job, history, student, origins), out)
     job.checkpoints.remove()
     return path
 
 
-def _load_start(
-    start: str | None,
-) -> tuple[Mapping[str, torch.Tensor] | None, PretrainedWeights | None]:
-    """State and origin of the weights that the student starts from; None: random ones."""
+@dataclass(frozen=True)
+class _Start:
+    """Weights that the student starts from, and the distillations that made them; None: random."""
+
+    state: Mapping[str, torch.Tensor] | None = None
+    origin: PretrainedWeights | None = None
+    before: tuple[Provenance, ...] = ()
+
+
+def _load_start(start: str | None) -> _Start:
     if start in {None, "none"}:
-        return None, None
+        return _Start()
     network, origin = load_pretrained_weights(start, 1)
-    return network.state_dict(), origin
+    files = {"bundled": FOLDER / WEIGHTS, "file": Path(start)}
+    file = files.get(origin.kind)
+    before = read_earlier_runs(file) if file is not None else ()
+    return _Start(network.state_dict(), origin, before)
 
 
 def _sort_and_deduplicate(dataset: Dataset) -> Dataset:
@@ -149,7 +164,7 @@ def _checkpoint_name(
 def _provenance(
     job: DistillationJob,
     history: Sequence[EpochResult],
-    start: PretrainedWeights | None,
+    start: _Start,
     origins: Origins,
 ) -> Provenance:
     photos = job.dataset.photos
@@ -165,6 +180,7 @@ def _provenance(
         hours=round(sum(epoch.seconds for epoch in history) / 3600, 2),
         teacher_agreement=round(history[-1].validation_accuracy, 4),
         libraries=library_versions(),
-        start=start,
+        start=start.origin,
+        before=start.before,
         sources=count_sources(((p.content_hash, p.file.name) for p in photos), origins.by_content),
     )

@@ -9,6 +9,7 @@ from ml.models.bundled_weights import (
     FOLDER,
     WEIGHTS,
     Provenance,
+    read_bundled_card,
     read_bundled_weights,
     save_bundled_weights,
 )
@@ -43,26 +44,22 @@ def test_bundled_weights_are_a_small_file_of_a_trained_resnet18() -> None:
     problems = network.load_state_dict(state, strict=False)
     assert problems.unexpected_keys == []
     assert all(n.startswith("fc.") or n.endswith("tracked") for n in problems.missing_keys)
-    assert card.made.licences
     assert card.made.epochs == card.made.recipe["epochs"]
     assert all(bool(t.isfinite().all()) for t in state.values())
     assert float(state["bn1.running_mean"].abs().sum()) > 0  # it has seen photos
 
 
-def test_bundled_card_has_the_figures_of_the_complete_benchmark() -> None:
-    _, card = read_bundled_weights()
-    rows = card.figures["by_start_and_labels"]
-    assert isinstance(rows, dict)
-    assert {labels: cell["trainings"] for labels, cell in rows["bundled"].items()} == {
-        "0": 6, "100": 6, "500": 6,
-    }  # fmt: skip
-    scratch, shipped, teacher = (
-        {labels: cell["mean"] for labels, cell in rows[start].items()}
-        for start in ("from scratch", "bundled", "teacher")
-    )
-    assert all(shipped[labels] >= scratch[labels] for labels in scratch)
-    gap = teacher["500"] - scratch["500"]
-    assert (shipped["500"] - scratch["500"]) / gap >= 0.7
+def test_bundled_card_names_all_distillations_and_the_origin_of_their_photos() -> None:
+    made = read_bundled_card().made
+    first, second = made.runs
+    assert (first.start, first.before) == (None, ())
+    assert first.licences
+    assert second.start is not None
+    assert second.start.kind == "bundled"
+    assert len(second.start.detail) == 64
+    assert sum(source.photos for source in second.sources) == second.photos
+    assert all(source.licence != "not stated" for source in second.sources)
+    assert first.recipe_hash != second.recipe_hash
 
 
 def test_bundled_weights_round_trip_in_half_precision(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ import yaml
 
 from ml.core.settings import ROOT
 from ml.core.types import EpochResult
-from ml.models.bundled_weights import FOLDER, WEIGHTS, BundledWeightsCard, read_bundled_weights
+from ml.models.bundled_weights import (
+    FOLDER,
+    WEIGHTS,
+    BundledWeightsCard,
+    read_bundled_card,
+    read_bundled_weights,
+)
 from ml.models.card import PretrainedWeights
 from ml.models.checkpoint import file_sha256
 from ml.models.distillation.distill import Origins, distill, list_files
@@ -141,6 +147,7 @@ def test_distillation_from_weights_starts_there_and_records_it_with_the_sources(
         {"source": "photos", "licence": "not stated", "photos": PHOTOS - 2},
         {"source": "somebody/photos", "licence": "CC BY 4.0", "photos": 2},
     ]
+    assert card.made.before == read_bundled_card().made.runs
     result, origin = load_pretrained_weights(str(out / WEIGHTS), 2)
     assert origin == PretrainedWeights(kind="file", detail=card.sha256)
     start, _ = load_pretrained_weights(str(weights), 2)
