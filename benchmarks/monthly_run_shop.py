@@ -146,7 +146,7 @@ def run_month(settings: Settings, connections: Connections, *, preset: str, seed
     return Month(
         candidate=load_predictor(model_hash, **parts),
         seconds=time.monotonic() - began,
-        photos={part.value: len(manifest.photos_in(part)) for part in Split},
+        photos={part.value: len(manifest.photos_in(part)) for part in (Split.TRAIN, Split.GOLDEN)},
         decision=gated["decision"],
         failed=[gate["name"] for gate in gated["gates"] if not gate["passed"]],
     )
