@@ -135,8 +135,7 @@ def _train_and_score(
     job = TrainJob(network, dataset, parts, preset, device, cell.repeat, LogListener())
     if needs_linear_probe(preset, origin):
         linear_probe_head(job)
-    if preset.epochs:
-        fit(job)
+    fit(job)
     logits = predict(network, dataset, transfer.test, device=device, batch=preset.batch)
     return _roc_auc(dataset, transfer, (logits[:, 1] - logits[:, 0]).numpy())
 
