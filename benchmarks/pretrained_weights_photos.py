@@ -45,8 +45,8 @@ DOMAINS = (
 )
 
 
-# Of unlabelled_wide.csv. The bundled weights were distilled without them up to the last epochs,
-# see benchmarks/results/pretrained_weights.md.
+# Of unlabelled_wide.csv. The bundled weights were distilled without these photos, see
+# benchmarks/results/pretrained_weights.md.
 LEFT_OUT = "left-out themes"
 LEFT_OUT_THEMES = {
     "violate": ("cigarettes", "documents", "fire-smoke", "weapons"),
