@@ -5,18 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.progress import track
 
 from devtools.sample_photos.broken import BROKEN_KINDS, render_broken
 from devtools.sample_photos.catalogue import render_catalogue
 from ml.core.settings import Settings
-from ml.models.training.dataset import open_dataset, split
+from ml.models.training.dataset import open_dataset
+from ml.models.training.folds import assign_folds
 from ml.models.training.preset import load_preset
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
 
 SEED = 20260101
-UPLOAD_SHARE = 0.2
+UPLOAD_PARTS = 5  # one of them is uploaded
 BROKEN_PER_KIND = 2
 
 
@@ -43,7 +45,7 @@ def render_photos(folder: Path, photos: int) -> DemoPhotos:
     """Render the catalogue: four fifths to train on; the rest, and broken files, to upload."""
     training, uploads_folder = _create_empty_folders(folder)
     uploads = []
-    held_out = round(photos * UPLOAD_SHARE)
+    held_out = round(photos / UPLOAD_PARTS)
     stream = render_catalogue(SEED, photos)
     for number, photo in enumerate(track(stream, "rendering photos", total=photos)):
         if number < held_out:
@@ -80,14 +82,14 @@ def split_dataset(folder: Path, dataset: Path, settings: Settings) -> DemoPhotos
         scratch=folder,
     ) as opened:
         photos = [photo.file for photo in opened.photos]
-        train, held_out = split(
-            opened.labels, opened.categories, opened.groups, share=UPLOAD_SHARE, seed=SEED
+        parts = assign_folds(
+            opened.labels, opened.categories, opened.groups, seed=SEED, folds=UPLOAD_PARTS
         )
-    for index in train:
+    for index in np.flatnonzero(parts != 0):
         link = training / photos[index].name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(photos[index].path.resolve())
-    uploads = [photos[index] for index in held_out]
+    uploads = [photos[index] for index in np.flatnonzero(parts == 0)]
     return DemoPhotos(
         training, [Upload(p.name, p.path, p.label, p.category, broken=False) for p in uploads]
     )

@@ -15,12 +15,17 @@ FOLDS, MIN_FOLDS = 6, 3
 
 
 def assign_folds(
-    labels: Sequence[str], categories: Sequence[str], groups: Sequence[int], *, seed: int
+    labels: Sequence[str],
+    categories: Sequence[str],
+    groups: Sequence[int],
+    *,
+    seed: int,
+    folds: int = FOLDS,
 ) -> Ints:
     """The fold of each photo, (N,), from 0 on.
 
     Near-duplicates share a group number: in two folds, one would reveal the label of the other.
-    There are FOLDS, or as many as the class with the fewest distinct photos fills.
+    There are `folds`, or as many as the class with the fewest distinct photos fills.
 
     Raises:
         TrainingError: a class has too few distinct photos to hold some out.
@@ -30,7 +35,7 @@ def assign_folds(
         for name in sorted(set(labels))
     }
     rarest = min(distinct, key=lambda name: distinct[name])
-    folds = min(FOLDS, distinct[rarest])
+    folds = min(folds, distinct[rarest])
     if folds < MIN_FOLDS:
         raise TrainingError(
             f"class `{rarest}` has {folds} photos that are not near-identical; at least "
