@@ -1,15 +1,22 @@
 """Promotion gates: whether a candidate may be promoted, by its evaluation report and the policy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
 from ml.core.errors import ModelError
 from ml.models.evaluation.calibration import TOO_FEW
+from ml.models.evaluation.champion_gates import (
+    NO_CHAMPION,
+    Outcome,
+    better,
+    compare_paired,
+    no_regression,
+    or_clearly_better,
+)
 from ml.models.evaluation.model_comparison import (
     Report,
-    compared_sets,
     leak_counts,
     main_set,
     mapping_at,
@@ -19,10 +26,8 @@ from ml.models.evaluation.model_comparison import (
 )
 from ml.policy.schema import Policy
 
-Outcome = tuple[bool, str]
 Check = Callable[[Report, Policy], Outcome]
 
-_NO_CHAMPION = "no champion to compare with"
 _MAX_NAMED = 3  # photos that a reason names
 _PHOTOS = {"golden": "golden photos", "out_of_fold": "held-out photos"}
 
@@ -63,15 +68,15 @@ def _checks(policy: Policy) -> list[tuple[str, Check]]:
     return [
         ("doubted_labels", _label_issues),
         *((f"recall_floor:{name}", partial(_recall_floor, name)) for name in min_recalls),
-        ("no_regression:accuracy", partial(_no_regression, "accuracy")),
-        *((f"no_regression:{n}", partial(_no_regression, f"recall.{n}")) for n in policy.classes),
-        ("no_regression:leak", partial(_no_regression, "leak")),
+        ("no_regression:accuracy", partial(no_regression, "accuracy")),
+        *((f"no_regression:{n}", partial(no_regression, f"recall.{n}")) for n in policy.classes),
+        ("no_regression:leak", partial(no_regression, "leak")),
         ("calibration_error", _calibration_error),
         ("leak_bound", _leak_bound),
         ("blocklist", _blocklist),
         ("servable", _loads_in_production),
         ("latency", _latency),
-        ("better", _better),
+        ("better", better),
     ]
 
 
@@ -105,32 +110,7 @@ def _recall_floor(name: str, report: Report, policy: Policy) -> Outcome:
         f"recall of {name} is {recall:.1%} of {photos:,.0f} {_PHOTOS[compared]}, "
         f"at least {min_recall:.1%} is required"
     )
-    return _or_clearly_better(recall >= min_recall, reason, report, policy)
-
-
-def _no_regression(measure: str, report: Report, policy: Policy) -> Outcome:
-    if value_at(report, "champion") is None:
-        return True, _NO_CHAMPION
-    outcomes = [_compare_paired(report, name, measure, policy) for name in compared_sets(report)]
-    return all(passed for passed, _ in outcomes), "; ".join(reason for _, reason in outcomes)
-
-
-def _compare_paired(report: Report, set_name: str, measure: str, policy: Policy) -> Outcome:
-    """Passes unless the measure dropped significantly versus the champion.
-
-    Without a paired test, noise would hold every second candidate.
-    """
-    significance = policy.retraining.gates.significance
-    test = f"sets.{set_name}.paired.{measure}"
-    photos, gained, lost = numbers_at(report, test, "photos", "gained", "lost")
-    difference, p_value = numbers_at(report, test, "difference", "p_value")
-    if photos <= 0:
-        return True, f"{set_name}: no photos to compare on"
-    passed = difference >= 0.0 or p_value >= significance
-    return passed, (
-        f"{set_name}: {gained:,.0f} of {photos:,.0f} photos won and {lost:,.0f} lost "
-        f"({difference:+.1%}, p {p_value:.3f}; a drop counts if p is below {significance:g})"
-    )
+    return or_clearly_better(recall >= min_recall, reason, report, policy)
 
 
 def _calibration_error(report: Report, policy: Policy) -> Outcome:
@@ -166,41 +146,18 @@ def _leak_without_evidence(report: Report, policy: Policy) -> Outcome:
     """Not proven: compare with the champion, or count leaks; not met: be clearly better."""
     source = str(value_at(report, "thresholds.candidate.source"))
     if not source.startswith(TOO_FEW):
-        return _or_clearly_better(False, f"bound not met ({source})", report, policy)
+        return or_clearly_better(False, f"bound not met ({source})", report, policy)
     prefix, compared = f"the bound is not proven ({source})", main_set(report)
     if value_at(report, "champion") is not None:
-        passed, reason = _compare_paired(report, compared, "leak", policy)
+        passed, reason = compare_paired(report, compared, "leak", policy)
         relation = "no more" if passed else "more"
         return passed, f"{prefix}; leaks {relation} than the champion: {reason}"
     rate = policy.retraining.leak_bound.rate
     leaked, passed_photos = leak_counts(report, f"sets.{compared}.candidate")
     return leaked <= rate * passed_photos, (
-        f"{prefix}; {_NO_CHAMPION}: {leaked:,.0f} of {passed_photos:,.0f} passed "
+        f"{prefix}; {NO_CHAMPION}: {leaked:,.0f} of {passed_photos:,.0f} passed "
         f"{_PHOTOS[compared]} leak, {rate:.1%} is allowed"
     )
-
-
-def _or_clearly_better(passed: bool, reason: str, report: Report, policy: Policy) -> Outcome:
-    """An absolute limit that is not kept does not keep a champion that is clearly worse.
-
-    That is one with a significantly lower accuracy, which lets significantly more violations pass,
-    while no class is recognized significantly better.
-    """
-    if passed or value_at(report, "champion") is None:
-        return passed, reason
-    significance, test = policy.retraining.gates.significance, f"sets.{main_set(report)}.paired"
-    gained = [
-        numbers_at(report, f"{test}.{m}", "difference", "p_value") for m in ("accuracy", "leak")
-    ]
-    better = all(difference > 0 and p_value < significance for difference, p_value in gained)
-    kept = all(_no_regression(f"recall.{name}", report, policy)[0] for name in policy.classes)
-    if not (better and kept):
-        return False, reason
-    differences = ", ".join(
-        f"{name} {difference:+.1%} (p {p_value:.3f})"
-        for name, (difference, p_value) in zip(("accuracy", "caught"), gained, strict=True)
-    )
-    return True, f"{reason}; allowed, since the champion is clearly worse: {differences}"
 
 
 def _blocklist(report: Report, _: Policy) -> Outcome:
@@ -226,34 +183,9 @@ def _latency(report: Report, policy: Policy) -> Outcome:
     ratio = policy.retraining.gates.latency_ratio
     candidate = number_at(report, "latency.candidate_ms")
     if value_at(report, "champion") is None:
-        return True, f"{candidate:.2f} ms per photo; {_NO_CHAMPION}"
+        return True, f"{candidate:.2f} ms per photo; {NO_CHAMPION}"
     champion = number_at(report, "latency.champion_ms")
     return candidate <= ratio * champion, (
         f"{candidate:.2f} ms per photo, the champion {champion:.2f} ms; at most {ratio:g} times "
         "as long is allowed"
     )
-
-
-def _better(report: Report, _: Policy) -> Outcome:
-    """A candidate without any gain is not promoted, even if it loses nothing."""
-    if value_at(report, "champion") is None:
-        return True, _NO_CHAMPION
-    gains = [gain for name in compared_sets(report) for gain in _gains(report, name)]
-    if not gains:
-        return False, "no better than the champion in accuracy, leak or review rate"
-    return True, "better than the champion in " + ", ".join(gains)
-
-
-def _gains(report: Report, set_name: str) -> Iterator[str]:
-    models = [f"sets.{set_name}.{model}" for model in ("candidate", "champion")]
-    new, old = (number_at(report, f"{model}.accuracy") for model in models)
-    if new > old:
-        yield f"accuracy on {set_name} ({old:.1%} to {new:.1%})"
-    (new_leaks, new_passed), (old_leaks, old_passed) = (leak_counts(report, m) for m in models)
-    # A model that passes nothing leaks nothing: that is not a gain.
-    if new_passed > 0 and new_leaks * old_passed < old_leaks * new_passed:
-        rates = f"{old_leaks / old_passed:.1%} to {new_leaks / new_passed:.1%}"
-        yield f"leak rate on {set_name} ({rates})"
-    new, old = (number_at(report, f"{model}.verdicts.review_rate") for model in models)
-    if new < old:
-        yield f"review rate on {set_name} ({old:.1%} to {new:.1%})"

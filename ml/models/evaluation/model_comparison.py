@@ -196,7 +196,9 @@ _SETS = ("golden", "newest", "out_of_fold")
 
 def compared_sets(report: Report) -> list[str]:
     """The golden set, its newest photos, and held-out photos: those that the report has."""
-    sets = mapping_at(report, "sets")
+    sets, main = mapping_at(report, "sets"), main_set(report)
+    if main not in sets:
+        raise ModelError(f"the report has no {main} of sets")
     return [name for name in _SETS if name in sets]
 
 

@@ -32,7 +32,7 @@ def test_distillation_does_not_change_the_version_of_the_policy(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("photos", 0), ("photos", 50_001), ("photo_days", 0), ("epochs", 0), ("preset", ""), ("x", 1)],
+    [("photos", 0), ("photos", 50_001), ("photo_days", 0), ("epochs", 0), ("x", 1)],
 )
 def test_invalid_distillation_is_named(name: str, value: object, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=rf"retraining\.distillation\.{name}"):

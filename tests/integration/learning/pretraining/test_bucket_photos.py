@@ -26,7 +26,7 @@ def _listed(*keys: str) -> PhotoList:
 @pytest.fixture
 def kept(shop: Shop) -> Photo:
     key = shop.upload("a.jpg", photo(seed=0), row=False)
-    return bucket_photos(_listed(key), shop.connections.photos)[0]
+    return bucket_photos(_listed(key).photos, shop.connections.photos)[0]
 
 
 def test_photo_is_read_from_the_bucket(kept: Photo) -> None:
@@ -51,7 +51,7 @@ def test_photo_uploaded_again_with_the_same_bytes_is_read(kept: Photo, shop: Sho
 def test_bucket_that_is_missing_is_no_fault_of_a_photo(shop: Shop) -> None:
     store = ObjectStore(shop.connections.photos._client, "no-such-bucket")
     with pytest.raises(BucketNotFound):
-        bucket_photos(_listed("reviews/a.jpg"), store)[0].read(10**6)
+        bucket_photos(_listed("reviews/a.jpg").photos, store)[0].read(10**6)
 
 
 def test_origins_say_that_the_photos_are_the_shops_own(shop: Shop) -> None:

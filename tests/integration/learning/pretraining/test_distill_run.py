@@ -102,7 +102,7 @@ def test_interrupted_distillation_resumes_on_the_same_photos_and_registers_the_w
 
     listed = PhotoList.model_validate_json(store.get(f"photo_lists/{run.photo_list_hash}.json"))
     unbroken = distill(
-        bucket_photos(listed, month.connections.photos), start="bundled", origins=Origins(),
+        bucket_photos(listed.photos, month.connections.photos), start="bundled", origins=Origins(),
         recipe=load_recipe(small_recipe(tmp_path, epochs=EPOCHS)), out=tmp_path / "unbroken",
         device="cpu", seed=run.seed, limits=decode_limits(month.settings), progress=Listener(),
     )  # fmt: skip

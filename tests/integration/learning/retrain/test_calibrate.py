@@ -60,6 +60,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         held_out_hashes=[f"{n:064x}" for n in range(2000)],
         losses={0: 0.5, 1: 0.4},
         compared=[],
+        label_weighting={},
         train_hashes=["7" * 64, "6" * 64],
         validation_hashes=[],
         probe_pixels=torch.from_numpy(rng.integers(0, 256, (8, 3, crop, crop), dtype=np.uint8)),

@@ -225,7 +225,7 @@ def test_leak_bound_gate_with_too_few_labels_compares_with_the_champion() -> Non
     report = not_solved(good(), f"{TOO_FEW}: 12 labels")
     bound = next(g for g in gate(report, RULE).gates if g.name == "leak_bound")
     assert bound.passed
-    assert "the bound is not shown" in bound.reason
+    assert "the bound is not proven" in bound.reason
     worse = changed(report, "sets.golden.paired.leak", pair(0, 6))
     assert set(failed(worse)) == {"leak_bound", "no_regression:leak"}
 

@@ -14,7 +14,12 @@ from ml.models.checkpoint import build_network
 from ml.models.training import held_out_parts
 from ml.models.training.checkpoint import Checkpoints, checkpoint_file
 from ml.models.training.cross_fit import cross_fit
-from ml.models.training.cross_fit_job import CrossFitJob, fit_start
+from ml.models.training.cross_fit_job import (
+    CrossFitJob,
+    InitialNetwork,
+    fit_start,
+    read_start_features,
+)
 from ml.models.training.dataset import Dataset
 from ml.models.training.folds import assign_folds
 from ml.models.training.held_out_parts import PARTS
@@ -48,6 +53,11 @@ def _network() -> Classifier:
     return build_network(2)
 
 
+def _start(job: CrossFitJob, *, pretrained: bool) -> InitialNetwork:
+    network = _network()
+    return fit_start(job, network, read_start_features(job, network, pretrained=pretrained))
+
+
 def _state(network: Classifier) -> list[torch.Tensor]:
     return list(network.state_dict().values())
 
@@ -61,7 +71,7 @@ def test_linear_probe_is_the_head_of_all_photos_with_logits_of_other_folds(
     dataset: Dataset,
 ) -> None:
     job = _job(dataset, preset=tiny_preset(head="fitted", epochs=0))
-    start = fit_start(job, _network(), pretrained=True)
+    start = _start(job, pretrained=True)
     fitted = cross_fit(job, start)
     assert start.head is not None
     assert (fitted.history, list(fitted.losses)) == ([], [0])
@@ -85,7 +95,7 @@ def test_photo_is_predicted_by_a_network_that_was_not_trained_on_it(
 
     monkeypatch.setattr(held_out_parts, "fit", record)
     job = _job(dataset, preset=tiny_preset(epochs=1))
-    fitted = cross_fit(job, fit_start(job, _network(), pretrained=False))
+    fitted = cross_fit(job, _start(job, pretrained=False))
     assert len(trained) == PARTS
     assert set.union(*validated) == set(EVERYTHING.tolist())
     groups = np.array(dataset.groups)
@@ -97,7 +107,7 @@ def test_photo_is_predicted_by_a_network_that_was_not_trained_on_it(
 
 def test_number_of_epochs_is_that_with_the_lowest_loss(dataset: Dataset) -> None:
     job = _job(dataset, preset=tiny_preset(epochs=4))
-    fitted = cross_fit(job, fit_start(job, _network(), pretrained=False))
+    fitted = cross_fit(job, _start(job, pretrained=False))
     assert list(fitted.losses) == [1, 2, 3, 4]
     best = min(fitted.losses, key=lambda epochs: fitted.losses[epochs])
     assert [epoch.number for epoch in fitted.history] == list(range(1, best + 1))
@@ -112,7 +122,7 @@ def test_epochs_that_do_not_help_are_not_run_for_the_other_parts(dataset: Datase
         head="fitted", epochs=1, optimizer={"kind": "adamw", "lr": 5.0, "weight_decay": 0.0}
     )
     job = _job(dataset, preset=preset)
-    start = fit_start(job, _network(), pretrained=True)
+    start = _start(job, pretrained=True)
     fitted = cross_fit(job, start)
     assert list(fitted.losses) == [0]
     assert fitted.history == []
@@ -122,7 +132,7 @@ def test_epochs_that_do_not_help_are_not_run_for_the_other_parts(dataset: Datase
 def test_photo_of_weight_zero_is_predicted_but_not_trained_on(dataset: Dataset) -> None:
     weights = np.where(EVERYTHING == 7, 0.0, 1.0)
     job = _job(dataset, weights=weights, preset=tiny_preset(epochs=1))
-    fitted = cross_fit(job, fit_start(job, _network(), pretrained=False))
+    fitted = cross_fit(job, _start(job, pretrained=False))
     assert 7 not in job.trained
     assert len(job.trained) == 39
     assert np.isfinite(fitted.logits[7]).all()
@@ -160,15 +170,15 @@ def test_killed_run_resumes_to_the_same_network_and_logits(
     dataset: Dataset, tmp_path: Path, after: int
 ) -> None:
     job = _job(dataset, preset=tiny_preset(epochs=2))
-    expected = cross_fit(job, fit_start(job, _network(), pretrained=False))
+    expected = cross_fit(job, _start(job, pretrained=False))
     saved = replace(
         job,
         checkpoints=lambda name: Checkpoints(checkpoint_file(tmp_path / f"{name}.safetensors")),
     )
     killed = replace(saved, listener=KillingListener(after))
     with pytest.raises(KilledError):
-        cross_fit(killed, fit_start(killed, _network(), pretrained=False))
-    resumed = cross_fit(saved, fit_start(saved, _network(), pretrained=False))
+        cross_fit(killed, _start(killed, pretrained=False))
+    resumed = cross_fit(saved, _start(saved, pretrained=False))
     assert _same(resumed.network, expected.network)
     assert np.array_equal(resumed.logits, expected.logits)
     assert [e.train_loss for e in resumed.history] == [e.train_loss for e in expected.history]
@@ -177,4 +187,4 @@ def test_killed_run_resumes_to_the_same_network_and_logits(
 def test_nothing_to_train_is_an_error_with_a_remedy(dataset: Dataset) -> None:
     job = _job(dataset, preset=tiny_preset(head="fitted", epochs=0))
     with pytest.raises(TrainingError, match="fast_scratch"):
-        fit_start(job, _network(), pretrained=False)
+        _start(job, pretrained=False)

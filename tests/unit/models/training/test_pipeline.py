@@ -5,7 +5,12 @@ import torch
 from ml.core.errors import TrainingError
 from ml.models.checkpoint import build_network
 from ml.models.training import pipeline
-from ml.models.training.cross_fit_job import CrossFitJob, InitialNetwork, fit_start
+from ml.models.training.cross_fit_job import (
+    CrossFitJob,
+    InitialNetwork,
+    fit_start,
+    read_start_features,
+)
 from ml.models.training.dataset import Dataset
 from ml.models.training.pipeline import MAX_EPOCHS, limit_epochs
 from ml.models.training.progress import LogListener
@@ -24,7 +29,8 @@ def _job(dataset: Dataset, **changes: object) -> tuple[CrossFitJob, InitialNetwo
         dataset, np.arange(photos) % 6, np.ones(photos), np.ones(photos, bool),
         tiny_preset(**changes), CPU, 0, LogListener(),
     )  # fmt: skip
-    return job, fit_start(job, build_network(2), pretrained=True)
+    network = build_network(2)
+    return job, fit_start(job, network, read_start_features(job, network, pretrained=True))
 
 
 def test_limit_epochs_never_exceeds_the_epochs_of_the_preset(dataset: Dataset) -> None:
