@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 import torch
 
 # Small tensors on many tests: threads would only wait for each other.
 torch.set_num_threads(1)
+
+# A deadline would fail examples on a slow or busy machine.
+hypothesis.settings.register_profile("any_machine", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("any_machine")
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ml.core.format import MISSING, count, file_size, percent, signed
 from ml.learning.report.tables import (
+    BOUND_STATES,
     GROUPINGS,
     PLOTS,
     SETS,
@@ -24,6 +25,7 @@ from ml.learning.report.tables import (
     summary,
     verdict,
 )
+from ml.models.bound_state import find_bound_state
 from ml.storage.object_store import ObjectStore
 from ml.vision.images.decode import DecodeLimits, decode
 
@@ -114,6 +116,7 @@ def render(
         sentences=summary(report),
         sets={name: measures(part) for name, part in report["sets"].items()},
         set_names=SETS,
+        bound_states=BOUND_STATES,
         groupings=GROUPINGS,
         plots=[(name, PLOTS.get(name, name)) for name in report["plots"]],
         images=images,
@@ -138,6 +141,7 @@ def _template() -> Template:
         "chance": p_value_text,
         "size": file_size,
         "tone": _tone,
+        "bound_state": find_bound_state,
     }
     return environment.get_template("report.html.j2")
 

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ml.core.format import counts, percent
-from ml.learning.report.tables import SETS, measures
+from ml.learning.report.tables import BOUND_STATES, SETS, measures
+from ml.models.bound_state import find_bound_state
 from ml.models.evaluation.model_comparison import main_set
 from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
@@ -74,7 +75,16 @@ def _figures(report: dict[str, Any]) -> list[str]:
             for row in measures(found)
             if row["figure"].endswith(_FIGURES)
         ),
+        *_bound_lines(report),
     ]
+
+
+def _bound_lines(report: dict[str, Any]) -> list[str]:
+    """That the leak bound is not met, or not proven; nothing if it is met."""
+    state = find_bound_state(report["thresholds"]["candidate"])
+    if state not in {"not_met", "not_proven"}:
+        return []
+    return ["", f"**{BOUND_STATES[state].en} · {BOUND_STATES[state].zh}**"]
 
 
 def _shadow_lines(difference: dict[str, Any]) -> list[str]:

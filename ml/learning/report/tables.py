@@ -19,17 +19,23 @@ GROUPINGS = {
 }
 
 
-class SetName(NamedTuple):
-    """What the photos of a comparison are called."""
+class Words(NamedTuple):
+    """The same words in both languages."""
 
     en: str
     zh: str
 
 
 SETS = {
-    "golden": SetName("golden photos", "金标图片"),
-    "newest": SetName("newest golden photos", "本次新增金标图片"),
-    "out_of_fold": SetName("held-out photos", "留出图片"),
+    "golden": Words("golden photos", "金标图片"),
+    "newest": Words("newest golden photos", "本次新增金标图片"),
+    "out_of_fold": Words("held-out photos", "留出图片"),
+}
+BOUND_STATES = {
+    "met": Words("Bound met", "已达漏放上限"),
+    "not_met": Words("Bound not met", "未达漏放上限"),
+    "not_proven": Words("Bound not proven", "漏放上限未验证"),
+    None: Words("There is no evidence for its leak rate", "无漏放率证据"),
 }
 PLOTS = {
     "trade_off": "Review workload against missed violations · 人工量与漏放率",

@@ -5,6 +5,7 @@ none of its group. Everything follows from the stored logits, so that a retry gi
 and with it the same version.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,13 @@ from sqlalchemy import Connection
 from ml.core.errors import TrainingError
 from ml.core.files import scratch_folder
 from ml.core.settings import Settings
+from ml.learning.retrain.compared_scores import model_scores
+from ml.learning.retrain.comparison import spread_evenly
+from ml.learning.retrain.scoring import load_predictor, score_photos
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
-from ml.models.card import ModelCard
-from ml.models.evaluation.calibration import solve_threshold
+from ml.models.bound_state import find_bound_state
+from ml.models.card import ModelCard, read_training_manifest
+from ml.models.evaluation.calibration import MIN_PHOTOS, keep_review_share, solve_threshold
 from ml.models.load_check import write_probe
 from ml.models.out_of_fold import OutOfFold, save_out_of_fold
 from ml.models.predictor import apply_temperature
@@ -27,6 +32,7 @@ from ml.policy.schema import Policy
 from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
+from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
@@ -39,14 +45,20 @@ def calibrate(
     Raises:
         RunNotStarted: there is no such run, or it has no snapshot.
         TrainingError: there are no photos to calibrate on.
+        ObjectNotFound: a photo of the snapshot, or the champion, is missing.
     """
     engine, store = connections.engine, connections.models
     run, snapshot_hash = in_transaction(
         engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
     )
     artifact = load_artifact(store, training_key)
+    evaluation = evaluate_held_out(artifact, run.policy)
+    if run.champion_hash and find_bound_state(evaluation.thresholds.model_dump()) == "not_met":
+        evaluation = _keep_review_share(
+            evaluation, run.champion_hash, artifact, run, settings=settings, connections=connections
+        )
     with scratch_folder(settings.data_dir, "candidate-") as folder:
-        card = write_version(artifact, folder, policy=run.policy, snapshot_hash=snapshot_hash)
+        card = write_version(artifact, evaluation, folder, snapshot_hash=snapshot_hash)
         model_hash = register(folder, engine=engine, store=store)
 
     def write_rows(connection: Connection) -> None:
@@ -67,14 +79,13 @@ def calibrate(
 
 
 def write_version(
-    artifact: TrainingArtifact, folder: Path, *, policy: Policy, snapshot_hash: str
+    artifact: TrainingArtifact,
+    evaluation: pipeline.Evaluation,
+    folder: Path,
+    *,
+    snapshot_hash: str,
 ) -> ModelCard:
-    """Write the whole version into `folder`; the card comes last.
-
-    Raises:
-        TrainingError: there are no photos to calibrate on.
-    """
-    evaluation = _evaluate(artifact, policy)
+    """Write the whole version into `folder`; the card comes last."""
     save_out_of_fold(OutOfFold(artifact.held_out_hashes, evaluation.probabilities), folder)
     pixels, others = artifact.probe_pixels, artifact.others
     write_probe(folder, pixels, artifact.logits(pixels), others.int8_probe)
@@ -84,11 +95,22 @@ def write_version(
         folder,
         snapshot_hash=snapshot_hash,
         agreements=count_agreements(others, evaluation),
-        int8=solve_int8_variant(others, evaluation, folder, weights=artifact.held_out_weights),
+        int8=solve_int8_variant(
+            others,
+            evaluation,
+            folder,
+            weights=artifact.held_out_weights,
+            groups=artifact.held_out_groups,
+        ),
     )
 
 
-def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation:
+def evaluate_held_out(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation:
+    """Calibrate, and solve the threshold, on the out-of-fold logits.
+
+    Raises:
+        TrainingError: there are no photos to calibrate on.
+    """
     labels, logits = artifact.held_out_labels, artifact.held_out_logits.astype(np.float64)
     if not len(labels):
         raise TrainingError(
@@ -103,6 +125,7 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
         probabilities[:, violations].sum(axis=1),
         np.isin(labels, violations),
         artifact.held_out_weights,
+        groups=artifact.held_out_groups,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,
@@ -116,3 +139,34 @@ def _evaluate(artifact: TrainingArtifact, policy: Policy) -> pipeline.Evaluation
         classes=artifact.classes,
         policy=policy,
     )
+
+
+def _keep_review_share(
+    evaluation: pipeline.Evaluation,
+    champion_hash: str,
+    artifact: TrainingArtifact,
+    run: RetrainRun,
+    *,
+    settings: Settings,
+    connections: Connections,
+) -> pipeline.Evaluation:
+    """Measured on photos that the champion was not trained on; without some, nothing changes."""
+    seen = read_training_manifest(connections.models, champion_hash)
+    row_of = {h: row for row, h in enumerate(artifact.held_out_hashes) if h not in seen}
+    predictor = load_predictor(champion_hash, settings=settings, connections=connections)
+    scored = score_photos(
+        spread_evenly(list(row_of)), [predictor],
+        classes=list(run.policy.classes), settings=settings, connections=connections,
+    )  # fmt: skip
+    if len(scored.hashes) < MIN_PHOTOS:
+        return evaluation
+    rows = np.array([row_of[content] for content in scored.hashes])
+    weights = artifact.held_out_weights[rows]
+    passed = model_scores(scored, 0, predictor.card).passed(run.policy)
+    thresholds = keep_review_share(
+        evaluation.thresholds,
+        evaluation.probabilities[rows][:, evaluation.violations].sum(axis=1),
+        weights,
+        share=float(weights[~passed].sum() / weights.sum()),
+    )
+    return replace(evaluation, thresholds=thresholds)

@@ -176,6 +176,7 @@ class CandidateTraining:
             held_out_logits=logits,
             held_out_labels=chosen.job.targets[held_out],
             held_out_weights=np.array([photo.weight for photo in photos], np.float64),
+            held_out_groups=np.array([photo.group for photo in photos], np.int64),
             held_out_hashes=[photo.content_sha256 for photo in photos],
             probe_pixels=load_probe(predicted),
             losses=fitted.losses,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from ml.learning.retrain.scoring import ScoredPhotos, score_photos
 from ml.models.out_of_fold import OutOfFold
 from ml.models.predictor import Predictor
 from ml.storage.connections import Connections
+
+T = TypeVar("T")
 
 # More would cost a forward pass of the champion each, and hardly change a paired test.
 MAX_HELD_OUT = 2000
@@ -71,8 +74,7 @@ def compare_versions(
         for p in golden_set.photos
         if p.label not in classes
     }
-    spread = np.linspace(0, len(held_out) - 1, min(len(held_out), MAX_HELD_OUT)).astype(int)
-    others = [held_out[i] for i in spread] if out_of_fold is not None else []
+    others = spread_evenly(held_out) if out_of_fold is not None else []
     hashes = [*known, *(photo.content_sha256 for photo in others), *extra]
     scored = score_photos(
         list(dict.fromkeys(hashes)), predictors,
@@ -95,3 +97,9 @@ def compare_versions(
             "neither model was trained on: label more photos, or see why they are rejected"
         )
     return found
+
+
+def spread_evenly(photos: Sequence[T]) -> list[T]:
+    """At most MAX_HELD_OUT of the photos, evenly spread."""
+    spread = np.linspace(0, len(photos) - 1, min(len(photos), MAX_HELD_OUT)).astype(int)
+    return [photos[i] for i in spread]

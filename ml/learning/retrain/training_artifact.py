@@ -17,7 +17,7 @@ from ml.models.training.other_computations import OtherComputations, load_others
 from ml.models.training.pipeline import TrainedNetwork
 from ml.storage.object_store import ObjectStore
 
-_ARRAYS = ("held_out_logits", "held_out_labels", "held_out_weights")
+_ARRAYS = ("held_out_logits", "held_out_labels", "held_out_weights", "held_out_groups")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class TrainingArtifact(TrainedNetwork):
     """A trained network with out-of-fold logits, for calibration, thresholds and metrics.
 
     They are of photos that no initial network was trained on: logits fp32 (N, C) in the order of
-    `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents.
+    `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents, and
+    groups int64 (N,): the same number for near-duplicates and photos of one review.
     `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
     losses by the numbers of epochs that were tried; `compared` has the measures of each start and
     of the result; `label_weighting` is a `LabelWeighting`.
@@ -34,6 +35,7 @@ class TrainingArtifact(TrainedNetwork):
     held_out_logits: npt.NDArray[np.float32]
     held_out_labels: npt.NDArray[np.int64]
     held_out_weights: npt.NDArray[np.float64]
+    held_out_groups: npt.NDArray[np.int64]
     held_out_hashes: list[str]
     probe_pixels: torch.Tensor
     losses: dict[int, float]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ml.core.errors import ModelError
-from ml.models.evaluation.calibration import TOO_FEW
+from ml.models.bound_state import find_bound_state
 from ml.models.evaluation.champion_gates import (
     NO_CHAMPION,
     Outcome,
@@ -144,8 +144,8 @@ def _leak_bound(report: Report, policy: Policy) -> Outcome:
 
 def _leak_without_evidence(report: Report, policy: Policy) -> Outcome:
     """Not proven: compare with the champion, or count leaks; not met: be clearly better."""
-    source = str(value_at(report, "thresholds.candidate.source"))
-    if not source.startswith(TOO_FEW):
+    source = value_at(report, "thresholds.candidate.source")
+    if find_bound_state(mapping_at(report, "thresholds.candidate")) != "not_proven":
         return or_clearly_better(False, f"bound not met ({source})", report, policy)
     prefix, compared = f"the bound is not proven ({source})", main_set(report)
     if value_at(report, "champion") is not None:

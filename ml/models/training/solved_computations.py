@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from ml.models.bound_state import find_bound_state
 from ml.models.card import Agreement, Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import save_int8
 from ml.models.computation_guard import count_changed
-from ml.models.evaluation.calibration import solve_threshold
-from ml.models.evaluation.metrics import Bools, Floats
+from ml.models.evaluation.calibration import keep_review_share, review_share, solve_threshold
+from ml.models.evaluation.metrics import Bools, Floats, Ints
 from ml.models.evaluation.variant_comparison import compare_variant
 from ml.models.predictor import apply_temperature
 from ml.models.training.other_computations import OtherComputations
@@ -39,21 +40,23 @@ def solve_int8_variant(
     folder: Path,
     *,
     weights: Floats | None = None,
+    groups: Ints | None = None,
 ) -> Int8Variant | RefusedInt8 | None:
     """Solve the int8 variant's temperature and threshold, and write its files if it is allowed.
 
     `evaluation` is on all photos whose out-of-fold logits are known. With `weights` of them the
-    threshold is solved on the variant's own scores, as the version's was; None: it is the policy's,
-    as the version's is. None is returned where no variant was made.
+    threshold is solved on the variant's own scores, as the version's was, with its `groups`; None:
+    it is the policy's, as the version's is. None is returned where no variant was made.
     """
     if others.int8 is None or others.int8_logits is None or others.int8_rows is None:
         return None
     evaluation = evaluation.subset(others.int8_rows)
     weights = None if weights is None else weights[others.int8_rows]
+    groups = None if groups is None else groups[others.int8_rows]
     logits = others.int8_logits.astype(np.float64)
     calibration = calibrate(logits, evaluation.labels)
     scores = _violation_scores(apply_temperature(logits, calibration.temperature), evaluation)
-    thresholds = _solve_threshold(scores, evaluation, weights)
+    thresholds = _solve_threshold(scores, evaluation, weights, groups)
     comparison = compare_variant(
         _violation_scores(evaluation.probabilities, evaluation),
         scores,
@@ -82,9 +85,12 @@ def solve_int8_variant(
 
 
 def _solve_threshold(
-    scores: Floats, evaluation: Evaluation, weights: Floats | None
+    scores: Floats, evaluation: Evaluation, weights: Floats | None, groups: Ints | None
 ) -> Thresholds | None:
-    """The variant's threshold; None if the version's was solved and the variant's cannot be."""
+    """The variant's threshold; None if the version's was solved and the variant's cannot be.
+
+    Where the version's bound is not met, the variant reviews no less than the version.
+    """
     if weights is None:
         return evaluation.thresholds
     policy = evaluation.policy
@@ -93,10 +99,15 @@ def _solve_threshold(
         scores,
         _is_violation(evaluation),
         weights,
+        groups=groups,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,
     )
+    if find_bound_state(evaluation.thresholds.model_dump()) == "not_met":
+        found = _violation_scores(evaluation.probabilities, evaluation)
+        share = review_share(found, weights, evaluation.thresholds.pass_confidence)
+        return keep_review_share(solved, scores, weights, share=share)
     lost = evaluation.thresholds.evidence is not None and solved.evidence is None
     return None if lost else solved
 

@@ -157,8 +157,19 @@ class View(Labels):
         return [
             self.words("models.threshold", at=f"{thresholds['pass_confidence']:.4f}"),
             self.words("models.threshold_source", source=thresholds["source"]),
-            self._evidence(evidence) if evidence else self.words("models.no_evidence"),
+            self._evidence(evidence) if evidence else self._missing_evidence(thresholds),
         ]
+
+    @staticmethod
+    def bound_state(card: Mapping[str, Any]) -> str | None:
+        """Whether the leak bound of a version is met, not met or not proven."""
+        from ml.models.bound_state import find_bound_state
+
+        return find_bound_state(card.get("thresholds") or {})
+
+    def _missing_evidence(self, thresholds: Mapping[str, Any]) -> str:
+        state = self.bound_state({"thresholds": thresholds})
+        return self.words(f"models.bound_{state}_says" if state else "models.no_evidence")
 
     def _evidence(self, evidence: Mapping[str, Any]) -> str:
         return self.words(

@@ -9,18 +9,21 @@ import torch
 from ml.core.errors import RunNotStarted, TrainingError
 from ml.core.settings import ROOT
 from ml.core.types import EpochResult
-from ml.learning.retrain.calibrate import calibrate, write_version
+from ml.learning.retrain.calibrate import calibrate, evaluate_held_out, write_version
 from ml.learning.retrain.training_artifact import TrainingArtifact, save_artifact
 from ml.models import registry
-from ml.models.card import PretrainedWeights, read_training_manifest
+from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, TOO_FEW
+from ml.models.card import ModelCard, PretrainedWeights, read_training_manifest
 from ml.models.checkpoint import load_checkpoint
-from ml.models.evaluation.calibration import SOLVED, TOO_FEW, fit_temperature
+from ml.models.evaluation.calibration import fit_temperature
 from ml.models.load_check import check_probe
 from ml.models.out_of_fold import load_out_of_fold
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
+from ml.storage.photo_cache import cache_photo
 from ml.storage.retrain_runs import RetrainRun
+from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
@@ -57,6 +60,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         held_out_logits=logits,
         held_out_labels=labels,
         held_out_weights=np.where(np.arange(2000) % 4 == 0, 10.0, 1.0),
+        held_out_groups=np.arange(2000),
         held_out_hashes=[f"{n:064x}" for n in range(2000)],
         losses={0: 0.5, 1: 0.4},
         compared=[],
@@ -93,6 +97,11 @@ def begin(shop: Shop, trained: TrainingArtifact, *, snapshot: bool = True) -> No
         golden="4" * 64,
     )
     shop.execute("update moderation.retrain_run set snapshot_hash = :s", s=SNAPSHOT)
+
+
+def write(artifact: TrainingArtifact, folder: Path) -> ModelCard:
+    evaluation = evaluate_held_out(artifact, POLICY)
+    return write_version(artifact, evaluation, folder, snapshot_hash=SNAPSHOT)
 
 
 def run_step(shop: Shop) -> str:
@@ -137,7 +146,7 @@ def test_calibrate_registers_a_complete_version_as_candidate(
 def test_card_has_temperature_threshold_and_metrics(
     trained: TrainingArtifact, tmp_path: Path
 ) -> None:
-    card = write_version(trained, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+    card = write(trained, tmp_path)
     assert load_checkpoint(tmp_path).card == card
     assert card.snapshot_hash == SNAPSHOT
     assert card.calibration.fitted_on == 2000
@@ -182,11 +191,35 @@ def test_too_few_labels_keep_the_policys_threshold(
         held_out_logits=trained.held_out_logits[:50],
         held_out_labels=trained.held_out_labels[:50],
         held_out_weights=np.ones(50),
+        held_out_groups=np.arange(50),
         held_out_hashes=trained.held_out_hashes[:50],
     )
-    card = write_version(few, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+    card = write(few, tmp_path)
     assert (card.thresholds.pass_confidence, card.thresholds.evidence) == (0.7, None)
     assert card.thresholds.source.startswith(TOO_FEW)
+
+
+def test_version_that_leaks_too_much_keeps_the_champions_review_share(
+    shop: Shop, trained: TrainingArtifact, tmp_path: Path
+) -> None:
+    models, margin = shop.connections.models, np.linspace(-40.0, 40.0, 60)
+    leaky = replace(
+        trained,
+        held_out_logits=np.stack([-margin, margin], axis=1).astype(np.float32),
+        held_out_labels=np.arange(60) % 2,
+        held_out_weights=np.ones(60),
+        held_out_groups=np.arange(60),
+        # The champion does not let dark photos pass.
+        held_out_hashes=[
+            cache_photo(models, photo(DARK if i % 4 else BRIGHT, seed=i)) for i in range(60)
+        ],
+    )
+    begin(shop, leaky)
+    candidate = registry.fetch(run_step(shop), store=models, cache=tmp_path)
+    thresholds = candidate.card.thresholds
+    assert thresholds.source.startswith(KEPT_REVIEW_SHARE)
+    assert 0.15 < candidate.card.metrics["verdicts"]["pass_rate"] <= 0.25
+    assert thresholds.pass_confidence > POLICY.pass_confidence
 
 
 def test_error_without_held_out_photos_has_a_remedy(
@@ -197,10 +230,11 @@ def test_error_without_held_out_photos_has_a_remedy(
         held_out_logits=trained.held_out_logits[:0],
         held_out_labels=trained.held_out_labels[:0],
         held_out_weights=trained.held_out_weights[:0],
+        held_out_groups=trained.held_out_groups[:0],
         held_out_hashes=[],
     )
     with pytest.raises(TrainingError, match="label more photos"):
-        write_version(none, tmp_path, policy=POLICY, snapshot_hash=SNAPSHOT)
+        write(none, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

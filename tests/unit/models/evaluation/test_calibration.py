@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.core.stats import lower_bound, upper_bound
+from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, TOO_FEW, TOO_LEAKY, find_bound_state
 from ml.models.card import Thresholds
 from ml.models.evaluation.calibration import (
     GRID,
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
-    SOLVED,
-    TOO_FEW,
-    TOO_LEAKY,
     fit_temperature,
+    keep_review_share,
+    review_share,
     solve_threshold,
 )
 from ml.models.predictor import apply_temperature
@@ -147,3 +147,54 @@ def test_solve_threshold_counts_as_passed_what_the_verdict_passes(threshold: flo
             assert solved
         elif actual.evidence is not None:
             assert actual.pass_confidence < threshold
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.1, 0.8), (0.37, 0.8), (0.5, 0.91), (0.75, 0.96), (1.0, 1.0)]
+)
+def test_threshold_that_keeps_a_review_share_is_never_below_the_one_given(
+    share: float, expected: float
+) -> None:
+    given_one = Thresholds(pass_confidence=0.8, source=f"{TOO_LEAKY}: ...")
+    scores = np.array([0.0, 0.045, 0.095, 0.3])  # a photo passes up to 1 minus its score
+    weights = np.array([1.0, 1.0, 0.5, 1.5])
+    actual = keep_review_share(given_one, scores, weights, share=share)
+    assert actual.pass_confidence == expected
+    assert review_share(scores, weights, actual.pass_confidence) >= share or expected == 1.0
+    assert find_bound_state(actual.model_dump()) == "not_met"
+    assert actual.source.startswith(KEPT_REVIEW_SHARE if expected > 0.8 else TOO_LEAKY)
+
+
+def test_bound_state_follows_from_evidence_and_source() -> None:
+    states = [
+        find_bound_state({"source": source, "evidence": evidence})
+        for source, evidence in [
+            (SOLVED, {"photos": 900}), (f"{TOO_FEW}: 12", None), (f"{TOO_LEAKY}: ...", None),
+            ("policy default", None),
+        ]
+    ]  # fmt: skip
+    assert states == ["met", "not_proven", "not_met", None]
+
+
+def test_photos_of_a_group_count_as_one_label_of_their_mean_weight() -> None:
+    scores, truth = np.full(900, 0.005), np.zeros(900, bool)
+    alone = solve(scores, truth)
+    grouped = solve_threshold(
+        np.repeat(scores, 4), np.repeat(truth, 4), np.repeat(np.linspace(1.0, 2.0, 900), 4),
+        groups=np.repeat(np.arange(900), 4)[::-1], rate=0.03, confidence=0.95, default=0.7,
+    )  # fmt: skip
+    assert alone.evidence
+    assert grouped.evidence
+    assert (alone.evidence.passed, grouped.evidence.passed) == pytest.approx((900, 675))
+    assert grouped.evidence.photos == 3600
+
+
+def test_heaviest_group_that_passes_is_the_unit() -> None:
+    scores = np.array([0.0] * 400 + [0.9] * 4)
+    found = solve_threshold(
+        scores, np.zeros(404, bool), np.array([1.0] * 400 + [100.0] * 4),
+        groups=np.r_[np.repeat(np.arange(200), 2), [200] * 4], rate=0.03, confidence=0.95,
+        default=0.7,
+    )  # fmt: skip
+    assert found.evidence
+    assert found.evidence.passed == 200

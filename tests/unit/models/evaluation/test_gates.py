@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.models.evaluation.calibration import TOO_FEW, TOO_LEAKY
+from ml.models.bound_state import KEPT_REVIEW_SHARE, TOO_FEW, TOO_LEAKY
 from ml.models.evaluation.gates import GateResult, gate
 from ml.models.evaluation.model_comparison import paired_test
 from ml.policy.schema import Policy
@@ -240,6 +240,44 @@ def test_leak_bound_gate_with_too_few_labels_and_no_champion_uses_golden_photos(
 @pytest.mark.parametrize("source", [f"{TOO_LEAKY}: ...", "somebody's choice"])
 def test_leak_bound_gate_fails_a_leaky_threshold_and_one_without_evidence(source: str) -> None:
     assert list(failed(not_solved(good(), source))) == ["leak_bound"]
+
+
+def clearly_better(report: Report) -> Report:
+    """The candidate is significantly more accurate, and passes significantly fewer violations."""
+    report = changed(report, "sets.golden.paired.accuracy", pair(30, 6, 400))
+    return changed(report, "sets.golden.paired.leak", pair(16, 2))
+
+
+@pytest.mark.parametrize("source", [f"{TOO_LEAKY}: ...", f"{KEPT_REVIEW_SHARE}: ..."])
+def test_champion_that_is_clearly_worse_is_not_kept_for_the_bound(source: str) -> None:
+    report = clearly_better(not_solved(good(), source))
+    found = gate(changed(report, "sets.golden.candidate.per_class.violate.recall", 0.6), RULE)
+    assert found.decision == "promote"
+    reasons = {g.name: g.reason for g in found.gates}
+    assert "bound not met" in reasons["leak_bound"]
+    assert all(
+        "the champion is clearly worse" in reasons[n]
+        for n in ("leak_bound", "recall_floor:violate")
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("sets.golden.paired.accuracy", pair(12, 10, 400)),
+        ("sets.golden.paired.leak", pair(3, 2)),
+        ("sets.golden.paired.recall.normal", pair(2, 14)),
+        ("sets.newest.paired.recall.violate", pair(0, 8)),
+    ],
+)
+def test_bound_that_is_not_met_holds_unless_every_measure_says_so(path: str, value: object) -> None:
+    report = clearly_better(not_solved(good(), f"{TOO_LEAKY}: ..."))
+    assert "leak_bound" in failed(changed(report, path, value))
+
+
+def test_poisoned_labels_hold_even_a_candidate_that_looks_clearly_better() -> None:
+    report = changed(clearly_better(good()), "data.labels.violate.doubted", 60)
+    assert list(failed(report)) == ["doubted_labels"]
 
 
 def test_gate_promotes_without_a_set_of_newest_photos() -> None:

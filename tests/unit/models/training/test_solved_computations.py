@@ -1,13 +1,15 @@
 """What the card says of other computations, from logits of held-out photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, find_bound_state
 from ml.models.card import Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import INT8, QuantizedNetwork
-from ml.models.evaluation.calibration import SOLVED, solve_threshold
+from ml.models.evaluation.calibration import solve_threshold
 from ml.models.inference.backend import Logits
 from ml.models.predictor import apply_temperature
 from ml.models.training.other_computations import OtherComputations
@@ -57,7 +59,12 @@ def _evaluation(*, solved: bool) -> Evaluation:
 
 
 def _solve(
-    logits: Logits, folder: Path, *, solved: bool = True, every: int = 1
+    logits: Logits,
+    folder: Path,
+    *,
+    solved: bool = True,
+    every: int = 1,
+    version: Evaluation | None = None,
 ) -> Int8Variant | RefusedInt8 | None:
     rows = np.arange(0, PHOTOS, every)
     others = OtherComputations(
@@ -69,7 +76,7 @@ def _solve(
     )
     return solve_int8_variant(
         others,
-        _evaluation(solved=solved),
+        version or _evaluation(solved=solved),
         folder,
         weights=WEIGHTS if solved else None,
     )
@@ -104,6 +111,19 @@ def test_threshold_of_the_policy_is_kept_where_the_version_has_it(tmp_path: Path
     assert isinstance(variant, Int8Variant)
     assert variant.thresholds.pass_confidence == 0.7
     assert variant.thresholds.evidence is None
+
+
+def test_variant_reviews_no_less_than_a_version_whose_bound_is_not_met(tmp_path: Path) -> None:
+    labels = np.random.default_rng(2).integers(0, 2, PHOTOS)  # no score predicts them
+    version = replace(
+        _evaluation(solved=True),
+        labels=labels,
+        thresholds=Thresholds(pass_confidence=0.93, source=f"{KEPT_REVIEW_SHARE}: ..."),
+    )
+    variant = _solve(LOGITS, tmp_path, version=version)
+    assert isinstance(variant, Int8Variant)
+    assert find_bound_state(variant.thresholds.model_dump()) == "not_met"
+    assert variant.comparison["variant_review_share"] >= variant.comparison["review_share"]
 
 
 @pytest.mark.parametrize("noise", [3.0, 40.0])
