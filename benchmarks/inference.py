@@ -169,7 +169,7 @@ def _train(data: Path, folder: Path, preset: Preset, architecture: str) -> Versi
         limits=DecodeLimits(),
         progress=LogListener(),
         computations=computations,
-    )
+    ).card
     checkpoint = load_checkpoint(folder)
     used = [REFERENCE, *(c for c in computations if c != INT8)]
     if card.int8 is not None:

@@ -62,7 +62,7 @@ def _train(
 ) -> TrainedPreset:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="moderation-presets-") as out:
-        card = train(
+        version = train(
             data,
             preset=load_preset(preset),
             policy=load_policy(ROOT / "config" / "policy.yaml"),
@@ -75,7 +75,7 @@ def _train(
             progress=LogListener(),
             minutes=minutes,
         )
-    return TrainedPreset(card, time.monotonic() - began)
+    return TrainedPreset(version.card, time.monotonic() - began)
 
 
 def table_row(name: str, trained: TrainedPreset) -> list[str]:

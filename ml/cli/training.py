@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml.cli.context import console, opened
-from ml.core.files import scratch_folder
+from ml.core.files import scratch_folder, write_file
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
@@ -34,8 +34,17 @@ def train(
         float | None,
         typer.Option(min=0.01, help="Train as many epochs as fit; linear_probe: none by default."),
     ] = None,
+    violation_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0001,
+            max=0.9999,
+            help="Share of violations in your photo stream.",
+            show_default="as in the folder",
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write weights, card and plots to this folder.")
+        Path | None, typer.Option(help="Also write weights, card, report and plots to this folder.")
     ] = None,
 ) -> None:
     """Train a model version on a folder of labeled photos and register it."""
@@ -45,11 +54,17 @@ def train(
     with opened() as (settings, connections):
         with scratch_folder(settings.data_dir / "training", "version-") as folder:
             target = out or folder
-            _train(data, target, preset, seed, minutes)
+            page = _train(
+                data, target, preset=preset, seed=seed, minutes=minutes,
+                violation_share=violation_share,
+            )  # fmt: skip
             registered = registry.register(
                 target, engine=connections.engine, store=connections.models
             )
+            shown = settings.data_dir / "reports" / f"training-{registered[:12]}.html"
+            write_file(shown, page.read_bytes())
         console.print(f"registered model version {registered}")
+        console.print(f"report with the most wrong photos: {shown}", soft_wrap=True)
         if promote:
             check_version(registered, store=connections.models, cache=connections.model_cache)
             reason = f"python -m ml train --preset {preset} --promote"
@@ -59,7 +74,17 @@ def train(
             console.print("it is now the champion")
 
 
-def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None) -> None:
+def _train(
+    data: Path,
+    out: Path,
+    *,
+    preset: str,
+    seed: int,
+    minutes: float | None,
+    violation_share: float | None,
+) -> Path:
+    """Train into `out`, print what the held-out photos say, and write the page; its path."""
+    from ml.learning.report.training_page import describe, write_training_page
     from ml.models.features import FeatureCache
     from ml.models.predictor import resolve_device
     from ml.models.training.other_computations import find_other_computations
@@ -68,12 +93,12 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
     from ml.models.training.train import train as run
 
     settings = load_settings()
-    device = resolve_device(settings.device)
+    device, policy = resolve_device(settings.device), load_policy(settings.policy_file)
     with listener(console) as progress:
-        run(
+        version = run(
             data,
             preset=load_preset(preset),
-            policy=load_policy(settings.policy_file),
+            policy=policy,
             out=out,
             pretrained_weights=settings.pretrained_weights,
             architecture=settings.architecture,
@@ -84,7 +109,11 @@ def _train(data: Path, out: Path, preset: str, seed: int, minutes: float | None)
             minutes=minutes,
             computations=find_other_computations(settings, device),
             cache=FeatureCache(settings.data_dir / "features.safetensors"),
+            violation_share=violation_share,
         )
+    for line in describe(version, policy):
+        console.print(line)
+    return write_training_page(version, out, policy=policy, limits=decode_limits(settings))
 
 
 @pretrain.command("list-photos")
@@ -95,7 +124,6 @@ def list_photos_command(
     max_photos: Annotated[int, typer.Option(min=1, help="A sample of so many.")] = 10_000,
 ) -> None:
     """List a sample of the shop's judged photos, for `distill --listed`; reads no labels."""
-    from ml.core.files import write_file
     from ml.core.window import Window, parse_time
     from ml.learning.pretraining.photo_list import list_photos
 

@@ -83,7 +83,7 @@ def train_first(shop: Shop, policy: Policy, folder: Path, classes: list[str]) ->
         device="cpu",
         seed=1,
         limits=DecodeLimits(),
-    )
+    ).card
     sureness = 2.0 * trained.calibration.temperature
     card = {
         "calibration": Calibration(temperature=sureness, fitted_on=0),

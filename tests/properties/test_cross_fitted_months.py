@@ -13,6 +13,7 @@ import pytest
 
 from ml.models.card import Thresholds
 from ml.models.evaluation.calibration import fit_temperature, solve_threshold
+from ml.models.evaluation.held_out_labels import hold_out
 from ml.models.predictor import apply_temperature
 from ml.models.training.folds import assign_folds
 from ml.models.training.head import CrossFittedHead, LabelledFeatures, cross_fit_head
@@ -78,10 +79,9 @@ def _cross_fit(features: Floats, labels: Ints, groups: Ints) -> CrossFittedHead:
 
 def _solve(logits: Floats, labels: Ints, groups: Ints) -> tuple[Thresholds, float]:
     temperature = fit_temperature(logits, labels)
-    thresholds = solve_threshold(
-        apply_temperature(logits, temperature)[:, 1], labels == 1, np.ones(len(labels)),
-        groups=groups, rate=RATE, confidence=CONFIDENCE, default=DEFAULT,
-    )  # fmt: skip
+    scores = apply_temperature(logits, temperature)[:, 1]
+    held_out = hold_out(scores, labels == 1, np.ones(len(labels)), groups)
+    thresholds = solve_threshold(held_out, rate=RATE, confidence=CONFIDENCE, default=DEFAULT)
     return thresholds, temperature
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ml.core.stats import upper_bound
 from ml.models.card import Thresholds
 from ml.models.evaluation.calibration import GRID, solve_threshold
+from ml.models.evaluation.held_out_labels import hold_out
 
 RATE, CONFIDENCE, DEFAULT = 0.03, 0.95, 0.7
 MONTHS = 200
@@ -89,9 +90,8 @@ def _months(shape: str, labelling: str, photos: int | None = None):  # noqa: ANN
 
 
 def _solve(scores: Floats, truth: Bools, weights: Floats, rate: float = RATE) -> Thresholds:
-    return solve_threshold(
-        scores, truth, weights, rate=rate, confidence=CONFIDENCE, default=DEFAULT
-    )
+    labels = hold_out(scores, truth, weights)
+    return solve_threshold(labels, rate=rate, confidence=CONFIDENCE, default=DEFAULT)
 
 
 @pytest.mark.parametrize("labelling", ["everyone", "audit"])

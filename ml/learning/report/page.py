@@ -107,9 +107,9 @@ def render(
     `gated` has `decision` and `gates`; None before the gates have run.
     """
     plots, thumbnails = pictures.plots.items(), pictures.thumbnails.items()
-    images = {f"plot_{name}": _data_uri(data, "image/png") for name, data in plots}
-    images |= {f"photo_{name}": _data_uri(data, "image/jpeg") for name, data in thumbnails}
-    return _template().render(
+    images = {f"plot_{name}": data_uri(data, "image/png") for name, data in plots}
+    images |= {f"photo_{name}": data_uri(data, "image/jpeg") for name, data in thumbnails}
+    return load_template("report.html.j2").render(
         report=report,
         gated=gated,
         verdict=verdict(gated),
@@ -124,7 +124,8 @@ def render(
 
 
 @cache
-def _template() -> Template:
+def load_template(name: str) -> Template:
+    """A template of this package; its filters format numbers, and it escapes all else."""
     environment = Environment(
         loader=PackageLoader("ml.learning.report"),
         autoescape=True,
@@ -143,10 +144,11 @@ def _template() -> Template:
         "tone": _tone,
         "bound_state": find_bound_state,
     }
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
-def _data_uri(data: bytes, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
+    """The picture as the address of an image of the page."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 

@@ -22,6 +22,7 @@ from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifac
 from ml.models.bound_state import find_bound_state
 from ml.models.card import ModelCard, read_training_manifest
 from ml.models.evaluation.calibration import MIN_PHOTOS, keep_review_share, solve_threshold
+from ml.models.evaluation.held_out_labels import hold_out
 from ml.models.load_check import write_probe
 from ml.models.out_of_fold import OutOfFold, save_out_of_fold
 from ml.models.predictor import apply_temperature
@@ -121,11 +122,14 @@ def evaluate_held_out(artifact: TrainingArtifact, policy: Policy) -> pipeline.Ev
     probabilities = apply_temperature(logits, calibration.temperature)
     violations = [c for c, name in enumerate(artifact.classes) if name in policy.violations]
     bound = policy.retraining.leak_bound
-    thresholds = solve_threshold(
+    held_out = hold_out(
         probabilities[:, violations].sum(axis=1),
         np.isin(labels, violations),
         artifact.held_out_weights,
-        groups=artifact.held_out_groups,
+        artifact.held_out_groups,
+    )
+    thresholds = solve_threshold(
+        held_out,
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,

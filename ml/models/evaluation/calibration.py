@@ -1,8 +1,6 @@
 """Calibrate a version: the temperature of its probabilities, and the threshold of a pass."""
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +10,8 @@ from scipy.special import log_softmax
 from ml.core.stats import Floats, lower_bound, upper_bound
 from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, TOO_FEW, TOO_LEAKY
 from ml.models.card import LeakEvidence, Thresholds
-from ml.policy.verdict import VIOLATION_MAJORITY
+from ml.models.evaluation.held_out_labels import HeldOutLabels, review_share
 
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 # Perfectly separated classes would drive T to 0 and every confidence to 1, random predictions would
@@ -57,72 +54,8 @@ def calibrated_loss(logits: Floats, labels: Ints) -> float:
     return float(-scaled[np.arange(len(labels)), labels].mean())
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """Held-out labels, each (N,).
-
-    Labels that represent several photos (weight = 1 / share of their route that is reviewed) are
-    counted in units of the heaviest one that passed: n = sum(w) / max(w) labels and
-    k = sum(w * leaked) / max(w) leaks. The variance of k, sum (w / max w)^2 p (1 - p), never
-    exceeds that of a binomial with size n and the weighted rate: w / max w is at most 1, and
-    p (1 - p) is concave. Kish's larger n = (sum w)^2 / sum w^2 (Survey Sampling, 1965) is valid
-    only if leaks are independent of the weights. Here they are not: the heavy labels belong to
-    photos that are not reviewed otherwise (`tests/properties/test_thresholds.py`).
-
-    Photos of a group, as near-duplicates, tend to leak together, so that a group counts as one
-    label of their mean weight: the share of it that leaked varies less than a single label would.
-    """
-
-    violation_scores: Floats
-    is_violation: Bools
-    weights: Floats
-    groups: Ints
-
-    @cached_property
-    def _shares(self) -> Floats:
-        """Weights (N,) that add up to the mean weight in each group."""
-        shares: Floats = self.weights / np.bincount(self.groups)[self.groups]
-        return shares
-
-    def passed(self, threshold: float) -> Bools:
-        return passes(self.violation_scores, threshold)
-
-    def counts(self, threshold: float) -> tuple[float, float]:
-        """(passed, leaked) at a threshold, in units of the heaviest group that passed there."""
-        passed = self.passed(threshold)
-        if not passed.any():
-            return 0.0, 0.0
-        unit = np.bincount(self.groups[passed], self._shares[passed]).max()
-        shares = self._shares[passed] / unit
-        return float(shares.sum()), float(shares[self.is_violation[passed]].sum())
-
-    def review_rate(self, threshold: float) -> float:
-        return review_share(self.violation_scores, self.weights, threshold)
-
-
-def review_share(violation_scores: Floats, weights: Floats, pass_confidence: float) -> float:
-    """Weighted share of photos (N,) that do not pass, 0..1."""
-    passed = passes(violation_scores, pass_confidence)
-    return float(weights[~passed].sum() / weights.sum())
-
-
-def passes(violation_scores: Floats, pass_confidence: float) -> Bools:
-    """(N,): whether photos pass by their scores, to the bit as in `ml.policy.verdict.decide`."""
-    passed: Bools = (1.0 - violation_scores >= pass_confidence) & (
-        violation_scores < VIOLATION_MAJORITY
-    )
-    return passed
-
-
 def solve_threshold(
-    violation_scores: Floats,
-    is_violation: Bools,
-    weights: Floats,
-    *,
-    groups: Ints | None = None,
-    rate: float,
-    confidence: float,
-    default: float,
+    labels: HeldOutLabels, *, rate: float, confidence: float, default: float
 ) -> Thresholds:
     """The lowest threshold of the grid whose leak rate is at most `rate`, with `confidence`.
 
@@ -131,15 +64,12 @@ def solve_threshold(
     why: `TOO_LEAKY` if the labels show that the default leaks more than `rate` (its lower bound
     exceeds it), otherwise `TOO_FEW`.
 
-    `violation_scores` (N,) are calibrated, 0..1, of photos that nothing was fitted on except, at
-    most, the temperature; `weights` (N,) are positive: the number of commerce photos that each
-    represents. Photos with the same number in `groups` (N,) count as one; None: each is alone.
-    `rate` is the maximum share of violations among passed photos, `confidence`, 0.5..1, that of the
-    statement as a whole, `default` the policy's threshold.
+    The labels' scores are calibrated, of photos that nothing was fitted on except, at most, the
+    temperature; a weight is the number of commerce photos that a label represents. `rate` is the
+    maximum share of violations among passed photos, `confidence`, 0.5..1, that of the statement as
+    a whole, `default` the policy's threshold.
     """
-    numbers = np.arange(len(weights)) if groups is None else groups
-    alike = np.unique(numbers, return_inverse=True)[1]
-    labels = _Labels(violation_scores, is_violation, weights, alike)
+    weights = labels.weights
     passed, leaked = np.array([labels.counts(t) for t in (*GRID, default)]).T
     upper = _upper_bounds(passed, leaked, confidence)
     solutions = np.flatnonzero(upper <= rate)
@@ -157,7 +87,7 @@ def solve_threshold(
             passed=float(passed[lowest]),
             leaked=float(leaked[lowest]),
             upper_bound=float(upper[lowest]),
-            review_rate=labels.review_rate(GRID[lowest]),
+            review_rate=labels.review_share(GRID[lowest]),
         ),
     )
 
@@ -184,7 +114,7 @@ def _explain_failure(
 ) -> str:
     default_leaks = lower_bound(leaked[-1:], passed[-1:], confidence)[0] > rate
     upper = _upper_bounds(passed, leaked, confidence)
-    required = math.ceil(math.log(1.0 - _bonferroni(confidence)) / math.log(1.0 - rate))
+    required = math.ceil(math.log(1.0 - bonferroni(confidence)) / math.log(1.0 - rate))
     nearest = int(upper.argmin())
     return (
         f"{TOO_LEAKY if default_leaks else TOO_FEW}: no threshold is shown to leak at most "
@@ -197,9 +127,12 @@ def _explain_failure(
 
 def _upper_bounds(passed: Floats, leaked: Floats, confidence: float) -> Floats:
     """Upper bounds of the leak rates on the grid; all of them hold together with `confidence`."""
-    return upper_bound(leaked[:-1], passed[:-1], _bonferroni(confidence))
+    return upper_bound(leaked[:-1], passed[:-1], bonferroni(confidence))
 
 
-def _bonferroni(confidence: float) -> float:
-    """Confidence of each bound: a threshold that is selected by the labels looks good by chance."""
+def bonferroni(confidence: float) -> float:
+    """Confidence of each bound on the grid, of which all are to hold together.
+
+    A threshold that is selected by the labels looks good by chance.
+    """
     return 1.0 - (1.0 - confidence) / len(GRID)

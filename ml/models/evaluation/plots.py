@@ -1,6 +1,5 @@
 """Plots of a version's metrics and of the retraining report; without pyplot's global state."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,20 +15,16 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from ml.models.evaluation.calibration import passes
+from ml.models.evaluation.figures import DPI, new_figure, style_axes, to_png
 from ml.models.evaluation.metrics import (
-    Bools,
     Floats,
     Ints,
     expected_calibration_error,
     reliability_bins,
 )
-from ml.models.evaluation.model_comparison import ModelScores, Photos, is_violation
+from ml.models.evaluation.model_comparison import ModelScores, Photos
+from ml.models.evaluation.trade_off_plots import trade_off
 from ml.policy.schema import Policy
-from ml.policy.verdict import VIOLATION_MAJORITY
-
-_DPI = 120
-_COLORS = {"candidate": "C0", "champion": "C1"}
 
 
 def plot_all(
@@ -63,7 +58,7 @@ def confusion(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Fi
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(classes)))
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.9 * len(classes)
-    figure, axes = _figure("Confusion", "predicted", "true", size=(side, side - 0.4))
+    figure, axes = new_figure("Confusion", "predicted", "true", size=(side, side - 0.4))
     axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
@@ -77,7 +72,7 @@ def confusion(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Fi
 
 def roc(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Figure:
     """ROC curve: true versus false positive rate, each class against the rest."""
-    figure, axes = _figure("ROC", "false positive rate", "true positive rate")
+    figure, axes = new_figure("ROC", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1.0)
     for c, name in _classes_with_curves(labels, classes):
         false_rate, true_rate, _ = roc_curve(labels == c, probabilities[:, c])
@@ -88,7 +83,7 @@ def roc(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Figure:
 
 def precision_recall(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> Figure:
     """Precision-recall curve, each class against the rest."""
-    figure, axes = _figure("Precision and recall", "recall", "precision")
+    figure, axes = new_figure("Precision and recall", "recall", "precision")
     for c, name in _classes_with_curves(labels, classes):
         precision, recall, _ = precision_recall_curve(labels == c, probabilities[:, c])
         area = average_precision_score(labels == c, probabilities[:, c])
@@ -100,7 +95,7 @@ def reliability(probabilities: Floats, labels: Ints) -> Figure:
     """Reliability diagram: accuracy versus confidence by bin; calibrated on the diagonal."""
     bins = reliability_bins(probabilities, labels)
     error = expected_calibration_error(probabilities, labels)
-    figure, axes = _figure(
+    figure, axes = new_figure(
         f"Reliability (calibration error {error:.3f})", "confidence", "accuracy (area: photos)"
     )
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1.0)
@@ -116,12 +111,12 @@ def training(curves: Mapping[str, Sequence[float]]) -> Figure:
     `curves` has a value per epoch for "train_loss", "validation_loss", "train_accuracy" and
     "validation_accuracy".
     """
-    figure = Figure(figsize=(8.4, 3.6), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(8.4, 3.6), dpi=DPI, layout="constrained")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, label in (("train", "training (augmented)"), ("validation", "validation")):
             values = curves[f"{split}_{measure}"]
             axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
-        _style_axes(axes, measure.capitalize(), "epoch", "")
+        style_axes(axes, measure.capitalize(), "epoch", "")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
     return figure
@@ -153,65 +148,13 @@ def draw_report_plots(
     for kind, draw in drawn.items():
         for name, scores in models.items():
             figures[f"{kind}_{name}"] = _prefix_title(draw(scores), name)
-    return {name: _to_png(figure) for name, figure in figures.items()}
-
-
-def trade_off(photos: Photos, models: Mapping[str, ModelScores], policy: Policy) -> Figure:
-    """Share of photos not passed versus share of violations passed, for all thresholds.
-
-    The dot is the threshold in use. Lower and further left is better.
-    """
-    figure, axes = _figure(
-        "Review load versus leaked violations",
-        "photos not passed (dot: the threshold in use)",
-        "violations passed",
-        size=(5.6, 4.6),
-    )
-    violation = is_violation(photos.labels, policy)
-    for name, model in models.items():
-        scores = model.violation_scores(policy)
-        grid = np.unique(np.append(scores[scores < VIOLATION_MAJORITY], 0.0))
-        line = np.array([_rates(scores, violation, 1.0 - score) for score in grid])
-        axes.step(line[:, 0], line[:, 1], where="post", color=_COLORS[name], label=name)
-        axes.plot(*_rates(scores, violation, model.pass_confidence), "o", color=_COLORS[name])
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}")
-    axes.legend(frameon=False)
-    return figure
-
-
-def _rates(scores: Floats, violation: Bools, pass_confidence: float) -> tuple[float, float]:
-    """(share of photos not passed, share of violations passed) at a threshold."""
-    passed = passes(scores, pass_confidence)
-    leaked = float(passed[violation].mean()) if violation.any() else 0.0
-    return float(1.0 - passed.mean()), leaked
+    return {name: to_png(figure) for name, figure in figures.items()}
 
 
 def _prefix_title(figure: Figure, model: str) -> Figure:
     axes = figure.axes[0]
     axes.set_title(f"{model.capitalize()}: {axes.get_title().lower()}")
     return figure
-
-
-def _to_png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="png")
-    return out.getvalue()
-
-
-def _figure(
-    title: str, x: str, y: str, *, size: tuple[float, float] = (4.8, 4.6)
-) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    axes = figure.subplots()
-    _style_axes(axes, title, x, y)
-    return figure, axes
-
-
-def _style_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set(title=title, xlabel=x, ylabel=y)
-    axes.grid(visible=True, alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _unit_square(

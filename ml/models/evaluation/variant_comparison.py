@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ml.core.stats import Floats
-from ml.models.evaluation.calibration import passes
+from ml.models.evaluation.held_out_labels import passes
 from ml.models.evaluation.metrics import Bools
 from ml.policy.retraining import Int8Margins
 

@@ -10,7 +10,8 @@ from ml.models.bound_state import find_bound_state
 from ml.models.card import Agreement, Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import save_int8
 from ml.models.computation_guard import count_changed
-from ml.models.evaluation.calibration import keep_review_share, review_share, solve_threshold
+from ml.models.evaluation.calibration import keep_review_share, solve_threshold
+from ml.models.evaluation.held_out_labels import hold_out, review_share
 from ml.models.evaluation.metrics import Bools, Floats, Ints
 from ml.models.evaluation.variant_comparison import compare_variant
 from ml.models.predictor import apply_temperature
@@ -96,10 +97,7 @@ def _solve_threshold(
     policy = evaluation.policy
     bound = policy.retraining.leak_bound
     solved = solve_threshold(
-        scores,
-        _is_violation(evaluation),
-        weights,
-        groups=groups,
+        hold_out(scores, _is_violation(evaluation), weights, groups),
         rate=bound.rate,
         confidence=bound.confidence,
         default=policy.pass_confidence,

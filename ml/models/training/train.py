@@ -3,7 +3,7 @@
 import csv
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 
 from ml.core.computation import Computation
 from ml.core.types import ArchitectureName
-from ml.models.card import ModelCard, Thresholds
+from ml.models.card import ModelCard
+from ml.models.evaluation.calibration import solve_threshold
+from ml.models.evaluation.held_out_labels import Bools, HeldOutLabels, Ints, hold_out
 from ml.models.features import FeatureCache
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
@@ -20,7 +22,7 @@ from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.cross_fit_job import CrossFitJob, Floats, fit_start, read_start_features
 from ml.models.training.dataset import Dataset, open_dataset
 from ml.models.training.folds import assign_folds
-from ml.models.training.image_folder import SkippedFile
+from ml.models.training.image_folder import Photo, SkippedFile
 from ml.models.training.init_network import init_network
 from ml.models.training.other_computations import PredictedPhotos, compute_others, load_probe
 from ml.models.training.pipeline import (
@@ -40,6 +42,21 @@ log = structlog.get_logger()
 REJECTED = "rejected.csv"
 
 
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A packaged version, with the photos (N,) of its folder and their out-of-fold scores."""
+
+    card: ModelCard
+    labels: HeldOutLabels
+    photos: tuple[Photo, ...]
+    is_share_assumed: bool
+
+    @property
+    def violation_share(self) -> float:
+        """Share of violations, by the weights of the labels."""
+        return float(np.average(self.labels.is_violation, weights=self.labels.weights))
+
+
 def train(
     data: Path,
     *,
@@ -56,8 +73,9 @@ def train(
     minutes: float | None = None,
     cache: FeatureCache | None = None,
     computations: Sequence[Computation] = (),
-) -> ModelCard:
-    """Train, calibrate, evaluate and package one version; returns its card.
+    violation_share: float | None = None,
+) -> TrainedVersion:
+    """Train, calibrate, evaluate and package one version.
 
     `data` is an ImageFolder whose folders are the policy's classes. The folder `out` gets the files
     of `package_version` and `rejected.csv`; during training it also holds the resized photos in an
@@ -66,7 +84,8 @@ def train(
     epochs are run as fit into what the head leaves of this time. A run with `checkpoints` resumes
     from them. `computations` are compared with torch float32, see `find_other_computations`.
     `pretrained_weights` is the setting, see `load_pretrained_weights`; the device is
-    "cpu", "cuda" or "cuda:<n>".
+    "cpu", "cuda" or "cuda:<n>". The leak bound is that of a stream with `violation_share`, 0..1, of
+    violations; None: as in the folder.
 
     Raises:
         TrainingError: the folder cannot be used, the loss is not finite, or there is no time.
@@ -91,7 +110,8 @@ def train(
     ) as dataset:
         _write_skipped(dataset.skipped, out / REJECTED)
         photos = len(dataset.photos)
-        folds = assign_folds(dataset.labels, dataset.categories, dataset.groups, seed=seed)
+        groups = dataset.groups
+        folds = assign_folds(dataset.labels, dataset.categories, groups, seed=seed)
         job = CrossFitJob(
             dataset, folds, np.ones(photos), np.ones(photos, bool), preset,
             torch.device(device), seed, listener, checkpoints, cache,
@@ -104,32 +124,70 @@ def train(
             job.device,
         )  # fmt: skip
         probe_pixels, others = load_probe(predicted), compute_others(predicted, computations)
-        evaluation = _evaluate(dataset, fitted.logits, policy)
+        evaluation, held_out = _evaluate(
+            dataset, fitted.logits, np.array(groups), policy, violation_share=violation_share
+        )
     write_probe(out, probe_pixels, trained.logits(probe_pixels), others.int8_probe)
-    return package_version(
+    card = package_version(
         trained,
         evaluation,
         out,
         minutes=minutes,
         agreements=count_agreements(others, evaluation),
-        int8=solve_int8_variant(others, evaluation, out),
+        int8=solve_int8_variant(
+            others, evaluation, out, weights=held_out.weights, groups=held_out.groups
+        ),
     )
+    files = tuple(photo.file for photo in dataset.photos)
+    return TrainedVersion(card, held_out, files, is_share_assumed=violation_share is not None)
 
 
-def _evaluate(dataset: Dataset, logits: Floats, policy: Policy) -> Evaluation:
-    """Calibrate and evaluate on out-of-fold logits, at the policy's default threshold."""
+def _evaluate(
+    dataset: Dataset,
+    logits: Floats,
+    groups: Ints,
+    policy: Policy,
+    *,
+    violation_share: float | None,
+) -> tuple[Evaluation, HeldOutLabels]:
+    """Calibrate, solve the threshold and evaluate on out-of-fold logits."""
     labels = dataset.targets.numpy()
     calibration = calibrate(logits, labels)
-    return Evaluation(
-        apply_temperature(logits, calibration.temperature),
+    probabilities = apply_temperature(logits, calibration.temperature)
+    violations = [c for c, name in enumerate(dataset.classes) if name in policy.violations]
+    is_violation = np.isin(labels, violations)
+    held_out = hold_out(
+        probabilities[:, violations].sum(axis=1),
+        is_violation,
+        _weigh(is_violation, violation_share),
+        groups,
+    )
+    bound = policy.retraining.leak_bound
+    thresholds = solve_threshold(
+        held_out, rate=bound.rate, confidence=bound.confidence, default=policy.pass_confidence
+    )
+    evaluation = Evaluation(
+        probabilities,
         labels,
         split="out_of_fold",
         calibration=calibration,
-        thresholds=Thresholds(pass_confidence=policy.pass_confidence, source="policy default"),
+        thresholds=thresholds,
         classes=dataset.classes,
         policy=policy,
         categories=dataset.categories,
     )
+    return evaluation, held_out
+
+
+def _weigh(is_violation: Bools, violation_share: float | None) -> Floats:
+    """Weights (N,) by which violations have this share of the photos; None: all count alike."""
+    if violation_share is None:
+        return np.ones(len(is_violation))
+    found = is_violation.mean()
+    weights: Floats = np.where(
+        is_violation, violation_share / found, (1.0 - violation_share) / (1.0 - found)
+    )
+    return weights
 
 
 def _write_skipped(skipped: Sequence[SkippedFile], path: Path) -> None:

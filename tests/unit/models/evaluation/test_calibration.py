@@ -12,9 +12,9 @@ from ml.models.evaluation.calibration import (
     MIN_TEMPERATURE,
     fit_temperature,
     keep_review_share,
-    review_share,
     solve_threshold,
 )
+from ml.models.evaluation.held_out_labels import hold_out, review_share
 from ml.models.predictor import apply_temperature
 from ml.policy.verdict import Decision, decide
 from tests.support.policies import policy
@@ -76,9 +76,8 @@ def test_apply_temperature_keeps_the_predicted_class_and_rows_sum_to_one(
 
 
 def solve(scores: np.ndarray, truth: np.ndarray, rate: float = 0.03) -> Thresholds:
-    return solve_threshold(
-        scores, truth, np.ones(len(scores)), rate=rate, confidence=0.95, default=0.7
-    )
+    labels = hold_out(scores, truth, np.ones(len(scores)))
+    return solve_threshold(labels, rate=rate, confidence=0.95, default=0.7)
 
 
 def one_bound(function, leaked: float, passed: float) -> float:  # noqa: ANN001 - either bound
@@ -174,27 +173,3 @@ def test_bound_state_follows_from_evidence_and_source() -> None:
         ]
     ]  # fmt: skip
     assert states == ["met", "not_proven", "not_met", None]
-
-
-def test_photos_of_a_group_count_as_one_label_of_their_mean_weight() -> None:
-    scores, truth = np.full(900, 0.005), np.zeros(900, bool)
-    alone = solve(scores, truth)
-    grouped = solve_threshold(
-        np.repeat(scores, 4), np.repeat(truth, 4), np.repeat(np.linspace(1.0, 2.0, 900), 4),
-        groups=np.repeat(np.arange(900), 4)[::-1], rate=0.03, confidence=0.95, default=0.7,
-    )  # fmt: skip
-    assert alone.evidence
-    assert grouped.evidence
-    assert (alone.evidence.passed, grouped.evidence.passed) == pytest.approx((900, 675))
-    assert grouped.evidence.photos == 3600
-
-
-def test_heaviest_group_that_passes_is_the_unit() -> None:
-    scores = np.array([0.0] * 400 + [0.9] * 4)
-    found = solve_threshold(
-        scores, np.zeros(404, bool), np.array([1.0] * 400 + [100.0] * 4),
-        groups=np.r_[np.repeat(np.arange(200), 2), [200] * 4], rate=0.03, confidence=0.95,
-        default=0.7,
-    )  # fmt: skip
-    assert found.evidence
-    assert found.evidence.passed == 200

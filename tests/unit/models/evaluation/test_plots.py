@@ -12,7 +12,6 @@ from ml.models.evaluation.plots import (
     precision_recall,
     reliability,
     roc,
-    trade_off,
     training,
 )
 from tests.support.policies import policy
@@ -99,15 +98,6 @@ def scores(*violation: float) -> ModelScores:
 
 CANDIDATE = scores(0.1, 0.2, 0.9, 0.4)
 CHAMPION = scores(0.1, 0.8, 0.25, 0.05)
-
-
-def test_trade_off_covers_all_thresholds() -> None:
-    figure = trade_off(PHOTOS, {"candidate": CANDIDATE}, POLICY)
-    line, dot = figure.axes[0].get_lines()
-    assert line.get_xydata().tolist() == [
-        [1.0, 0.0], [0.75, 0.0], [0.5, pytest.approx(1 / 3)], [0.25, pytest.approx(2 / 3)],
-    ]  # fmt: skip
-    assert dot.get_xydata().tolist() == [[0.5, pytest.approx(1 / 3)]]
 
 
 def test_draw_report_plots_draws_both_models_and_training_curves_if_any() -> None:

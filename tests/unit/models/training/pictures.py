@@ -56,7 +56,6 @@ def tiny_preset(**changes: object) -> Preset:
         "schedule": {"kind": "one_cycle", "pct_start": 0.3},
         "batch": 8,
         "epochs": 2,
-        "validation_share": 0.2,
         "precision": "fp32",
     }
     return Preset.model_validate({**recipe, **changes})

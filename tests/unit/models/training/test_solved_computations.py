@@ -10,6 +10,7 @@ from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, find_bound_state
 from ml.models.card import Int8Variant, RefusedInt8, Thresholds
 from ml.models.checkpoint import INT8, QuantizedNetwork
 from ml.models.evaluation.calibration import solve_threshold
+from ml.models.evaluation.held_out_labels import hold_out
 from ml.models.inference.backend import Logits
 from ml.models.predictor import apply_temperature
 from ml.models.training.other_computations import OtherComputations
@@ -40,9 +41,7 @@ def _evaluation(*, solved: bool) -> Evaluation:
     if solved:
         bound = POLICY.retraining.leak_bound
         thresholds = solve_threshold(
-            probabilities[:, 1],
-            LABELS == 1,
-            WEIGHTS,
+            hold_out(probabilities[:, 1], LABELS == 1, WEIGHTS),
             rate=bound.rate,
             confidence=bound.confidence,
             default=0.7,
