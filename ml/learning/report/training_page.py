@@ -11,7 +11,7 @@ from ml.learning.report.page import data_uri, load_template, thumbnail
 from ml.learning.report.tables import BOUND_STATES
 from ml.models.bound_state import find_bound_state
 from ml.models.evaluation.figures import to_png
-from ml.models.evaluation.leak_curve import LeakPoint, count_needed_labels, leak_curve, measure
+from ml.models.evaluation.leak_curve import count_needed_labels, leak_curve, measure
 from ml.models.evaluation.trade_off_plots import draw_leak_curve
 from ml.models.training.pipeline import PLOTS
 from ml.models.training.train import TrainedVersion
@@ -79,10 +79,10 @@ def describe(version: TrainedVersion, policy: Policy) -> list[str]:
     """The threshold, what it costs and lets through, and what its proof lacks: a line each."""
     thresholds, rate = version.card.thresholds, policy.retraining.leak_bound.rate
     used = measure(version.labels, thresholds.pass_confidence)
+    leaks = f"{used.leak_rate:.1%} of the others are violations"
     return [
         f"threshold {thresholds.pass_confidence:.2f}: {thresholds.source}",
-        f"{used.review_share:.1%} of the photos do not pass; {used.leak_rate:.1%} of those that "
-        f"pass are violations ({used.low:.1%} to {used.high:.1%})",
+        f"{used.review_share:.1%} of the photos do not pass, {leaks} ({used.low:.1%} to {used.high:.1%})",
         f"leak bound of {rate:.1%}: {_describe_bound(version, policy)}",
     ]
 
