@@ -125,8 +125,9 @@ def gate() -> bool:
     return _steps().gate(_run_id())
 
 
+# Two looks within seconds count as a failed attempt, see `rollback_model`.
 @task.sensor(
-    poke_interval=min(60, SETTINGS.retry_seconds),
+    poke_interval=max(5, min(60, SETTINGS.retry_seconds)),
     timeout=SHADOW_WAIT.total_seconds(),
     mode="reschedule",
 )

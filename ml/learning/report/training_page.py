@@ -79,10 +79,11 @@ def describe(version: TrainedVersion, policy: Policy) -> list[str]:
     """The threshold, what it costs and lets through, and what its proof lacks: a line each."""
     thresholds, rate = version.card.thresholds, policy.retraining.leak_bound.rate
     used = measure(version.labels, thresholds.pass_confidence)
-    leaks = f"{used.leak_rate:.1%} of the others are violations"
+    interval = f"{used.low:.1%} to {used.high:.1%}"
+    leaks = f"{used.leak_rate:.1%} of the others are violations ({interval})"
     return [
         f"threshold {thresholds.pass_confidence:.2f}: {thresholds.source}",
-        f"{used.review_share:.1%} of the photos do not pass, {leaks} ({used.low:.1%} to {used.high:.1%})",
+        f"{used.review_share:.1%} of the photos do not pass, {leaks}",
         f"leak bound of {rate:.1%}: {_describe_bound(version, policy)}",
     ]
 
