@@ -81,6 +81,12 @@ def preflight() -> dict[str, str]:
     )
 
 
+@task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
+def remember_decisions() -> dict[str, int]:
+    """Compute the features of newly decided photos, which this run compares its photos with."""
+    return _steps().remember_decisions(_run_id())
+
+
 @task(execution_timeout=timedelta(hours=2))
 def discover() -> list[dict[str, Any]]:
     """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
@@ -144,7 +150,9 @@ def audit_review_images() -> None:
     shards = discover()
     scored = score_shard.expand(shard=shards)
     written = write_back()
-    preflight() >> shards >> scored >> written >> reconcile() >> report()
+    begun = preflight()
+    begun >> remember_decisions() >> scored
+    begun >> shards >> scored >> written >> reconcile() >> report()
     shards >> written
 
 

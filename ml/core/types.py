@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from ml.core.errors import ImageRejected, StorageError
@@ -141,7 +143,8 @@ class Scored:
     """A scored photo, with the calibrated probability of each class.
 
     `shadow_scores` are those of the shadow model, if it scored the photo; `screens` maps the name
-    of each enabled screen to its result.
+    of each enabled screen to its result. `features` (F,) are there where the predictor computes
+    them.
     """
 
     image: PendingImage
@@ -149,6 +152,7 @@ class Scored:
     scores: dict[str, float]
     shadow_scores: dict[str, float] | None = None
     screens: dict[str, ScreenResult] = field(default_factory=dict)
+    features: npt.NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
 from pydantic import Field
 
-from ml.core.errors import ModelError, ObjectNotFound, PolicyError
+from ml.core.errors import ModelError, PolicyError
 from ml.core.types import ArchitectureName, Sha256
 from ml.core.yaml_file import StrictModel, load_json
 from ml.policy.schema import Policy
-from ml.storage.object_store import ObjectStore
 from ml.vision.images.preprocess import Preprocessing
 
 log = structlog.get_logger()
-
-TRAINING_MANIFEST = "training_photos.json"
 
 
 class PretrainedWeights(StrictModel):
@@ -91,6 +88,22 @@ class Int8Variant(StrictModel):
         return hash_content(self.model_dump(mode="json"))
 
 
+class MemoryRule(StrictModel):
+    """A photo that would pass is reviewed if so many of the nearest decided photos are violations.
+
+    Measured on held-out photos: `leaks_before` without the rule; and those that it saved, and new
+    ones, at a threshold by which as many photos pass. At the version's own threshold it sends
+    `added_review_share` of the photos to review.
+    """
+
+    min_violating_share: float = Field(gt=0.0, le=1.0)
+    photos: int = Field(ge=0)
+    leaks_before: int = Field(ge=0)
+    leaks_saved: int = Field(ge=0)
+    new_leaks: int = Field(ge=0)
+    added_review_share: float = Field(ge=0.0, le=1.0)
+
+
 class RefusedInt8(StrictModel):
     """Why the version has no int8 variant although one was made, and its figures as above.
 
@@ -113,12 +126,19 @@ class Agreement(StrictModel):
     changed: int = Field(ge=0)
 
 
+_ADDED_LATER = (
+    "snapshot_hash", "training", "agreements", "int8", "refused_int8", "memory", "min_similarity",
+)  # fmt: skip
+
+
 class ModelCard(StrictModel):
     """The card of one model version.
 
     `classes` are in the order of the logits. `data_hash` is the SHA-256 over the sorted (content
     hash, class) pairs of the training photos; `snapshot_hash` names their label snapshot, None
-    where they came from a folder. `metrics` are those of the held-out photos.
+    where they came from a folder. `metrics` are those of the held-out photos. `memory` says when
+    the nearest decided photos send a photo to review, None: never; a photo whose mean similarity to
+    them is below `min_similarity`, -1..1, is unfamiliar.
     """
 
     format_version: Literal[1] = 1
@@ -141,6 +161,8 @@ class ModelCard(StrictModel):
     agreements: tuple[Agreement, ...] = ()
     int8: Int8Variant | None = None
     refused_int8: RefusedInt8 | None = None
+    memory: MemoryRule | None = None
+    min_similarity: float | None = None
 
     def to_json(self) -> str:
         """The canonical text of the card, whose bytes are hashed.
@@ -148,8 +170,8 @@ class ModelCard(StrictModel):
         Fields that were added later are omitted where they are empty: older cards keep their hash.
         """
         content = self.model_dump(mode="json")
-        for added_later in ("snapshot_hash", "training", "agreements", "int8", "refused_int8"):
-            if not content[added_later]:
+        for added_later in _ADDED_LATER:
+            if content[added_later] is None or content[added_later] == []:
                 del content[added_later]
         if self.thresholds.evidence is None:
             del content["thresholds"]["evidence"]
@@ -190,27 +212,6 @@ def parse_card(content: object, *, source: str | Path) -> ModelCard:
             "use the version that wrote it, or promote another model"
         ) from error
     return card
-
-
-def write_training_manifest(
-    folder: Path, *, train: Sequence[str], validation: Sequence[str]
-) -> None:
-    """Write the photos' content hashes into a version's folder, sorted and without duplicates."""
-    splits = {"train": sorted(set(train)), "validation": sorted(set(validation))}
-    (folder / TRAINING_MANIFEST).write_text(json.dumps(splits, indent=0), encoding="utf-8")
-
-
-def read_training_manifest(store: ObjectStore, model_hash: str) -> frozenset[str]:
-    """Content hashes of a registered version's training photos, without the validation photos.
-
-    Empty, with a warning in the log, for a version without a training manifest.
-    """
-    try:
-        data = store.get(f"models/{model_hash}/{TRAINING_MANIFEST}")
-    except ObjectNotFound:
-        log.warning("this version has no training manifest", model_hash=model_hash)
-        return frozenset()
-    return frozenset(json.loads(data)["train"])
 
 
 def check_classes(card: ModelCard, policy: Policy) -> None:

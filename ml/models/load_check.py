@@ -52,6 +52,7 @@ def load_checked_predictor(
     device: torch.device = _CPU,
     batch_size: int = 1,
     computation: Computation | None = None,
+    with_features: bool = False,
 ) -> Predictor:
     """Load a version onto a device and check its weights, and its scores of a few pictures there.
 
@@ -61,7 +62,10 @@ def load_checked_predictor(
     name = checkpoint.card.model_hash[:12]
     if broken := [key for key, t in checkpoint.state.items() if not t.isfinite().all()]:
         raise _unusable(name, f"weights that are not finite: {', '.join(broken[:3])}")
-    predictor = Predictor(checkpoint, device=device, batch_size=batch_size, computation=computation)
+    predictor = Predictor(
+        checkpoint, device=device, batch_size=batch_size, computation=computation,
+        with_features=with_features,
+    )  # fmt: skip
     pictures = make_test_pictures(checkpoint.card.preprocessing.crop)
     with np.errstate(invalid="ignore"):  # of logits that are not finite
         scores = np.array([list(row.values()) for row in predictor.scores(pictures)])

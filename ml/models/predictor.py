@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -97,13 +98,23 @@ def solved_for(card: ModelCard, computation: Computation) -> ModelCard | Int8Var
     return card.int8
 
 
+class Prediction(NamedTuple):
+    """Calibrated probability of each class, per image; and features (N, F), where they are asked.
+
+    There are none of an int8 variant of an earlier release.
+    """
+
+    scores: list[Scores]
+    features: npt.NDArray[np.float32] | None
+
+
 class Predictor:
     """A model version on a device, computing in one way.
 
     Every forward pass has the same batch size (short batches are padded), so that a photo's scores
     do not depend on the other photos of its batch: a resumed shard gives the same scores as an
-    uninterrupted one. `computation` defaults to the device's own; `pass_confidence` is the
-    threshold of a pass, 0.5..1, that holds for it.
+    uninterrupted one. It computes features only `with_features`. `computation` defaults to the
+    device's own; `pass_confidence` is the threshold of a pass, 0.5..1, that holds for it.
     """
 
     def __init__(
@@ -113,6 +124,7 @@ class Predictor:
         device: torch.device,
         batch_size: int,
         computation: Computation | None = None,
+        with_features: bool = False,
     ) -> None:
         self.card: ModelCard = checkpoint.card
         self.batch_size = batch_size
@@ -127,30 +139,36 @@ class Predictor:
             int8=checkpoint.int8,
             device=device,
             batch_size=batch_size,
+            with_features=with_features,
         )
 
     def logits(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Raw logits (N, classes) of N prepared images, each uint8 (3, crop, crop)."""
         starts = range(0, len(pixels), self.batch_size)
         pending = [self._backend.submit(pixels[i : i + self.batch_size]) for i in starts]
-        return np.concatenate([wait() for wait in pending])
+        return np.concatenate([wait() for wait in pending])[:, : len(self.card.classes)]
 
     def scores(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> list[Scores]:
         """Calibrated probability of each class, softmax(logits / temperature), per image."""
         return self._scores(self.logits(pixels))
 
-    def submit(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> Callable[[], list[Scores]]:
-        """Begin a batch of 1 to `batch_size` images; the returned function waits for `scores`.
+    def submit(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> Callable[[], "Prediction"]:
+        """Begin a batch of 1 to `batch_size` images; the returned function waits for the result.
 
         `ahead` is how many more batches are worth beginning before it is called.
         """
         pending = self._backend.submit(pixels)
-        return lambda: self._scores(pending())
+        return lambda: self._predict(pending())
 
     @property
     def ahead(self) -> int:
         """See `submit`; 0: it has computed when it returns."""
         return self._backend.ahead
+
+    def _predict(self, outputs: npt.NDArray[np.float32]) -> "Prediction":
+        classes = len(self.card.classes)
+        features = outputs[:, classes:] if outputs.shape[1] > classes else None
+        return Prediction(self._scores(outputs[:, :classes]), features)
 
     def _scores(self, logits: npt.NDArray[np.float32]) -> list[Scores]:
         probabilities = apply_temperature(logits, self._temperature)

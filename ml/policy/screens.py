@@ -12,6 +12,8 @@ from ml.core.yaml_file import StrictModel
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Patterns = tuple[re.Pattern[str], ...]
 
+MODEL_SCREENS = ("similar_decisions", "unfamiliar")  # in a verdict's order of reasons
+
 
 class ScreenAction(StrEnum):
     """What happens when a screen fires. No action approves a photo."""
@@ -65,6 +67,15 @@ class Duplicates(_Screen):
     reuse_decisions: bool = True  # those on the very same bytes replace the model's
 
 
+class ModelScreen(StrictModel):
+    """A check by the features of the photo that the model computes, on photos that it scored.
+
+    Without decided photos to compare with, or where the model has no rule for it, it does not run.
+    """
+
+    enabled: bool = False
+
+
 class Screens(StrictModel):
     """Policy section `screens`; `long_side` is the size in pixels at which screens see a photo.
 
@@ -78,6 +89,8 @@ class Screens(StrictModel):
     codes: Codes = Codes()
     text: TextScreen = TextScreen()
     duplicates: Duplicates = Duplicates()
+    similar_decisions: ModelScreen = ModelScreen()  # most similar decided photos are violations
+    unfamiliar: ModelScreen = ModelScreen()  # unlike all photos that reviewers decided on
 
     def enabled(self) -> Iterator[tuple[str, _Screen]]:
         """The enabled screens by name; the one that weighs most in a verdict comes first."""
@@ -96,4 +109,11 @@ class Screens(StrictModel):
     def verdict_settings(self) -> dict[str, Any]:
         """Everything here that verdicts depend on; empty if no screen is enabled."""
         enabled: dict[str, Any] = {n: s.model_dump(mode="json") for n, s in self.enabled()}
-        return {**enabled, "long_side": self.long_side} if enabled else {}
+        if enabled:
+            enabled["long_side"] = self.long_side
+        return enabled | dict.fromkeys(self.of_model, True)
+
+    @property
+    def of_model(self) -> tuple[str, ...]:
+        """The enabled screens that the model's features decide, by name."""
+        return tuple(name for name in MODEL_SCREENS if getattr(self, name).enabled)

@@ -150,4 +150,7 @@ def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iter
             isinstance(rules, TextScreen) and rules.allow_when_skipped
         ):
             failed.append(f"{_NOT_RUN}:{name}")
+    # These have no result where there is nothing to compare with, which is no failure.
+    of_model = [screens[name] for name in policy.screens.of_model if name in screens]
+    yield from (result.reason or result.name for result in of_model if result.fired)
     yield from failed

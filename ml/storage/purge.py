@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, text, update
 
+from ml.storage import photo_features
 from ml.storage.rows import insert_new, is_found, load_value
 from ml.storage.schema import (
     archived_photo,
@@ -101,7 +102,8 @@ def list_expired_photos(
 def mark_photos_deleted(
     connection: Connection, contents: Sequence[str], deleted_at: datetime
 ) -> None:
-    """Mark the bytes of archived photos as deleted; the rows stay."""
+    """Mark the bytes of archived photos as deleted; the rows stay, their features do not."""
+    photo_features.delete_of_photos(connection, contents)
     photos = update(archived_photo).where(_photo.content_sha256.in_(contents))
     connection.execute(photos.values(deleted_at=deleted_at))
 

@@ -20,15 +20,17 @@ from ml.learning.retrain.comparison import spread_evenly
 from ml.learning.retrain.scoring import load_predictor, score_photos
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.models.bound_state import find_bound_state
-from ml.models.card import ModelCard, read_training_manifest
+from ml.models.card import ModelCard, Thresholds
 from ml.models.evaluation.calibration import MIN_PHOTOS, keep_review_share, solve_threshold
-from ml.models.evaluation.held_out_labels import hold_out
+from ml.models.evaluation.held_out_labels import HeldOutLabels, hold_out
+from ml.models.evaluation.memory_rule import choose_memory_rule, find_min_similarity
 from ml.models.load_check import write_probe
 from ml.models.out_of_fold import OutOfFold, save_out_of_fold
 from ml.models.predictor import apply_temperature
 from ml.models.registry import register
 from ml.models.training import pipeline
 from ml.models.training.solved_computations import count_agreements, solve_int8_variant
+from ml.models.training_manifest import read_training_manifest
 from ml.policy.schema import Policy
 from ml.storage import model_versions, retrain_runs
 from ml.storage.connections import Connections
@@ -90,6 +92,7 @@ def write_version(
     save_out_of_fold(OutOfFold(artifact.held_out_hashes, evaluation.probabilities), folder)
     pixels, others = artifact.probe_pixels, artifact.others
     write_probe(folder, pixels, artifact.logits(pixels), others.int8_probe)
+    held_out, around = _held_out_labels(artifact, evaluation), artifact.around
     return pipeline.package_version(
         artifact,
         evaluation,
@@ -103,6 +106,21 @@ def write_version(
             weights=artifact.held_out_weights,
             groups=artifact.held_out_groups,
         ),
+        memory=None
+        if around is None
+        else choose_memory_rule(
+            held_out, around, pass_confidence=evaluation.thresholds.pass_confidence
+        ),
+        min_similarity=None if around is None else find_min_similarity(around),
+    )
+
+
+def _held_out_labels(artifact: TrainingArtifact, evaluation: pipeline.Evaluation) -> HeldOutLabels:
+    return hold_out(
+        evaluation.probabilities[:, evaluation.violations].sum(axis=1),
+        np.isin(evaluation.labels, evaluation.violations),
+        artifact.held_out_weights,
+        artifact.held_out_groups,
     )
 
 
@@ -120,29 +138,23 @@ def evaluate_held_out(artifact: TrainingArtifact, policy: Policy) -> pipeline.Ev
         )
     calibration = pipeline.calibrate(logits, labels)
     probabilities = apply_temperature(logits, calibration.temperature)
-    violations = [c for c, name in enumerate(artifact.classes) if name in policy.violations]
-    bound = policy.retraining.leak_bound
-    held_out = hold_out(
-        probabilities[:, violations].sum(axis=1),
-        np.isin(labels, violations),
-        artifact.held_out_weights,
-        artifact.held_out_groups,
-    )
-    thresholds = solve_threshold(
-        held_out,
-        rate=bound.rate,
-        confidence=bound.confidence,
-        default=policy.pass_confidence,
-    )
-    return pipeline.Evaluation(
+    evaluation = pipeline.Evaluation(
         probabilities,
         labels,
         split="out_of_fold",
         calibration=calibration,
-        thresholds=thresholds,
+        thresholds=Thresholds(pass_confidence=policy.pass_confidence, source="policy default"),
         classes=artifact.classes,
         policy=policy,
     )
+    bound = policy.retraining.leak_bound
+    thresholds = solve_threshold(
+        _held_out_labels(artifact, evaluation),
+        rate=bound.rate,
+        confidence=bound.confidence,
+        default=policy.pass_confidence,
+    )
+    return replace(evaluation, thresholds=thresholds)
 
 
 def _keep_review_share(

@@ -18,6 +18,7 @@ from ml.learning.snapshot.splits import WeightedSample
 from ml.models.architectures.classifier import Classifier
 from ml.models.card import PretrainedWeights
 from ml.models.features import trunk_hash
+from ml.models.nearest_photos import Surroundings, measure_out_of_fold
 from ml.models.predictor import resolve_device
 from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.cross_fit import CrossFitted
@@ -40,6 +41,7 @@ log = structlog.get_logger()
 
 Initial = tuple[Classifier, PretrainedWeights]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 IMPORTED = "import"  # the route of labels that no reviewer of the shop gave
 
@@ -182,5 +184,23 @@ class CandidateTraining:
             losses=fitted.losses,
             compared=compared,
             label_weighting=label_weighting,
+            around=self._measure_surroundings(chosen, held_out),
             others=compute_others(predicted, computations),
         )
+
+    def _measure_surroundings(self, chosen: Measured, held_out: Ints) -> Surroundings | None:
+        """Of the held-out photos, among the labelled ones of other folds.
+
+        By the features that training starts from, which know no label: those of a trained network
+        would make memory look better than it is.
+        """
+        job, features = chosen.job, chosen.initial.features
+        if features is None:
+            return None
+        names, violations = np.array(self.dataset.classes), list(self.run.policy.violations)
+        found = measure_out_of_fold(
+            features, np.isin(names[job.targets], violations), job.folds, job.weights > 0
+        )
+        if found is None:
+            return None
+        return Surroundings(found.violating_share[held_out], found.similarity[held_out])

@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from ml.core.errors import ModelHashMismatch, ObjectNotFound
 from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel
+from ml.models.nearest_photos import Surroundings
 from ml.models.training.other_computations import OtherComputations, load_others, save_others
 from ml.models.training.pipeline import TrainedNetwork
 from ml.storage.object_store import ObjectStore
@@ -29,7 +30,8 @@ class TrainingArtifact(TrainedNetwork):
     groups int64 (N,): the same number for near-duplicates and photos of one review.
     `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
     losses by the numbers of epochs that were tried; `compared` has the measures of each start and
-    of the result; `label_weighting` is a `LabelWeighting`.
+    of the result; `label_weighting` is a `LabelWeighting`; `around` is of the same photos, by the
+    features that training starts from.
     """
 
     held_out_logits: npt.NDArray[np.float32]
@@ -41,10 +43,11 @@ class TrainingArtifact(TrainedNetwork):
     losses: dict[int, float]
     compared: list[dict[str, Any]]
     label_weighting: dict[str, float | None]
+    around: Surroundings | None
     others: OtherComputations = field(default_factory=OtherComputations)
 
 
-_TENSORS = {"state", "probe_pixels", "others", *_ARRAYS}
+_TENSORS = {"state", "probe_pixels", "others", "around", *_ARRAYS}
 _TYPES = get_type_hints(TrainingArtifact)
 _FACTS: dict[str, Any] = {
     f.name: (_TYPES[f.name], ... if f.default is MISSING else f.default)
@@ -68,6 +71,8 @@ def save_artifact(store: ObjectStore, key: str, artifact: TrainingArtifact) -> N
     """Store a finished training; `result.json` comes last and says that all is there."""
     weights = save({n: t.detach().cpu().contiguous() for n, t in artifact.state.items()})
     arrays = {_dotted(n): torch.from_numpy(getattr(artifact, n)).contiguous() for n in _ARRAYS}
+    if artifact.around is not None:
+        arrays |= {f"around.{n}": torch.from_numpy(v) for n, v in vars(artifact.around).items()}
     logits = save({**arrays, "probe.pixels": artifact.probe_pixels.contiguous()})
     others = save_others(artifact.others)
     facts = _Facts(**{name: getattr(artifact, name) for name in _Facts.model_fields})
@@ -104,6 +109,12 @@ def load_artifact(store: ObjectStore, key: str) -> TrainingArtifact:
     tensors = load(_checked(store, _name(key, "logits.safetensors"), result.logits_sha256))
     values: dict[str, Any] = dict(_Facts.model_validate(result.facts))
     values |= {name: tensors[_dotted(name)].numpy() for name in _ARRAYS}
+    around = {
+        name.removeprefix("around."): tensor.numpy()
+        for name, tensor in tensors.items()
+        if name.startswith("around.")
+    }
+    values["around"] = Surroundings(**around) if around else None
     if result.others_sha256 is not None:
         data = _checked(store, _name(key, "others.safetensors"), result.others_sha256)
         values["others"] = load_others(data)

@@ -21,7 +21,7 @@ from ml.learning.snapshot.splits import (
     by_group,
     stratified_group_split,
 )
-from ml.models.card import read_training_manifest
+from ml.models.training_manifest import read_training_manifest
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.model_versions import load_card

@@ -13,6 +13,7 @@ Logits = npt.NDArray[np.float32]
 class InferenceBackend(Protocol):
     """Computes the logits of batches of one size; used by one thread at a time.
 
+    One that was created `with_features` returns the photos' features, too, in further columns.
     `ahead` is how many more batches are worth submitting before the first one's logits are taken.
     """
 

@@ -17,7 +17,7 @@ from ml.models.inference.streams import Event, Forward, Streams
 class BatchBuffers:
     """Computes batches of one shape (size, 3, crop, crop), in order; used by one thread at a time.
 
-    `forward` maps such a batch on the device to its logits (size, classes).
+    `forward` maps such a batch on the device to its outputs (size, columns).
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class BatchBuffers:
         forward: Forward,
         shape: Sequence[int],
         *,
-        classes: int,
+        columns: int,
         device: torch.device,
         streams: Streams,
     ) -> None:
         self._streams = streams
         is_copied = streams.buffers > 1 or device.type != "cpu"
         self._buffers = deque(
-            _Buffer(shape, classes, device, is_copied=is_copied) for _ in range(streams.buffers)
+            _Buffer(shape, columns, device, is_copied=is_copied) for _ in range(streams.buffers)
         )
         self._forward = streams.computations.prepare(forward, self._buffers[0].on_device)
 
@@ -58,12 +58,12 @@ class _Buffer:
     """The pixels of a batch here and on the device, and its logits."""
 
     def __init__(
-        self, shape: Sequence[int], classes: int, device: torch.device, *, is_copied: bool
+        self, shape: Sequence[int], columns: int, device: torch.device, *, is_copied: bool
     ) -> None:
         pinned = device.type == "cuda"
         self.pixels = torch.zeros(*shape, dtype=torch.uint8, pin_memory=pinned)
         self.on_device = torch.zeros_like(self.pixels, device=device) if is_copied else self.pixels
-        self.logits = torch.zeros(shape[0], classes, pin_memory=pinned)
+        self.logits = torch.zeros(shape[0], columns, pin_memory=pinned)
         self.pending: _PendingLogits | None = None
 
     def copy(self) -> None:

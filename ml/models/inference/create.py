@@ -22,6 +22,7 @@ def create_backend(
     int8: QuantizedNetwork | None = None,
     device: torch.device,
     batch_size: int,
+    with_features: bool = False,
 ) -> InferenceBackend:
     """Create a backend; `device` is torch's.
 
@@ -34,8 +35,9 @@ def create_backend(
     number_type = computation.number_type
     if computation.backend == "torch":
         return TorchBackend(
-            build_network(), spec, device=device, number_type=number_type, batch_size=batch_size
-        )
+            build_network(), spec, device=device, number_type=number_type, batch_size=batch_size,
+            with_features=with_features,
+        )  # fmt: skip
     openvino = _import_openvino()
     if number_type != "int8":
         graph = openvino.build_model(build_network(), spec, batch_size=batch_size)
@@ -43,7 +45,9 @@ def create_backend(
         graph = openvino.read_model(int8, spec, batch_size=batch_size)
     else:
         raise ComputationUnavailable("there is no int8 variant")
-    backend: InferenceBackend = openvino.OpenVinoBackend(graph, number_type=number_type)
+    backend: InferenceBackend = openvino.OpenVinoBackend(
+        graph, number_type=number_type, with_features=with_features
+    )
     return backend
 
 

@@ -23,11 +23,16 @@ _PRECISIONS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16, "int8": ov.Type
 
 
 class OpenVinoBackend:
-    """A network, compiled for the batch size of its graph."""
+    """A network, compiled for the batch size of its graph.
+
+    Int8 variants of earlier releases have no features: then there are none of them.
+    """
 
     ahead = 0
 
-    def __init__(self, graph: ov.Model, *, number_type: NumberType) -> None:
+    def __init__(
+        self, graph: ov.Model, *, number_type: NumberType, with_features: bool = False
+    ) -> None:
         precision = _PRECISIONS[number_type]
         try:
             compiled = _core().compile_model(
@@ -47,6 +52,7 @@ class OpenVinoBackend:
         if compiled.get_property(hint.inference_precision) != precision:
             raise ComputationUnavailable(f"this CPU does not compute in {number_type}")
         self._request = compiled.create_infer_request()
+        self._outputs = range(len(compiled.outputs) if with_features else 1)
         self._batch: Pixels = np.zeros(tuple(graph.input(0).shape), dtype=np.uint8)
 
     def submit(self, photos: Sequence[Pixels]) -> Callable[[], Logits]:
@@ -56,11 +62,11 @@ class OpenVinoBackend:
         return lambda: logits
 
     def logits(self, batch: Pixels) -> Logits:
-        """Logits (size, classes) of a full batch (size, 3, crop, crop)."""
+        """Logits (size, classes), and features, of a full batch (size, 3, crop, crop)."""
         self._request.infer([batch])
-        # A copy: the next batch is written into the same tensor.
-        logits: Logits = self._request.get_output_tensor(0).data.copy()
-        return logits
+        # A copy: the next batch is written into the same tensors.
+        outputs = [self._request.get_output_tensor(i).data for i in self._outputs]
+        return np.concatenate(outputs, axis=1)
 
 
 def read_model(network: QuantizedNetwork, spec: Preprocessing, *, batch_size: int) -> ov.Model:

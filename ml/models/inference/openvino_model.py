@@ -27,7 +27,7 @@ def build_model(network: Classifier, spec: Preprocessing, *, batch_size: int) ->
     """Build the graph of a network in evaluation mode, which is changed: its batch norm is fused.
 
     Input: prepared photos, uint8 (batch_size, 3, crop, crop); output: logits, float32
-    (batch_size, classes).
+    (batch_size, classes), and features, float32 (batch_size, F).
     """
     fused = fuse_batch_norm(network)
     pixels = ops.parameter([batch_size, 3, spec.crop, spec.crop], dtype=np.uint8, name="pixels")
@@ -37,7 +37,7 @@ def build_model(network: Classifier, spec: Preprocessing, *, batch_size: int) ->
     features = ops.reduce_mean(node, ops.constant(np.array([2, 3])), keep_dims=False)
     logits = ops.matmul(features, _constant(fused.head.weight), False, True)
     biased = ops.add(logits, _constant(fused.head.bias[None]))
-    return ov.Model([biased], [pixels], network.architecture)
+    return ov.Model([biased, features], [pixels], network.architecture)
 
 
 def serialize_model(graph: ov.Model) -> QuantizedNetwork:

@@ -37,14 +37,16 @@ class TorchBackend:
         number_type: NumberType,
         batch_size: int,
         streams: Streams | None = None,
+        with_features: bool = False,
     ) -> None:
         streams = streams or create_streams(device)
         self.ahead = streams.buffers - 1
         try:
             self._buffers = BatchBuffers(
-                _on_device(network, spec, device, DTYPES[number_type]),
+                _on_device(network, spec, device, DTYPES[number_type], with_features=with_features),
                 (batch_size, 3, spec.crop, spec.crop),
-                classes=network.head.out_features,
+                columns=network.head.out_features
+                + (network.head.in_features if with_features else 0),
                 device=device,
                 streams=streams,
             )
@@ -60,20 +62,39 @@ class TorchBackend:
 
 
 def _on_device(
-    network: Classifier, spec: Preprocessing, device: torch.device, dtype: torch.dtype
+    network: Classifier,
+    spec: Preprocessing,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    with_features: bool,
 ) -> Forward:
-    """Move a network to a device; its function from pixels to float32 logits, both there."""
-    moved: nn.Module = move_network(fuse_batch_norm(network).to(dtype=dtype), device)
+    """Move a network to a device; its function from pixels to float32 outputs, both there."""
+    fused = fuse_batch_norm(network).to(dtype=dtype)
+    moved = move_network(_WithFeatures(fused) if with_features else fused, device)
     # A CUDA graph cannot copy them to the device.
     channels = channel_values(spec, device)
 
     def forward(pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             inputs = normalize(pixels, spec, dtype=dtype, channels=channels)
-            logits: torch.Tensor = moved(inputs)
-            return logits.float()
+            outputs: torch.Tensor = moved(inputs)
+            return outputs.float()
 
     return forward
+
+
+class _WithFeatures(nn.Module):
+    """A network whose outputs are its logits, then its features: (N, classes + F)."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits and features."""
+        features = self._network.features(images)
+        return torch.cat([self._network.head(features), features], dim=1)
 
 
 def preferred_number_type(device: torch.device) -> NumberType:

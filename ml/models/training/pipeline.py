@@ -22,12 +22,12 @@ from ml.models.card import (
     Agreement,
     Calibration,
     Int8Variant,
+    MemoryRule,
     ModelCard,
     PretrainedWeights,
     RefusedInt8,
     Thresholds,
     Training,
-    write_training_manifest,
 )
 from ml.models.checkpoint import restore_network, save_card, save_weights
 from ml.models.evaluation.calibration import fit_temperature
@@ -37,6 +37,7 @@ from ml.models.training.cross_fit import CrossFitted, cross_fit
 from ml.models.training.cross_fit_job import CrossFitJob, InitialNetwork
 from ml.models.training.held_out_parts import PARTS
 from ml.models.training.trainer import Splits, TrainJob, estimate_epoch_seconds
+from ml.models.training_manifest import write_training_manifest
 from ml.policy.schema import Policy
 from ml.vision.images.preprocess import Preprocessing, normalize
 
@@ -206,12 +207,15 @@ def package_version(
     minutes: float | None = None,
     agreements: tuple[Agreement, ...] = (),
     int8: Int8Variant | RefusedInt8 | None = None,
+    memory: MemoryRule | None = None,
+    min_similarity: float | None = None,
 ) -> ModelCard:
     """Write a version's files into an existing folder; a folder with a card is complete.
 
     The files are weights, card, `metrics.json`, `plots/*.png` and `training_photos.json`.
     `snapshot_hash` is the label snapshot of the photos, if they came from one, `minutes` the time
-    budget of the training, if there was one. The files of `int8` are in the folder already.
+    budget of the training, if there was one. The files of `int8` are in the folder already; for
+    `memory` and `min_similarity` see `ModelCard`.
     """
     known = {f.name: getattr(trained, f.name) for f in fields(TrainedNetwork)}
     card = ModelCard(
@@ -229,6 +233,8 @@ def package_version(
         agreements=agreements,
         int8=int8 if isinstance(int8, Int8Variant) else None,
         refused_int8=int8 if isinstance(int8, RefusedInt8) else None,
+        memory=memory,
+        min_similarity=min_similarity,
     )
     _write_results(trained, evaluation, folder)
     write_training_manifest(

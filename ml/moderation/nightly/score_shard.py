@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -17,8 +18,10 @@ from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.similar_decisions import SimilarDecisions, needs_features
 from ml.policy.schema import load_alerts
-from ml.storage import audit_runs
+from ml.storage import audit_runs, photo_features
+from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.decided_photos import decided_photos
@@ -48,6 +51,8 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     decode_pool(settings).start()  # the workers load while the model does
     run = in_transaction(engine, audit_runs.load, shard.run_id)
     loader = ModelLoader(run.policy, settings, connections, batch_size=run.batch_size)
+    similar = _load_similar(run, loader, connections)
+    loader = replace(loader, with_features=similar is not None)
     predictor = loader.load(run.model_hash, run.computation)
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
@@ -56,6 +61,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         store=connections.photos,
         predictor=predictor,
         shadow=shadow,
+        similar=similar,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
         screening=load_screening(run.policy.screens, DuplicateIndex(decided)),
@@ -72,6 +78,23 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     in_transaction(engine, audit_runs.add_seconds, shard, json.dumps(timer.drain()))
     failures.check(left)
     return {"judged": judged, "quarantined": quarantined}
+
+
+def _load_similar(
+    run: AuditRun, loader: ModelLoader, connections: Connections
+) -> SimilarDecisions | None:
+    """The photos decided before the run, if a screen compares with them."""
+    card, policy = loader.load_card(run.model_hash), run.policy
+    if run.started_at is None or not needs_features(card, policy):
+        return None
+    load = partial(
+        photo_features.load_decided,
+        source=loader.feature_source(run.model_hash, run.computation),
+        before=run.started_at,
+        classes=policy.classes,
+        violations=policy.violations,
+    )
+    return SimilarDecisions(in_transaction(connections.engine, load), card, policy)
 
 
 def _run(

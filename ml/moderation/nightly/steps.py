@@ -44,6 +44,14 @@ def preflight(
         }
 
 
+def remember_decisions(run_id: str) -> dict[str, int]:
+    """See `ml.moderation.nightly.remember_decisions`."""
+    from ml.moderation.nightly.remember_decisions import remember_decisions
+
+    with task_context(run_id=run_id) as (settings, connections):
+        return remember_decisions(run_id, settings=settings, connections=connections)
+
+
 def discover(run_id: str) -> list[dict[str, Any]]:
     """Shards as dictionaries; see `ml.moderation.nightly.discover`."""
     from ml.moderation.nightly.discover import discover

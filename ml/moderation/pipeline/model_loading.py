@@ -1,6 +1,6 @@
 """Load a model version for a policy, for the nightly run and `/predict`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -13,8 +13,9 @@ from ml.models.batch_size import choose_batch_size
 from ml.models.card import ModelCard, check_classes
 from ml.models.checkpoint import Checkpoint
 from ml.models.computation_choice import Choice, choose_computation
+from ml.models.features import trunk_hash
 from ml.models.load_check import load_checked_predictor, load_guard_photos
-from ml.models.predictor import Predictor, resolve_device
+from ml.models.predictor import Predictor, default_computation, resolve_device
 from ml.policy.schema import Policy
 from ml.storage.connections import Connections
 
@@ -23,13 +24,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ModelLoader:
-    """Loads model versions for a policy; `check` also checks their scores on the device."""
+    """Loads model versions for a policy; `check` also checks their scores on the device.
+
+    Predictors that are loaded `with_features` compute these as well; shadows never do.
+    """
 
     policy: Policy
     settings: Settings
     connections: Connections
     batch_size: int | None = None  # None: that of the settings
     check: bool = False
+    with_features: bool = False
 
     def choose(self, model_hash: str) -> Choice:
         """Choose how to compute a version's scores on this machine.
@@ -80,6 +85,7 @@ class ModelLoader:
                 device=resolve_device(self.settings.device),
                 batch_size=self.batch_size or self.settings.batch_size,
                 computation=computation,
+                with_features=self.with_features,
             )
         except ComputationUnavailable as error:
             raise ComputationUnavailable(
@@ -87,6 +93,22 @@ class ModelLoader:
                 "requirements.txt here, and set MODERATION_INFERENCE and MODERATION_NUMBER_TYPE as "
                 "where the run began; or start a new run with MODERATION_INFERENCE=torch"
             ) from error
+
+    def load_card(self, model_hash: str) -> ModelCard:
+        """The card of a version.
+
+        Raises:
+            ModelError, PolicyError: model and policy cannot be used (together).
+            StorageError: the bucket failed.
+        """
+        return self._fetch(model_hash).card
+
+    def feature_source(self, model_hash: str, computation: Computation | None) -> str:
+        """What determines a version's features: its network without the head, and the computation."""
+        checkpoint = self._fetch(model_hash)
+        trunk = trunk_hash(checkpoint.build_network(), checkpoint.card.preprocessing)
+        how = computation or default_computation(resolve_device(self.settings.device))
+        return " ".join([trunk, *how.names.values()])
 
     def load_shadow(
         self, model_hash: str | None, computation: Computation | None = None
@@ -101,7 +123,7 @@ class ModelLoader:
         try:
             if computation is not None and computation.variant is not None:
                 computation = _shadow_computation(self._fetch(model_hash).card)
-            return self.load(model_hash, computation)
+            return replace(self, with_features=False).load(model_hash, computation)
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a candidate does, the run continues

@@ -8,19 +8,25 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
+import numpy as np
+import numpy.typing as npt
+
 from ml.core.concurrency import StageTimer, bounded_results
 from ml.core.settings import Settings
-from ml.core.types import Outcome, PendingImage, Scored
+from ml.core.types import Outcome, PendingImage, Scored, ScreenResult
 from ml.core.worker_pool import WorkerPool
-from ml.models.predictor import Predictor, Scores
+from ml.models.predictor import Prediction, Predictor, Scores
 from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
 from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
+from ml.moderation.pipeline.similar_decisions import SimilarDecisions
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
+Features = npt.NDArray[np.float32]
+
 # Upper bound of the photos that are prepared ahead: the files of a GPU's batch may be too many for
 # the memory.
 MAX_AHEAD = 128
@@ -31,7 +37,8 @@ class Pipeline:
 
     `picture_side` is `Screens.picture_side` of the policy: it decides the scale at which photos are
     decoded, so a replay needs it although it runs no screens. A shadow scores the same photos,
-    without effect on the model's outcomes. `pool` None: the decode workers of the settings.
+    without effect on the model's outcomes. Screens by features need a predictor that computes them:
+    `similar`. `pool` None: the decode workers of the settings.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class Pipeline:
         store: PhotoSource,
         predictor: Predictor,
         shadow: Predictor | None = None,
+        similar: SimilarDecisions | None = None,
         settings: Settings,
         picture_side: int | None = None,
         screening: Screening | None = None,
@@ -49,6 +57,7 @@ class Pipeline:
         self.clock = clock or StageTimer()
         self._settings = settings
         self._predictor, self.batch_size = predictor, predictor.batch_size
+        self._similar = similar
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
         self._preprocessor = Preprocessor(
@@ -89,25 +98,42 @@ class Pipeline:
         """Begin to score a batch; the returned function waits for its outcomes."""
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
-            pending = self._predictor.submit([p.pixels for p in photos]) if photos else list
+            submit = self._predictor.submit
+            pending = submit([p.pixels for p in photos]) if photos else _nothing
         return lambda: self._finish(batch, photos, pending)
 
     def _finish(
         self,
         batch: list[Prepared],
         photos: list[PreparedImage],
-        pending: Callable[[], list[Scores]],
+        pending: Callable[[], Prediction],
     ) -> list[Outcome]:
         with self.clock.time("forward"):
-            scores = pending()
+            scores, features = pending()
         shadow_scores: Sequence[Scores | None] = [None] * len(photos)
         if self._shadow is not None:
             shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])
+        screened = self._screen(scores, features)
+        known = features if features is not None else [None] * len(photos)
+        columns = zip(photos, scores, shadow_scores, screened, known, strict=True)
         scored = (
-            Scored(photo.image, photo.content, own, shadow, photo.screens)
-            for photo, own, shadow in zip(photos, scores, shadow_scores, strict=True)
+            Scored(photo.image, photo.content, own, shadow, photo.screens | results, row)
+            for photo, own, shadow, results, row in columns
         )
         return [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
+
+    def _screen(
+        self, scores: Sequence[Scores], features: Features | None
+    ) -> list[dict[str, ScreenResult]]:
+        """The results of the screens by features, of each photo."""
+        if self._similar is None or features is None:
+            return [{} for _ in scores]
+        with self.clock.time("screen_similar_decisions"):
+            return self._similar.screen(features, scores, self._predictor.pass_confidence)
+
+
+def _nothing() -> Prediction:
+    return Prediction([], None)
 
 
 def _group_batches(items: Iterator[Prepared], batch_size: int) -> Iterator[list[Prepared]]:

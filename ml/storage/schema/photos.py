@@ -83,6 +83,16 @@ verdict = sa.Table(
     *required(TIME, "judged_at"),
 )
 
+photo_feature = sa.Table(
+    "photo_feature",
+    metadata,
+    *primary(sa.Text, "source", "content_sha256"),  # source: the network, and how it computes
+    *required(sa.LargeBinary, "features"),  # float16
+    *required(TIME, "computed_at"),
+    sa.Index("photo_feature_content", "content_sha256"),
+    sa.Index("photo_feature_computed", "computed_at"),
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,

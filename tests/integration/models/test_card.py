@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ml.models import registry
-from ml.models.card import read_training_manifest, write_training_manifest
+from ml.models.training_manifest import read_training_manifest, write_training_manifest
 from tests.support.champion import make_champion
 from tests.support.servers import Shop
 

@@ -13,11 +13,12 @@ from ml.learning.retrain.calibrate import calibrate, evaluate_held_out, write_ve
 from ml.learning.retrain.training_artifact import TrainingArtifact, save_artifact
 from ml.models import registry
 from ml.models.bound_state import KEPT_REVIEW_SHARE, SOLVED, TOO_FEW
-from ml.models.card import ModelCard, PretrainedWeights, read_training_manifest
+from ml.models.card import ModelCard, PretrainedWeights
 from ml.models.checkpoint import load_checkpoint
 from ml.models.evaluation.calibration import fit_temperature
 from ml.models.load_check import check_probe
 from ml.models.out_of_fold import load_out_of_fold
+from ml.models.training_manifest import read_training_manifest
 from ml.policy.schema import load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
@@ -65,6 +66,7 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         losses={0: 0.5, 1: 0.4},
         compared=[],
         label_weighting={},
+        around=None,
         train_hashes=["7" * 64, "6" * 64],
         validation_hashes=[],
         probe_pixels=torch.from_numpy(rng.integers(0, 256, (8, 3, crop, crop), dtype=np.uint8)),

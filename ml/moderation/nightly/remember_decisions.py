@@ -1,0 +1,117 @@
+"""Compute the features of photos that reviewers decided on since, for the run's screens.
+
+It commits in batches: killed and retried, it continues where it was.
+"""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from ml.core.concurrency import batched
+from ml.core.settings import Settings
+from ml.core.types import NotFetched, Outcome, PendingImage, Scored
+from ml.models.predictor import Predictor
+from ml.moderation.pipeline.model_loading import ModelLoader
+from ml.moderation.pipeline.pipeline import Pipeline
+from ml.moderation.pipeline.similar_decisions import needs_features
+from ml.storage import audit_runs, photo_archive, photo_features
+from ml.storage.audit_runs import AuditRun
+from ml.storage.connections import Connections
+from ml.storage.database import in_transaction
+from ml.storage.photo_features import Features
+
+log = structlog.get_logger()
+
+COMMIT_PHOTOS = 200
+
+
+def remember_decisions(
+    run_id: str, *, settings: Settings, connections: Connections
+) -> dict[str, int]:
+    """Compute what is missing for the run's model, of the newest decisions before the run.
+
+    Returns the photos of this attempt: `computed` and `unreadable`; none where the policy or the
+    model has no use for them.
+
+    Raises:
+        StorageUnavailable, StorageForbidden: bucket or database as a whole.
+        ComputationUnavailable: this machine cannot compute as the run does.
+    """
+    engine = connections.engine
+    run = in_transaction(engine, audit_runs.load, run_id)
+    loader = ModelLoader(
+        run.policy, settings, connections, batch_size=run.batch_size, with_features=True
+    )
+    if run.started_at is None or not needs_features(loader.load_card(run.model_hash), run.policy):
+        return {"computed": 0, "unreadable": 0}
+    source, before = loader.feature_source(run.model_hash, run.computation), run.started_at
+    deleted = in_transaction(engine, photo_features.delete_old_sources, source)
+    missing = in_transaction(
+        engine, lambda c: photo_features.list_missing(c, source, before=before)
+    )
+    counts = {"computed": 0, "unreadable": 0}
+    if missing:
+        predictor = loader.load(run.model_hash, run.computation)
+        pipeline = _pipeline(run, predictor, settings, connections)
+        for features in _compute(pipeline, missing):
+            in_transaction(engine, photo_features.write, source, features)
+            unreadable = sum(found is None for found in features.values())
+            counts["unreadable"] += unreadable
+            counts["computed"] += len(features) - unreadable
+            log.info("decided photos remembered", of=len(missing), **counts)
+    log.info("decisions remembered", deleted=deleted, **counts)
+    return counts
+
+
+def _pipeline(
+    run: AuditRun, predictor: Predictor, settings: Settings, connections: Connections
+) -> Pipeline:
+    return Pipeline(
+        store=_Decided(connections),
+        predictor=predictor,
+        settings=settings,
+        picture_side=run.policy.screens.picture_side,
+    )
+
+
+def _compute(pipeline: Pipeline, contents: list[str]) -> Iterable[dict[str, Features | None]]:
+    """The features of the photos, in batches by content hash."""
+    images = (PendingImage(content, "", 0) for content in contents)
+    with closing(pipeline.run(images)) as batches:
+        outcomes = (outcome for batch in batches for outcome in batch)
+        for some in batched(outcomes, COMMIT_PHOTOS):
+            yield dict(_read(outcome) for outcome in some)
+
+
+def _read(outcome: Outcome) -> tuple[str, Features | None]:
+    if isinstance(outcome, NotFetched):
+        raise outcome.error  # the bucket failed, not the photo
+    found = outcome.features if isinstance(outcome, Scored) else None
+    return outcome.image.object_key, None if found is None else found.astype(np.float16)
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """Decided photos by content hash, from their bucket or the archive."""
+
+    connections: Connections
+
+    def get(
+        self,
+        key: str,
+        *,
+        etag: str | None = None,  # noqa: ARG002 - the content is compared
+        size_bytes: int | None = None,  # noqa: ARG002 - as above
+        max_bytes: int | None = None,
+    ) -> bytes:
+        """The bytes of a content."""
+        places = in_transaction(self.connections.engine, photo_archive.locate, key)
+        return photo_archive.read(
+            places,
+            photos=self.connections.photos,
+            models=self.connections.models,
+            max_bytes=max_bytes or 0,
+        )

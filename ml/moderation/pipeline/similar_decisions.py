@@ -1,0 +1,103 @@
+"""Screens by the model's features: decided photos that a photo resembles, or that none resembles.
+
+They run after the forward pass, since the model computes the features. As every screen, they can
+only send a photo to review.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.core.types import Evidence, ScreenResult, negative, positive
+from ml.models.card import ModelCard
+from ml.models.nearest_photos import NearestPhotos
+from ml.models.predictor import Scores
+from ml.policy.schema import Policy
+from ml.storage.photo_features import DecidedFeatures
+
+SIMILAR, UNFAMILIAR = "similar_decisions", "unfamiliar"
+MIN_PHOTOS = 20  # fewer decided photos say nothing of a photo that is unlike them
+_MAX_EVIDENCE = 5  # photos, the most similar first
+
+Floats = npt.NDArray[np.float32]
+
+
+def needs_features(card: ModelCard, policy: Policy) -> bool:
+    """Whether a screen of the policy asks for them, and the model has a rule for it."""
+    screens = policy.screens
+    similar = screens.similar_decisions.enabled and card.memory is not None
+    return similar or (screens.unfamiliar.enabled and card.min_similarity is not None)
+
+
+class SimilarDecisions:
+    """The photos that reviewers decided on, and the rules of a model for them. Thread-safe."""
+
+    def __init__(self, decided: Sequence[DecidedFeatures], card: ModelCard, policy: Policy) -> None:
+        self._card, self._policy = card, policy
+        self._decided = decided
+        self._violates = np.array([photo.label in policy.violations for photo in decided])
+        enough = len(decided) >= MIN_PHOTOS
+        self._nearest = (
+            NearestPhotos(np.stack([photo.features for photo in decided])) if enough else None
+        )
+
+    def screen(
+        self, features: Floats, scores: Sequence[Scores], pass_confidence: float
+    ) -> list[dict[str, ScreenResult]]:
+        """The results of photos with these features (N, F), by name; empty without decided photos.
+
+        Of photos that pass by their scores, only a screen that fires keeps its evidence.
+        """
+        if self._nearest is None:
+            return [{} for _ in features]
+        violations = sorted(self._policy.violations)
+        is_normal = [
+            1.0 - sum(each[name] for name in violations) >= pass_confidence for each in scores
+        ]
+        found = zip(*self._nearest.search(features), is_normal, strict=True)
+        return [self._screen(near, rows, normal) for near, rows, normal in found]
+
+    def _screen(
+        self,
+        similarities: Floats,
+        rows: npt.NDArray[np.int64],
+        is_normal: bool,
+    ) -> dict[str, ScreenResult]:
+        screens = self._policy.screens
+        results: dict[str, ScreenResult] = {}
+        if screens.similar_decisions.enabled and self._card.memory is not None:
+            result = self._screen_similar(similarities, rows)
+            is_kept = result.fired or not is_normal
+            results[SIMILAR] = result if is_kept else negative(SIMILAR, result.value)
+        if screens.unfamiliar.enabled and self._card.min_similarity is not None:
+            results[UNFAMILIAR] = self._screen_unfamiliar(float(similarities.mean()))
+        return results
+
+    def _screen_similar(self, similarities: Floats, rows: npt.NDArray[np.int64]) -> ScreenResult:
+        share = float(self._violates[rows].mean())
+        evidence: Evidence = {
+            "photos": [
+                {
+                    "content_sha256": self._decided[row].content_sha256,
+                    "label": self._decided[row].label,
+                    "similarity": round(float(similarity), 4),
+                }
+                for row, similarity in list(zip(rows.tolist(), similarities, strict=True))[
+                    :_MAX_EVIDENCE
+                ]
+            ]
+        }
+        rule = self._card.memory
+        if rule is None or share < rule.min_violating_share:
+            return negative(SIMILAR, share, evidence)
+        labels = Counter(self._decided[row].label for row in rows[self._violates[rows]].tolist())
+        likeliest = min(labels, key=lambda label: (-labels[label], label))
+        return positive(SIMILAR, f"similar_violation:{likeliest}", share, evidence)
+
+    def _screen_unfamiliar(self, similarity: float) -> ScreenResult:
+        least = self._card.min_similarity
+        if least is None or similarity >= least:
+            return negative(UNFAMILIAR, similarity)
+        return positive(UNFAMILIAR, "unfamiliar", similarity)

@@ -1,0 +1,134 @@
+"""Features of photos that reviewers decided on, by network: `moderation.photo_feature`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, delete, func, text
+
+from ml.storage.rows import insert_new
+from ml.storage.schema import photo_feature
+
+Features = npt.NDArray[np.float16]
+
+# The newest decided photos; of an older one the network has learnt.
+MAX_PHOTOS = 20_000
+# Features of another network are kept for a rollback.
+_KEPT_DAYS = 14
+
+
+@dataclass(frozen=True)
+class DecidedFeatures:
+    """A decided photo with its features (F,), and its label."""
+
+    content_sha256: str
+    features: Features
+    label: str
+
+
+# The newest labels are found by an index; `offset 0` lets each content be looked up, whatever the
+# statistics say.
+_NEWEST = """
+    newest as (
+        select content_sha256 from moderation.human_label h
+        where decided_at < :before and not exists (
+            select from moderation.decision_undo u where u.label_id = h.label_id
+        )
+        order by decided_at desc limit :max_photos
+    ),
+    decided as (select distinct content_sha256 from newest)
+"""
+
+_MISSING = text(
+    f"""
+    with {_NEWEST}
+    select d.content_sha256 from decided d
+    left join lateral (
+        select true as known from moderation.photo_feature
+        where source = :source and content_sha256 = d.content_sha256 offset 0
+    ) f on true
+    where f.known is null order by d.content_sha256
+    """  # noqa: S608 - built from constants
+)
+
+# A violation if any reviewer says so: a photo may only be sent to review too often.
+_DECIDED = text(
+    f"""
+    with {_NEWEST}
+    select d.content_sha256, f.features, l.label from decided d
+    cross join lateral (
+        select features from moderation.photo_feature
+        where source = :source and content_sha256 = d.content_sha256 offset 0
+    ) f
+    cross join lateral (
+        select label from (
+            select distinct on (h.reviewer) h.label, h.decided_at, h.label_id
+            from (
+                select * from moderation.human_label
+                where content_sha256 = d.content_sha256 and decided_at < :before offset 0
+            ) h
+            where not exists (
+                select from moderation.decision_undo u where u.label_id = h.label_id
+            )
+            order by h.reviewer, h.decided_at desc, h.label_id desc
+        ) latest
+        where label = any(cast(:classes as text[]))
+        order by label = any(cast(:violations as text[])) desc, decided_at desc, label_id desc
+        limit 1
+    ) l
+    where length(f.features) > 0
+    order by d.content_sha256
+    """  # noqa: S608 - built from constants
+)
+
+
+def list_missing(connection: Connection, source: str, *, before: datetime) -> list[str]:
+    """Content hashes of the newest decided photos without features of this source."""
+    values = {"source": source, "before": before, "max_photos": MAX_PHOTOS}
+    return list(connection.execute(_MISSING, values).scalars())
+
+
+def load_decided(
+    connection: Connection,
+    source: str,
+    *,
+    before: datetime,
+    classes: Collection[str],
+    violations: Collection[str],
+) -> list[DecidedFeatures]:
+    """The newest photos decided before a moment, sorted by content hash."""
+    values = {
+        "source": source, "before": before, "max_photos": MAX_PHOTOS,
+        "classes": sorted(classes), "violations": sorted(violations),
+    }  # fmt: skip
+    return [
+        DecidedFeatures(content, np.frombuffer(features, np.float16), label)
+        for content, features, label in connection.execute(_DECIDED, values)
+    ]
+
+
+def write(connection: Connection, source: str, features: Mapping[str, Features | None]) -> None:
+    """Write features by content hash; None of a photo that cannot be read: it is tried once."""
+    rows = [
+        {
+            "source": source,
+            "content_sha256": content,
+            "features": b"" if found is None else found.tobytes(),
+        }
+        for content, found in sorted(features.items())
+    ]
+    insert_new(connection, photo_feature, rows)
+
+
+def delete_of_photos(connection: Connection, contents: Collection[str]) -> None:
+    """Delete what is known of photos whose bytes are deleted."""
+    connection.execute(delete(photo_feature).where(photo_feature.c.content_sha256.in_(contents)))
+
+
+def delete_old_sources(connection: Connection, source: str) -> int:
+    """Delete features of other networks that were computed long ago; returns how many."""
+    old = photo_feature.c.computed_at < func.now() - timedelta(days=_KEPT_DAYS)
+    done = connection.execute(delete(photo_feature).where(photo_feature.c.source != source, old))
+    return int(done.rowcount)
