@@ -1,7 +1,7 @@
 """Explain why a photo was routed to review, with decided photos that look like it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -32,9 +32,13 @@ _RELOAD_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class SimilarDecision(ContentLabel):
-    """The latest active label of a decided photo, and the number of differing bits (0 to 31)."""
+    """The latest active label of a decided photo that is like another one.
 
-    distance: int
+    `distance` is the number of differing bits of near-duplicates, 0 to 31; None: the model finds it
+    similar.
+    """
+
+    distance: int | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def _active_decisions(connection: Connection, distances: dict[str, int]) -> list
         SimilarDecision(**vars(label), distance=distances[label.content_sha256])
         for label in load_active_labels(connection, distances)
     ]
-    return sorted(decisions, key=lambda decision: (decision.distance, decision.content_sha256))
+    return sorted(decisions, key=lambda d: (distances[d.content_sha256], d.content_sha256))
 
 
 _EMPTY = _Index(0, (), pdq_words([]))
@@ -154,6 +158,8 @@ def explain_task(
     near = []
     if task.pdq is not None and (task.pdq_quality or 0) > MIN_QUALITY:
         near = decided.find_similar(connection, task.pdq, exclude=content if hidden else None)
+    known = {photo.content_sha256 for photo in near} | ({content} if hidden else set())
+    near += _find_recorded(connection, task.screens, known)
     return TaskExplanation(
         reasons=(WITHHELD,) if hidden else task.reasons,
         scores={} if hidden else dict(task.scores or {}),
@@ -166,6 +172,20 @@ def explain_task(
         near=near,
         history=[] if hidden else load_decision_history(connection, content),
     )
+
+
+def _find_recorded(
+    connection: Connection, screens: object, known: Collection[str]
+) -> list[SimilarDecision]:
+    """The photos that the verdict's screen found similar, but those known, most similar first."""
+    stored = screens.get("similar_decisions") if isinstance(screens, Mapping) else None
+    evidence = stored.get("evidence") if isinstance(stored, Mapping) else None
+    photos = evidence.get("photos", ()) if isinstance(evidence, Mapping) else ()
+    listed = [str(p.get("content_sha256")) for p in photos if isinstance(p, Mapping)]
+    contents = [content for content in listed if content not in known]
+    # Not the labels of the verdict: some may have been undone since.
+    labels = {found.content_sha256: found for found in load_active_labels(connection, contents)}
+    return [SimilarDecision(**vars(labels[c]), distance=None) for c in contents if c in labels]
 
 
 def screen_results(stored: object) -> list[ShownScreenResult]:

@@ -53,7 +53,7 @@ _MISSING = text(
     """  # noqa: S608 - built from constants
 )
 
-# A violation if any reviewer says so: a photo may only be sent to review too often.
+# Votes of reviewers count as for retraining: each one's latest label, and the latest of a tie.
 _DECIDED = text(
     f"""
     with {_NEWEST}
@@ -74,9 +74,8 @@ _DECIDED = text(
             )
             order by h.reviewer, h.decided_at desc, h.label_id desc
         ) latest
-        where label = any(cast(:classes as text[]))
-        order by label = any(cast(:violations as text[])) desc, decided_at desc, label_id desc
-        limit 1
+        where label = any(cast(:classes as text[])) group by label
+        order by count(*) desc, max(decided_at) desc, max(label_id) desc limit 1
     ) l
     where length(f.features) > 0
     order by d.content_sha256
@@ -96,12 +95,11 @@ def load_decided(
     *,
     before: datetime,
     classes: Collection[str],
-    violations: Collection[str],
 ) -> list[DecidedFeatures]:
     """The newest photos decided before a moment, sorted by content hash."""
     values = {
         "source": source, "before": before, "max_photos": MAX_PHOTOS,
-        "classes": sorted(classes), "violations": sorted(violations),
+        "classes": sorted(classes),
     }  # fmt: skip
     return [
         DecidedFeatures(content, np.frombuffer(features, np.float16), label)

@@ -163,7 +163,8 @@ def add_selected_tasks(connection: Connection, query: sa.Select[Any]) -> int:
 def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each image of the range whose verdict is `review`; returns how many are new.
 
-    The priority is the sum of the violation classes' scores, weighted by `Policy.priority_weights`.
+    The priority is the sum of the violation classes' scores, weighted by `Policy.priority_weights`;
+    where the score is doubted by what reviewers decided, it is that of a certain violation.
     """
     weights = sa.cast(run.policy.priority_weights, JSONB)
     weight = sa.func.jsonb_each_text(weights).table_valued("key", "value").c
@@ -171,11 +172,19 @@ def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
         weight.value, sa.Float
     )
     weighted_score = sa.select(sa.func.sum(score)).scalar_subquery()
-    priority = sa.func.coalesce(weighted_score, _result.violation_score).label("priority")
+    by_score = sa.func.coalesce(weighted_score, _result.violation_score)
+    first = max(run.policy.priority_weights.values(), default=1.0)
+    priority = sa.case((_is_doubted(), first), else_=by_score).label("priority")
     to_review = sa.select(*_result[_OF_VERDICT], priority).where(
         _in_range(run, keys), _result.decision == "review"
     )
     return add_selected_tasks(connection, to_review)
+
+
+def _is_doubted() -> sa.ColumnElement[bool]:
+    """Whether a screen by features fired: see `ml.moderation.pipeline.similar_decisions`."""
+    reasons = sa.func.array_to_string(_result.reasons, ",")
+    return reasons.contains("unfamiliar") | reasons.contains("similar_violation:")
 
 
 def load_sampling_key(connection: Connection) -> bytes:

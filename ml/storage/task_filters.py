@@ -12,7 +12,8 @@ from sqlalchemy.types import UserDefinedType
 from ml.storage.commerce import text_key
 from ml.storage.schema import TEXTS, review_task, reviewer_preference
 
-CLASS_REASONS = ("violation", "block", "label_issue")  # reasons that name a class: `reason:class`
+# Reasons that name a class: `reason:class`.
+CLASS_REASONS = ("violation", "block", "label_issue", "similar_violation")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from ml.core.window import Window
 from ml.moderation.nightly.discover import discover
 from ml.moderation.nightly.preflight import preflight
 from ml.moderation.nightly.reconcile import reconcile
+from ml.moderation.nightly.remember_decisions import remember_decisions
 from ml.moderation.nightly.report import report
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
@@ -39,9 +40,10 @@ def step_environment(shop: Shop) -> dict[str, str]:
 
 
 def start_run(shop: Shop, run_id: str = "night", window: Window | None = None) -> list[Shard]:
-    """Run preflight and discover; return the shards."""
+    """Run preflight, remember_decisions and discover; return the shards."""
     parts = {"settings": shop.settings, "connections": shop.connections}
     preflight(run_id, window or shop.window, **parts)
+    remember_decisions(run_id, **parts)
     return discover(run_id, **parts)
 
 

@@ -47,7 +47,10 @@ def add_altered_version(
 
 
 def spoil_weights(state: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
-    """Weights that are `nan`, `inf` or too `large`; that ignore the picture; or do not fit."""
+    """Weights that are `nan`, `inf` or too `large`; that ignore the picture; or do not fit.
+
+    Those of another `layer` are as good.
+    """
     spoiled = dict(state)
     match kind:
         case "nan" | "inf":
@@ -63,6 +66,8 @@ def spoil_weights(state: dict[str, torch.Tensor], kind: str) -> dict[str, torch.
             spoiled["fc.bias"] = torch.tensor([1e4, -1e4])
         case "blind":
             spoiled["conv1.weight"] = torch.zeros_like(state["conv1.weight"])
+        case "layer":
+            spoiled["layer4.1.conv2.weight"] = 1.01 * state["layer4.1.conv2.weight"]
         case "missing":
             del spoiled["layer4.1.conv2.weight"]
         case "shape":

@@ -92,7 +92,6 @@ def _load_similar(
         source=loader.feature_source(run.model_hash, run.computation),
         before=run.started_at,
         classes=policy.classes,
-        violations=policy.violations,
     )
     return SimilarDecisions(in_transaction(connections.engine, load), card, policy)
 

@@ -104,7 +104,7 @@ class ModelLoader:
         return self._fetch(model_hash).card
 
     def feature_source(self, model_hash: str, computation: Computation | None) -> str:
-        """What determines a version's features: its network without the head, and the computation."""
+        """What determines the features: the network without its head, and the computation."""
         checkpoint = self._fetch(model_hash)
         trunk = trunk_hash(checkpoint.build_network(), checkpoint.card.preprocessing)
         how = computation or default_computation(resolve_device(self.settings.device))

@@ -42,7 +42,7 @@ router = APIRouter(dependencies=[Depends(requires(PagePermission.REVIEW))])
 _DIGITS = "123456789"
 _OTHER_REASONS = (
     "low_confidence", "appeal", "contested", "code", "code_unreadable", "text_dominated", "blurred",
-    "promotion", "watermark", "near_duplicate_blocked",
+    "promotion", "watermark", "near_duplicate_blocked", "unfamiliar",
 )  # fmt: skip
 
 
@@ -103,9 +103,11 @@ def _classes(policy: Policy, language: str) -> list[Json]:
 
 def _reasons(policy: Policy) -> list[str]:
     """Reasons that a nightly run can give, as filter values."""
-    violations = [f"violation:{name}" for name, c in policy.classes.items() if c.violation]
+    of_class = [name for name, c in policy.classes.items() if c.violation]
+    violations = [f"violation:{name}" for name in of_class]
+    similar = [f"similar_violation:{name}" for name in of_class]
     label_issues = [f"label_issue:{name}" for name in policy.classes]
-    return [*violations, *_OTHER_REASONS, *label_issues]
+    return [*violations, *similar, *_OTHER_REASONS, *label_issues]
 
 
 def task_views(

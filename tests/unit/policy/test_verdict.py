@@ -3,6 +3,7 @@ import pytest
 from ml.core.errors import PolicyError
 from ml.core.types import ScreenResult, negative, not_run, positive, screen_failed
 from ml.policy.schema import Policy
+from ml.policy.screens import Screens
 from ml.policy.verdict import Decision, Route, decide
 from tests.support.policies import policy
 
@@ -196,3 +197,31 @@ def test_route_depends_on_scores_and_screens(
     rule = screening(codes={})
     verdict = decide(scores, pass_confidence=0.7, policy=rule, screens={"codes": outcome})
     assert verdict.route is route
+
+
+WITH_FEATURES = ARTICLE.model_copy(
+    update={
+        "screens": Screens.model_validate(
+            {"similar_decisions": {"enabled": True}, "unfamiliar": {"enabled": True}}
+        )
+    }
+)
+
+
+def test_screens_by_features_send_a_pass_to_review_and_are_no_failure_without_a_result() -> None:
+    normal = {"normal": 0.95, "violate": 0.05}
+    fired = {
+        "unfamiliar": positive("unfamiliar", "unfamiliar", 0.1),
+        "similar_decisions": positive("similar_decisions", "similar_violation:violate", 0.9),
+    }
+    verdict = decide(normal, pass_confidence=0.7, policy=WITH_FEATURES, screens=fired)
+    assert verdict.decision is Decision.REVIEW
+    assert verdict.reasons == ("similar_violation:violate", "unfamiliar")
+    for quiet in ({}, {"unfamiliar": negative("unfamiliar", 0.5)}):
+        passed = decide(normal, pass_confidence=0.7, policy=WITH_FEATURES, screens=quiet)
+        assert passed.decision is Decision.PASS
+    ignored = decide(normal, pass_confidence=0.7, policy=ARTICLE, screens=fired)
+    assert ignored.decision is Decision.PASS
+    unsure = {"normal": 0.6, "violate": 0.4}
+    verdict = decide(unsure, pass_confidence=0.7, policy=WITH_FEATURES, screens=fired)
+    assert verdict.reasons[0] == "low_confidence"

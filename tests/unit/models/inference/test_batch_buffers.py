@@ -25,7 +25,7 @@ def _sums(batch: torch.Tensor) -> torch.Tensor:
 
 
 def _buffers(streams: Streams) -> BatchBuffers:
-    return BatchBuffers(_sums, (SIZE, 3, SIDE, SIDE), classes=2, device=CPU, streams=streams)
+    return BatchBuffers(_sums, (SIZE, 3, SIDE, SIDE), columns=2, device=CPU, streams=streams)
 
 
 def _batches(count: int) -> list[list[Pixels]]:
@@ -78,7 +78,7 @@ def test_photos_of_an_earlier_batch_are_not_computed_again() -> None:
         return _sums(batch)
 
     buffers = BatchBuffers(
-        forward, (SIZE, 3, SIDE, SIDE), classes=2, device=CPU, streams=create_streams(CPU)
+        forward, (SIZE, 3, SIDE, SIDE), columns=2, device=CPU, streams=create_streams(CPU)
     )
     full, single = _batches(4)[3], _batches(1)[0]
     buffers.submit(full)()

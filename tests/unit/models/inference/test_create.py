@@ -18,6 +18,7 @@ from ml.models.checkpoint import Checkpoint, load_checkpoint
 from ml.models.inference import openvino_backend
 from ml.models.inference.create import computes_bfloat16
 from ml.models.predictor import Predictor, runtime_fingerprint
+from ml.vision.images.preprocess import normalize
 from tests.support.champion import SPEC, make_champion
 
 CPU = torch.device("cpu")
@@ -72,6 +73,27 @@ def test_logits_do_not_depend_on_the_batch_or_the_position(
     # As in a shard that was killed, and resumed in another process.
     resumed = _predictor(checkpoint, computation)
     np.testing.assert_array_equal(resumed.logits(pixels[5:]), together[5:])
+
+
+@pytest.mark.parametrize("computation", [*EVERY, BFLOAT16], ids=str)
+def test_features_change_no_bit_of_the_logits(
+    checkpoint: Checkpoint, computation: Computation
+) -> None:
+    pixels = _pixels(5)
+    plain = _predictor(checkpoint, computation)
+    both = Predictor(
+        checkpoint, device=CPU, batch_size=8, computation=computation, with_features=True
+    )
+    np.testing.assert_array_equal(both.logits(pixels), plain.logits(pixels))
+    assert plain.submit(pixels)().features is None
+    scores, features = both.submit(pixels)()
+    assert scores == plain.scores(pixels)
+    network = checkpoint.build_network()
+    images = normalize(torch.from_numpy(np.stack(pixels)), SPEC)
+    with torch.inference_mode():
+        expected = network.features(images).numpy()
+    tolerance = 1e-3 if computation.number_type == "float32" else 0.1 * np.abs(expected).max()
+    np.testing.assert_allclose(features, expected, atol=tolerance)
 
 
 def test_number_type_that_the_machine_does_not_use_is_unavailable(

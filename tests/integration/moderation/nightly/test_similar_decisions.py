@@ -1,0 +1,209 @@
+"""What reviewers decided counts from the next night on, by the features of their photos."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ml.models import registry
+from ml.models.card import MemoryRule
+from ml.moderation.nightly.preflight import preflight
+from ml.moderation.nightly.remember_decisions import remember_decisions
+from ml.moderation.nightly.replay import replay
+from ml.moderation.nightly.score_shard import score_shard
+from ml.moderation.pipeline.similar_decisions import MIN_PHOTOS
+from ml.storage import photo_features
+from ml.storage.database import in_transaction
+from ml.storage.purge import mark_photos_deleted
+from tests.support.labelled_photos import archive_photo, label_photos
+from tests.support.nightly_run import finish_run, run_nightly, start_run
+from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.policies import with_screens
+from tests.support.servers import Shop
+from tests.support.versions import add_altered_version
+
+pytestmark = pytest.mark.integration
+
+RULE = MemoryRule(
+    min_violating_share=0.5, photos=1000, leaks_before=20, leaks_saved=15, new_leaks=1,
+    added_review_share=0.01,
+)  # fmt: skip
+LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
+ENOUGH = MIN_PHOTOS + 5
+
+
+def promote(shop: Shop, champion_folder: Path, folder: Path, **card: object) -> str:
+    """Make a copy of the test champion, with another card, the champion."""
+    version = add_altered_version(shop, champion_folder, folder, **card)
+    registry.promote(version, engine=shop.connections.engine, by="test", reason="test")
+    return version
+
+
+@pytest.fixture
+def screened(shop: Shop, champion_folder: Path, tmp_path: Path) -> Shop:
+    """The shop with both screens and a champion that has a rule; all photos are familiar."""
+    policy = with_screens(tmp_path / "policy", spot_check={}, similar_decisions={}, unfamiliar={})
+    shop.settings = shop.settings.model_copy(update={"policy_file": policy})
+    promote(
+        shop, champion_folder, tmp_path / "ruled",
+        memory=RULE.model_dump(), min_similarity=-1.0,
+    )  # fmt: skip
+    return shop
+
+
+def decide_bright_photos(shop: Shop, label: str = "violate") -> list[str]:
+    """Reviewers decided on bright photos, which the champion takes for normal; and on dark ones."""
+    bright = [archive_photo(shop, photo(BRIGHT, seed=1000 + i)) for i in range(ENOUGH)]
+    dark = [archive_photo(shop, photo(DARK, seed=2000 + i)) for i in range(ENOUGH)]
+    label_photos(shop, bright, label, at=LAST_WEEK)
+    label_photos(shop, dark, "violate", at=LAST_WEEK)
+    return bright
+
+
+def verdicts(shop: Shop) -> dict[str, tuple[str, list[str]]]:
+    """Decision and reasons by key."""
+    rows = shop.rows("select object_key, decision, reasons from moderation.audit_result")
+    prefix = shop.settings.photo_prefix
+    return {str(key).removeprefix(prefix): (str(d), list(r)) for key, d, r in rows}  # type: ignore[call-overload]
+
+
+def remember(shop: Shop, run_id: str = "night") -> dict[str, int]:
+    """Begin a run, and compute what is missing."""
+    parts = {"settings": shop.settings, "connections": shop.connections}
+    preflight(run_id, shop.window, **parts)
+    return remember_decisions(run_id, **parts)
+
+
+def test_photo_like_those_that_were_blocked_goes_to_review_and_is_replayed(screened: Shop) -> None:
+    decide_bright_photos(screened)
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    screened.upload("dark.jpg", photo(DARK, seed=2))
+    run_nightly(screened)
+    found = verdicts(screened)
+    assert found["new.jpg"] == ("review", ["similar_violation:violate"])
+    assert found["dark.jpg"] == ("review", ["violation:violate", "similar_violation:violate"])
+    [(screens,)] = screened.rows(
+        "select screens from moderation.audit_result join moderation.verdict "
+        "using (content_sha256, policy_version, model_hash) where object_key like '%new.jpg'"
+    )
+    photos = screens["similar_decisions"]["evidence"]["photos"]  # type: ignore[index]  # an object
+    assert {p["label"] for p in photos} == {"violate"}
+    result = replay("night", settings=screened.settings, connections=screened.connections)
+    assert (result.photos, result.equal) == (2, 2)
+
+
+def test_photo_that_reviewers_pass_stays_a_pass(screened: Shop) -> None:
+    decide_bright_photos(screened, label="normal")
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    run_nightly(screened)
+    assert verdicts(screened)["new.jpg"] == ("pass", ["confident_normal"])
+
+
+def test_screen_never_lets_a_photo_pass(screened: Shop) -> None:
+    """Dark photos that reviewers called normal do not make the next one pass."""
+    dark = [archive_photo(screened, photo(DARK, seed=3000 + i)) for i in range(2 * ENOUGH)]
+    label_photos(screened, dark, "normal", at=LAST_WEEK)
+    screened.upload("dark.jpg", photo(DARK, seed=2))
+    run_nightly(screened)
+    assert verdicts(screened)["dark.jpg"] == ("review", ["violation:violate"])
+
+
+def test_undone_labels_count_no_more_in_the_next_run(screened: Shop) -> None:
+    decide_bright_photos(screened)
+    screened.upload("one.jpg", photo(BRIGHT, seed=1))
+    run_nightly(screened)
+    screened.execute(
+        "insert into moderation.decision_undo (label_id, undone_by) "
+        "select label_id, 'ann' from moderation.human_label where label = 'violate'"
+    )
+    screened.upload("two.jpg", photo(BRIGHT, seed=7))
+    run_nightly(screened, "again")
+    assert verdicts(screened)["two.jpg"] == ("pass", ["confident_normal"])
+
+
+def test_label_that_is_given_during_the_run_counts_in_the_next_one(screened: Shop) -> None:
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    shards = start_run(screened)
+    bright = [archive_photo(screened, photo(BRIGHT, seed=1000 + i)) for i in range(ENOUGH)]
+    label_photos(screened, bright, "violate", at=datetime.now(UTC))
+    for shard in shards:
+        score_shard(shard, settings=screened.settings, connections=screened.connections)
+    finish_run(screened)
+    assert verdicts(screened)["new.jpg"] == ("pass", ["confident_normal"])
+
+
+def test_unfamiliar_photo_comes_first(
+    screened: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    promote(screened, champion_folder, tmp_path / "strict", memory=None, min_similarity=1.01)
+    decide_bright_photos(screened, label="normal")
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    screened.upload("dark.jpg", photo(DARK, seed=2))
+    run_nightly(screened)
+    found = verdicts(screened)
+    assert found["new.jpg"] == ("review", ["unfamiliar"])
+    assert found["dark.jpg"] == ("review", ["violation:violate", "unfamiliar"])
+    priorities = {p for (p,) in screened.rows("select priority from moderation.review_task")}
+    assert priorities == {1.0}
+
+
+def test_few_decided_photos_say_nothing(screened: Shop) -> None:
+    few = [archive_photo(screened, photo(BRIGHT, seed=1000 + i)) for i in range(MIN_PHOTOS - 1)]
+    label_photos(screened, few, "violate", at=LAST_WEEK)
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    run_nightly(screened)
+    assert verdicts(screened)["new.jpg"] == ("pass", ["confident_normal"])
+
+
+def test_features_are_computed_once_and_again_for_another_network(
+    screened: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    decide_bright_photos(screened)
+    assert remember(screened) == {"computed": 2 * ENOUGH, "unreadable": 0}
+    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
+    # Another head on the same network needs no other features.
+    promote(screened, champion_folder, tmp_path / "same", memory=RULE.model_dump(), seed=99)
+    assert remember(screened, "other head") == {"computed": 0, "unreadable": 0}
+    promote(screened, champion_folder, tmp_path / "other", spoil="layer", memory=RULE.model_dump())
+    assert remember(screened, "other network")["computed"] == 2 * ENOUGH
+
+
+def test_killed_step_goes_on_where_it_was(screened: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide_bright_photos(screened)
+    monkeypatch.setattr("ml.moderation.nightly.remember_decisions.COMMIT_PHOTOS", 16)
+    write = photo_features.write
+    calls = iter(range(10))
+
+    def write_twice(*arguments: object) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        write(*arguments)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(photo_features, "write", write_twice)
+    with pytest.raises(KeyboardInterrupt):
+        remember(screened)
+    monkeypatch.setattr(photo_features, "write", write)
+    assert remember(screened)["computed"] == 2 * ENOUGH - 32
+
+
+def test_photo_that_cannot_be_read_is_tried_once(screened: Shop) -> None:
+    contents = decide_bright_photos(screened)
+    screened.connections.models.delete(f"labelled/{contents[0]}")
+    assert remember(screened) == {"computed": 2 * ENOUGH - 1, "unreadable": 1}
+    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
+
+
+def test_nothing_is_computed_where_the_model_has_no_rule(shop: Shop, tmp_path: Path) -> None:
+    policy = with_screens(tmp_path, spot_check={}, similar_decisions={}, unfamiliar={})
+    shop.settings = shop.settings.model_copy(update={"policy_file": policy})
+    decide_bright_photos(shop)
+    assert remember(shop) == {"computed": 0, "unreadable": 0}
+
+
+def test_features_of_a_deleted_photo_are_deleted(screened: Shop) -> None:
+    contents = decide_bright_photos(screened)
+    remember(screened)
+    engine = screened.connections.engine
+    in_transaction(engine, mark_photos_deleted, contents[:3], datetime.now(UTC))
+    [(left,)] = screened.rows("select count(*) from moderation.photo_feature")
+    assert left == 2 * ENOUGH - 3
