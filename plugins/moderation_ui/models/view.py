@@ -171,6 +171,19 @@ class View(Labels):
         state = self.bound_state({"thresholds": thresholds})
         return self.words(f"models.bound_{state}_says" if state else "models.no_evidence")
 
+    def memory(self, card: Mapping[str, Any]) -> str:
+        """When similar decided photos send a photo to review, and what that saved when measured."""
+        if not (rule := card.get("memory")):
+            return self.words("models.memory_absent")
+        return self.words(
+            "models.memory_says",
+            share=percent(rule["min_violating_share"], 0, unit=" %"),
+            saved=count(rule["leaks_saved"]),
+            leaks=count(rule["leaks_before"]),
+            new=count(rule["new_leaks"]),
+            added=percent(rule["added_review_share"], unit=" %"),
+        )
+
     def _evidence(self, evidence: Mapping[str, Any]) -> str:
         return self.words(
             "models.evidence",

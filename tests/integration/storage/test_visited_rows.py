@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from benchmarks.two_years_nightly_run import NightlyRun, make_nightly_run
 from benchmarks.two_years_reviews import pages, retention, reviews
@@ -17,7 +18,8 @@ from ml.core.window import Window
 from ml.learning.pretraining import photo_list
 from ml.learning.pretraining.photo_list import list_photos
 from ml.operations.retention import expired_rows
-from ml.storage import decided_photos
+from ml.storage import decided_photos, photo_features
+from ml.storage.database import in_transaction
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo
 from tests.support.servers import Shop
@@ -51,9 +53,9 @@ def record(shop: Shop, request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     return run
 
 
-def _wide(executions: list[Execution]) -> list[str]:
-    """The statements that visited too many rows."""
-    assert len(executions) > 15
+def _wide(executions: list[Execution], *, least: int = 16) -> list[str]:
+    """The statements that visited too many rows; there are `least` in all."""
+    assert len(executions) >= least
     # The catalog does not grow with the data.
     ours = [e for e in executions if "from pg_class" not in e.statement]
     wide = {e.statement: e.rows for e in ours if e.rows > MAX_ROWS}
@@ -96,6 +98,33 @@ def _list_photos(nightly_run: NightlyRun) -> None:
         window, max_photos=3000, settings=nightly_run.settings, connections=nightly_run.connections
     )
     assert listed.photos
+
+
+def test_decided_photos_of_a_run_are_looked_up_by_the_newest_labels(
+    record: Record, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_features, "MAX_PHOTOS", 200)
+    shop.execute(
+        "insert into moderation.photo_feature (source, content_sha256, features, computed_at) "
+        "select source, content_sha256, '\\x0000', now() - interval '1 day' "
+        "from (select distinct content_sha256 from moderation.human_label) l, "
+        "unnest(array['now', 'before']) as source"
+    )
+    assert _wide(record(_look_up_features), least=3) == []
+
+
+def _look_up_features(nightly_run: NightlyRun) -> None:
+    before = OLD.midnight + timedelta(days=1)
+
+    def look_up(connection: Connection) -> None:
+        found = photo_features.load_decided(
+            connection, "now", before=before, classes=["normal", "violate"]
+        )
+        assert 0 < len(found) <= 200
+        assert photo_features.list_missing(connection, "now", before=before) == []
+        assert photo_features.delete_old_sources(connection, "now") == 0
+
+    in_transaction(nightly_run.connections.engine, look_up)
 
 
 def test_retention_visits_each_row_once(record: Record) -> None:

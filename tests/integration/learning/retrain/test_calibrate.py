@@ -17,6 +17,7 @@ from ml.models.card import ModelCard, PretrainedWeights
 from ml.models.checkpoint import load_checkpoint
 from ml.models.evaluation.calibration import fit_temperature
 from ml.models.load_check import check_probe
+from ml.models.nearest_photos import Surroundings
 from ml.models.out_of_fold import load_out_of_fold
 from ml.models.training_manifest import read_training_manifest
 from ml.policy.schema import load_policy
@@ -103,6 +104,7 @@ def begin(shop: Shop, trained: TrainingArtifact, *, snapshot: bool = True) -> No
 
 def write(artifact: TrainingArtifact, folder: Path) -> ModelCard:
     evaluation = evaluate_held_out(artifact, POLICY)
+    folder.mkdir(exist_ok=True)
     return write_version(artifact, evaluation, folder, snapshot_hash=SNAPSHOT)
 
 
@@ -121,7 +123,8 @@ def end_state(shop: Shop) -> list[list[tuple[object, ...]]]:
 def test_calibrate_registers_a_complete_version_as_candidate(
     shop: Shop, trained: TrainingArtifact, tmp_path: Path
 ) -> None:
-    begin(shop, trained)
+    around = Surroundings(np.linspace(0.0, 1.0, 2000), np.linspace(0.2, 0.9, 2000))
+    begin(shop, replace(trained, around=around))
     candidate = run_step(shop)
     versions, runs, epochs = end_state(shop)
     assert dict(versions) == {shop.model_hash: None, candidate: SNAPSHOT}
@@ -222,6 +225,19 @@ def test_version_that_leaks_too_much_keeps_the_champions_review_share(
     assert thresholds.source.startswith(KEPT_REVIEW_SHARE)
     assert 0.15 < candidate.card.metrics["verdicts"]["pass_rate"] <= 0.25
     assert thresholds.pass_confidence > POLICY.pass_confidence
+
+
+def test_card_has_the_rule_for_similar_decided_photos_where_it_saves_leaks(
+    trained: TrainingArtifact, tmp_path: Path
+) -> None:
+    labels = trained.held_out_labels == 1
+    knowing = Surroundings(np.where(labels, 0.9, 0.1), np.linspace(0.1, 0.9, len(labels)))
+    card = write(replace(trained, around=knowing), tmp_path / "knowing")
+    assert card.memory is not None
+    assert card.memory.leaks_saved > 0
+    assert card.min_similarity == pytest.approx(0.104, abs=0.001)
+    useless = Surroundings(np.full(len(labels), 0.3), knowing.similarity)
+    assert write(replace(trained, around=useless), tmp_path / "useless").memory is None
 
 
 def test_error_without_held_out_photos_has_a_remedy(

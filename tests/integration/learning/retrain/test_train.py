@@ -114,6 +114,7 @@ def test_training_artifact_has_weights_logits_and_facts(shop: Shop, tmp_path: Pa
     assert trained.held_out_labels.tolist() == [int(p.label == "violate") for p in held_out]
     assert trained.held_out_weights.tolist() == [p.weight for p in held_out]
     assert trained.held_out_groups.tolist() == [p.group for p in held_out]
+    assert trained.around is None  # the preset fits no head to frozen features
     # The network saw these photos, their logits are of networks that did not.
     logits = _logits(shop, trained, trained.held_out_hashes[3])
     assert not np.allclose(trained.held_out_logits[3], logits, atol=1e-4)
