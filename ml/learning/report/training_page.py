@@ -100,9 +100,9 @@ def _describe_bound(version: TrainedVersion, policy: Policy) -> str:
     needed = count_needed_labels(version.labels, rate=bound.rate, confidence=bound.confidence)
     if state == "met":
         return "bound met"
-    said = BOUND_STATES[state].en.lower()
+    name = BOUND_STATES[state].en.lower()
     if needed is not None:
-        return f"{said}; about {needed:,} labels like these would prove it"
+        return f"{name}; about {needed:,} labels like these would prove it"
     if leaks_everywhere(version.labels, rate=bound.rate):
-        return f"{said}; these labels exceed it at every threshold"
-    return f"{said}; these labels are too few to say how many would prove it"
+        return f"{name}; these labels exceed it at every threshold"
+    return f"{name}; these labels are too few to say how many would prove it"
