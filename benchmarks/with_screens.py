@@ -84,7 +84,12 @@ def main(
 def _model_folder(photos: Sequence[Photo], run: _RunConfig) -> Path:
     """Return the folder of the model; it depends on the whole recipe."""
     _, origin = load_pretrained_weights(run.settings.pretrained_weights, len(run.policy.classes))
-    asked = [run.preset.model_dump_json(), origin.model_dump_json(), str(run.seed)]
+    asked = [
+        run.preset.model_dump_json(),
+        origin.model_dump_json(),
+        str(run.seed),
+        str(run.minutes),
+    ]
     name = hashlib.sha256("\n".join([*asked, *(p.name for p in photos)]).encode()).hexdigest()[:12]
     folder = run.settings.data_dir / "benchmarks" / f"with_screens-{name}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,8 @@ def distill() -> str:
     return str(weights)
 
 
-@task
+# Where the bound is not met, the champion scores photos.
+@task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def calibrate(training_key: str) -> str:
     """Fit the temperature, solve the threshold, register the candidate."""
     return _steps().calibrate(_run_id(), training_key)
@@ -115,7 +116,7 @@ def calibrate(training_key: str) -> str:
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def evaluate() -> dict[str, Any]:
-    """Evaluate candidate and champion on the golden set and the newest labels."""
+    """Compare candidate and champion on photos that neither has seen."""
     return _steps().evaluate(_run_id())
 
 

@@ -16,6 +16,7 @@ from ml.vision.images.decode import decode_limits
 if TYPE_CHECKING:
     from ml.models.distillation.sources import Origin
     from ml.models.training.image_folder import Photo
+    from ml.models.training.train import TrainedVersion
 
 app = typer.Typer()  # without a name: its commands are top-level commands
 pretrain = typer.Typer(help="Pretrained weights: distill them.", no_args_is_help=True)
@@ -48,19 +49,27 @@ def train(
     ] = None,
 ) -> None:
     """Train a model version on a folder of labeled photos and register it."""
+    from ml.learning.report.training_page import FILE as PAGE
+    from ml.learning.report.training_page import write_training_page
     from ml.models import registry
     from ml.models.load_check import check_version
 
     with opened() as (settings, connections):
         with scratch_folder(settings.data_dir / "training", "version-") as folder:
             target = out or folder
-            page = _train(
+            # The page has photos: it is no part of the version, whose files are kept for good.
+            (target / PAGE).unlink(missing_ok=True)
+            version = _train(
                 data, target, preset=preset, seed=seed, minutes=minutes,
                 violation_share=violation_share,
             )  # fmt: skip
             registered = registry.register(
                 target, engine=connections.engine, store=connections.models
             )
+            page = write_training_page(
+                version, target, policy=load_policy(settings.policy_file),
+                limits=decode_limits(settings),
+            )  # fmt: skip
             shown = settings.data_dir / "reports" / f"training-{registered[:12]}.html"
             write_file(shown, page.read_bytes())
         console.print(f"registered model version {registered}")
@@ -82,9 +91,9 @@ def _train(
     seed: int,
     minutes: float | None,
     violation_share: float | None,
-) -> Path:
-    """Train into `out`, print what the held-out photos say, and write the page; its path."""
-    from ml.learning.report.training_page import describe, write_training_page
+) -> "TrainedVersion":
+    """Train into `out`, and print what the held-out photos say."""
+    from ml.learning.report.training_page import describe
     from ml.models.features import FeatureCache
     from ml.models.predictor import resolve_device
     from ml.models.training.other_computations import find_other_computations
@@ -113,7 +122,7 @@ def _train(
         )
     for line in describe(version, policy):
         console.print(line)
-    return write_training_page(version, out, policy=policy, limits=decode_limits(settings))
+    return version
 
 
 @pretrain.command("list-photos")

@@ -18,8 +18,8 @@ from ml.storage.schema import retrain_run, training_epoch
 class RetrainRun:
     """The inputs of a run, fixed when it starts, and its results so far (from `snapshot_hash`).
 
-    `weights_sha256` are the pretrained weights of an earlier run from which a second training
-    starts; `starts` compares the two.
+    `weights_sha256` are the pretrained weights that an earlier run distilled, one more start of
+    this one; `starts` compares the starts and the result.
     """
 
     run_id: str

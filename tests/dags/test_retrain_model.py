@@ -28,7 +28,7 @@ def test_retrain_model_steps_run_in_order(dag: dict[str, Any]) -> None:
 
 def test_retrain_model_gpu_tasks_use_the_gpu_pool(dag: dict[str, Any]) -> None:
     in_pool = {name for name, task in dag["tasks"].items() if task["pool"] == "gpu"}
-    assert in_pool == {"check_labels", "train", "evaluate", "distill"}
+    assert in_pool == {"check_labels", "train", "calibrate", "evaluate", "distill"}
 
 
 def test_promote_runs_after_both_branches_and_close_runs_always(dag: dict[str, Any]) -> None:

@@ -11,7 +11,12 @@ from ml.learning.report.page import data_uri, load_template, thumbnail
 from ml.learning.report.tables import BOUND_STATES
 from ml.models.bound_state import find_bound_state
 from ml.models.evaluation.figures import to_png
-from ml.models.evaluation.leak_curve import count_needed_labels, leak_curve, measure
+from ml.models.evaluation.leak_curve import (
+    count_needed_labels,
+    leak_curve,
+    leaks_everywhere,
+    measure,
+)
 from ml.models.evaluation.trade_off_plots import draw_leak_curve
 from ml.models.training.pipeline import PLOTS
 from ml.models.training.train import TrainedVersion
@@ -38,6 +43,7 @@ def write_training_page(
         now=used,
         points=points,
         needed=count_needed_labels(version.labels, rate=bound.rate, confidence=bound.confidence),
+        exceeded=leaks_everywhere(version.labels, rate=bound.rate),
         violation_share=version.violation_share,
         is_assumed=version.is_share_assumed,
         curve=data_uri(to_png(curve), "image/png"),
@@ -94,6 +100,9 @@ def _describe_bound(version: TrainedVersion, policy: Policy) -> str:
     needed = count_needed_labels(version.labels, rate=bound.rate, confidence=bound.confidence)
     if state == "met":
         return "bound met"
-    if needed is None:
-        return f"{BOUND_STATES[state].en.lower()}; these labels exceed it at every threshold"
-    return f"{BOUND_STATES[state].en.lower()}; about {needed:,} labels like these would prove it"
+    name = BOUND_STATES[state].en.lower()
+    if needed is not None:
+        return f"{name}; about {needed:,} labels like these would prove it"
+    if leaks_everywhere(version.labels, rate=bound.rate):
+        return f"{name}; these labels exceed it at every threshold"
+    return f"{name}; these labels are too few to say how many would prove it"

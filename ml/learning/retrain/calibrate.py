@@ -1,8 +1,8 @@
 """Turn a trained network into a model version: temperature, threshold, metrics, plots and card.
 
 Temperature and threshold are fitted on out-of-fold logits: each photo's are of networks that saw
-none of its group. Everything follows from the stored logits, so that a retry gives the same card,
-and with it the same version.
+none of its group. Everything follows from the stored logits (and, where the bound is not met, from
+the champion's scores), so that a retry gives the same card, and with it the same version.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from ml.learning.retrain.compared_scores import model_scores
 from ml.learning.retrain.comparison import spread_evenly
 from ml.learning.retrain.scoring import load_predictor, score_photos
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
+from ml.learning.snapshot.golden_set import lineage
 from ml.models.bound_state import find_bound_state
 from ml.models.card import ModelCard, Thresholds
 from ml.models.evaluation.calibration import MIN_PHOTOS, keep_review_share, solve_threshold
@@ -166,9 +167,8 @@ def _keep_review_share(
     settings: Settings,
     connections: Connections,
 ) -> pipeline.Evaluation:
-    """Measured on photos that the champion was not trained on; without some, nothing changes."""
-    seen = read_training_manifest(connections.models, champion_hash)
-    row_of = {h: row for row, h in enumerate(artifact.held_out_hashes) if h not in seen}
+    """Measured on photos that the champion has not learnt from; without some, nothing changes."""
+    row_of = _find_unseen(artifact, champion_hash, connections)
     predictor = load_predictor(champion_hash, settings=settings, connections=connections)
     scored = score_photos(
         spread_evenly(list(row_of)), [predictor],
@@ -186,3 +186,15 @@ def _keep_review_share(
         share=float(weights[~passed].sum() / weights.sum()),
     )
     return replace(evaluation, thresholds=thresholds)
+
+
+def _find_unseen(
+    artifact: TrainingArtifact, champion_hash: str, connections: Connections
+) -> dict[str, int]:
+    """Rows by content of the groups without a photo that the champion's lineage was trained on."""
+    versions = in_transaction(connections.engine, lambda c: lineage(c, champion_hash))
+    store = connections.models
+    seen = frozenset[str]().union(*(read_training_manifest(store, v) for v in versions))
+    groups, hashes = artifact.held_out_groups.tolist(), artifact.held_out_hashes
+    learnt = {group for group, content in zip(groups, hashes, strict=True) if content in seen}
+    return {h: row for row, h in enumerate(hashes) if groups[row] not in learnt}

@@ -82,7 +82,7 @@ class CandidateTraining:
         weighting = self._choose_weighting(starts)
         weights = weighting.apply(self._weights, self._origins.is_own, self._origins.age_days)
         measured = [self._measure(start, weights) for start in starts]
-        chosen = choose_start(measured)
+        chosen = choose_start(measured, self.run.policy)
         log.info("start chosen", kind=chosen.origin.kind, detail=chosen.origin.detail)
         initial, share = chosen.initial, 0.0
         if self.unlabelled is not None:
@@ -148,12 +148,15 @@ class CandidateTraining:
     def _compare(
         self, starts: Sequence[Measured], chosen: Measured, fitted: CrossFitted
     ) -> list[dict[str, Any]]:
-        """Measures of each start's head and of the result, for the report."""
+        """Measures of each start's head and of the result, for the report.
+
+        A champion that was trained on all photos, or all of one side, cannot be measured.
+        """
         policy = self.run.policy
         rows = [
             describe(each, each.initial.head.logits, 0, policy) | {"chosen": False}
             for each in starts
-            if each.initial.head is not None
+            if each.initial.head is not None and each.count_rarer_side(policy)
         ]
         result = describe(chosen, fitted.logits, len(fitted.history), policy) | {"chosen": True}
         return [*(row for row in rows if row | {"chosen": True} != result), result]

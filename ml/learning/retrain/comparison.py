@@ -99,6 +99,17 @@ def compare_versions(
     return found
 
 
+def choose_of_groups(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The first photo of each group.
+
+    A paired test takes photos for independent, and near-duplicates are won or lost together.
+    """
+    first: dict[int, LabelledPhoto] = {}
+    for photo in photos:
+        first.setdefault(photo.group, photo)
+    return list(first.values())
+
+
 def spread_evenly(photos: Sequence[T]) -> list[T]:
     """At most MAX_HELD_OUT of the photos, evenly spread."""
     spread = np.linspace(0, len(photos) - 1, min(len(photos), MAX_HELD_OUT)).astype(int)

@@ -1,8 +1,9 @@
 """Fifth step of a retraining run: compare candidate and champion on photos that neither has seen.
 
-These are the golden set; and until it is complete, the labels since the champion, by the
-candidate's out-of-fold predictions. Both are evaluated at their own thresholds, in one process, on
-the same decoded photos. The report of a finished run is final: a later call returns it unchanged.
+These are the golden set; and until it is complete, the labels since the champion, one of each
+group, by the candidate's out-of-fold predictions. Both are evaluated at their own thresholds, in
+one process, on the same decoded photos. The report of a finished run is final: a later call returns
+it unchanged.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from ml.core.settings import Settings
 from ml.learning.report.page import Pictures, ReportFiles, thumbnail
 from ml.learning.report.tables import snapshot_section
 from ml.learning.retrain.compared_scores import ComparedScores, model_scores
-from ml.learning.retrain.comparison import compare_versions
+from ml.learning.retrain.comparison import choose_of_groups, compare_versions
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo
 from ml.models.card import ModelCard
 from ml.models.checkpoint import WEIGHTS
@@ -114,7 +115,8 @@ class _Inputs:
         """Photos to compare on besides golden ones: none if these are as many as planned."""
         if len(self.golden_set.photos) >= self.run.policy.retraining.golden_photos:
             return []
-        return [photo for photo in self.manifest.photos_in(Split.TRAIN) if not photo.seen]
+        photos = self.manifest.photos_in(Split.TRAIN)
+        return choose_of_groups([photo for photo in photos if not photo.seen])
 
     @property
     def out_of_fold(self) -> OutOfFold | None:

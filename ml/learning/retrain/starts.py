@@ -35,7 +35,7 @@ from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
-MIN_COMPARED = 20  # photos of each side, violations or not; fewer say little about a start
+MIN_COMPARED = 20  # photos of each side, violations or others; fewer say little about a start
 
 
 @dataclass(frozen=True)
@@ -109,21 +109,34 @@ class Measured:
     initial: InitialNetwork
     job: CrossFitJob
 
+    def find_violations(self, policy: Policy) -> list[int]:
+        """Indices of the classes that are violations."""
+        classes = self.job.dataset.classes
+        return [c for c, name in enumerate(classes) if name in policy.violations]
 
-def choose_start(measured: Sequence[Measured]) -> Measured:
+    def count_rarer_side(self, policy: Policy) -> int:
+        """Photos that it was not trained on: violations or others, the fewer of both."""
+        targets = self.job.targets[self.job.comparable]
+        violations = int(np.isin(targets, self.find_violations(policy)).sum())
+        return min(violations, len(targets) - violations)
+
+
+def choose_start(measured: Sequence[Measured], policy: Policy) -> Measured:
     """The start whose head has the lowest log loss on the photos that no start was trained on.
 
     Where these are too few, the champion does not count: its features fit the other photos too
-    well. The first of equals is taken. Without heads to compare, the champion is.
+    well. The first of equals is taken. Without heads to compare, the champion is, if there are
+    photos of both sides to fit its temperature and threshold on.
     """
-    if any(each.initial.head is None for each in measured):
+    heads = all(each.initial.head is not None for each in measured)
+    needed = MIN_COMPARED if heads else 1
+    others = [each for each in measured if each.origin.kind != "champion"]
+    if others and any(each.count_rarer_side(policy) < needed for each in measured):
+        measured = others
+    if not heads:
         return next((each for each in measured if each.origin.kind == "champion"), measured[0])
     unseen = np.logical_and.reduce([each.job.comparable for each in measured])
     targets = measured[0].job.targets
-    counts = np.bincount(targets[unseen], minlength=2)
-    if counts.min() < MIN_COMPARED and len(measured) > 1:
-        measured = [each for each in measured if each.origin.kind != "champion"]
-        unseen = np.logical_and.reduce([each.job.comparable for each in measured])
     losses = [
         calibrated_loss(each.initial.head.logits[unseen], targets[unseen])
         for each in measured
@@ -135,10 +148,13 @@ def choose_start(measured: Sequence[Measured]) -> Measured:
 def describe(
     each: Measured, logits: "np.ndarray[Any, Any]", epochs: int, policy: Policy
 ) -> dict[str, Any]:
-    """Measures of out-of-fold logits (N, C), for the report; `area` is that under the ROC curve."""
+    """Measures of out-of-fold logits (N, C), for the report; `area` is that under the ROC curve.
+
+    There are violations and other photos that the start was not trained on.
+    """
     rows, targets = each.job.comparable, each.job.targets
     probabilities, labels = softmax(logits[rows], axis=1), targets[rows]
-    violations = [c for c, name in enumerate(each.job.dataset.classes) if name in policy.violations]
+    violations = each.find_violations(policy)
     return {
         "kind": each.origin.kind,
         "detail": each.origin.detail,

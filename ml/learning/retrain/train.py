@@ -27,7 +27,7 @@ from ml.learning.retrain.training_artifact import (
     load_artifact,
     save_artifact,
 )
-from ml.learning.retrain.unlabelled import open_unlabelled
+from ml.learning.retrain.unlabelled import has_teacher, open_unlabelled
 from ml.learning.snapshot.splits import WeightedSample, check_classes, select_samples
 from ml.models.architectures.classifier import Classifier
 from ml.models.card import PretrainedWeights
@@ -52,7 +52,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything that determines the weights; `key` is its hash."""
+    """Everything that determines the weights; `key` is its hash.
+
+    `unlabelled` are the photos to learn from by soft labels: none where the teacher is missing.
+    """
 
     run: RetrainRun
     preset: Preset
@@ -146,19 +149,25 @@ def _plan(run_id: str, folder: Path, settings: Settings, connections: Connection
     manifest = get_manifest(connections.models, snapshot_hash)
     preset = load_preset(run.preset)
     starts = list_starts(run, preset, folder, settings=settings, connections=connections)
+    unlabelled = manifest.unlabelled if manifest.unlabelled and has_teacher() else ()
     return _Plan(
         run=run,
         preset=preset,
         starts=starts,
         classes=tuple(sorted(manifest.classes)),
         samples=select_samples(manifest, issues, run.policy.retraining.label_issues),
-        unlabelled=manifest.unlabelled,
-        key=_key(run, preset, starts, issues),
+        unlabelled=unlabelled,
+        key=_key(run, preset, starts, issues, soft_labels=bool(unlabelled)),
     )
 
 
 def _key(
-    run: RetrainRun, preset: Preset, starts: Sequence[Start], issues: Mapping[str, LabelIssue]
+    run: RetrainRun,
+    preset: Preset,
+    starts: Sequence[Start],
+    issues: Mapping[str, LabelIssue],
+    *,
+    soft_labels: bool,
 ) -> str:
     """SHA-256 (hex) over everything that determines the weights, torch's version included."""
     treatment = run.policy.retraining.label_issues
@@ -169,6 +178,7 @@ def _key(
         "preset": preset.model_dump(mode="json"),
         "seed": run.seed,
         "starts": [start.identity for start in starts],
+        "soft_labels": soft_labels,
         "torch": torch.__version__,  # another version would not continue bit for bit
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

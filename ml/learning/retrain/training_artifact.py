@@ -30,8 +30,9 @@ class TrainingArtifact(TrainedNetwork):
     groups int64 (N,): the same number for near-duplicates and photos of one review.
     `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
     losses by the numbers of epochs that were tried; `compared` has the measures of each start and
-    of the result; `label_weighting` is a `LabelWeighting`; `around` is of the same photos, by the
-    features that training starts from.
+    of the result; `label_weighting` is a `LabelWeighting`, with `soft_share`, the weight of soft
+    labels relative to that of labels. They are kept for those who ask why a training was as it was.
+    `around` is of the same photos, by the features that training starts from.
     """
 
     held_out_logits: npt.NDArray[np.float32]

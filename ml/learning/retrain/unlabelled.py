@@ -42,11 +42,11 @@ def open_unlabelled(
     settings: Settings,
     connections: Connections,
 ) -> Iterator[Dataset | None]:
-    """The listed photos, decoded; None if there are none, or no teacher for them.
+    """The listed photos, decoded; None if there are none.
 
     Photos that were deleted or replaced since are left out.
     """
-    if not listed or not _has_teacher():
+    if not listed:
         yield None
         return
     with open_photos(
@@ -56,7 +56,8 @@ def open_unlabelled(
         yield dataset if dataset.photos else None
 
 
-def _has_teacher() -> bool:
+def has_teacher() -> bool:
+    """Whether the teacher is installed; a warning in the log says why not."""
     try:
         EFFICIENTNET_LITE0.load()
     except PretrainedWeightsError as error:

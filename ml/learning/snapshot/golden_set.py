@@ -16,11 +16,7 @@ from itertools import count
 from sqlalchemy import Connection
 
 from ml.core.manifest import GoldenPhoto, GoldenSet, Split
-from ml.learning.snapshot.splits import (
-    UnassignedPhoto,
-    by_group,
-    stratified_group_split,
-)
+from ml.learning.snapshot.splits import UnassignedPhoto, by_group, stratified_group_split
 from ml.models.training_manifest import read_training_manifest
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction

@@ -13,13 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.errors import NotEnoughLabels
-from ml.core.manifest import (
-    ExcludedPhoto,
-    GoldenSet,
-    LabelledPhoto,
-    Manifest,
-    Split,
-)
+from ml.core.manifest import ExcludedPhoto, GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.labels.photo_archiver import archive_missing
 from ml.learning.snapshot.golden_set import (

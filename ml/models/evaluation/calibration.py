@@ -105,8 +105,9 @@ def keep_review_share(
     lowest = reached[0] if reached else 1.0
     if lowest <= thresholds.pass_confidence:
         return thresholds
-    source = thresholds.source.replace(TOO_LEAKY, KEPT_REVIEW_SHARE, 1)
-    return Thresholds(pass_confidence=lowest, source=source)
+    # An int8 variant may have another reason than its version, whose bound is not met.
+    reason = thresholds.source.removeprefix(f"{TOO_LEAKY}: ").removeprefix(f"{TOO_FEW}: ")
+    return Thresholds(pass_confidence=lowest, source=f"{KEPT_REVIEW_SHARE}: {reason}")
 
 
 def _explain_failure(

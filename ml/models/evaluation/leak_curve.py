@@ -51,11 +51,18 @@ def count_needed_labels(labels: HeldOutLabels, *, rate: float, confidence: float
     """About how many labels in all would prove the bound, if they are like these.
 
     That is at the threshold that needs the fewest of them; None: at every threshold these labels
-    leak more than `rate`, or MAX_LABELS would not prove it.
+    leak more than `rate`, fewer than MIN_PHOTOS pass, or MAX_LABELS would not prove it.
     """
     needed = [_count_needed(labels, threshold, rate, confidence) for threshold in GRID]
     found = [number for number in needed if number is not None]
     return min(found) if found else None
+
+
+def leaks_everywhere(labels: HeldOutLabels, *, rate: float) -> bool:
+    """Whether these labels leak at least `rate` at every threshold at which some pass."""
+    counts = [labels.counts(threshold) for threshold in GRID]
+    passing = [(passed, leaked) for passed, leaked in counts if passed]
+    return bool(passing) and all(leaked >= rate * passed for passed, leaked in passing)
 
 
 def _count_needed(

@@ -1,8 +1,10 @@
-"""Weights of labels by their origin and age, chosen by the loss on the shop's own held-out labels.
+"""Weights of labels by their origin and age, chosen by the loss on the shop's new held-out labels.
 
 A shop's first model is trained on photos of other origins, of which there are many more than labels
 of its reviewers; with equal weights they outweigh what the shop sees. How much depends on how alike
-they are, so it is measured: by a regression on frozen features, which takes seconds.
+they are, so it is measured: by a regression on frozen features, which takes seconds. It is measured
+on labels of the last months, as next month's photos are more like these: old labels would count
+against any weighting by age.
 """
 
 import math
@@ -32,6 +34,7 @@ HALF_LIVES = (None, 360, 180)
 # More photos say no more about a few shares, and take longer.
 MAX_PHOTOS = 4000
 MIN_OWN = 30  # fewer labels cannot tell one share from another
+NEW_DAYS = 90  # labels that are not older are new
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class LabelWeighting:
     """What labels weigh: `own_share` of the total is the shop's own; None: as they are.
 
     `half_life_days` is the age at which a label counts half; None: labels do not age. `loss` is the
-    log loss on own held-out labels, and `unweighted_loss` that without any of it.
+    log loss on own new held-out labels, and `unweighted_loss` that without any of it.
     """
 
     own_share: float | None = None
@@ -76,29 +79,37 @@ def choose_weighting(
     *,
     balanced: bool,
 ) -> LabelWeighting:
-    """The weighting with the lowest log loss on own labels, each held out with its fold.
+    """The weighting with the lowest log loss on own new labels, each held out with its fold.
 
-    With fewer than MIN_OWN own labels, or without two that differ in origin or age, there is
-    nothing to choose.
+    With fewer than MIN_OWN of them, it is that on all own labels, and age does not count. With
+    fewer own ones there is nothing to choose.
     """
     own = origins.is_own & (photos.weights > 0)
-    if own.sum() < MIN_OWN or len(np.unique(photos.targets[own])) < 2:  # noqa: PLR2004 - a classifier's
+    if not _are_enough(photos, own):
         return LabelWeighting()
     chosen = _sample(len(folds), own)
     photos = photos.take(chosen)
     own, age_days, folds = own[chosen], origins.age_days[chosen], folds[chosen]
+    new = own & (age_days <= NEW_DAYS)
+    has_new = _are_enough(photos, new)
+    half_lives = HALF_LIVES if has_new and age_days.max() > NEW_DAYS else (None,)
     plain = cross_fit_head(photos, folds, classes, balanced=balanced)
     if plain is None:
         return LabelWeighting()
     found: list[tuple[LabelWeighting, Floats]] = []
-    for candidate in _candidates(photos.weights, own, age_days):
+    for candidate in _candidates(photos.weights, own, half_lives):
         weights = candidate.apply(photos.weights, own, age_days)
         weighted = LabelledFeatures(photos.features, photos.targets, weights)
         penalty = plain.head.inverse_penalty
         logits = fit_out_of_fold(weighted, folds, classes, penalty, balanced=balanced)
         if logits is not None:
-            found.append((candidate, _losses(logits, photos, own)))
+            found.append((candidate, _losses(logits, photos, new if has_new else own)))
     return _choose(found) if found else LabelWeighting()
+
+
+def _are_enough(photos: LabelledFeatures, rows: Bools) -> bool:
+    classes = len(np.unique(photos.targets[rows]))
+    return bool(rows.sum() >= MIN_OWN) and classes >= 2  # noqa: PLR2004 - a classifier's
 
 
 def _choose(found: Sequence[tuple[LabelWeighting, Floats]]) -> LabelWeighting:
@@ -118,11 +129,12 @@ def _choose(found: Sequence[tuple[LabelWeighting, Floats]]) -> LabelWeighting:
     return chosen
 
 
-def _candidates(weights: Floats, own: Bools, age_days: Floats) -> Iterator[LabelWeighting]:
+def _candidates(
+    weights: Floats, own: Bools, half_lives: Sequence[int | None]
+) -> Iterator[LabelWeighting]:
     """The plain weighting first, which wins if no other is better."""
     share = float(weights[own].sum() / weights.sum())
     shares = [None, *(s for s in OWN_SHARES if share < s)] if share < 1 else [None]
-    half_lives = HALF_LIVES if age_days.max() > min(filter(None, HALF_LIVES)) / 2 else (None,)
     for own_share, half_life in product(shares, half_lives):
         yield LabelWeighting(own_share, half_life)
 
@@ -140,9 +152,9 @@ def _sample(photos: int, own: Bools) -> Ints:
     return np.sort(np.concatenate(spread))
 
 
-def _losses(logits: Floats, photos: LabelledFeatures, own: Bools) -> Floats:
-    """Log loss of each own photo, times its weight relative to the others'."""
-    chosen = log_softmax(logits[own], axis=1)[np.arange(own.sum()), photos.targets[own]]
-    weights = photos.weights[own]
+def _losses(logits: Floats, photos: LabelledFeatures, rows: Bools) -> Floats:
+    """Log loss of each photo at these rows, times its weight relative to the others'."""
+    chosen = log_softmax(logits[rows], axis=1)[np.arange(rows.sum()), photos.targets[rows]]
+    weights = photos.weights[rows]
     losses: Floats = -chosen * weights / weights.mean()
     return losses

@@ -137,7 +137,7 @@ retrain_run = sa.Table(
     reference(sa.Text, "champion_hash", "model_version.model_hash", nullable=True),
     reference(sa.Text, "snapshot_hash", "label_snapshot.snapshot_hash", nullable=True),
     reference(sa.Text, "candidate_hash", "model_version.model_hash", nullable=True),
-    # An input: weights of an earlier run, to start a second training from. And the comparison.
+    # An input: weights that an earlier run distilled, one more start. And the comparison of all.
     reference(sa.Text, "weights_sha256", "pretrained_weights.weights_sha256", nullable=True),
     *optional(JSONB, "starts"),
     *optional(sa.Text, "photo_list_hash"),  # of the photos that it distills on

@@ -33,6 +33,10 @@ def test_train_registers_and_promotes(shell: CliRunner, shop: Shop, tmp_path: Pa
     [(champion,)] = shop.rows("select model_hash from moderation.champion")
     assert champion != shop.model_hash
     assert str(champion) in done.output.replace("\n", "")
+    pages = shop.connections.models.list_pages(f"models/{champion}/")
+    names = {item.key.rsplit("/", 1)[-1] for page in pages for item in page}
+    assert "training_photos.json" in names
+    assert "training.html" not in names  # it shows photos, and versions are never deleted
 
 
 def test_project_error_prints_one_message_and_exits_with_1(

@@ -81,6 +81,7 @@ def test_wrong_photos_are_sorted_and_bounded(tmp_path: Path) -> None:
         (1000, 0.0, "Bound met", False),
         (120, 0.0, "Bound not proven", True),
         (1000, 0.2, "Bound not met", False),
+        (20, 0.0, "Bound not proven", False),
     ],
 )
 def test_state_of_the_bound_says_what_is_missing(
@@ -95,7 +96,10 @@ def test_state_of_the_bound_says_what_is_missing(
     assert state in page
     assert ("labels like these would prove it" in page) == needs
     assert ("At every threshold these labels leak more" in page) == (state == "Bound not met")
+    too_few = photos == 20
+    assert ("labels are too few to say" in page) == too_few
     lines = describe(version, POLICY)
+    assert ("too few to say" in lines[2]) == too_few
     assert version.card.thresholds.source in lines[0]
     assert state.lower() in lines[2]
 

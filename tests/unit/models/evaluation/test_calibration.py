@@ -164,6 +164,17 @@ def test_threshold_that_keeps_a_review_share_is_never_below_the_one_given(
     assert actual.source.startswith(KEPT_REVIEW_SHARE if expected > 0.8 else TOO_LEAKY)
 
 
+@pytest.mark.parametrize("source", [TOO_LEAKY, TOO_FEW, SOLVED])
+def test_threshold_that_keeps_a_review_share_never_claims_what_another_one_showed(
+    source: str,
+) -> None:
+    given_one = Thresholds(pass_confidence=0.5, source=f"{source}: why")
+    actual = keep_review_share(given_one, np.array([0.0, 0.3]), np.ones(2), share=0.5)
+    assert (actual.pass_confidence, actual.evidence) == (0.71, None)
+    assert find_bound_state(actual.model_dump()) == "not_met"
+    assert actual.source.endswith(": why")
+
+
 def test_bound_state_follows_from_evidence_and_source() -> None:
     states = [
         find_bound_state({"source": source, "evidence": evidence})

@@ -4,7 +4,12 @@ import pytest
 from ml.core.stats import upper_bound
 from ml.models.evaluation.calibration import GRID, solve_threshold
 from ml.models.evaluation.held_out_labels import HeldOutLabels, hold_out
-from ml.models.evaluation.leak_curve import count_needed_labels, leak_curve, measure
+from ml.models.evaluation.leak_curve import (
+    count_needed_labels,
+    leak_curve,
+    leaks_everywhere,
+    measure,
+)
 
 
 def _labels(photos: int, *, violations: float = 0.2, leaks: float = 0.01) -> HeldOutLabels:
@@ -58,3 +63,12 @@ def test_needed_labels_of_a_solved_threshold_are_not_more_than_there_are() -> No
 
 def test_no_number_of_labels_proves_a_bound_that_every_threshold_exceeds() -> None:
     assert count_needed_labels(_labels(2000, leaks=0.3), rate=0.03, confidence=0.95) is None
+
+
+@pytest.mark.parametrize(("photos", "leaks", "expected"), [(20, 0.0, False), (2000, 0.3, True)])
+def test_too_few_labels_are_told_from_labels_that_leak(
+    photos: int, leaks: float, expected: bool
+) -> None:
+    labels = _labels(photos, leaks=leaks)
+    assert count_needed_labels(labels, rate=0.03, confidence=0.95) is None
+    assert leaks_everywhere(labels, rate=0.03) is expected

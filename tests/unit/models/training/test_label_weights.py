@@ -3,7 +3,6 @@ import pytest
 
 from ml.models.training.head import LabelledFeatures
 from ml.models.training.label_weights import (
-    HALF_LIVES,
     OWN_SHARES,
     LabelOrigins,
     LabelWeighting,
@@ -69,7 +68,17 @@ def test_old_labels_weigh_less_where_they_contradict_new_ones() -> None:
     all_own = LabelOrigins(np.ones(600, bool), ages)
     found = choose_weighting(photos, folds, all_own, 2, balanced=True)
     assert found.own_share is None
-    assert found.half_life_days in HALF_LIVES
+    assert found.half_life_days in {180, 360}
+
+
+def test_old_labels_keep_their_weight_where_new_ones_agree_or_are_few() -> None:
+    photos, origins, folds = _photos(300, 300, agree=True)
+    ages = np.where(origins.is_own, 0.0, 900.0)
+    all_own = LabelOrigins(np.ones(600, bool), ages)
+    assert choose_weighting(photos, folds, all_own, 2, balanced=True).half_life_days is None
+    photos, origins, folds = _photos(20, 300, agree=False)
+    few_new = LabelOrigins(np.ones(320, bool), np.where(origins.is_own, 0.0, 900.0))
+    assert choose_weighting(photos, folds, few_new, 2, balanced=True).half_life_days is None
 
 
 @pytest.mark.parametrize("own", [0, 20])
