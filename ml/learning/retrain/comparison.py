@@ -1,13 +1,13 @@
 """Score the photos that candidate and champion are compared on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from ml.core.errors import TrainingError
-from ml.core.manifest import GoldenSet, LabelledPhoto
+from ml.core.manifest import GoldenPhoto, GoldenSet, LabelledPhoto
 from ml.core.settings import Settings
 from ml.learning.retrain.compared_scores import (
     ComparedScores,
@@ -20,6 +20,7 @@ from ml.models.predictor import Predictor
 from ml.storage.connections import Connections
 
 T = TypeVar("T")
+P = TypeVar("P", GoldenPhoto, LabelledPhoto)
 
 # More would cost a forward pass of the champion each, and hardly change a paired test.
 MAX_HELD_OUT = 2000
@@ -99,14 +100,14 @@ def compare_versions(
     return found
 
 
-def choose_of_groups(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """The first photo of each group.
+def choose_of_groups(photos: Sequence[P], groups: Mapping[str, int]) -> list[P]:
+    """The first photo of each group; `groups` are by content, and another photo is alone.
 
     A paired test takes photos for independent, and near-duplicates are won or lost together.
     """
-    first: dict[int, LabelledPhoto] = {}
+    first: dict[int | str, P] = {}
     for photo in photos:
-        first.setdefault(photo.group, photo)
+        first.setdefault(groups.get(photo.content_sha256, photo.content_sha256), photo)
     return list(first.values())
 
 

@@ -8,6 +8,7 @@ it unchanged.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -116,7 +117,17 @@ class _Inputs:
         if len(self.golden_set.photos) >= self.run.policy.retraining.golden_photos:
             return []
         photos = self.manifest.photos_in(Split.TRAIN)
-        return choose_of_groups([photo for photo in photos if not photo.seen])
+        return choose_of_groups([photo for photo in photos if not photo.seen], self._groups)
+
+    @property
+    def distinct_golden(self) -> GoldenSet:
+        """The golden set with one photo of each group."""
+        chosen = choose_of_groups(self.golden_set.photos, self._groups)
+        return self.golden_set.model_copy(update={"photos": tuple(chosen)})
+
+    @cached_property
+    def _groups(self) -> dict[str, int]:
+        return {photo.content_sha256: photo.group for photo in self.manifest.photos}
 
     @property
     def out_of_fold(self) -> OutOfFold | None:
@@ -157,7 +168,7 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
     """The report and its pictures."""
     policy, golden_set, engine = inputs.run.policy, inputs.golden_set, inputs.connections.engine
     compared = compare_versions(
-        golden_set, inputs.held_out, inputs.out_of_fold,
+        inputs.distinct_golden, inputs.held_out, inputs.out_of_fold,
         extra=inputs.blocklist, predictors=inputs.predictors, classes=inputs.classes,
         settings=inputs.settings, connections=inputs.connections,
     )  # fmt: skip

@@ -134,7 +134,9 @@ def choose_start(measured: Sequence[Measured], policy: Policy) -> Measured:
     if others and any(each.count_rarer_side(policy) < needed for each in measured):
         measured = others
     if not heads:
-        return next((each for each in measured if each.origin.kind == "champion"), measured[0])
+        champion = [each for each in measured if each.origin.kind == "champion"]
+        fitted = [each for each in measured if each.initial.head is not None]
+        return [*champion, *fitted, *measured][0]
     unseen = np.logical_and.reduce([each.job.comparable for each in measured])
     targets = measured[0].job.targets
     losses = [

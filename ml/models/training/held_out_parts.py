@@ -28,7 +28,8 @@ PARTS = 3  # one for every fold would take too long
 
 def try_epochs(job: CrossFitJob, start: InitialNetwork) -> dict[int, Floats]:
     """Logits (N, C) of the photos by number of epochs, each by a network that left out its part."""
-    parts = [_Part(job, start, job.folds % PARTS == number, str(number)) for number in range(PARTS)]
+    numbers = np.unique(job.folds % PARTS).tolist()
+    parts = [_Part(job, start, job.folds % PARTS == number, str(number)) for number in numbers]
     tried: dict[int, Floats] = {}
     if start.head is not None:
         tried[0] = _join(parts, [part.head_logits for part in parts])
@@ -85,6 +86,8 @@ class _Part:
     def gains(self, head_alone: Floats, by_epoch: Sequence[Floats]) -> bool:
         """Whether an epoch lowers the loss of the held-out photos that count."""
         counted = self.held_out & self.job.comparable
+        if not counted.any():
+            return True  # nothing says that the other parts do not
         targets = self.job.targets[counted]
         rows = self.job.comparable[self.held_out]
         losses = [calibrated_loss(logits[rows], targets) for logits in by_epoch]

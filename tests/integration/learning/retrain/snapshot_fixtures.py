@@ -1,12 +1,13 @@
 """A retraining run with a snapshot: small photos, their manifest, and the run's row."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
-from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
+from ml.core.manifest import GoldenSet, LabelledPhoto, ListedPhoto, Manifest, Split
 from ml.learning.snapshot.splits import FOLDS
 from ml.policy.schema import Policy, load_policy
 from ml.storage import retrain_runs
@@ -77,6 +78,7 @@ def begin_month(
     run_id: str = "month",
     champion: bool = True,
     policy: Policy | None = None,
+    unlabelled: Sequence[ListedPhoto] = (),
 ) -> Manifest:
     """Store manifest and golden set, and begin the run with them."""
     as_of = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=next(_months))
@@ -89,6 +91,7 @@ def begin_month(
         golden_hash=golden.golden_hash,
         photos=tuple(sorted(photos, key=lambda p: p.content_sha256)),
         left_out=(),
+        unlabelled=tuple(unlabelled),
     )
     put_manifest(store, manifest)
     shop.execute(

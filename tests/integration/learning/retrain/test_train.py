@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from ml.core.errors import ModelHashMismatch, ObjectNotFound, RunNotStarted, TrainingError
-from ml.core.manifest import Manifest, Split
+from ml.core.manifest import ListedPhoto, Manifest, Split
 from ml.core.types import EpochResult
 from ml.learning.retrain.train import train_candidate
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
+from ml.learning.retrain.unlabelled import SHARES
 from ml.models.checkpoint import build_network
 from ml.policy.schema import load_policy
 from ml.storage.photo_cache import cache_photo
@@ -28,6 +30,7 @@ from tests.integration.learning.retrain.snapshot_fixtures import (
     labelled,
     write_preset,
 )
+from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
@@ -215,6 +218,29 @@ def test_champion_of_another_architecture_is_not_continued_from(shop: Shop, tmp_
     of_scratch = settings.model_copy(update={"pretrained_weights": "none"})
     other = train_candidate("month", settings=of_scratch, connections=shop.connections)
     assert other != key
+
+
+def test_unlabelled_photos_are_read_where_the_teacher_is_and_named_by_the_key(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = write_preset(tmp_path, epochs=0, head="fitted")
+    listed = []
+    for number in range(12):
+        data = photo(BRIGHT if number % 2 else DARK, seed=88_000 + number)
+        key = shop.upload(f"unlabelled-{number}.jpg", data, row=False)
+        content = hashlib.sha256(data).hexdigest()
+        listed.append(ListedPhoto(content_sha256=content, object_key=key))
+    shop.connections.photos.delete_many([listed[0].object_key])
+    begin_month(shop, keep_photos(shop, PARTS), preset=preset, unlabelled=listed)
+    with capture_logs() as logs:
+        key = _train(shop)
+    [compared] = [e for e in logs if e["event"] == "soft labels compared"]
+    assert compared["photos"] == 11  # one was deleted since
+    assert set(compared["losses"]) == {0.0, *SHARES}
+    weighting = load_artifact(shop.connections.models, key).label_weighting
+    assert weighting["soft_share"] in {0.0, *SHARES}
+    monkeypatch.setattr("ml.learning.retrain.train.has_teacher", lambda: False)
+    assert _train(shop) != key
 
 
 def test_class_in_a_single_fold_stops_before_training(shop: Shop, tmp_path: Path) -> None:
