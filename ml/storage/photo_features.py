@@ -28,17 +28,18 @@ class DecidedFeatures:
     label: str
 
 
-# The newest labels are found by an index; `offset 0` lets each content be looked up, whatever the
-# statistics say.
+# The newest labels are found by an index; `offset 0` and `count(*)` let each content be looked up,
+# whatever the statistics say.
 _NEWEST = """
     newest as (
-        select content_sha256 from moderation.human_label h
-        where decided_at < :before and not exists (
-            select from moderation.decision_undo u where u.label_id = h.label_id
-        )
-        order by decided_at desc limit :max_photos
+        select content_sha256, label_id from moderation.human_label
+        where decided_at < :before order by decided_at desc limit :max_photos
     ),
-    decided as (select distinct content_sha256 from newest)
+    decided as (
+        select distinct content_sha256 from newest n where (
+            select count(*) from moderation.decision_undo u where u.label_id = n.label_id
+        ) = 0
+    )
 """
 
 _MISSING = text(
@@ -69,9 +70,9 @@ _DECIDED = text(
                 select * from moderation.human_label
                 where content_sha256 = d.content_sha256 and decided_at < :before offset 0
             ) h
-            where not exists (
-                select from moderation.decision_undo u where u.label_id = h.label_id
-            )
+            where (
+                select count(*) from moderation.decision_undo u where u.label_id = h.label_id
+            ) = 0
             order by h.reviewer, h.decided_at desc, h.label_id desc
         ) latest
         where label = any(cast(:classes as text[])) group by label

@@ -10,7 +10,8 @@ def dag(bag: dict[str, Any]) -> dict[str, Any]:
 
 def test_audit_review_images_steps_run_in_order(dag: dict[str, Any]) -> None:
     assert {name: set(task["downstream"]) for name, task in dag["tasks"].items()} == {
-        "preflight": {"discover"},
+        "preflight": {"discover", "remember_decisions"},
+        "remember_decisions": {"score_shard"},
         "discover": {"score_shard", "write_back"},
         "score_shard": {"write_back"},
         "write_back": {"reconcile"},
@@ -25,7 +26,7 @@ def test_only_the_scoring_task_is_mapped(dag: dict[str, Any]) -> None:
 
 def test_gpu_tasks_use_the_gpu_pool_and_queue(dag: dict[str, Any]) -> None:
     in_pool = {name for name, task in dag["tasks"].items() if task["pool"] == "gpu"}
-    assert in_pool == {"preflight", "score_shard"}
+    assert in_pool == {"preflight", "remember_decisions", "score_shard"}
     assert {task["queue"] for task in dag["tasks"].values()} == {"default"}
 
 

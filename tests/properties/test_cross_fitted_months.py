@@ -20,7 +20,7 @@ from ml.models.training.head import CrossFittedHead, LabelledFeatures, cross_fit
 
 RATE, CONFIDENCE, DEFAULT = 0.03, 0.95, 0.7
 FEATURES, INFORMATIVE = 8, 4
-MONTHS, NEW_PHOTOS = 40, 30_000
+MONTHS, MANY_MONTHS, NEW_PHOTOS = 20, 100, 30_000
 
 Rng = np.random.Generator
 Floats = np.ndarray
@@ -101,20 +101,25 @@ def _months(name: str, months: int) -> Iterator[tuple[Rng, Floats, Ints, Ints]]:
         yield rng, *SHOPS[name].review(rng)
 
 
-SLOW = {"copies", "hard_to_tell", "at_the_border"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in SHOPS]
-)
-def test_bound_of_a_cross_fitted_month_is_broken_in_at_most_one_of_twenty(name: str) -> None:
+def _count_broken(name: str, months: int) -> int:
     broken = 0
-    for rng, features, labels, groups in _months(name, MONTHS):
+    for rng, features, labels, groups in _months(name, months):
         fitted = _cross_fit(features, labels, groups)
         solved, temperature = _solve(fitted.logits, labels, groups)
         if solved.evidence is not None:
             broken += _leak_rate(SHOPS[name], rng, fitted, solved, temperature) > RATE
-    assert broken <= (1.0 - CONFIDENCE) * MONTHS
+    return broken
+
+
+@pytest.mark.parametrize("name", ["few_labels", "near_duplicates"])
+def test_bound_of_a_cross_fitted_month_is_broken_in_at_most_one_of_twenty(name: str) -> None:
+    assert _count_broken(name, MONTHS) <= (1.0 - CONFIDENCE) * MONTHS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHOPS)
+def test_bound_of_a_cross_fitted_month_is_broken_in_at_most_five_of_a_hundred(name: str) -> None:
+    assert _count_broken(name, MANY_MONTHS) <= (1.0 - CONFIDENCE) * MANY_MONTHS
 
 
 def test_near_duplicates_that_count_as_photos_would_break_it() -> None:

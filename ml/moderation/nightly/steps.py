@@ -45,10 +45,13 @@ def preflight(
 
 
 def remember_decisions(run_id: str) -> dict[str, int]:
-    """See `ml.moderation.nightly.remember_decisions`."""
-    from ml.moderation.nightly.remember_decisions import remember_decisions
-
+    """See `ml.moderation.nightly.remember_decisions`; nothing is loaded where no screen asks."""
     with task_context(run_id=run_id) as (settings, connections):
+        run = in_transaction(connections.engine, audit_runs.load, run_id)
+        if not run.policy.screens.of_model:
+            return {}
+        from ml.moderation.nightly.remember_decisions import remember_decisions
+
         return remember_decisions(run_id, settings=settings, connections=connections)
 
 

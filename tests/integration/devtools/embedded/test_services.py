@@ -106,8 +106,10 @@ def test_stop_spares_other_processes_that_name_the_folder(folder: Path) -> None:
 
 def test_start_after_a_crash_returns_the_same_services(folder: Path) -> None:
     before = services.start(folder)
-    for each in processes(folder):
+    killed = processes(folder)
+    for each in killed:
         each.kill()
+    psutil.wait_procs(killed, timeout=30)
     assert (folder / "services.json").exists()
     assert running(folder) == [False, False]
     assert services.start(folder) == before

@@ -223,7 +223,7 @@ def test_champion_of_another_architecture_is_not_continued_from(shop: Shop, tmp_
 def test_unlabelled_photos_are_read_where_the_teacher_is_and_named_by_the_key(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preset = write_preset(tmp_path, epochs=0, head="fitted")
+    preset = write_preset(tmp_path, epochs=0, head="fitted", start="pretrained_weights")
     listed = []
     for number in range(12):
         data = photo(BRIGHT if number % 2 else DARK, seed=88_000 + number)

@@ -50,8 +50,8 @@ def _submitted(predictor: Predictor, pixels: Photos) -> list[dict[str, float]]:
     for i in starts:
         begun.append(predictor.submit(pixels[i : i + BATCH]))
         if len(begun) > predictor.ahead:
-            scores += begun.pop(0)()
-    return scores + [score for wait in begun for score in wait()]
+            scores += begun.pop(0)().scores
+    return scores + [score for wait in begun for score in wait().scores]
 
 
 @pytest.mark.parametrize("number_type", NUMBER_TYPES)
