@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
+from ml.policy.screens import MODEL_SCREENS
 from ml.review.task_view import WITHHELD, scores_hidden
 from ml.storage.read.similar_decisions import (
     ContentLabel,
@@ -130,8 +131,8 @@ class TaskExplanation:
 
     `scores` (class -> 0..1), `decision` and `pass_confidence` are the verdict's, empty or None
     where the photo has none. `labels` are the classes that have an activation map. Where scores are
-    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, and the photo
-    itself is not among the similar ones.
+    hidden (`ml.review.task_view`), scores, decision, labels and history are empty, the model's
+    screens are left out, and the photo itself is not among the similar ones.
     """
 
     reasons: tuple[str, ...]
@@ -158,8 +159,12 @@ def explain_task(
     near = []
     if task.pdq is not None and (task.pdq_quality or 0) > MIN_QUALITY:
         near = decided.find_similar(connection, task.pdq, exclude=content if hidden else None)
-    known = {photo.content_sha256 for photo in near} | ({content} if hidden else set())
-    near += _find_recorded(connection, task.screens, known)
+    screens = screen_results(task.screens)
+    if hidden:
+        # These would tell what the model thinks of the photo, and the photo's own label.
+        screens = [screen for screen in screens if screen.name not in MODEL_SCREENS]
+    else:
+        near += _find_recorded(connection, task.screens, {p.content_sha256 for p in near})
     return TaskExplanation(
         reasons=(WITHHELD,) if hidden else task.reasons,
         scores={} if hidden else dict(task.scores or {}),
@@ -167,7 +172,7 @@ def explain_task(
         decision=None if hidden else task.decision,
         model_hash=task.model_hash,
         policy_version=task.policy_version,
-        screens=screen_results(task.screens),
+        screens=screens,
         labels=[] if hidden else list(task.classes or ()),
         near=near,
         history=[] if hidden else load_decision_history(connection, content),

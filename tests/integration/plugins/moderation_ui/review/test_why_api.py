@@ -13,10 +13,15 @@ from tests.support.review_tasks import add_task, judged_photo
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow]
 
-PHOTO, LIKE = scene(1), scene(1, quality=75)
+PHOTO, LIKE, OTHER = scene(1), scene(1, quality=75), scene(2)
 SCREENS = {
     "codes": {"fired": True, "value": 1, "reason": "code:qr", "evidence": {"links": 1}},
     "odd": 0.3,
+}
+SIMILAR = {"content_sha256": content_hash(PHOTO), "label": "violate", "similarity": 0.9}
+BY_FEATURES = {
+    "similar_decisions": {"fired": False, "value": 0.2, "evidence": {"photos": [SIMILAR]}},
+    "unfamiliar": {"fired": False, "value": 0.8},
 }
 HIDDEN = [
     {"kind": "blind"},
@@ -94,12 +99,23 @@ def test_appeal_is_part_of_the_history(pages: Pages) -> None:
     assert (appeal["action"], appeal["label"], appeal["note"]) == ("appeal", None, "my own dress")
 
 
+def test_explanation_has_the_photos_that_the_model_found_similar(pages: Pages) -> None:
+    _past(pages)
+    task_id = judged_photo(pages.shop, "a.jpg", OTHER, screens=BY_FEATURES)
+    found = _why(pages, task_id)
+    assert [(one["content_sha256"], one["distance"]) for one in found["near"]] == [
+        (content_hash(PHOTO), None)
+    ]
+    assert [one["name"] for one in found["screens"]] == ["similar_decisions", "unfamiliar"]
+
+
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_explanation_of_a_hidden_task_reveals_nothing(pages: Pages, hidden: dict[str, Any]) -> None:
     _past(pages)
-    judged = {"score": 0.02, "priority": 0.6, **hidden}
+    judged = {"score": 0.02, "priority": 0.6, "screens": SCREENS | BY_FEATURES, **hidden}
     task_id = judged_photo(pages.shop, "a.jpg", PHOTO, **judged)
     found = _why(pages, task_id)
+    assert [one["name"] for one in found["screens"]] == ["codes", "odd"]
     assert found["history"] == []
     assert [one["content_sha256"] for one in found["near"]] == [content_hash(LIKE)]
     assert (found["decision"], found["reasons"]) == (None, ["withheld"])
