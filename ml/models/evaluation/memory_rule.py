@@ -31,17 +31,19 @@ def choose_memory_rule(
     """The rule that saves the most leaks without costing more review; None if none surely does.
 
     For the comparison the threshold is lowered until as many photos pass as without the rule. The
-    leaks saved are counted against the new ones by a binomial test, at SIGNIFICANCE divided by the
-    number of rules tried.
+    leaks saved are counted against the new ones, those of a group as one, by a binomial test, at
+    SIGNIFICANCE divided by the number of rules tried; and they must represent more photos.
     """
     before = labels.passed(pass_confidence)
     best: tuple[float, MemoryRule] | None = None
     for share in SHARES:
         flagged = around.violating_share >= share
         after = _pass_as_many(labels, flagged, weight=float(labels.weights[before].sum()))
-        saved = int((before & ~after & labels.is_violation).sum())
-        new = int((after & ~before & labels.is_violation).sum())
-        if after.any() and _is_better(saved, new) and (best is None or saved - new > best[0]):
+        is_saved = before & ~after & labels.is_violation
+        is_new = after & ~before & labels.is_violation
+        saved, new = int(is_saved.sum()), int(is_new.sum())
+        is_better = after.any() and _is_better(labels, is_saved, is_new)
+        if is_better and (best is None or saved - new > best[0]):
             best = (
                 saved - new,
                 MemoryRule(
@@ -70,8 +72,9 @@ def _pass_as_many(labels: HeldOutLabels, flagged: Bools, *, weight: float) -> Bo
     return passed
 
 
-def _is_better(saved: int, new: int) -> bool:
-    if saved <= new:
+def _is_better(labels: HeldOutLabels, is_saved: Bools, is_new: Bools) -> bool:
+    saved, new = (len(np.unique(labels.groups[leaks])) for leaks in (is_saved, is_new))
+    if saved <= new or labels.weights[is_saved].sum() <= labels.weights[is_new].sum():
         return False
     p_value = binomtest(saved, saved + new, alternative="greater").pvalue
     return bool(p_value < SIGNIFICANCE / len(SHARES))

@@ -51,6 +51,25 @@ def test_rule_that_would_only_cost_review_is_not_found() -> None:
     assert choose_memory_rule(labels, shuffled, pass_confidence=0.7) is None
 
 
+def test_leaks_of_one_group_count_as_one() -> None:
+    labels, around = _month(knowing=0.8)
+    is_missed = labels.is_violation & (labels.violation_scores < 0.5)
+    groups = np.where(is_missed, PHOTOS, np.arange(PHOTOS))
+    alike = hold_out(labels.violation_scores, labels.is_violation, labels.weights, groups)
+    assert choose_memory_rule(alike, around, pass_confidence=0.7) is None
+
+
+def test_new_leaks_that_represent_more_photos_outweigh_those_saved() -> None:
+    photos = [20, 1, 1000, 100]  # leaks that neighbors know, one that they do not, normal photos
+    scores = np.repeat([0.1, 0.35, 0.2, 0.4], photos)
+    truth = np.repeat([True, True, False, False], photos)
+    around = Surroundings(np.repeat([0.9, 0.0, 0.0, 0.0], photos), scores)
+    for weight, expected in ((1.0, True), (50.0, False)):
+        weights = np.repeat([1.0, weight, 1.0, 1.0], photos)
+        rule = choose_memory_rule(hold_out(scores, truth, weights), around, pass_confidence=0.7)
+        assert (rule is not None) is expected
+
+
 def test_without_leaks_there_is_nothing_to_save() -> None:
     labels, around = _month(knowing=0.8, leaks=0.0)
     assert choose_memory_rule(labels, around, pass_confidence=0.7) is None
