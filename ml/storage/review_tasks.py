@@ -183,8 +183,9 @@ def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
 
 def _is_doubted() -> sa.ColumnElement[bool]:
     """Whether a screen by features fired: see `ml.moderation.pipeline.similar_decisions`."""
-    reasons = sa.func.array_to_string(_result.reasons, ",")
-    return reasons.contains("unfamiliar") | reasons.contains("similar_violation:")
+    # Between separators: a class may be called `unfamiliar`.
+    reasons = "," + sa.func.array_to_string(_result.reasons, ",") + ","
+    return reasons.contains(",unfamiliar,") | reasons.contains(",similar_violation:")
 
 
 def load_sampling_key(connection: Connection) -> bytes:
