@@ -33,7 +33,7 @@ class DecidedFeatures:
 _NEWEST = """
     newest as (
         select content_sha256, label_id from moderation.human_label
-        where decided_at < :before order by decided_at desc limit :max_photos
+        where decided_at < :before order by decided_at desc, label_id desc limit :max_photos
     ),
     decided as (
         select distinct content_sha256 from newest n where (
@@ -50,7 +50,11 @@ _MISSING = text(
         select true as known from moderation.photo_feature
         where source = :source and content_sha256 = d.content_sha256 offset 0
     ) f on true
-    where f.known is null order by d.content_sha256
+    where f.known is null and (
+        select count(*) from moderation.archived_photo p
+        where p.content_sha256 = d.content_sha256 and p.deleted_at is not null
+    ) = 0
+    order by d.content_sha256
     """  # noqa: S608 - built from constants
 )
 
@@ -85,7 +89,10 @@ _DECIDED = text(
 
 
 def list_missing(connection: Connection, source: str, *, before: datetime) -> list[str]:
-    """Content hashes of the newest decided photos without features of this source."""
+    """Content hashes of the newest decided photos without features of this source.
+
+    Deleted photos are left out, even where the shop still has their bytes.
+    """
     values = {"source": source, "before": before, "max_photos": MAX_PHOTOS}
     return list(connection.execute(_MISSING, values).scalars())
 

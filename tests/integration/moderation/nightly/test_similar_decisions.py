@@ -205,5 +205,6 @@ def test_features_of_a_deleted_photo_are_deleted(screened: Shop) -> None:
     remember(screened)
     engine = screened.connections.engine
     in_transaction(engine, mark_photos_deleted, contents[:3], datetime.now(UTC))
+    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
     [(left,)] = screened.rows("select count(*) from moderation.photo_feature")
     assert left == 2 * ENOUGH - 3
