@@ -112,7 +112,8 @@ def write_version(
         else choose_memory_rule(
             held_out, around, pass_confidence=evaluation.thresholds.pass_confidence
         ),
-        min_similarity=None if around is None else find_min_similarity(around),
+        # Similarities of a trained network are others than those of the network it started from.
+        min_similarity=None if around is None or artifact.history else find_min_similarity(around),
     )
 
 

@@ -232,10 +232,11 @@ def test_card_has_the_rule_for_similar_decided_photos_where_it_saves_leaks(
 ) -> None:
     labels = trained.held_out_labels == 1
     knowing = Surroundings(np.where(labels, 0.9, 0.1), np.linspace(0.1, 0.9, len(labels)))
-    card = write(replace(trained, around=knowing), tmp_path / "knowing")
+    card = write(replace(trained, around=knowing, history=[]), tmp_path / "knowing")
     assert card.memory is not None
     assert card.memory.leaks_saved > 0
     assert card.min_similarity == pytest.approx(0.104, abs=0.001)
+    assert write(replace(trained, around=knowing), tmp_path / "other").min_similarity is None
     useless = Surroundings(np.full(len(labels), 0.3), knowing.similarity)
     assert write(replace(trained, around=useless), tmp_path / "useless").memory is None
 
