@@ -37,7 +37,8 @@ _NEWEST = """
     ),
     decided as (
         select distinct content_sha256 from newest n where (
-            select count(*) from moderation.decision_undo u where u.label_id = n.label_id
+            select count(*) from moderation.decision_undo u
+            where u.label_id = n.label_id and u.undone_at < :before
         ) = 0
     )
 """
@@ -75,7 +76,8 @@ _DECIDED = text(
                 where content_sha256 = d.content_sha256 and decided_at < :before offset 0
             ) h
             where (
-                select count(*) from moderation.decision_undo u where u.label_id = h.label_id
+                select count(*) from moderation.decision_undo u
+                where u.label_id = h.label_id and u.undone_at < :before
             ) = 0
             order by h.reviewer, h.decided_at desc, h.label_id desc
         ) latest
@@ -104,7 +106,7 @@ def load_decided(
     before: datetime,
     classes: Collection[str],
 ) -> list[DecidedFeatures]:
-    """The newest photos decided before a moment, sorted by content hash."""
+    """The newest photos decided, and not undone, before a moment, sorted by content hash."""
     values = {
         "source": source, "before": before, "max_photos": MAX_PHOTOS,
         "classes": sorted(classes),

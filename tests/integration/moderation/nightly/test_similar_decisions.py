@@ -121,6 +121,20 @@ def test_undone_labels_count_no_more_in_the_next_run(screened: Shop) -> None:
     assert verdicts(screened)["two.jpg"] == ("pass", ["confident_normal"])
 
 
+def test_label_that_is_undone_during_the_run_still_counts_in_it(screened: Shop) -> None:
+    decide_bright_photos(screened)
+    screened.upload("new.jpg", photo(BRIGHT, seed=1))
+    shards = start_run(screened)
+    screened.execute(
+        "insert into moderation.decision_undo (label_id, undone_by) "
+        "select label_id, 'ann' from moderation.human_label"
+    )
+    for shard in shards:
+        score_shard(shard, settings=screened.settings, connections=screened.connections)
+    finish_run(screened)
+    assert verdicts(screened)["new.jpg"] == ("review", ["similar_violation:violate"])
+
+
 def test_label_that_is_given_during_the_run_counts_in_the_next_one(screened: Shop) -> None:
     screened.upload("new.jpg", photo(BRIGHT, seed=1))
     shards = start_run(screened)
