@@ -8,4 +8,4 @@ create table moderation.photo_feature (
 
 create index photo_feature_content on moderation.photo_feature (content_sha256);
 
-create index photo_feature_computed on moderation.photo_feature (computed_at)
+create index photo_feature_computed on moderation.photo_feature (source, computed_at)

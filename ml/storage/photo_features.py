@@ -2,21 +2,21 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, delete, func, text
+from sqlalchemy import Connection, delete, select, text
 
 from ml.storage.rows import insert_new
-from ml.storage.schema import photo_feature
+from ml.storage.schema import archived_photo, photo_feature
 
 Features = npt.NDArray[np.float16]
 
 # The newest decided photos; of an older one the network has learnt.
 MAX_PHOTOS = 20_000
-# Features of another network are kept for a rollback.
-_KEPT_DAYS = 14
+MAX_DELETED = 5_000  # of these at once; more than reviewers decide in a day
+_KEPT = "30 days"  # features of another network, for a rollback
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,15 @@ def load_decided(
 
 
 def write(connection: Connection, source: str, features: Mapping[str, Features | None]) -> None:
-    """Write features by content hash; None of a photo that cannot be read: it is tried once."""
+    """Write features by content hash; None of a photo that cannot be decoded: it is tried once.
+
+    Those of a photo that was deleted meanwhile are left out.
+    """
+    photo = archived_photo.c
+    known = select(photo.content_sha256, photo.deleted_at)
+    # A purge of these photos has ended, or waits until this is written, and deletes it.
+    locked = known.where(photo.content_sha256.in_(sorted(features))).with_for_update(read=True)
+    deleted = {content for content, at in connection.execute(locked) if at is not None}
     rows = [
         {
             "source": source,
@@ -126,6 +134,7 @@ def write(connection: Connection, source: str, features: Mapping[str, Features |
             "features": b"" if found is None else found.tobytes(),
         }
         for content, found in sorted(features.items())
+        if content not in deleted
     ]
     insert_new(connection, photo_feature, rows)
 
@@ -135,8 +144,49 @@ def delete_of_photos(connection: Connection, contents: Collection[str]) -> None:
     connection.execute(delete(photo_feature).where(photo_feature.c.content_sha256.in_(contents)))
 
 
-def delete_old_sources(connection: Connection, source: str) -> int:
-    """Delete features of other networks that were computed long ago; returns how many."""
-    old = photo_feature.c.computed_at < func.now() - timedelta(days=_KEPT_DAYS)
-    done = connection.execute(delete(photo_feature).where(photo_feature.c.source != source, old))
-    return int(done.rowcount)
+# Sources are few: each is found by a step in the primary key, and its latest row by an index.
+_DELETE_OLD_SOURCES = text(
+    """
+    with recursive sources as (
+        (select source from moderation.photo_feature order by source limit 1)
+        union all
+        select (
+            select f.source from moderation.photo_feature f
+            where f.source > s.source order by f.source limit 1
+        ) from sources s where s.source is not null
+    )
+    delete from moderation.photo_feature where source in (
+        select s.source from sources s
+        cross join lateral (
+            select computed_at from moderation.photo_feature f
+            where f.source = s.source order by computed_at desc limit 1
+        ) latest
+        where s.source <> :source and latest.computed_at < now() - cast(:kept as interval)
+    )
+    """
+)
+
+_DELETE_FORGOTTEN = text(
+    f"""
+    with {_NEWEST},
+    oldest as (
+        select content_sha256 from moderation.photo_feature
+        where source = :source order by computed_at limit :max_deleted
+    )
+    delete from moderation.photo_feature where source = :source and content_sha256 in (
+        select o.content_sha256 from oldest o
+        where not exists (select from decided d where d.content_sha256 = o.content_sha256)
+    )
+    """  # noqa: S608 - built from constants
+)
+
+
+def delete_unused(connection: Connection, source: str, *, before: datetime) -> int:
+    """Delete features of networks that are long unused, and of decisions that are not new any more.
+
+    Of the latter at most MAX_DELETED, the oldest ones. Returns how many.
+    """
+    values = {"source": source, "before": before, "max_photos": MAX_PHOTOS}
+    of_sources = connection.execute(_DELETE_OLD_SOURCES, {"source": source, "kept": _KEPT})
+    forgotten = connection.execute(_DELETE_FORGOTTEN, values | {"max_deleted": MAX_DELETED})
+    return int(of_sources.rowcount + forgotten.rowcount)

@@ -35,6 +35,7 @@ from ml.models.training.other_computations import (
 from ml.models.training.pipeline import TrainedNetwork, train_network
 from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener
+from ml.storage.photo_features import MAX_PHOTOS
 from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
@@ -201,8 +202,11 @@ class CandidateTraining:
         if features is None:
             return None
         names, violations = np.array(self.dataset.classes), list(self.run.policy.violations)
+        # As many as a run compares with, and the newest, too: more are more alike.
+        known = np.zeros(len(job.weights), bool)
+        known[np.argsort(self._origins.age_days, kind="stable")[:MAX_PHOTOS]] = True
         found = measure_out_of_fold(
-            features, np.isin(names[job.targets], violations), job.folds, job.weights > 0
+            features, np.isin(names[job.targets], violations), job.folds, known & (job.weights > 0)
         )
         if found is None:
             return None

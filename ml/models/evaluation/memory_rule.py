@@ -20,6 +20,7 @@ log = structlog.get_logger()
 # Shares of violations among the nearest photos.
 SHARES = (0.2, 0.3, 0.5, 0.7, 0.9)
 SIGNIFICANCE = 0.05
+MAX_ADDED_SHARE = 0.05  # of all photos: what reviewers get on top, at the version's threshold
 # Share of held-out photos that are less similar to the others than what counts as familiar.
 UNFAMILIAR_SHARE = 0.005
 MIN_PHOTOS = 200  # for such a small quantile
@@ -32,7 +33,8 @@ def choose_memory_rule(
 
     For the comparison the threshold is lowered until as many photos pass as without the rule. The
     leaks saved are counted against the new ones, those of a group as one, by a binomial test, at
-    SIGNIFICANCE divided by the number of rules tried; and they must represent more photos.
+    SIGNIFICANCE divided by the number of rules tried; and they must represent more photos. At the
+    threshold itself a rule adds at most MAX_ADDED_SHARE of the photos to review.
     """
     before = labels.passed(pass_confidence)
     best: tuple[float, MemoryRule] | None = None
@@ -42,7 +44,10 @@ def choose_memory_rule(
         is_saved = before & ~after & labels.is_violation
         is_new = after & ~before & labels.is_violation
         saved, new = int(is_saved.sum()), int(is_new.sum())
-        is_better = after.any() and _is_better(labels, is_saved, is_new)
+        added = _added_share(labels, before & flagged)
+        is_better = (
+            after.any() and added <= MAX_ADDED_SHARE and _is_better(labels, is_saved, is_new)
+        )
         if is_better and (best is None or saved - new > best[0]):
             best = (
                 saved - new,
@@ -52,7 +57,7 @@ def choose_memory_rule(
                     leaks_before=int((before & labels.is_violation).sum()),
                     leaks_saved=saved,
                     new_leaks=new,
-                    added_review_share=_added_share(labels, before & flagged),
+                    added_review_share=added,
                 ),
             )
     rule = best[1] if best else None

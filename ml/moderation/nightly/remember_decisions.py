@@ -11,8 +11,9 @@ import numpy as np
 import structlog
 
 from ml.core.concurrency import batched
+from ml.core.errors import QuarantineReason
 from ml.core.settings import Settings
-from ml.core.types import NotFetched, Outcome, PendingImage, Scored
+from ml.core.types import NotFetched, Outcome, PendingImage, RejectedImage, Scored
 from ml.models.predictor import Predictor
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
@@ -26,6 +27,9 @@ from ml.storage.photo_features import Features
 log = structlog.get_logger()
 
 COMMIT_PHOTOS = 200
+_COUNTS = ("computed", "unreadable", "absent")
+_LARGEST = float(np.finfo(np.float16).max)
+_ABSENT = (QuarantineReason.OBJECT_ABSENT, QuarantineReason.OBJECT_ARCHIVED)
 
 
 def remember_decisions(
@@ -33,8 +37,8 @@ def remember_decisions(
 ) -> dict[str, int]:
     """Compute what is missing for the run's model, of the newest decisions before the run.
 
-    Returns the photos of this attempt: `computed` and `unreadable`; none where the policy or the
-    model has no use for them.
+    Returns the photos of this attempt: `computed`, `unreadable`, which are not tried again, and
+    `absent`, which are; none where the policy or the model has no use for them.
 
     Raises:
         StorageUnavailable, StorageForbidden: bucket or database as a whole.
@@ -46,13 +50,15 @@ def remember_decisions(
         run.policy, settings, connections, batch_size=run.batch_size, with_features=True
     )
     if run.started_at is None or not needs_features(loader.load_card(run.model_hash), run.policy):
-        return {"computed": 0, "unreadable": 0}
+        return dict.fromkeys(_COUNTS, 0)
     source, before = loader.feature_source(run.model_hash, run.computation), run.started_at
-    deleted = in_transaction(engine, photo_features.delete_old_sources, source)
+    deleted = in_transaction(
+        engine, lambda c: photo_features.delete_unused(c, source, before=before)
+    )
     missing = in_transaction(
         engine, lambda c: photo_features.list_missing(c, source, before=before)
     )
-    counts = {"computed": 0, "unreadable": 0}
+    counts = dict.fromkeys(_COUNTS, 0)
     if missing:
         predictor = loader.load(run.model_hash, run.computation)
         pipeline = _pipeline(run, predictor, settings, connections)
@@ -62,6 +68,7 @@ def remember_decisions(
             counts["unreadable"] += unreadable
             counts["computed"] += len(features) - unreadable
             log.info("decided photos remembered", of=len(missing), **counts)
+    counts["absent"] = len(missing) - counts["computed"] - counts["unreadable"]
     log.info("decisions remembered", deleted=deleted, **counts)
     return counts
 
@@ -83,14 +90,21 @@ def _compute(pipeline: Pipeline, contents: list[str]) -> Iterable[dict[str, Feat
     with closing(pipeline.run(images)) as batches:
         outcomes = (outcome for batch in batches for outcome in batch)
         for some in batched(outcomes, COMMIT_PHOTOS):
-            yield dict(_read(outcome) for outcome in some)
+            yield dict(_read(outcome) for outcome in some if not _is_absent(outcome))
+
+
+def _is_absent(outcome: Outcome) -> bool:
+    """Whether neither bucket nor archive has the bytes now: the next run looks again."""
+    return isinstance(outcome, RejectedImage) and outcome.error.reason in _ABSENT
 
 
 def _read(outcome: Outcome) -> tuple[str, Features | None]:
     if isinstance(outcome, NotFetched):
         raise outcome.error  # the bucket failed, not the photo
     found = outcome.features if isinstance(outcome, Scored) else None
-    return outcome.image.object_key, None if found is None else found.astype(np.float16)
+    if found is None:
+        return outcome.image.object_key, None
+    return outcome.image.object_key, found.clip(-_LARGEST, _LARGEST).astype(np.float16)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from ml.models.card import ModelCard
 from ml.models.nearest_photos import NearestPhotos
 from ml.models.predictor import Scores
 from ml.policy.schema import Policy
-from ml.storage.photo_features import DecidedFeatures
+from ml.storage.photo_features import MAX_PHOTOS, DecidedFeatures
 
 SIMILAR, UNFAMILIAR = "similar_decisions", "unfamiliar"
+USUAL_SHARE = 0.5  # of the photos that the model was trained on
 MIN_PHOTOS = 20  # fewer decided photos say nothing of a photo that is unlike them
 _MAX_EVIDENCE = 5  # photos, the most similar first
 
@@ -42,6 +43,14 @@ class SimilarDecisions:
         self._nearest = (
             NearestPhotos(np.stack([photo.features for photo in decided])) if enough else None
         )
+
+    @property
+    def _tells_unfamiliar(self) -> bool:
+        """Whether there are enough decided photos: among fewer, each is less alike to the next."""
+        usual = min(MAX_PHOTOS, self._card.training_images)
+        has_rule = self._card.min_similarity is not None
+        is_enabled = self._policy.screens.unfamiliar.enabled
+        return is_enabled and has_rule and len(self._decided) >= USUAL_SHARE * usual
 
     def screen(
         self, features: Floats, scores: Sequence[Scores], pass_confidence: float
@@ -71,7 +80,7 @@ class SimilarDecisions:
             result = self._screen_similar(similarities, rows)
             is_kept = result.fired or not is_normal
             results[SIMILAR] = result if is_kept else negative(SIMILAR, result.value)
-        if screens.unfamiliar.enabled and self._card.min_similarity is not None:
+        if self._tells_unfamiliar:
             results[UNFAMILIAR] = self._screen_unfamiliar(float(similarities.mean()))
         return results
 

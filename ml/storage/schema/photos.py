@@ -90,7 +90,7 @@ photo_feature = sa.Table(
     *required(sa.LargeBinary, "features"),  # float16
     *required(TIME, "computed_at"),
     sa.Index("photo_feature_content", "content_sha256"),
-    sa.Index("photo_feature_computed", "computed_at"),
+    sa.Index("photo_feature_computed", "source", "computed_at"),
 )
 
 quarantine = sa.Table(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ml.models import registry
@@ -15,6 +16,7 @@ from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.pipeline.similar_decisions import MIN_PHOTOS
 from ml.storage import photo_features
 from ml.storage.database import in_transaction
+from ml.storage.photo_cache import cache_photo
 from ml.storage.purge import mark_photos_deleted
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import finish_run, run_nightly, start_run
@@ -173,11 +175,11 @@ def test_features_are_computed_once_and_again_for_another_network(
     screened: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
     decide_bright_photos(screened)
-    assert remember(screened) == {"computed": 2 * ENOUGH, "unreadable": 0}
-    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
+    assert remember(screened)["computed"] == 2 * ENOUGH
+    assert remember(screened, "again")["computed"] == 0
     # Another head on the same network needs no other features.
     promote(screened, champion_folder, tmp_path / "same", memory=RULE.model_dump(), seed=99)
-    assert remember(screened, "other head") == {"computed": 0, "unreadable": 0}
+    assert remember(screened, "other head")["computed"] == 0
     promote(screened, champion_folder, tmp_path / "other", spoil="layer", memory=RULE.model_dump())
     assert remember(screened, "other network")["computed"] == 2 * ENOUGH
 
@@ -200,18 +202,26 @@ def test_killed_step_goes_on_where_it_was(screened: Shop, monkeypatch: pytest.Mo
     assert remember(screened)["computed"] == 2 * ENOUGH - 32
 
 
-def test_photo_that_cannot_be_read_is_tried_once(screened: Shop) -> None:
+def test_photo_that_cannot_be_decoded_is_tried_once_and_an_absent_one_again(
+    screened: Shop,
+) -> None:
     contents = decide_bright_photos(screened)
-    screened.connections.models.delete(f"labelled/{contents[0]}")
-    assert remember(screened) == {"computed": 2 * ENOUGH - 1, "unreadable": 1}
-    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
+    damaged = cache_photo(screened.connections.models, b"no photo")
+    label_photos(screened, [damaged], "violate", at=LAST_WEEK)
+    name = f"labelled/{contents[0]}"
+    whole = screened.connections.models.get(name)
+    screened.connections.models.delete(name)
+    assert remember(screened) == {"computed": 2 * ENOUGH - 1, "unreadable": 1, "absent": 1}
+    assert remember(screened, "again") == {"computed": 0, "unreadable": 0, "absent": 1}
+    screened.connections.models.put(name, whole)
+    assert remember(screened, "restored") == {"computed": 1, "unreadable": 0, "absent": 0}
 
 
 def test_nothing_is_computed_where_the_model_has_no_rule(shop: Shop, tmp_path: Path) -> None:
     policy = with_screens(tmp_path, spot_check={}, similar_decisions={}, unfamiliar={})
     shop = replace(shop, settings=shop.settings.model_copy(update={"policy_file": policy}))
     decide_bright_photos(shop)
-    assert remember(shop) == {"computed": 0, "unreadable": 0}
+    assert remember(shop)["computed"] == 0
 
 
 def test_features_of_a_deleted_photo_are_deleted(screened: Shop) -> None:
@@ -219,6 +229,43 @@ def test_features_of_a_deleted_photo_are_deleted(screened: Shop) -> None:
     remember(screened)
     engine = screened.connections.engine
     in_transaction(engine, mark_photos_deleted, contents[:3], datetime.now(UTC))
-    assert remember(screened, "again") == {"computed": 0, "unreadable": 0}
+    assert remember(screened, "again")["computed"] == 0
     [(left,)] = screened.rows("select count(*) from moderation.photo_feature")
     assert left == 2 * ENOUGH - 3
+
+
+def test_features_that_are_written_while_the_photo_is_deleted_do_not_stay(screened: Shop) -> None:
+    contents = decide_bright_photos(screened)
+    engine = screened.connections.engine
+    in_transaction(engine, mark_photos_deleted, contents[:1], datetime.now(UTC))
+    read_before = {content: np.ones(4, np.float16) for content in contents[:2]}
+    in_transaction(engine, photo_features.write, "network", read_before)
+    rows = screened.rows("select content_sha256 from moderation.photo_feature")
+    assert rows == [(contents[1],)]
+
+
+def test_features_of_an_unused_network_and_of_old_decisions_are_deleted(
+    screened: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = decide_bright_photos(screened)
+    engine = screened.connections.engine
+    found = {content: np.ones(4, np.float16) for content in contents}
+    for source in ("now", "month before", "year before"):
+        in_transaction(engine, photo_features.write, source, found)
+    screened.execute(
+        "update moderation.photo_feature set computed_at = now() - interval '1 year' "
+        "where source = 'year before' or content_sha256 = :one",
+        one=contents[0],
+    )
+    monkeypatch.setattr(photo_features, "MAX_PHOTOS", 5)
+    monkeypatch.setattr(photo_features, "MAX_DELETED", 10)
+    before = datetime.now(UTC)
+    deleted = in_transaction(
+        engine, lambda c: photo_features.delete_unused(c, "now", before=before)
+    )
+    left = dict(
+        screened.rows("select source, count(*) from moderation.photo_feature group by source")  # type: ignore[arg-type]  # pairs
+    )
+    # Of the network in use go those beyond the newest, at most ten, the oldest first.
+    assert left == {"now": ENOUGH - 10, "month before": ENOUGH}
+    assert deleted == ENOUGH + 10
