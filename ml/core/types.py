@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from ml.core.errors import ImageRejected, StorageError
+
+if TYPE_CHECKING:  # the pages of the plugins import this without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ArchitectureName = Literal["resnet18", "efficientnet_lite0"]
@@ -152,7 +154,7 @@ class Scored:
     scores: dict[str, float]
     shadow_scores: dict[str, float] | None = None
     screens: dict[str, ScreenResult] = field(default_factory=dict)
-    features: npt.NDArray[np.float32] | None = field(default=None, compare=False)
+    features: "npt.NDArray[np.float32] | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
