@@ -166,27 +166,32 @@ _DELETE_OLD_SOURCES = text(
     """
 )
 
-_DELETE_FORGOTTEN = text(
-    f"""
-    with {_NEWEST},
-    oldest as (
-        select content_sha256 from moderation.photo_feature
-        where source = :source order by computed_at limit :max_deleted
-    )
-    delete from moderation.photo_feature where source = :source and content_sha256 in (
-        select o.content_sha256 from oldest o
-        where not exists (select from decided d where d.content_sha256 = o.content_sha256)
-    )
-    """  # noqa: S608 - built from constants
+_OLDEST = text(
+    """
+    select content_sha256 from moderation.photo_feature
+    where source = :source order by computed_at limit :max_deleted
+    """
+)
+
+_NEW = text(f"with {_NEWEST} select content_sha256 from decided")  # noqa: S608 - as above
+
+_DELETE = text(
+    """
+    delete from moderation.photo_feature
+    where source = :source and content_sha256 = any(cast(:contents as text[]))
+    """
 )
 
 
 def delete_unused(connection: Connection, source: str, *, before: datetime) -> int:
     """Delete features of networks that are long unused, and of decisions that are not new any more.
 
-    Of the latter at most MAX_DELETED, the oldest ones. Returns how many.
+    Of the latter at most MAX_DELETED, the oldest ones. Returns how many. Once a run it may read the
+    keys of the whole table, whose size it bounds.
     """
-    values = {"source": source, "before": before, "max_photos": MAX_PHOTOS}
     of_sources = connection.execute(_DELETE_OLD_SOURCES, {"source": source, "kept": _KEPT})
-    forgotten = connection.execute(_DELETE_FORGOTTEN, values | {"max_deleted": MAX_DELETED})
-    return int(of_sources.rowcount + forgotten.rowcount)
+    oldest = connection.execute(_OLDEST, {"source": source, "max_deleted": MAX_DELETED}).scalars()
+    new = connection.execute(_NEW, {"before": before, "max_photos": MAX_PHOTOS}).scalars()
+    forgotten = sorted(set(oldest) - set(new))
+    connection.execute(_DELETE, {"source": source, "contents": forgotten})
+    return int(of_sources.rowcount) + len(forgotten)

@@ -104,14 +104,13 @@ def test_decided_photos_of_a_run_are_looked_up_by_the_newest_labels(
     record: Record, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photo_features, "MAX_PHOTOS", 200)
-    monkeypatch.setattr(photo_features, "MAX_DELETED", 200)
     shop.execute(
         "insert into moderation.photo_feature (source, content_sha256, features, computed_at) "
         "select source, content_sha256, '\\x0000', now() - interval '1 day' "
         "from (select distinct content_sha256 from moderation.human_label) l, "
         "unnest(array['now', 'before']) as source"
     )
-    assert _wide(record(_look_up_features), least=3) == []
+    assert _wide(record(_look_up_features), least=2) == []
 
 
 def _look_up_features(nightly_run: NightlyRun) -> None:
@@ -123,7 +122,6 @@ def _look_up_features(nightly_run: NightlyRun) -> None:
         )
         assert 0 < len(found) <= 200
         assert photo_features.list_missing(connection, "now", before=before) == []
-        photo_features.delete_unused(connection, "now", before=before)
 
     in_transaction(nightly_run.connections.engine, look_up)
 

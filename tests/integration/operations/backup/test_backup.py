@@ -163,6 +163,9 @@ def test_backup_of_another_revision_names_the_migration(deployment: Shop, tmp_pa
     take_backup(tmp_path / "backup", deployment.connections)
     _wipe(deployment)
     restore_backup(tmp_path / "backup", deployment.connections)
-    deployment.execute("update moderation.alembic_version set version_num = '0000'")
+    deployment.execute(
+        "update moderation.alembic_version set version_num = '0000' "
+        "where version_num = (select max(version_num) from moderation.alembic_version)"
+    )
     with pytest.raises(StorageError, match="ml migrate"):
         take_backup(tmp_path / "later", deployment.connections)
