@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ml.core.errors import TrainingError
 from ml.core.manifest import LabelledPhoto, Manifest, Split
+from ml.models.training.folds import FOLDS
 from ml.policy.retraining import LabelIssuePolicy
 from ml.storage.label_issues import LabelIssue
 from ml.storage.photo_archive import ArchivedPhoto
@@ -83,8 +84,6 @@ def select_samples(
         samples.append(WeightedSample(photo, weight, photo.fold))
     return tuple(samples)
 
-
-FOLDS = 6  # a multiple of the parts that trainings of all layers leave out
 
 P = TypeVar("P", bound=int)
 

@@ -11,7 +11,8 @@ from ml.core.errors import TrainingError
 
 Ints = npt.NDArray[np.int64]
 
-FOLDS, MIN_FOLDS = 6, 3
+FOLDS = 6  # a multiple of the parts that trainings of all layers leave out
+MIN_FOLDS = 3
 
 
 def assign_folds(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ml.core.types import Evidence, ScreenResult, negative, positive
 from ml.models.card import ModelCard
+from ml.models.evaluation.held_out_labels import passes
 from ml.models.nearest_photos import NearestPhotos
 from ml.models.predictor import Scores
 from ml.policy.schema import Policy
@@ -62,23 +63,22 @@ class SimilarDecisions:
         if self._nearest is None:
             return [{} for _ in features]
         violations = sorted(self._policy.violations)
-        is_normal = [
-            1.0 - sum(each[name] for name in violations) >= pass_confidence for each in scores
-        ]
-        found = zip(*self._nearest.search(features), is_normal, strict=True)
-        return [self._screen(near, rows, normal) for near, rows, normal in found]
+        summed = np.array([sum(each[name] for name in violations) for each in scores])
+        passed = passes(summed, pass_confidence).tolist()
+        found = zip(*self._nearest.search(features), passed, strict=True)
+        return [self._screen(near, rows, passing) for near, rows, passing in found]
 
     def _screen(
         self,
         similarities: Floats,
         rows: npt.NDArray[np.int64],
-        is_normal: bool,
+        passing: bool,
     ) -> dict[str, ScreenResult]:
         screens = self._policy.screens
         results: dict[str, ScreenResult] = {}
         if screens.similar_decisions.enabled and self._card.memory is not None:
             result = self._screen_similar(similarities, rows)
-            is_kept = result.fired or not is_normal
+            is_kept = result.fired or not passing
             results[SIMILAR] = result if is_kept else negative(SIMILAR, result.value)
         if self._tells_unfamiliar:
             results[UNFAMILIAR] = self._screen_unfamiliar(float(similarities.mean()))

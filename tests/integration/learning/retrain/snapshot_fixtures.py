@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ml.core.manifest import GoldenSet, LabelledPhoto, ListedPhoto, Manifest, Split
-from ml.learning.snapshot.splits import FOLDS
+from ml.models.training.folds import FOLDS
 from ml.policy.schema import Policy, load_policy
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction

@@ -9,10 +9,10 @@ from ml.core.errors import NotEnoughLabels, TrainingError
 from ml.core.manifest import Manifest, Split
 from ml.learning.snapshot import snapshot as freezing
 from ml.learning.snapshot.golden_set import lineage
-from ml.learning.snapshot.splits import FOLDS
 from ml.models import registry
 from ml.models.card import PretrainedWeights, read_card
 from ml.models.checkpoint import CARD, save_card
+from ml.models.training.folds import FOLDS
 from ml.models.training_manifest import TRAINING_MANIFEST
 from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
