@@ -118,7 +118,6 @@ def untrained_predictor(spec: Preprocessing, device: torch.device | None = None)
         preset="benchmark",
         data_hash="0" * 64,
         training_images=0,
-        validation_images=0,
         metrics={},
         libraries={},
         seed=0,

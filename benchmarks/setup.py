@@ -189,7 +189,6 @@ def _benchmark_card(weights_sha256: str, spec: Preprocessing, seed: int) -> Mode
         preset="benchmark",
         data_hash="0" * 64,
         training_images=0,
-        validation_images=0,
         metrics={},
         libraries={},
         seed=seed,

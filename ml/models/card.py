@@ -152,7 +152,7 @@ class ModelCard(StrictModel):
     preset: str
     data_hash: Sha256
     training_images: int = Field(ge=0)
-    validation_images: int = Field(ge=0)
+    validation_images: int = Field(default=0, ge=0)  # held out for good by earlier releases
     metrics: dict[str, Any]
     libraries: dict[str, str]
     seed: int

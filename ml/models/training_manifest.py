@@ -14,16 +14,14 @@ log = structlog.get_logger()
 TRAINING_MANIFEST = "training_photos.json"
 
 
-def write_training_manifest(
-    folder: Path, *, train: Sequence[str], validation: Sequence[str]
-) -> None:
+def write_training_manifest(folder: Path, train: Sequence[str]) -> None:
     """Write the photos' content hashes into a version's folder, sorted and without duplicates."""
-    splits = {"train": sorted(set(train)), "validation": sorted(set(validation))}
-    (folder / TRAINING_MANIFEST).write_text(json.dumps(splits, indent=0), encoding="utf-8")
+    text = json.dumps({"train": sorted(set(train))}, indent=0)
+    (folder / TRAINING_MANIFEST).write_text(text, encoding="utf-8")
 
 
 def read_training_manifest(store: ObjectStore, model_hash: str) -> frozenset[str]:
-    """Content hashes of a registered version's training photos, without the validation photos.
+    """Content hashes of a registered version's training photos.
 
     Empty, with a warning in the log, for a version without a training manifest.
     """

@@ -39,7 +39,6 @@ def make_champion(
         preset="test",
         data_hash="0" * 64,
         training_images=0,
-        validation_images=0,
         metrics={"accuracy": 1.0},
         libraries={},
         seed=seed,

@@ -42,8 +42,8 @@ log = structlog.get_logger()
 MAX_DISAGREEMENTS = 12  # in the report
 _CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 _TRAINING_FACTS = {
-    "preset", "seed", "architecture", "pretrained_weights", "training_images", "validation_images",
-    "calibration", "libraries",
+    "preset", "seed", "architecture", "pretrained_weights", "training_images", "calibration",
+    "libraries",
 }  # fmt: skip
 
 

@@ -62,12 +62,10 @@ class TrainedNetwork:
     preset: str
     data_hash: str
     training_images: int
-    validation_images: int
     libraries: dict[str, str]
     seed: int
     history: list[EpochResult]
     train_hashes: list[str]
-    validation_hashes: list[str]
     head_inverse_penalty: float | None = None
     architecture: ArchitectureName = "resnet18"
 
@@ -155,12 +153,10 @@ def train_network(
         preset=job.preset.name,
         data_hash=job.dataset.hash,
         training_images=len(job.trained),
-        validation_images=0,
         libraries=library_versions(),
         seed=job.seed,
         history=fitted.history,
         train_hashes=[hashes[i] for i in job.trained],
-        validation_hashes=[],
         head_inverse_penalty=fitted.inverse_penalty,
         architecture=fitted.network.architecture,
     )
@@ -237,9 +233,7 @@ def package_version(
         min_similarity=min_similarity,
     )
     _write_results(trained, evaluation, folder)
-    write_training_manifest(
-        folder, train=trained.train_hashes, validation=trained.validation_hashes
-    )
+    write_training_manifest(folder, trained.train_hashes)
     save_card(card, folder)
     return card
 

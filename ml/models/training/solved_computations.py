@@ -40,34 +40,23 @@ def solve_int8_variant(
     evaluation: Evaluation,
     folder: Path,
     *,
-    weights: Floats | None = None,
-    groups: Ints | None = None,
+    weights: Floats,
+    groups: Ints,
 ) -> Int8Variant | RefusedInt8 | None:
     """Solve the int8 variant's temperature and threshold, and write its files if it is allowed.
 
-    `evaluation` is on all photos whose out-of-fold logits are known. With `weights` of them the
-    threshold is solved on the variant's own scores, as the version's was, with its `groups`; None:
-    it is the policy's, as the version's is. None is returned where no variant was made.
+    `evaluation` is on all photos whose out-of-fold logits are known; `weights` and `groups` (N,)
+    are those that its threshold was solved with. Returns None where no variant was made.
     """
     if others.int8 is None or others.int8_logits is None or others.int8_rows is None:
         return None
     evaluation = evaluation.subset(others.int8_rows)
-    weights = None if weights is None else weights[others.int8_rows]
-    groups = None if groups is None else groups[others.int8_rows]
+    weights, groups = weights[others.int8_rows], groups[others.int8_rows]
     logits = others.int8_logits.astype(np.float64)
     calibration = calibrate(logits, evaluation.labels)
     scores = _violation_scores(apply_temperature(logits, calibration.temperature), evaluation)
     thresholds = _solve_threshold(scores, evaluation, weights, groups)
-    comparison = compare_variant(
-        _violation_scores(evaluation.probabilities, evaluation),
-        scores,
-        _is_violation(evaluation),
-        pass_confidence=evaluation.thresholds.pass_confidence,
-        variant_pass_confidence=None if thresholds is None else thresholds.pass_confidence,
-    )
-    margins = evaluation.policy.retraining.int8
-    objection = comparison.find_objection(margins)
-    figures = comparison.as_dict() | margins.model_dump()
+    objection, figures = _compare(evaluation, scores, thresholds)
     if objection or thresholds is None:
         refused = RefusedInt8(reason=objection or "threshold", comparison=figures)
         log.info("int8 variant refused", reason=refused.reason, **figures)
@@ -85,15 +74,28 @@ def solve_int8_variant(
     )
 
 
+def _compare(
+    version: Evaluation, scores: Floats, thresholds: Thresholds | None
+) -> tuple[str | None, dict[str, float]]:
+    """Why the variant's scores are too much worse, or None; and the figures."""
+    comparison = compare_variant(
+        _violation_scores(version.probabilities, version),
+        scores,
+        _is_violation(version),
+        pass_confidence=version.thresholds.pass_confidence,
+        variant_pass_confidence=None if thresholds is None else thresholds.pass_confidence,
+    )
+    margins = version.policy.retraining.int8
+    return comparison.find_objection(margins), comparison.as_dict() | margins.model_dump()
+
+
 def _solve_threshold(
-    scores: Floats, evaluation: Evaluation, weights: Floats | None, groups: Ints | None
+    scores: Floats, evaluation: Evaluation, weights: Floats, groups: Ints
 ) -> Thresholds | None:
     """The variant's threshold; None if the version's was solved and the variant's cannot be.
 
     Where the version's bound is not met, the variant reviews no less than the version.
     """
-    if weights is None:
-        return evaluation.thresholds
     policy = evaluation.policy
     bound = policy.retraining.leak_bound
     solved = solve_threshold(

@@ -15,7 +15,7 @@ def test_read_training_manifest_lists_the_training_photos_of_a_registered_versio
     shop: Shop, tmp_path: Path
 ) -> None:
     make_champion(tmp_path, seed=3)
-    write_training_manifest(tmp_path, train=["b" * 64, "a" * 64], validation=["c" * 64])
+    write_training_manifest(tmp_path, ["b" * 64, "a" * 64])
     model_hash = registry.register(
         tmp_path, engine=shop.connections.engine, store=shop.connections.models
     )
@@ -32,6 +32,6 @@ def test_read_training_manifest_warns_about_a_version_without_one(shop: Shop) ->
 def test_write_training_manifest_is_deterministic(tmp_path: Path) -> None:
     texts = []
     for hashes in (["2", "1"], ["1", "2", "2"]):
-        write_training_manifest(tmp_path, train=hashes, validation=[])
+        write_training_manifest(tmp_path, hashes)
         texts.append((tmp_path / "training_photos.json").read_bytes())
     assert texts[0] == texts[1]

@@ -22,7 +22,6 @@ CARD = ModelCard(
     preset="test",
     data_hash="0" * 64,
     training_images=0,
-    validation_images=0,
     metrics={},
     libraries={},
     seed=0,

@@ -55,7 +55,6 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         preset="monthly",
         data_hash="1" * 64,
         training_images=1000,
-        validation_images=0,
         libraries={"torch": "2"},
         seed=3,
         history=[EpochResult(n, 2, 0.5 / n, 0.8, 0.6 / n, 0.7, 0.001, 12.5) for n in (1, 2)],
@@ -69,7 +68,6 @@ def trained(champion_folder: Path) -> TrainingArtifact:
         label_weighting={},
         around=None,
         train_hashes=["7" * 64, "6" * 64],
-        validation_hashes=[],
         probe_pixels=torch.from_numpy(rng.integers(0, 256, (8, 3, crop, crop), dtype=np.uint8)),
     )
 

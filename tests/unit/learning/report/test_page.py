@@ -68,7 +68,7 @@ def make_report(*, champion: bool = True, words: str = "violate/qr") -> dict[str
         "training": {
             "preset": "monthly", "seed": 0,
             "pretrained_weights": {"kind": "champion", "detail": words},
-            "training_images": 80, "validation_images": 10,
+            "training_images": 80,
             "calibration": {"temperature": 1.25, "fitted_on": 10}, "libraries": {"torch": "2"},
         },
     }  # fmt: skip

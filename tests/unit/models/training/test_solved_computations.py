@@ -34,18 +34,16 @@ NOISE = np.random.default_rng(1).normal(0.0, 0.05, LOGITS.shape).astype(np.float
 WEIGHTS = np.ones(PHOTOS)
 
 
-def _evaluation(*, solved: bool) -> Evaluation:
+def _evaluation() -> Evaluation:
     calibration = calibrate(LOGITS.astype(np.float64), LABELS)
     probabilities = apply_temperature(LOGITS, calibration.temperature)
-    thresholds = Thresholds(pass_confidence=0.7, source="policy default")
-    if solved:
-        bound = POLICY.retraining.leak_bound
-        thresholds = solve_threshold(
-            hold_out(probabilities[:, 1], LABELS == 1, WEIGHTS),
-            rate=bound.rate,
-            confidence=bound.confidence,
-            default=0.7,
-        )
+    bound = POLICY.retraining.leak_bound
+    thresholds = solve_threshold(
+        hold_out(probabilities[:, 1], LABELS == 1, WEIGHTS),
+        rate=bound.rate,
+        confidence=bound.confidence,
+        default=0.7,
+    )
     return Evaluation(
         probabilities,
         LABELS,
@@ -61,7 +59,6 @@ def _solve(
     logits: Logits,
     folder: Path,
     *,
-    solved: bool = True,
     every: int = 1,
     version: Evaluation | None = None,
 ) -> Int8Variant | RefusedInt8 | None:
@@ -75,16 +72,17 @@ def _solve(
     )
     return solve_int8_variant(
         others,
-        version or _evaluation(solved=solved),
+        version or _evaluation(),
         folder,
-        weights=WEIGHTS if solved else None,
+        weights=WEIGHTS,
+        groups=np.arange(PHOTOS),
     )
 
 
 def test_temperature_and_threshold_are_solved_on_the_variants_own_scores(tmp_path: Path) -> None:
     variant = _solve(3 * LOGITS + NOISE, tmp_path)
     assert isinstance(variant, Int8Variant)
-    version = _evaluation(solved=True)
+    version = _evaluation()
     assert variant.calibration.temperature == pytest.approx(
         3 * version.calibration.temperature, rel=0.01
     )
@@ -105,17 +103,10 @@ def test_variant_may_have_logits_of_some_photos_only(tmp_path: Path) -> None:
     assert variant.thresholds.evidence.photos == PHOTOS // 2
 
 
-def test_threshold_of_the_policy_is_kept_where_the_version_has_it(tmp_path: Path) -> None:
-    variant = _solve(LOGITS + NOISE, tmp_path, solved=False)
-    assert isinstance(variant, Int8Variant)
-    assert variant.thresholds.pass_confidence == 0.7
-    assert variant.thresholds.evidence is None
-
-
 def test_variant_reviews_no_less_than_a_version_whose_bound_is_not_met(tmp_path: Path) -> None:
     labels = np.random.default_rng(2).integers(0, 2, PHOTOS)  # no score predicts them
     version = replace(
-        _evaluation(solved=True),
+        _evaluation(),
         labels=labels,
         thresholds=Thresholds(pass_confidence=0.93, source=f"{KEPT_REVIEW_SHARE}: ..."),
     )
@@ -149,7 +140,7 @@ def test_changed_verdicts_are_counted_by_computation() -> None:
         "torch bfloat16": np.stack([flipped, some]),
         "openvino float32": np.stack([some + 1e-6, some]),
     }
-    found = count_agreements(OtherComputations(compared), _evaluation(solved=True))
+    found = count_agreements(OtherComputations(compared), _evaluation())
     assert [(a.computation, a.photos, a.changed) for a in found] == [
         ("openvino float32", 100, 0),
         ("torch bfloat16", 100, 3),
