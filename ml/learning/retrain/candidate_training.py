@@ -90,9 +90,9 @@ class CandidateTraining:
             source = read_teacher(chosen.job, self.unlabelled)
             initial, share = add_soft_labels(chosen.job, initial, source)
         trained, fitted = train_network(chosen.job, initial, chosen.origin)
-        compared = self._compare(measured, chosen, fitted)
-        facts = vars(weighting) | {"soft_share": share}
-        return self._create_artifact(chosen, trained, fitted, compared, facts)
+        reasons = {"label_weighting": vars(weighting), "soft_share": share}
+        compared = self._compare(measured, chosen, fitted, reasons)
+        return self._create_artifact(chosen, trained, fitted, compared)
 
     @cached_property
     def _weights(self) -> Floats:
@@ -147,9 +147,13 @@ class CandidateTraining:
         )
 
     def _compare(
-        self, starts: Sequence[Measured], chosen: Measured, fitted: CrossFitted
+        self,
+        starts: Sequence[Measured],
+        chosen: Measured,
+        fitted: CrossFitted,
+        reasons: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        """Measures of each start's head and of the result, for the report.
+        """Measures of each start's head and of the result, with its `reasons`, for the report.
 
         A champion that was trained on all photos, or all of one side, cannot be measured.
         """
@@ -160,7 +164,8 @@ class CandidateTraining:
             if each.initial.head is not None and each.count_rarer_side(policy)
         ]
         result = describe(chosen, fitted.logits, len(fitted.history), policy) | {"chosen": True}
-        return [*(row for row in rows if row | {"chosen": True} != result), result]
+        others = (row for row in rows if row | {"chosen": True} != result)
+        return [*others, result | {"losses": fitted.losses} | reasons]
 
     def _create_artifact(
         self,
@@ -168,7 +173,6 @@ class CandidateTraining:
         trained: TrainedNetwork,
         fitted: CrossFitted,
         compared: list[dict[str, Any]],
-        label_weighting: dict[str, float | None],
     ) -> TrainingArtifact:
         held_out = np.flatnonzero(chosen.job.comparable)
         logits = fitted.logits[held_out].astype(np.float32)
@@ -185,9 +189,7 @@ class CandidateTraining:
             held_out_groups=np.array([photo.group for photo in photos], np.int64),
             held_out_hashes=[photo.content_sha256 for photo in photos],
             probe_pixels=load_probe(predicted),
-            losses=fitted.losses,
             compared=compared,
-            label_weighting=label_weighting,
             around=self._measure_surroundings(chosen, held_out),
             others=compute_others(predicted, computations),
         )

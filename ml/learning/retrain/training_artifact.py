@@ -28,11 +28,11 @@ class TrainingArtifact(TrainedNetwork):
     They are of photos that no initial network was trained on: logits fp32 (N, C) in the order of
     `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents, and
     groups int64 (N,): the same number for near-duplicates and photos of one review.
-    `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `losses` are the log
-    losses by the numbers of epochs that were tried; `compared` has the measures of each start and
-    of the result; `label_weighting` is a `LabelWeighting`, with `soft_share`, the weight of soft
-    labels relative to that of labels. They are kept for those who ask why a training was as it was.
-    `around` is of the same photos, by the features that training starts from.
+    `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `compared` has the
+    measures of each start and of the result. That of the result says why: `losses` are the log
+    losses by the numbers of epochs that were tried, `label_weighting` is a `LabelWeighting`,
+    `soft_share` is the weight of soft labels relative to that of labels. `around` is of the same
+    photos, by the features that training starts from.
     """
 
     held_out_logits: npt.NDArray[np.float32]
@@ -41,9 +41,7 @@ class TrainingArtifact(TrainedNetwork):
     held_out_groups: npt.NDArray[np.int64]
     held_out_hashes: list[str]
     probe_pixels: torch.Tensor
-    losses: dict[int, float]
     compared: list[dict[str, Any]]
-    label_weighting: dict[str, float | None]
     around: Surroundings | None
     others: OtherComputations = field(default_factory=OtherComputations)
 
