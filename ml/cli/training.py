@@ -9,7 +9,7 @@ import typer
 
 from ml.cli.context import console, opened
 from ml.core.files import scratch_folder, write_file
-from ml.core.settings import load_settings
+from ml.core.settings import Settings, load_settings
 from ml.policy.schema import load_policy
 from ml.vision.images.decode import decode_limits
 
@@ -50,7 +50,6 @@ def train(
 ) -> None:
     """Train a model version on a folder of labeled photos and register it."""
     from ml.learning.report.training_page import FILE as PAGE
-    from ml.learning.report.training_page import write_training_page
     from ml.models import registry
     from ml.models.load_check import check_version
 
@@ -66,14 +65,9 @@ def train(
             registered = registry.register(
                 target, engine=connections.engine, store=connections.models
             )
-            page = write_training_page(
-                version, target, policy=load_policy(settings.policy_file),
-                limits=decode_limits(settings),
-            )  # fmt: skip
-            shown = settings.data_dir / "reports" / f"training-{registered[:12]}.html"
-            write_file(shown, page.read_bytes())
+            page = _write_page(version, target, registered, settings)
         console.print(f"registered model version {registered}")
-        console.print(f"report with the most wrong photos: {shown}", soft_wrap=True)
+        console.print(f"report with the most wrong photos: {page}", soft_wrap=True)
         if promote:
             check_version(registered, store=connections.models, cache=connections.model_cache)
             reason = f"python -m ml train --preset {preset} --promote"
@@ -81,6 +75,19 @@ def train(
                 registered, engine=connections.engine, by="command line", reason=reason
             )
             console.print("it is now the champion")
+
+
+def _write_page(
+    version: "TrainedVersion", folder: Path, registered: str, settings: Settings
+) -> Path:
+    """Write the report into the folder, and to the data directory, where it stays."""
+    from ml.learning.report.training_page import write_training_page
+
+    policy = load_policy(settings.policy_file)
+    page = write_training_page(version, folder, policy=policy, limits=decode_limits(settings))
+    kept = settings.data_dir / "reports" / f"training-{registered[:12]}.html"
+    write_file(kept, page.read_bytes())
+    return kept
 
 
 def _train(

@@ -12,21 +12,23 @@ import torch
 
 from ml.core.computation import Computation
 from ml.core.types import ArchitectureName
-from ml.models.card import ModelCard
+from ml.models.architectures.classifier import Classifier
+from ml.models.card import ModelCard, PretrainedWeights
 from ml.models.evaluation.calibration import solve_threshold
-from ml.models.evaluation.held_out_labels import Bools, HeldOutLabels, Ints, hold_out
+from ml.models.evaluation.held_out_labels import Bools, HeldOutLabels, hold_out
 from ml.models.features import FeatureCache
 from ml.models.load_check import write_probe
 from ml.models.predictor import apply_temperature
 from ml.models.training.checkpoint import Checkpoints
 from ml.models.training.cross_fit_job import CrossFitJob, Floats, fit_start, read_start_features
-from ml.models.training.dataset import Dataset, open_dataset
+from ml.models.training.dataset import open_dataset
 from ml.models.training.folds import assign_folds
 from ml.models.training.image_folder import Photo, SkippedFile
 from ml.models.training.init_network import init_network
 from ml.models.training.other_computations import PredictedPhotos, compute_others, load_probe
 from ml.models.training.pipeline import (
     Evaluation,
+    TrainedNetwork,
     calibrate,
     package_version,
     train_network,
@@ -110,23 +112,14 @@ def train(
     ) as dataset:
         _write_skipped(dataset.skipped, out / REJECTED)
         photos = len(dataset.photos)
-        groups = dataset.groups
-        folds = assign_folds(dataset.labels, dataset.categories, groups, seed=seed)
+        folds = assign_folds(dataset.labels, dataset.categories, dataset.groups, seed=seed)
         job = CrossFitJob(
             dataset, folds, np.ones(photos), np.ones(photos, bool), preset,
             torch.device(device), seed, listener, checkpoints, cache,
         )  # fmt: skip
-        features = read_start_features(job, network, pretrained=origin.kind != "scratch")
-        start = fit_start(job, network, features)
-        trained, fitted = train_network(job, start, origin, deadline=deadline)
-        predicted = PredictedPhotos(
-            network, trained.state, dataset, np.arange(photos), fitted.logits.astype(np.float32),
-            job.device,
-        )  # fmt: skip
+        trained, predicted = _train_network(job, network, origin, deadline)
         probe_pixels, others = load_probe(predicted), compute_others(predicted, computations)
-        evaluation, held_out = _evaluate(
-            dataset, fitted.logits, np.array(groups), policy, violation_share=violation_share
-        )
+        evaluation, held_out = _evaluate(predicted, policy, violation_share=violation_share)
     write_probe(out, probe_pixels, trained.logits(probe_pixels), others.int8_probe)
     card = package_version(
         trained,
@@ -142,15 +135,23 @@ def train(
     return TrainedVersion(card, held_out, files, is_share_assumed=violation_share is not None)
 
 
+def _train_network(
+    job: CrossFitJob, network: Classifier, origin: PretrainedWeights, deadline: float | None
+) -> tuple[TrainedNetwork, PredictedPhotos]:
+    """Train from a network, which is changed in place; with the out-of-fold logits."""
+    features = read_start_features(job, network, pretrained=origin.kind != "scratch")
+    start = fit_start(job, network, features)
+    trained, fitted = train_network(job, start, origin, deadline=deadline)
+    everything, logits = np.arange(len(job.targets)), fitted.logits.astype(np.float32)
+    predicted = PredictedPhotos(network, trained.state, job.dataset, everything, logits, job.device)
+    return trained, predicted
+
+
 def _evaluate(
-    dataset: Dataset,
-    logits: Floats,
-    groups: Ints,
-    policy: Policy,
-    *,
-    violation_share: float | None,
+    predicted: PredictedPhotos, policy: Policy, *, violation_share: float | None
 ) -> tuple[Evaluation, HeldOutLabels]:
-    """Calibrate, solve the threshold and evaluate on out-of-fold logits."""
+    """Calibrate, solve the threshold and evaluate on the out-of-fold logits of all photos."""
+    dataset, logits = predicted.dataset, predicted.logits.astype(np.float64)
     labels = dataset.targets.numpy()
     calibration = calibrate(logits, labels)
     probabilities = apply_temperature(logits, calibration.temperature)
@@ -160,7 +161,7 @@ def _evaluate(
         probabilities[:, violations].sum(axis=1),
         is_violation,
         _weigh(is_violation, violation_share),
-        groups,
+        np.array(dataset.groups),
     )
     bound = policy.retraining.leak_bound
     thresholds = solve_threshold(
