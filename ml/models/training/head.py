@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 Floats = npt.NDArray[np.float64]
@@ -87,15 +86,29 @@ def fit_head(
     if len(found) < _TWO:
         return None
     weights = _balance(photos) if balanced else photos.weights
-    scaler = StandardScaler()
-    features = scaler.fit_transform(photos.features.astype(np.float64))
+    features = photos.features.astype(np.float64)
+    mean, scale = features.mean(axis=0), _scale(features)
     regression = LogisticRegression(C=inverse_penalty, max_iter=_MAX_ITERATIONS)
-    regression.fit(features, photos.targets, sample_weight=weights / weights.mean())
-    rows = _row_per_class(np.asarray(regression.coef_)) / scaler.scale_
-    biases = _row_per_class(np.asarray(regression.intercept_)[:, None])[:, 0] - rows @ scaler.mean_
+    regression.fit(
+        (features - mean) / scale, photos.targets, sample_weight=weights / weights.mean()
+    )
+    rows = _row_per_class(np.asarray(regression.coef_)) / scale
+    biases = _row_per_class(np.asarray(regression.intercept_)[:, None])[:, 0] - rows @ mean
     weight, bias = np.zeros((classes, rows.shape[1])), np.full(classes, _UNKNOWN)
     weight[found], bias[found] = rows, biases
     return Head(weight, bias, found, inverse_penalty)
+
+
+def _scale(features: Floats) -> Floats:
+    """By what each feature (N, F) is divided, (F,): its spread, drawn to that of most features.
+
+    The penalty should treat features alike, but one that is nearly constant in a few hundred photos
+    is noise: divided by its own spread it would count as much as the others. Measured in
+    benchmarks/results/pretrained_weights.md.
+    """
+    spread = features.std(axis=0)
+    scale: Floats = np.sqrt((spread**2 + np.median(spread) ** 2) / 2)
+    return np.where(scale > 0, scale, 1.0)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ def _photos(photos: int = 60, classes: int = 2, weights: object = 1.0) -> Labell
     rng = np.random.default_rng(1)
     targets = rng.permutation(np.arange(photos) % classes)
     centers = rng.normal(size=(classes, 6))
-    features = (centers[targets] + rng.normal(size=(photos, 6))).astype(np.float32)
+    features = centers[targets] + rng.normal(size=(photos, 6))
+    features = (features / features.std(axis=0)).astype(np.float32)  # all as wide as each other
     return LabelledFeatures(features, targets, np.broadcast_to(weights, photos).astype(float))
 
 
@@ -29,6 +30,29 @@ def _pipeline(photos: LabelledFeatures, weights: object = None) -> LogisticRegre
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
     given = {"logisticregression__sample_weight": weights}
     return model.fit(photos.features, photos.targets, **given)
+
+
+def test_nearly_constant_feature_counts_little() -> None:
+    photos = _photos()
+    rng = np.random.default_rng(2)
+    noise = 1e-3 * (2.0 * photos.targets - 1 + rng.normal(size=60))
+    features = np.column_stack([photos.features, noise, np.full(60, 3.0)])
+    head = fit_head(
+        LabelledFeatures(features, photos.targets, photos.weights), 2,
+        inverse_penalty=0.1, balanced=False,
+    )  # fmt: skip
+    assert head is not None
+    alone = fit_head(photos, 2, inverse_penalty=0.1, balanced=False)
+    assert alone is not None
+    # Divided by its own spread it would change the logits by about 1.
+    assert head.logits(features) == pytest.approx(alone.logits(photos.features), abs=0.01)
+
+
+def test_features_that_are_all_constant_give_the_same_logits_to_all() -> None:
+    photos = LabelledFeatures(np.ones((6, 4)), np.array([0, 1, 0, 1, 0, 1]), np.ones(6))
+    head = fit_head(photos, 2, inverse_penalty=0.1, balanced=False)
+    assert head is not None
+    assert head.logits(photos.features) == pytest.approx(np.zeros((6, 2)), abs=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -59,6 +83,7 @@ def test_weights_count_relative_to_each_other() -> None:
 def test_balanced_classes_have_the_same_weight() -> None:
     photos = _photos()
     few = photos.subset((photos.targets == 0) | (np.arange(60) < 20))
+    few = LabelledFeatures(few.features / few.features.std(axis=0), few.targets, few.weights)
     head = fit_head(few, 2, inverse_penalty=0.1, balanced=True)
     counts = np.bincount(few.targets)
     expected = _pipeline(few, len(few.targets) / (2 * counts[few.targets]))
