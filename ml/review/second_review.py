@@ -16,11 +16,8 @@ from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
 from ml.policy.spot_check import SampleDraw, priority_among_reviews
 from ml.storage.activity_log import record, task_target
+from ml.storage.appeals import Appeal, add_appeal, find_or_open_task, has_appeal
 from ml.storage.decisions import (
-    Appeal,
-    add_appeal,
-    find_or_open_task,
-    has_appeal,
     load_deciders,
     load_last_label_id,
     load_latest_decision,

@@ -13,6 +13,7 @@ from ml.policy.schema import Policy
 from ml.review.decide import status_of_label
 from ml.review.second_review import close_follow_ups
 from ml.storage.activity_log import record, task_target
+from ml.storage.appeals import load_superseded_label_id
 from ml.storage.commerce import load_written_status, replace_status
 from ml.storage.decisions import (
     ReviewerLabel,
@@ -22,7 +23,6 @@ from ml.storage.decisions import (
     load_latest_decision,
     load_latest_decision_on_object,
     load_reviewer_label,
-    load_superseded_label_id,
 )
 from ml.storage.golden_answers import (
     delete_answer,
