@@ -1,6 +1,7 @@
 """What reviewers, pages, retraining and retention ask of a database of years."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import islice
 
 from sqlalchemy import Connection
@@ -22,7 +23,12 @@ from ml.review.decide import ReviewerDecision, decide_task
 from ml.review.golden_tasks import insert_golden_tasks
 from ml.review.queue import claim_tasks, skip_task
 from ml.review.reviewer_stats import reviewer_report
-from ml.review.second_review import appeal_photo, open_follow_ups
+from ml.review.second_review import (
+    appeal_decision,
+    appeal_photo,
+    load_appeal_states,
+    open_follow_ups,
+)
 from ml.review.task_explanation import SimilarDecisions, explain_task
 from ml.review.task_view import load_task_views
 from ml.review.undo import undo_decision
@@ -71,6 +77,15 @@ def reviews(nightly_run: NightlyRun, *, newest: int = 100_000) -> None:
         )
     key = nightly_run.listing.new_objects()[2].key
     in_transaction(engine, lambda c: appeal_photo(c, key, reason="mine", by="eve"))
+    decided = next(nightly_run.listing.old.reviewed())
+    in_transaction(engine, lambda c: load_appeal_states(c, [decided]))
+    # A photo that passed has no task yet.
+    passed = sha256(nightly_run.listing.new_objects()[3].key.encode()).hexdigest()
+    for content in (decided, passed):
+        in_transaction(
+            engine,
+            lambda c, photo=content: appeal_decision(c, photo, reason="no", by="eve"),  # type: ignore[misc]  # as above
+        )
 
 
 def _count_and_claim(connection: Connection, nightly_run: NightlyRun, filters: Filters) -> None:

@@ -9,6 +9,9 @@
   reviewer, whose vote decides by the same rule.
 """
 
+from collections.abc import Collection
+from enum import StrEnum
+
 from sqlalchemy import Connection
 
 from ml.core.errors import StorageError
@@ -16,7 +19,15 @@ from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
 from ml.policy.spot_check import SampleDraw, priority_among_reviews
 from ml.storage.activity_log import record, task_target
-from ml.storage.appeals import Appeal, add_appeal, find_or_open_task, has_appeal
+from ml.storage.appeals import (
+    Appeal,
+    TaskOfContent,
+    add_appeal,
+    find_or_open_task,
+    has_appeal,
+    load_tasks_of_contents,
+    open_task_of_content,
+)
 from ml.storage.decisions import (
     load_deciders,
     load_last_label_id,
@@ -38,6 +49,18 @@ from ml.storage.review_tasks import (
 
 APPEAL = "appeal"  # the reason that an appeal adds to its task
 CONTESTED = "contested"  # the reason that a task has while it waits for a third reviewer
+
+
+class AppealState(StrEnum):
+    """Whether the decision on a photo can be appealed.
+
+    `WAITING`: the photo already waits to be reviewed again. `IMPOSSIBLE`: its label was imported,
+    and no nightly run scored it, so that it has no task.
+    """
+
+    POSSIBLE = "possible"
+    WAITING = "waiting"
+    IMPOSSIBLE = "impossible"
 
 
 def open_follow_ups(connection: Connection, task_id: int, *, policy: Policy) -> None:
@@ -128,6 +151,37 @@ def appeal_photo(connection: Connection, object_key: str, *, reason: str, by: st
     task_id = find_or_open_task(connection, object_key)
     if task_id is None:
         raise StorageError(f"no verdict on {object_key!r}: there is nothing to appeal against yet")
+    appeal_task(connection, task_id, reason=reason, by=by)
+    return task_id
+
+
+def load_appeal_states(connection: Connection, contents: Collection[str]) -> dict[str, AppealState]:
+    """Whether the decision on each decided content can be appealed, by content hash."""
+    found = load_tasks_of_contents(connection, contents)
+    return {content: _appeal_state(task) for content, task in found.items()}
+
+
+def _appeal_state(found: TaskOfContent) -> AppealState:
+    if found.state is not None and found.state != "decided":
+        return AppealState.WAITING
+    is_possible = found.task_id is not None or found.is_judged
+    return AppealState.POSSIBLE if is_possible else AppealState.IMPOSSIBLE
+
+
+def appeal_decision(connection: Connection, content_sha256: str, *, reason: str, by: str) -> int:
+    """Appeal against the decision on a content, in whichever object; returns the task.
+
+    Its label counts as before until the appeal is decided.
+
+    Raises:
+        StorageError: the photo has neither a task nor a verdict, as where its label was imported.
+    """
+    found = load_tasks_of_contents(connection, [content_sha256])[content_sha256]
+    task_id = found.task_id or open_task_of_content(connection, content_sha256)
+    if task_id is None:
+        raise StorageError(
+            f"no verdict on {content_sha256}: correct an imported label by another import"
+        )
     appeal_task(connection, task_id, reason=reason, by=by)
     return task_id
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
 from ml.policy.screens import MODEL_SCREENS
+from ml.review.second_review import AppealState, load_appeal_states
 from ml.review.task_view import WITHHELD, scores_hidden
 from ml.storage.read.similar_decisions import (
     ContentLabel,
@@ -36,10 +37,11 @@ class SimilarDecision(ContentLabel):
     """The latest active label of a decided photo that is like another one.
 
     `distance` is the number of differing bits of near-duplicates, 0 to 31; None: the model finds it
-    similar.
+    similar. `appeal` is whether the decision can be appealed; None: not offered here.
     """
 
     distance: int | None
+    appeal: AppealState | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class TaskExplanation:
     `scores` (class -> 0..1), `decision` and `pass_confidence` are the verdict's, empty or None
     where the photo has none. `labels` are the classes that have an activation map. Where scores are
     hidden (`ml.review.task_view`), scores, decision, labels and history are empty, the model's
-    screens are left out, and the photo itself is not among the similar ones.
+    screens are left out, the photo itself is not among the similar ones, and no appeal is offered.
     """
 
     reasons: tuple[str, ...]
@@ -165,6 +167,7 @@ def explain_task(
         screens = [screen for screen in screens if screen.name not in MODEL_SCREENS]
     else:
         near += _find_recorded(connection, task.screens, {p.content_sha256 for p in near})
+        near = _with_appeals(connection, near)
     return TaskExplanation(
         reasons=(WITHHELD,) if hidden else task.reasons,
         scores={} if hidden else dict(task.scores or {}),
@@ -191,6 +194,11 @@ def _find_recorded(
     # Not the labels of the verdict: some may have been undone since.
     labels = {found.content_sha256: found for found in load_active_labels(connection, contents)}
     return [SimilarDecision(**vars(labels[c]), distance=None) for c in contents if c in labels]
+
+
+def _with_appeals(connection: Connection, near: list[SimilarDecision]) -> list[SimilarDecision]:
+    states = load_appeal_states(connection, [photo.content_sha256 for photo in near])
+    return [replace(photo, appeal=states[photo.content_sha256]) for photo in near]
 
 
 def screen_results(stored: object) -> list[ShownScreenResult]:

@@ -1,11 +1,38 @@
 """Appeals against decisions (rows of `moderation.appeal`), and the tasks that they open again."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, and_, func, insert, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, text, true
 
 from ml.storage.review_tasks import NOT_GOLDEN, VERDICT, add_selected_tasks
+from ml.storage.rows import load_rows
 from ml.storage.schema import appeal, image, review_task, verdict
+
+# The task of the label that counts as a content's decision, else its first review, else a second
+# one. Never a blind or golden task: these are hidden.
+_TASKS_OF_CONTENTS = text(
+    """
+    select c.content_sha256, t.task_id, t.state,
+        (select count(*) from moderation.verdict v where v.content_sha256 = c.content_sha256) > 0
+        and (select count(*) from moderation.image i where i.content_sha256 = c.content_sha256) > 0
+            as is_judged
+    from unnest(cast(:contents as text[])) as c (content_sha256)
+    left join lateral (
+        select task_id from (
+            select task_id, label_id from moderation.active_label a
+            where a.content_sha256 = c.content_sha256 offset 0
+        ) labels order by label_id desc limit 1
+    ) l on true
+    left join lateral (
+        select task_id, state from (
+            select task_id, state, kind from moderation.review_task r
+            where r.content_sha256 = c.content_sha256 offset 0
+        ) tasks where kind in ('verdict', 'second_review')
+        order by task_id is not distinct from l.task_id desc, kind desc, task_id desc limit 1
+    ) t on true
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -16,6 +43,27 @@ class Appeal:
     reason: str
     appealed_by: str
     superseded_label_id: int
+
+
+@dataclass(frozen=True)
+class TaskOfContent:
+    """The task that an appeal against the decision on a content goes to; None where it has none.
+
+    `state` is the task's; `is_judged`: there is a verdict and an object to open a task from.
+    """
+
+    content_sha256: str
+    task_id: int | None
+    state: str | None
+    is_judged: bool
+
+
+def load_tasks_of_contents(
+    connection: Connection, contents: Collection[str]
+) -> dict[str, TaskOfContent]:
+    """The task of each content, by content hash."""
+    rows = load_rows(connection, _TASKS_OF_CONTENTS, TaskOfContent, contents=list(contents))
+    return {row.content_sha256: row for row in rows}
 
 
 def has_appeal(connection: Connection, appealed: Appeal) -> bool:
@@ -40,9 +88,18 @@ def find_or_open_task(connection: Connection, object_key: str) -> int | None:
 
     None where there is no task and no verdict to open one from.
     """
+    return _find_or_open(connection, image.c.object_key == object_key)
+
+
+def open_task_of_content(connection: Connection, content_sha256: str) -> int | None:
+    """Open a task for the newest object with a content that has no task; None without a verdict."""
+    return _find_or_open(connection, image.c.content_sha256 == content_sha256)
+
+
+def _find_or_open(connection: Connection, of_photo: ColumnElement[bool]) -> int | None:
     newest_first = (
         select(image.c.object_key, image.c.etag, image.c.content_sha256)
-        .where(image.c.object_key == object_key, image.c.content_sha256.is_not(None))
+        .where(of_photo, image.c.content_sha256.is_not(None))
         .order_by(image.c.uploaded_at.desc())
     )
     newest = newest_first.limit(1).subquery()

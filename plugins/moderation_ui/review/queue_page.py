@@ -6,11 +6,11 @@ Its scripts claim and decide over `moderation_ui.review.queue_api`.
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 # At the top: FastAPI reads the body's fields when the app is built.
 from ml.policy.schema import Policy
@@ -25,6 +25,7 @@ from moderation_ui.web.resources import (
     RequestModel,
     RequiredPolicy,
     Resources,
+    Sha256,
     ShownPolicy,
     TaskId,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ml.review.task_view import TaskView
 
 Json = dict[str, Any]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
 router = APIRouter(dependencies=[Depends(requires(PagePermission.REVIEW))])
 
 _DIGITS = "123456789"
@@ -130,19 +132,30 @@ def _task_view(task: "TaskView", *, blur: bool) -> Json:
 
 
 class AppealBody(RequestModel):
-    """The photo by its key in the bucket, and the objection to the decision."""
+    """The objection to a decision on a photo, named by its key in the bucket or by its content."""
 
-    object_key: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+    object_key: Key | None = None
+    content_sha256: Sha256 | None = None
     reason: Reason
+
+    @model_validator(mode="after")
+    def _check_one_photo(self) -> Self:
+        if (self.object_key is None) == (self.content_sha256 is None):
+            raise ValueError("exactly one of object_key and content_sha256")
+        return self
 
 
 @router.post("/api/appeals")
 def appeal(body: AppealBody, opened: Opened, user: UserName) -> Json:
     """Open a review of the photo; its status in the commerce database stays until then."""
-    from ml.review.second_review import appeal_photo
+    from ml.review.second_review import appeal_decision, appeal_photo
 
-    key, reason = body.object_key, body.reason
-    return {"task_id": opened.transaction(lambda c: appeal_photo(c, key, reason=reason, by=user))}
+    def work(connection: "Connection") -> int:
+        if body.content_sha256 is not None:
+            return appeal_decision(connection, body.content_sha256, reason=body.reason, by=user)
+        return appeal_photo(connection, str(body.object_key), reason=body.reason, by=user)
+
+    return {"task_id": opened.transaction(work)}
 
 
 @router.get("/api/queue/tasks/{task_id}/why")

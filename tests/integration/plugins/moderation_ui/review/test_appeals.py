@@ -36,6 +36,36 @@ def test_appeal_of_a_photo_without_a_task_opens_one(pages: Pages) -> None:
     assert task["task_id"] == answer.json()["task_id"]
 
 
+def test_decision_on_a_similar_photo_is_appealed_by_its_content(pages: Pages) -> None:
+    task_id = judged_photo(pages.shop, "a.jpg", photo(DARK))
+    body = {"content_sha256": content_hash(photo(DARK)), "reason": "a belt"}
+    with pages.client("reviewer") as ann, pages.client("reviewer2") as bob:
+        ann.post("/api/queue/claim", json={"count": 1})
+        said = [{"task_id": task_id, "label": "violate"}]
+        ann.post("/api/queue/decide", json={"decisions": said})
+        answer = bob.post("/api/appeals", json=body)
+        assert (answer.status_code, answer.json()) == (200, {"task_id": task_id})
+        (task,) = bob.post("/api/queue/claim", json={"count": 1}).json()["tasks"]
+    assert (task["task_id"], task["reasons"]) == (task_id, ["violation:violate", "appeal"])
+
+
+@pytest.mark.parametrize("photos", [{}, {"object_key": "a.jpg", "content_sha256": "0" * 64}])
+def test_appeal_names_one_photo(pages: Pages, photos: dict[str, str]) -> None:
+    with pages.client("reviewer") as ann:
+        answer = ann.post("/api/appeals", json=photos | {"reason": "no"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
+
+
+def test_appeal_without_the_token_of_a_page_is_403(pages: Pages) -> None:
+    task_id = judged_photo(pages.shop, "a.jpg", photo(DARK))
+    body = {"content_sha256": content_hash(photo(DARK)), "reason": "no"}
+    with pages.client("reviewer") as ann:
+        del ann.headers["X-Moderation-Token"]
+        assert ann.post("/api/appeals", json=body).status_code == 403
+    assert pages.shop.rows("select count(*) from moderation.appeal") == [(0,)]
+    assert task_id
+
+
 @pytest.mark.parametrize(
     ("key", "reason", "code"),
     [

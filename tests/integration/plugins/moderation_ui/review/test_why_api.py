@@ -109,6 +109,32 @@ def test_explanation_has_the_photos_that_the_model_found_similar(pages: Pages) -
     assert [one["name"] for one in found["screens"]] == ["similar_decisions", "unfamiliar"]
 
 
+def test_similar_photos_say_whether_their_decision_can_be_appealed(pages: Pages) -> None:
+    _past(pages)  # imported
+    task_id = judged_photo(pages.shop, "a.jpg", PHOTO)
+    earlier = judged_photo(pages.shop, "b.jpg", LIKE)
+
+    def appeals() -> dict[str, str]:
+        near = _why(pages, task_id)["near"]
+        return {one["content_sha256"]: one["appeal"] for one in near}
+
+    assert appeals() == {content_hash(PHOTO): "waiting", content_hash(LIKE): "waiting"}
+    pages.shop.execute(
+        "update moderation.review_task set state = 'decided' where task_id = :t", t=earlier
+    )
+    assert appeals()[content_hash(LIKE)] == "possible"
+    with pages.client("reviewer2") as bob:
+        body = {"content_sha256": content_hash(LIKE), "reason": "a belt"}
+        assert bob.post("/api/appeals", json=body).json() == {"task_id": earlier}
+    assert appeals()[content_hash(LIKE)] == "waiting"
+
+
+def test_imported_label_cannot_be_appealed(pages: Pages) -> None:
+    _past(pages)
+    task_id = judged_photo(pages.shop, "a.jpg", OTHER, screens=BY_FEATURES)
+    assert [one["appeal"] for one in _why(pages, task_id)["near"]] == ["impossible"]
+
+
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_explanation_of_a_hidden_task_reveals_nothing(pages: Pages, hidden: dict[str, Any]) -> None:
     _past(pages)
@@ -117,7 +143,8 @@ def test_explanation_of_a_hidden_task_reveals_nothing(pages: Pages, hidden: dict
     found = _why(pages, task_id)
     assert [one["name"] for one in found["screens"]] == ["codes", "odd"]
     assert found["history"] == []
-    assert [one["content_sha256"] for one in found["near"]] == [content_hash(LIKE)]
+    near = [(one["content_sha256"], one["appeal"]) for one in found["near"]]
+    assert near == [(content_hash(LIKE), None)]
     assert (found["decision"], found["reasons"]) == (None, ["withheld"])
     assert (found["scores"], found["labels"]) == ([], [])
 
