@@ -1,8 +1,9 @@
 // Why a photo is here: scores, checks, similar photos, history. Fetched on demand.
 import { page, words } from "./page.js";
 import { button, byId, element } from "./queue_dom.js";
-import { classOf, titleOf } from "./queue_facts.js";
 import { read } from "./queue_evidence.js";
+import { titleOf } from "./queue_facts.js";
+import { nearPhotos } from "./queue_near.js";
 import { reasonInWords, share, when } from "./queue_words.js";
 import { get } from "./requests.js";
 
@@ -81,21 +82,6 @@ function screens(why) {
   }
   if (why.screens.length === 0) parts.push(soft(words("queue.screens_none")));
   return element("div", {}, heading("screens"), parts);
-}
-
-function nearPhoto(past) {
-  const label = titleOf(past.label);
-  const alt = words("queue.near_alt", { label, when: when(past.decided_at) });
-  const address = `${page.base}/photos/${past.content_sha256}?side=320`;
-  const image = element("img", { src: address, alt, loading: "lazy" });
-  const bad = classOf(past.label)?.violation ?? true;
-  if (classOf(past.label)?.blur ?? true) image.dataset.blur = "true";
-  return element("figure", { class: bad ? "bad" : "good" }, image, element("figcaption", {}, label));
-}
-
-function near(why) {
-  const photos = element("div", { class: "near" }, why.near.map(nearPhoto));
-  return element("div", {}, heading("near"), why.near.length > 0 ? photos : soft(words("queue.near_none")));
 }
 
 function event(past) {
@@ -178,7 +164,8 @@ export class Why {
   #put(why) {
     this.#body.style.minHeight = "";
     const model = soft(`${words("queue.model")}: ${why.model_hash.slice(0, SHORT_HASH)}`);
-    this.#body.replaceChildren(scores(why), this.#maps(why), screens(why), near(why), history(why), model);
+    const near = element("div", {}, heading("near"), nearPhotos(why.near, () => this.#known.clear()));
+    this.#body.replaceChildren(scores(why), this.#maps(why), screens(why), near, history(why), model);
     const loud = why.screens.filter((screen) => screen.fired);
     this.#stage.mark(loud.flatMap((screen) => read(screen.evidence).boxes));
   }
