@@ -176,14 +176,20 @@ def appeal_decision(connection: Connection, content_sha256: str, *, reason: str,
     Raises:
         StorageError: the photo has neither a task nor a verdict, as where its label was imported.
     """
-    found = load_tasks_of_contents(connection, [content_sha256])[content_sha256]
-    task_id = found.task_id or open_task_of_content(connection, content_sha256)
+    task_id = _find_task_of_content(connection, content_sha256)
+    if task_id is None:
+        open_task_of_content(connection, content_sha256)
+        task_id = _find_task_of_content(connection, content_sha256)
     if task_id is None:
         raise StorageError(
             f"no verdict on {content_sha256}: correct an imported label by another import"
         )
     appeal_task(connection, task_id, reason=reason, by=by)
     return task_id
+
+
+def _find_task_of_content(connection: Connection, content_sha256: str) -> int | None:
+    return load_tasks_of_contents(connection, [content_sha256])[content_sha256].task_id
 
 
 def appeal_task(connection: Connection, task_id: int, *, reason: str, by: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, text, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, select, text, true
 
 from ml.storage.review_tasks import NOT_GOLDEN, VERDICT, add_selected_tasks
 from ml.storage.rows import load_rows
@@ -88,23 +88,37 @@ def find_or_open_task(connection: Connection, object_key: str) -> int | None:
 
     None where there is no task and no verdict to open one from.
     """
-    return _find_or_open(connection, image.c.object_key == object_key)
+    newest_first = _newest_first(image.c.object_key == object_key)
+    _open_task(connection, newest_first)
+    same_object = and_(
+        review_task.c.object_key == image.c.object_key, review_task.c.etag == image.c.etag
+    )
+    of_object = newest_first.join(review_task, same_object).where(
+        review_task.c.kind == VERDICT, NOT_GOLDEN
+    )
+    task_id: int | None = connection.execute(
+        of_object.with_only_columns(review_task.c.task_id).limit(1)
+    ).scalar()
+    return task_id
 
 
-def open_task_of_content(connection: Connection, content_sha256: str) -> int | None:
-    """Open a task for the newest object with a content that has no task; None without a verdict."""
-    return _find_or_open(connection, image.c.content_sha256 == content_sha256)
+def open_task_of_content(connection: Connection, content_sha256: str) -> None:
+    """Open a task for the newest object with a content, if that has a verdict. Idempotent."""
+    _open_task(connection, _newest_first(image.c.content_sha256 == content_sha256))
 
 
-def _find_or_open(connection: Connection, of_photo: ColumnElement[bool]) -> int | None:
-    newest_first = (
+def _newest_first(of_photo: ColumnElement[bool]) -> Select[tuple[str, str, str | None]]:
+    return (
         select(image.c.object_key, image.c.etag, image.c.content_sha256)
         .where(of_photo, image.c.content_sha256.is_not(None))
         .order_by(image.c.uploaded_at.desc())
     )
+
+
+def _open_task(connection: Connection, newest_first: Select[tuple[str, str, str | None]]) -> None:
+    """A photo that was passed or blocked without a review gets its task now."""
     newest = newest_first.limit(1).subquery()
     names = ("content_sha256", "model_hash", "policy_version", "reasons", "violation_score")
-    # A photo that was passed or blocked without a review gets its task now.
     of_content = verdict.c.content_sha256 == newest.c.content_sha256
     found = select(verdict).where(of_content).offset(0).lateral()
     scored = (
@@ -119,13 +133,3 @@ def _find_or_open(connection: Connection, of_photo: ColumnElement[bool]) -> int 
         .order_by(found.c.judged_at.desc())
     )
     add_selected_tasks(connection, scored.limit(1))
-    same_object = and_(
-        review_task.c.object_key == image.c.object_key, review_task.c.etag == image.c.etag
-    )
-    of_object = newest_first.join(review_task, same_object).where(
-        review_task.c.kind == VERDICT, NOT_GOLDEN
-    )
-    task_id: int | None = connection.execute(
-        of_object.with_only_columns(review_task.c.task_id).limit(1)
-    ).scalar()
-    return task_id
