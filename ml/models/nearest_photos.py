@@ -12,6 +12,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NEIGHBORS = 10
+_SPARE = 6  # further candidates: rounding may put the last ones in another order
 _TINY = 1e-12  # against division by zero: features of all zeros are like nothing
 
 
@@ -31,10 +32,22 @@ class NearestPhotos:
     ) -> tuple[Floats, Ints]:
         """Similarities, -1..1, and rows of the nearest photos of each, (M, neighbors), or (M, N).
 
-        The most similar first.
+        The most similar first. A photo's result does not depend on the others.
         """
-        similarities, rows = self._index.search(_normalize(features), min(neighbors, len(self)))
-        return similarities, rows
+        asked = _normalize(features)
+        # faiss sums in another order, with other last bits, where one photo is asked of many.
+        _, candidates = self._index.search(asked, min(neighbors + _SPARE, len(self)))
+        found = [self._rank(*each, neighbors) for each in zip(asked, candidates, strict=True)]
+        similarities, rows = zip(*found, strict=True)
+        return np.stack(similarities), np.stack(rows)
+
+    def _rank(self, asked: Floats, candidates: Ints, neighbors: int) -> tuple[Floats, Ints]:
+        """The most similar candidates of one photo; of equal ones the first."""
+        rows = np.sort(candidates)
+        known = self._index.reconstruct_batch(rows).astype(np.float64)
+        similarities = (known * asked).sum(axis=1)
+        best = np.argsort(-similarities, kind="stable")[:neighbors]
+        return similarities[best].astype(np.float32), rows[best]
 
 
 def _normalize(features: npt.NDArray[np.floating]) -> Floats:

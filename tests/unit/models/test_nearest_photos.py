@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+
+import faiss
 import numpy as np
 import pytest
 
@@ -22,6 +25,32 @@ def test_length_of_features_does_not_count_and_zeros_are_like_nothing() -> None:
     similarities, rows = index.search(np.array([[100.0, 0.0], [0.0, 0.0]]))
     assert rows[0].tolist() == [0, 1]
     assert similarities.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """With two threads faiss sums in another way where one photo is asked of many."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
+    yield
+    faiss.omp_set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_result_of_a_photo_does_not_depend_on_the_others() -> None:
+    known = RNG.normal(size=(20_000, 512)).astype(np.float32)
+    index = NearestPhotos(known)
+    asked = known[:32] + 0.5 * known[32:64]
+    together = index.search(asked)
+    alone = [index.search(asked[n : n + 1]) for n in range(32)]
+    for number, found in enumerate(zip(*alone, strict=True)):
+        assert np.array_equal(np.concatenate(found), together[number])
+
+
+def test_of_equal_photos_the_first_are_found() -> None:
+    index = NearestPhotos(np.ones((NEIGHBORS + 4, 8)))
+    _, rows = index.search(np.ones((2, 8)))
+    assert rows.tolist() == [list(range(NEIGHBORS))] * 2
 
 
 def test_fewer_photos_than_neighbors_are_all_found() -> None:
