@@ -18,9 +18,13 @@ from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
-from ml.moderation.pipeline.similar_decisions import SimilarDecisions, needs_features
+from ml.moderation.pipeline.similar_decisions import (
+    SimilarDecisions,
+    load_similar_decisions,
+    needs_features,
+)
 from ml.policy.schema import load_alerts
-from ml.storage import audit_runs, photo_features
+from ml.storage import audit_runs
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
@@ -87,13 +91,9 @@ def _load_similar(
     card, policy = loader.load_card(run.model_hash), run.policy
     if run.started_at is None or not needs_features(card, policy):
         return None
-    load = partial(
-        photo_features.load_decided,
-        source=loader.feature_source(run.model_hash, run.computation),
-        before=run.started_at,
-        classes=policy.classes,
-    )
-    return SimilarDecisions(in_transaction(connections.engine, load), card, policy)
+    source = loader.feature_source(run.model_hash, run.computation)
+    engine = connections.engine
+    return load_similar_decisions(engine, card, policy, source=source, before=run.started_at)
 
 
 def _run(

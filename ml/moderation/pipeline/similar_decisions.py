@@ -6,9 +6,12 @@ only send a photo to review.
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import Engine
 
 from ml.core.types import Evidence, ScreenResult, negative, positive
 from ml.models.card import ModelCard
@@ -16,7 +19,8 @@ from ml.models.evaluation.held_out_labels import passes
 from ml.models.nearest_photos import NearestPhotos
 from ml.models.predictor import Scores
 from ml.policy.schema import Policy
-from ml.storage.photo_features import MAX_PHOTOS, DecidedFeatures
+from ml.storage.database import in_transaction
+from ml.storage.photo_features import MAX_PHOTOS, DecidedFeatures, load_decided
 
 SIMILAR, UNFAMILIAR = "similar_decisions", "unfamiliar"
 USUAL_SHARE = 0.5  # of the photos that the model was trained on
@@ -34,16 +38,23 @@ def needs_features(card: ModelCard, policy: Policy) -> bool:
 
 
 class SimilarDecisions:
-    """The photos that reviewers decided on, and the rules of a model for them. Thread-safe."""
+    """The photos that reviewers decided on, and the rules of a model for them. Thread-safe.
+
+    `len` is the number of photos to compare with, 0 of too few.
+    """
 
     def __init__(self, decided: Sequence[DecidedFeatures], card: ModelCard, policy: Policy) -> None:
         self._card, self._policy = card, policy
-        self._decided = decided
+        self._contents = [photo.content_sha256 for photo in decided]
+        self._labels = [photo.label for photo in decided]
         self._violates = np.array([photo.label in policy.violations for photo in decided])
         enough = len(decided) >= MIN_PHOTOS
         self._nearest = (
             NearestPhotos(np.stack([photo.features for photo in decided])) if enough else None
         )
+
+    def __len__(self) -> int:
+        return len(self._nearest) if self._nearest is not None else 0
 
     @property
     def _tells_unfamiliar(self) -> bool:
@@ -51,7 +62,7 @@ class SimilarDecisions:
         usual = min(MAX_PHOTOS, self._card.training_images)
         has_rule = self._card.min_similarity is not None
         is_enabled = self._policy.screens.unfamiliar.enabled
-        return is_enabled and has_rule and len(self._decided) >= USUAL_SHARE * usual
+        return is_enabled and has_rule and len(self) >= USUAL_SHARE * usual
 
     def screen(
         self, features: Floats, scores: Sequence[Scores], pass_confidence: float
@@ -89,8 +100,8 @@ class SimilarDecisions:
         evidence: Evidence = {
             "photos": [
                 {
-                    "content_sha256": self._decided[row].content_sha256,
-                    "label": self._decided[row].label,
+                    "content_sha256": self._contents[row],
+                    "label": self._labels[row],
                     "similarity": round(float(similarity), 4),
                 }
                 for row, similarity in list(zip(rows.tolist(), similarities, strict=True))[
@@ -101,7 +112,7 @@ class SimilarDecisions:
         rule = self._card.memory
         if rule is None or share < rule.min_violating_share:
             return negative(SIMILAR, share, evidence)
-        labels = Counter(self._decided[row].label for row in rows[self._violates[rows]].tolist())
+        labels = Counter(self._labels[row] for row in rows[self._violates[rows]].tolist())
         likeliest = min(labels, key=lambda label: (-labels[label], label))
         return positive(SIMILAR, f"similar_violation:{likeliest}", share, evidence)
 
@@ -110,3 +121,11 @@ class SimilarDecisions:
         if least is None or similarity >= least:
             return negative(UNFAMILIAR, similarity)
         return positive(UNFAMILIAR, "unfamiliar", similarity)
+
+
+def load_similar_decisions(
+    engine: Engine, card: ModelCard, policy: Policy, *, source: str, before: datetime
+) -> SimilarDecisions:
+    """Load the photos that were decided before a moment and have features of this source."""
+    load = partial(load_decided, source=source, before=before, classes=policy.classes)
+    return SimilarDecisions(in_transaction(engine, load), card, policy)

@@ -1,15 +1,22 @@
 """A loaded model and policy with everything that uses them; each request uses exactly one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+from sqlalchemy import Engine
 
 from ml.models.predictor import Predictor
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.preprocessing import Preprocessor
 from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.similar_decisions import needs_features
 from ml.moderation.serving.resources import Resources
-from ml.moderation.serving.screens import RefreshingDuplicateIndex, SharedOcrBudget
+from ml.moderation.serving.screens import (
+    RefreshingDuplicateIndex,
+    RefreshingSimilarDecisions,
+    SharedOcrBudget,
+)
 from ml.policy.schema import Policy
 from ml.vision.screens.runner import ScreenRunner
 
@@ -28,6 +35,7 @@ class LoadedModel:
     preprocessor: Preprocessor
     ocr_budget: SharedOcrBudget
     duplicate_index: RefreshingDuplicateIndex
+    similar: RefreshingSimilarDecisions | None  # None: no screen compares features
     fallback: str | None  # as in `Choice`
     run_id: str = "predict"
     started_at: datetime | None = None  # None: reviewers' decisions count up to now
@@ -36,6 +44,17 @@ class LoadedModel:
     def names(self) -> tuple[str, str]:
         """Model hash and policy version."""
         return self.model_hash, self.policy.version
+
+    @property
+    def compared_photos(self) -> int | None:
+        """How many decided photos the features are compared with; None if no screen does."""
+        return None if self.similar is None else len(self.similar.current)
+
+    def read_decided_photos(self, engine: Engine) -> None:
+        """Load what reviewers have decided up to now."""
+        self.duplicate_index.read(engine, self.policy)
+        if self.similar is not None:
+            self.similar.read(engine)
 
 
 def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedModel:
@@ -52,11 +71,17 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     pool.start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     choice = loader.choose(model_hash)
-    predictor = loader.load(model_hash, choice.computation)
+    card = loader.load_card(model_hash)
+    compares = needs_features(card, policy)
+    predictor = replace(loader, with_features=compares).load(model_hash, choice.computation)
+    similar = None
+    if compares:
+        source = loader.feature_source(model_hash, choice.computation)
+        similar = RefreshingSimilarDecisions(card, policy, source)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
     preprocessor = Preprocessor(
-        predictor.card.preprocessing,
+        card.preprocessing,
         settings,
         clock,
         picture_side=policy.screens.picture_side,
@@ -65,7 +90,14 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
     loaded = LoadedModel(
-        model_hash, policy, predictor, preprocessor, budget, duplicate_index, choice.fallback
+        model_hash,
+        policy,
+        predictor,
+        preprocessor,
+        budget,
+        duplicate_index,
+        similar,
+        choice.fallback,
     )
-    duplicate_index.read(connections.engine, policy)
+    loaded.read_decided_photos(connections.engine)
     return loaded

@@ -45,6 +45,11 @@ class Metrics:
             "How scores are computed; fallback: what came first, and why it is not used",
             "backend", "number_type", "variant", "fallback",
         )  # fmt: skip
+        self.compared_photos = self._gauge(
+            "compared_photos",
+            "Decided photos that features are compared with; 0: too few have such features",
+            "model",
+        )
         self.polled = self._gauge("polled_timestamp_seconds", "When all checks last succeeded")
 
     def text(self) -> bytes:
@@ -61,6 +66,12 @@ class Metrics:
         self.computation.clear()
         names = (computation.backend, computation.number_type, computation.variant or "")
         self.computation.labels(*names, fallback or "").set(1)
+
+    def set_compared_photos(self, model_hash: str, photos: int | None) -> None:
+        """Set with how many decided photos the loaded model compares; None if it does not."""
+        self.compared_photos.clear()
+        if photos is not None:
+            self.compared_photos.labels(model_hash).set(photos)
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(f"{_NAMESPACE}_{name}", description, labels, registry=self._registry)

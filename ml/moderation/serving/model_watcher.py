@@ -40,7 +40,7 @@ class ModelWatcher:
         self._target: tuple[str, Policy] | None = None  # to be loaded
         self._loading: asyncio.Task[None] | None = None
         self._failed: tuple[tuple[str, str], float] | None = None  # names, and when to try again
-        self._duplicates_read_at = time.monotonic()
+        self._decided_read_at = time.monotonic()
 
     @property
     def ready(self) -> bool:
@@ -107,7 +107,7 @@ class ModelWatcher:
             return self.current.version.policy
 
     def _start_loading(self) -> None:
-        """Load the target, or refresh the duplicate index, in the background; one at a time."""
+        """Load the target, or read the decided photos again, in the background; one at a time."""
         if self._target is None or (self._loading is not None and not self._loading.done()):
             return
         model_hash, policy = self._target
@@ -117,9 +117,9 @@ class ModelWatcher:
         if self.current is None or self.current.version.names != names:
             if self._failed is None or self._failed[0] != names or now >= self._failed[1]:
                 self._loading = asyncio.create_task(self._load(model_hash, policy))
-        elif now - self._duplicates_read_at >= refresh_seconds:
-            self._duplicates_read_at = now
-            self._loading = asyncio.create_task(self._refresh_duplicates(self.current.version))
+        elif now - self._decided_read_at >= refresh_seconds:
+            self._decided_read_at = now
+            self._loading = asyncio.create_task(self._refresh_decided(self.current.version))
 
     async def _load(self, model_hash: str, policy: Policy) -> None:
         resources = self._resources
@@ -132,10 +132,11 @@ class ModelWatcher:
             resources.metrics.switches.labels("failed").inc()
             log.error("a model cannot be loaded", model=model_hash, error=str(error))  # noqa: TRY400 - one line is enough
             return
-        self._duplicates_read_at = time.monotonic()
+        self._decided_read_at = time.monotonic()
         self.current = PredictionService(version, resources)
         resources.metrics.switches.labels("loaded").inc()
         resources.metrics.set_loaded(*version.names)
+        resources.metrics.set_compared_photos(version.model_hash, version.compared_photos)
         computation = version.predictor.computation
         resources.metrics.set_computation(computation, version.fallback)
         log.info(
@@ -146,12 +147,11 @@ class ModelWatcher:
             fallback=version.fallback,
         )
 
-    async def _refresh_duplicates(self, version: LoadedModel) -> None:
-        engine = self._resources.connections.engine
+    async def _refresh_decided(self, version: LoadedModel) -> None:
+        resources = self._resources
+        engine = resources.connections.engine
         try:
-            await run_in(
-                self._resources.pools.follow,
-                lambda: version.duplicate_index.read(engine, version.policy),
-            )
+            await run_in(resources.pools.follow, lambda: version.read_decided_photos(engine))
         except ModerationError as error:
-            log.warning("the duplicate index was not refreshed", error=str(error))
+            log.warning("the decided photos were not read again", error=str(error))
+        resources.metrics.set_compared_photos(version.model_hash, version.compared_photos)

@@ -16,7 +16,8 @@ from ml.core.errors import (
     StorageError,
     StorageForbidden,
 )
-from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored
+from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored, ScreenResult
+from ml.models.predictor import Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
 from ml.moderation.pipeline.preprocessing import PreparedImage
 from ml.moderation.serving.batching import Batcher
@@ -55,7 +56,7 @@ class PredictionService:
         )
         self._preparing = 0
         self._batcher = Batcher(
-            self._scores,
+            self._compute,
             size=version.predictor.batch_size,
             wait_seconds=settings.serve_batch_wait_ms / 1000,
             executor=resources.pools.forward,
@@ -108,8 +109,9 @@ class PredictionService:
             self._batcher.changed()
         if isinstance(prepared, RejectedImage):
             return prepared
-        scores = await self._batcher.submit(prepared)
-        return Scored(prepared.image, prepared.content, scores, None, prepared.screens)
+        scores, results = await self._batcher.submit(prepared)
+        screens = prepared.screens | results
+        return Scored(prepared.image, prepared.content, scores, None, screens)
 
     async def _prepare(
         self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
@@ -130,9 +132,18 @@ class PredictionService:
         finally:
             cancelled.set()  # a request that timed out frees its worker
 
-    def _scores(self, photos: Sequence[PreparedImage]) -> list[dict[str, float]]:
+    def _compute(
+        self, photos: Sequence[PreparedImage]
+    ) -> list[tuple[Scores, dict[str, ScreenResult]]]:
+        """The scores of a batch, and the results of the screens by features."""
+        predictor, similar = self.version.predictor, self.version.similar
         with self._resources.clock.time("forward"):
-            return self.version.predictor.scores([photo.pixels for photo in photos])
+            scores, features = predictor.submit([photo.pixels for photo in photos])()
+        if similar is None or features is None:
+            return [(each, {}) for each in scores]
+        with self._resources.clock.time("screen_similar_decisions"):
+            results = similar.current.screen(features, scores, predictor.pass_confidence)
+        return list(zip(scores, results, strict=True))
 
     async def _earlier(self, contents: set[str]) -> dict[str, EarlierDecision]:
         version = self.version

@@ -1,4 +1,4 @@
-"""OCR budget and duplicate index of the service.
+"""OCR budget and decided photos of the service.
 
 The nightly run spends a share of its processor time on the likeliest texts of a shard. The service
 spends that share of its decode workers' time over the last minute: its budget holds at most what a
@@ -10,16 +10,22 @@ import threading
 import time
 from bisect import bisect_right, insort
 from collections import deque
+from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import Engine
 
 from ml.core.budget import Budget, Clock
+from ml.models.card import ModelCard
+from ml.moderation.pipeline.similar_decisions import SimilarDecisions, load_similar_decisions
 from ml.policy.schema import Policy
 from ml.storage.decided_photos import decided_photos
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import Match
 from ml.vision.screens.text.gate import EXPECTED_SECONDS, OcrCost
+
+log = structlog.get_logger()
 
 
 class RefreshingDuplicateIndex:
@@ -36,6 +42,30 @@ class RefreshingDuplicateIndex:
         """Load all photos that reviewers have decided on; if it raises, the index is unchanged."""
         if policy.screens.duplicates.enabled:
             self._photos = DuplicateIndex(decided_photos(engine, policy, before=None))
+
+
+class RefreshingSimilarDecisions:
+    """Decided photos to compare features with, replaced as a whole. Thread-safe.
+
+    `source` is that of the loaded model's features: see `ModelLoader.feature_source`. The features
+    of decided photos are those that nightly runs have computed in the same way.
+    """
+
+    def __init__(self, card: ModelCard, policy: Policy, source: str) -> None:
+        self._card, self._policy, self._source = card, policy, source
+        self.current = SimilarDecisions((), card, policy)
+
+    def read(self, engine: Engine) -> None:
+        """Load the photos decided up to now; if it raises, the old ones stay."""
+        self.current = load_similar_decisions(
+            engine, self._card, self._policy, source=self._source, before=datetime.now(UTC)
+        )
+        if not len(self.current):
+            log.warning(
+                "photos are not compared with decided ones: nightly runs have computed features "
+                "of too few in this way",
+                features=self._source,
+            )
 
 
 SPAN_SECONDS = 60.0

@@ -1,14 +1,12 @@
 """What reviewers decided counts from the next night on, by the features of their photos."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ml.models import registry
-from ml.models.card import MemoryRule
 from ml.moderation.nightly.preflight import preflight
 from ml.moderation.nightly.remember_decisions import remember_decisions
 from ml.moderation.nightly.replay import replay
@@ -18,49 +16,27 @@ from ml.storage import photo_features
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import cache_photo
 from ml.storage.purge import mark_photos_deleted
+from tests.support.decided_photos import (
+    ENOUGH,
+    LAST_WEEK,
+    RULE,
+    decide_bright_photos,
+    promote_altered,
+    with_rule,
+)
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import finish_run, run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.policies import with_screens
 from tests.support.servers import Shop
-from tests.support.versions import add_altered_version
 
 pytestmark = pytest.mark.integration
-
-RULE = MemoryRule(
-    min_violating_share=0.5, photos=1000, leaks_before=20, leaks_saved=15, new_leaks=1,
-    added_review_share=0.01,
-)  # fmt: skip
-LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
-ENOUGH = MIN_PHOTOS + 5
-
-
-def promote(shop: Shop, champion_folder: Path, folder: Path, **card: object) -> str:
-    """Make a copy of the test champion, with another card, the champion."""
-    version = add_altered_version(shop, champion_folder, folder, **card)
-    registry.promote(version, engine=shop.connections.engine, by="test", reason="test")
-    return version
 
 
 @pytest.fixture
 def screened(shop: Shop, champion_folder: Path, tmp_path: Path) -> Shop:
     """The shop with both screens and a champion that has a rule; all photos are familiar."""
-    policy = with_screens(tmp_path / "policy", spot_check={}, similar_decisions={}, unfamiliar={})
-    shop = replace(shop, settings=shop.settings.model_copy(update={"policy_file": policy}))
-    promote(
-        shop, champion_folder, tmp_path / "ruled",
-        memory=RULE.model_dump(), min_similarity=-1.0,
-    )  # fmt: skip
-    return shop
-
-
-def decide_bright_photos(shop: Shop, label: str = "violate") -> list[str]:
-    """Reviewers decided on bright photos, which the champion takes for normal; and on dark ones."""
-    bright = [archive_photo(shop, photo(BRIGHT, seed=1000 + i)) for i in range(ENOUGH)]
-    dark = [archive_photo(shop, photo(DARK, seed=2000 + i)) for i in range(ENOUGH)]
-    label_photos(shop, bright, label, at=LAST_WEEK)
-    label_photos(shop, dark, "violate", at=LAST_WEEK)
-    return bright
+    return with_rule(shop, champion_folder, tmp_path)
 
 
 def verdicts(shop: Shop) -> dict[str, tuple[str, list[str]]]:
@@ -151,7 +127,9 @@ def test_label_that_is_given_during_the_run_counts_in_the_next_one(screened: Sho
 def test_unfamiliar_photo_comes_first(
     screened: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
-    promote(screened, champion_folder, tmp_path / "strict", memory=None, min_similarity=1.01)
+    promote_altered(
+        screened, champion_folder, tmp_path / "strict", memory=None, min_similarity=1.01
+    )
     decide_bright_photos(screened, label="normal")
     screened.upload("new.jpg", photo(BRIGHT, seed=1))
     screened.upload("dark.jpg", photo(DARK, seed=2))
@@ -178,9 +156,11 @@ def test_features_are_computed_once_and_again_for_another_network(
     assert remember(screened)["computed"] == 2 * ENOUGH
     assert remember(screened, "again")["computed"] == 0
     # Another head on the same network needs no other features.
-    promote(screened, champion_folder, tmp_path / "same", memory=RULE.model_dump(), seed=99)
+    promote_altered(screened, champion_folder, tmp_path / "same", memory=RULE.model_dump(), seed=99)
     assert remember(screened, "other head")["computed"] == 0
-    promote(screened, champion_folder, tmp_path / "other", spoil="layer", memory=RULE.model_dump())
+    promote_altered(
+        screened, champion_folder, tmp_path / "other", spoil="layer", memory=RULE.model_dump()
+    )
     assert remember(screened, "other network")["computed"] == 2 * ENOUGH
 
 

@@ -6,10 +6,12 @@ import pytest
 
 from devtools.sample_photos.photo import CATEGORIES
 from devtools.sample_photos.render import render_photo
+from ml.moderation.nightly.replay import replay
 from ml.vision.images.fingerprint import content_hash
 from tests.integration.moderation.nightly.screened import person_decides, task_of, with_policy
 from tests.integration.moderation.serving.photos import odd_photo
-from tests.support.nightly_run import run_nightly
+from tests.support.decided_photos import decide_bright_photos, with_rule
+from tests.support.nightly_run import delete_results, run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
 from tests.support.serving import serving
@@ -62,6 +64,39 @@ def test_predict_gives_the_verdicts_of_the_nightly_run(shop: Shop, tmp_path: Pat
                 assert (answer["decision"], answer["reasons"]) == (decision, reasons)
                 assert told == states
     assert fully > 0
+
+
+def test_predict_compares_with_decided_photos_as_the_nightly_run_does(
+    shop: Shop, champion_folder: Path, tmp_path: Path
+) -> None:
+    ruled = with_rule(shop, champion_folder, tmp_path)
+    decide_bright_photos(ruled, dark_label="normal")
+    start_run(ruled)  # computes the features of the decided photos
+    delete_results(ruled)
+    levels = range(DARK, BRIGHT + 1, 25)
+    keys = [ruled.upload(f"{level}.jpg", photo(level, seed=level)) for level in levels]
+    columns = (
+        "select content_sha256, decision, reasons, scores, screens, pass_confidence, "
+        "runtime_versions from moderation.verdict order by 1"
+    )
+    with serving(ruled, serve_record_verdicts=True) as served:
+        answers = [served.predict(keys=(key,)).json()["photos"][0] for key in keys]
+    online = ruled.rows(columns)
+    delete_results(ruled)
+    run_nightly(ruled)
+    assert online == ruled.rows(columns)
+    assert len(online) == len(keys)
+    states = {row[4]["similar_decisions"]["state"] for row in online}  # type: ignore[index]  # an object
+    assert states == {"fired", "clear"}
+    # A client sees the result, but not which photos reviewers decided on.
+    assert answers[-1]["decision"] == "review"
+    assert answers[-1]["reasons"] == ["similar_violation:violate"]
+    assert answers[-1]["screens"] == {
+        "similar_decisions": {"state": "fired", "reason": "similar_violation:violate"},
+        "unfamiliar": {"state": "clear", "reason": None},
+    }
+    result = replay("night", settings=ruled.settings, connections=ruled.connections)
+    assert result.equal == len(keys)
 
 
 def test_predict_reuses_reviewers_decisions_on_the_same_bytes(shop: Shop, tmp_path: Path) -> None:
