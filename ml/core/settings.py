@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     serve_host: str = "127.0.0.1"
     serve_port: int = Field(5000, ge=1, le=65535)
     serve_poll_seconds: float = Field(5.0, ge=0.1, le=3600)  # champion, policy, keys, health
-    serve_duplicates_refresh_seconds: float = Field(300.0, ge=0.1, le=86400)
+    serve_duplicates_refresh_seconds: float = Field(300.0, ge=0.1, le=86400)  # of decided photos
     serve_batch_size: int | None = Field(None, ge=1, le=4096)  # None: `batch_size`
     serve_batch_wait_ms: float = Field(50.0, ge=0, le=10_000)
     serve_max_images: int = Field(16, ge=1, le=1000)

@@ -34,25 +34,26 @@ class NearestPhotos:
 
         The most similar first. A photo's result does not depend on the others.
         """
-        asked = _normalize(features)
-        # faiss sums in another order, with other last bits, where one photo is asked of many.
-        _, candidates = self._index.search(asked, min(neighbors + _SPARE, len(self)))
-        found = [self._rank(*each, neighbors) for each in zip(asked, candidates, strict=True)]
+        queries = _normalize(features)
+        # faiss sums in another order, with other last bits, where one photo is looked up in many.
+        _, candidates = self._index.search(queries, min(neighbors + _SPARE, len(self)))
+        found = [self._rank(*each, neighbors) for each in zip(queries, candidates, strict=True)]
         similarities, rows = zip(*found, strict=True)
         return np.stack(similarities), np.stack(rows)
 
-    def _rank(self, asked: Floats, candidates: Ints, neighbors: int) -> tuple[Floats, Ints]:
+    def _rank(self, query: Floats, candidates: Ints, neighbors: int) -> tuple[Floats, Ints]:
         """The most similar candidates of one photo; of equal ones the first."""
         rows = np.sort(candidates)
         known = self._index.reconstruct_batch(rows).astype(np.float64)
-        similarities = (known * asked).sum(axis=1)
+        similarities = (known * query).sum(axis=1)
         best = np.argsort(-similarities, kind="stable")[:neighbors]
         return similarities[best].astype(np.float32), rows[best]
 
 
 def _normalize(features: npt.NDArray[np.floating]) -> Floats:
-    found = np.ascontiguousarray(features, dtype=np.float32)
-    units: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), _TINY)
+    units: Floats = np.array(features, dtype=np.float32, order="C")
+    lengths = np.sqrt(np.einsum("nf,nf->n", units, units))
+    units /= np.maximum(lengths, _TINY)[:, None]
     return units
 
 

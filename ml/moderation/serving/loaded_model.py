@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from ml.core.computation import Computation
 from ml.models.predictor import Predictor
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
@@ -71,17 +72,13 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     pool.start()  # the workers load while the model does
     loader = ModelLoader(policy, settings, connections, batch_size=batch_size, check=True)
     choice = loader.choose(model_hash)
-    card = loader.load_card(model_hash)
-    compares = needs_features(card, policy)
-    predictor = replace(loader, with_features=compares).load(model_hash, choice.computation)
-    similar = None
-    if compares:
-        source = loader.feature_source(model_hash, choice.computation)
-        similar = RefreshingSimilarDecisions(card, policy, source)
+    similar = _prepare_similar(loader, model_hash, choice.computation)
+    loader = replace(loader, with_features=similar is not None)
+    predictor = loader.load(model_hash, choice.computation)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
     preprocessor = Preprocessor(
-        card.preprocessing,
+        predictor.card.preprocessing,
         settings,
         clock,
         picture_side=policy.screens.picture_side,
@@ -90,14 +87,19 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
     loaded = LoadedModel(
-        model_hash,
-        policy,
-        predictor,
-        preprocessor,
-        budget,
-        duplicate_index,
-        similar,
+        model_hash, policy, predictor, preprocessor, budget, duplicate_index, similar,
         choice.fallback,
-    )
+    )  # fmt: skip
     loaded.read_decided_photos(connections.engine)
     return loaded
+
+
+def _prepare_similar(
+    loader: ModelLoader, model_hash: str, computation: Computation
+) -> RefreshingSimilarDecisions | None:
+    """Decided photos, not read yet, if a screen compares with them."""
+    card = loader.load_card(model_hash)
+    if not needs_features(card, loader.policy):
+        return None
+    source = loader.feature_source(model_hash, computation)
+    return RefreshingSimilarDecisions(card, loader.policy, source)

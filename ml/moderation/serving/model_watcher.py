@@ -145,6 +145,7 @@ class ModelWatcher:
             policy=policy.version,
             computes_in=str(computation),
             fallback=version.fallback,
+            compared_photos=version.compared_photos,
         )
 
     async def _refresh_decided(self, version: LoadedModel) -> None:

@@ -29,7 +29,7 @@ def test_length_of_features_does_not_count_and_zeros_are_like_nothing() -> None:
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
-    """With two threads faiss sums in another way where one photo is asked of many."""
+    """With two threads faiss sums in another way where one photo is looked up in many."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(2)
     yield
