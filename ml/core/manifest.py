@@ -22,6 +22,21 @@ class Split(StrEnum):
     CALIBRATION = "calibration"
 
 
+class Confirmation(StrEnum):
+    """How far the label of a golden photo is confirmed; see `ml.policy.golden_labels`."""
+
+    TWO_REVIEWERS = "two_reviewers"
+    SECOND_LOOK = "second_look"
+    ONE_LOOK = "one_look"
+    IMPORTED = "imported"
+    DISPUTED = "disputed"
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a second person, or a second look, gave the same label."""
+        return self in (Confirmation.TWO_REVIEWERS, Confirmation.SECOND_LOOK)
+
+
 class _WeightedPhoto(StrictModel):
     """A photo with its label; it represents `weight` uploads: 1 / reviewed share of its route."""
 
@@ -39,7 +54,8 @@ class LabelledPhoto(_WeightedPhoto):
     product review. `new` means that no earlier snapshot has it with this label. `fold` of a photo
     to train on is the part of cross-fitting that holds its group out, from 0 on. `seen` means that
     the champion, or a version that it was trained from, was trained on a photo of its group.
-    `age_days` is the label's age at the snapshot.
+    `age_days` is the label's age at the snapshot. `confirmation` of a golden photo is that of its
+    label then; None in snapshots of earlier releases.
     """
 
     group: int
@@ -48,6 +64,7 @@ class LabelledPhoto(_WeightedPhoto):
     fold: Annotated[int, Field(ge=0)] | None = None
     seen: bool = False
     age_days: Annotated[int, Field(ge=0)] = 0
+    confirmation: Confirmation | None = None
 
 
 class ExcludedPhoto(StrictModel):

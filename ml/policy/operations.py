@@ -1,6 +1,6 @@
 """Policy sections `reviewing`, `spot_check`, `alerts` and `retention`; verdicts ignore them."""
 
-from datetime import time
+from datetime import time, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -31,6 +31,7 @@ class Reviewing(StrictModel):
     """Lease, undo, queue order, and the hidden quality checks of reviewers.
 
     `golden_share`: share of a reviewer's tasks that are golden tasks, with a known label.
+    `second_look_days`: days after which an answer to a golden task confirms the label of one look.
     `second_review_share`: share of the decisions that a second reviewer repeats without seeing the
     first. `hide_scores_share`: share of all other tasks that hide the model's scores, so that
     hidden scores do not reveal golden tasks, second reviews and spot checks. All samples are drawn
@@ -42,9 +43,15 @@ class Reviewing(StrictModel):
     undo_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     order: Literal["priority", "oldest"] = "priority"
     golden_share: HalfShare = 0.02
+    second_look_days: Annotated[int, Field(ge=1, le=90)] = 7
     hide_scores_share: HalfShare = 0.1
     second_review_share: HalfShare = 0.05
     review_rate_alert: tuple[Rate, Rate] = (0.0, 0.5)
+
+    @property
+    def second_look(self) -> timedelta:
+        """`second_look_days` as a span of time."""
+        return timedelta(days=self.second_look_days)
 
     @model_validator(mode="after")
     def _check_band(self) -> "Reviewing":

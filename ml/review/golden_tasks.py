@@ -14,17 +14,20 @@ from sqlalchemy import Connection
 
 from ml.core.errors import StorageError
 from ml.core.stats import keyed_uniform
+from ml.policy.golden_labels import GoldenLabel
 from ml.policy.schema import Policy
 from ml.review.queue import require_lease
 from ml.storage.activity_log import record, task_target
-from ml.storage.golden_answers import add_answer, load_answer, load_truth
+from ml.storage.database import current_time
+from ml.storage.golden_answers import add_answer, load_answer, load_opinions, load_truth
 from ml.storage.golden_tasks import (
+    GoldenCandidate,
     GoldenPhoto,
     GoldenPool,
     ShownVerdict,
     add_golden_task,
+    load_candidates,
     load_golden_photo,
-    load_strata,
     lock_reviewer,
 )
 from ml.storage.review_queue import ClaimedTask
@@ -45,7 +48,7 @@ def insert_golden_tasks(
 
     On average `policy.reviewing.golden_share` of the result is golden. Whether a task adds a golden
     one, its place and its photo are drawn from reviewer and task: claiming the task again does not
-    change them. Where the reviewer answered all golden photos within 90 days, none is added.
+    change them. Where the reviewer has seen all golden photos lately, none is added.
     """
     share = policy.reviewing.golden_share
     mixed, key = list(tasks), load_sampling_key(connection)
@@ -73,21 +76,43 @@ def insert_golden_tasks(
 def _draw_photo(
     connection: Connection, key: bytes, task: ClaimedTask, *, reviewer: str, policy: Policy
 ) -> GoldenPhoto | None:
-    """A golden photo that the reviewer has not seen within 90 days; None: there is none left.
+    """A golden photo that the reviewer has not seen lately; None: there is none left.
 
     Classes are drawn with equal probability, then a photo of the class: rare classes count, too.
     Photos with a verdict come first: with the model's own reasons they look most like others.
     """
     lock_reviewer(connection, reviewer)
-    pool = GoldenPool(reviewer, tuple(policy.classes), REPEAT_AFTER)
-    strata = load_strata(connection, pool)
-    strata = [stratum for stratum in strata if stratum.has_verdict] or strata
-    if not strata:
+    photos = _list_candidates(connection, reviewer, policy)
+    photos = [photo for photo in photos if photo.has_verdict] or photos
+    if not photos:
         return None
+    labels = sorted({photo.label for photo in photos})
     draw = keyed_uniform(key, "golden class", reviewer, task.task_id)
-    stratum = strata[int(draw * len(strata))]
+    label = labels[int(draw * len(labels))]
+    of_class = [photo.content_sha256 for photo in photos if photo.label == label]
     draw = keyed_uniform(key, "golden photo", reviewer, task.task_id)
-    return load_golden_photo(connection, pool, stratum, int(draw * stratum.photos))
+    return load_golden_photo(connection, of_class[int(draw * len(of_class))])
+
+
+def _list_candidates(
+    connection: Connection, reviewer: str, policy: Policy
+) -> list[GoldenCandidate]:
+    """Photos whose label an answer would confirm; without such, those not seen within 90 days.
+
+    The first may be photos that the reviewer labeled, once `reviewing.second_look_days` have
+    passed. A disputed label is no truth to compare with: its photo waits until it is decided again.
+    """
+    second_look, now = policy.reviewing.second_look, current_time(connection)
+
+    def load(repeat_after: timedelta) -> list[tuple[GoldenCandidate, GoldenLabel]]:
+        pool = GoldenPool(reviewer, tuple(policy.classes), repeat_after)
+        photos = load_candidates(connection, pool)
+        contents = [photo.content_sha256 for photo in photos]
+        opinions = load_opinions(connection, contents, as_of=now)
+        return [(p, GoldenLabel(p.label, opinions[p.content_sha256])) for p in photos]
+
+    due = [p for p, label in load(second_look) if label.needs_second_look(second_look, now=now)]
+    return due or [p for p, label in load(REPEAT_AFTER) if not label.is_disputed]
 
 
 def _choose_appearance(photo: GoldenPhoto, neighbor: ClaimedTask) -> ShownVerdict:

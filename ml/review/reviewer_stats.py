@@ -11,6 +11,8 @@ from itertools import combinations
 
 from sqlalchemy import Connection
 
+from ml.policy.golden_labels import GoldenLabel
+from ml.storage.golden_answers import load_opinions
 from ml.storage.read.reviewer_stats import (
     AnsweredPhoto,
     DailyActivity,
@@ -97,10 +99,11 @@ def reviewer_report(
 
     Agreement is over photos that two reviewers labeled within the span, blind second reviews
     included; imported and undone labels do not count. Golden accuracy is over the golden tasks
-    answered within the span. The workload comes from the activity log and includes golden tasks.
+    answered within the span, without those whose label is disputed or was decided otherwise since.
+    The workload comes from the activity log and includes golden tasks.
     """
     labels = load_labels(connection, since=since, until=until)
-    answers = load_golden_answers(connection, since=since, until=until)
+    answers = _load_undisputed_answers(connection, since=since, until=until)
     activity = load_daily_activity(
         connection, since=since, until=until, timezone=zone, max_gap_seconds=MAX_GAP_SECONDS
     )
@@ -108,6 +111,16 @@ def reviewer_report(
     return ReviewerReport(
         _workloads(activity), pair_agreement(labels), golden_accuracy(answers, truth)
     )
+
+
+def _load_undisputed_answers(
+    connection: Connection, *, since: datetime, until: datetime
+) -> list[AnsweredPhoto]:
+    """Without answers that may be right where the golden label is wrong."""
+    answers = load_golden_answers(connection, since=since, until=until)
+    contents = list({answer.content_sha256 for answer in answers})
+    opinions = load_opinions(connection, contents, as_of=until)
+    return [a for a in answers if not GoldenLabel(a.truth, opinions[a.content_sha256]).is_disputed]
 
 
 def pair_agreement(labels: Iterable[GivenLabel]) -> list[PairAgreement]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table
 
 from ml.core.stats import keyed_uniform
 from ml.policy.schema import Policy
+from ml.storage.golden_tasks import DISPUTED
 from ml.storage.read.task_view import (
     CommercePhoto,
     TaskPhoto,
@@ -22,7 +23,7 @@ from ml.storage.task_filters import CLASS_REASONS
 
 WITHHELD = "withheld"  # the only reason that is shown where scores are hidden
 # Reasons that reveal a spot check or hidden task; the queue cannot be filtered by them.
-REVEALING_REASONS = frozenset({"blind", "confident_normal", "golden", "spot_check"})
+REVEALING_REASONS = frozenset({"blind", "confident_normal", DISPUTED, "golden", "spot_check"})
 _NO_COMMERCE_ROW = CommercePhoto(None, None, None)
 
 
@@ -31,10 +32,10 @@ def scores_hidden(
 ) -> bool:
     """Whether a task hides scores and earlier labels; deterministic.
 
-    Second reviews, golden tasks and spot checks do, and a share of ordinary tasks (policy
-    `reviewing.hide_scores_share`), so that hiding reveals nothing.
+    Second reviews, golden tasks, disputed golden labels and spot checks do, and a share of ordinary
+    tasks (policy `reviewing.hide_scores_share`), so that hiding reveals nothing.
     """
-    if kind in (BLIND, GOLDEN) or route == "spot_check":
+    if kind in (BLIND, GOLDEN) or route in ("spot_check", "second_review"):
         return True
     return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
 

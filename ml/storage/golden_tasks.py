@@ -1,4 +1,4 @@
-"""Golden tasks: photos of the golden set that become a task of one reviewer."""
+"""Golden tasks: photos of the golden set that become a task of one reviewer; disputed labels."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,9 +18,10 @@ from sqlalchemy import (
 )
 
 from ml.storage.photo_archive import latest_objects
+from ml.storage.retrain_runs import RetrainRun
 from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
-from ml.storage.review_tasks import GOLDEN
-from ml.storage.rows import columns_of, is_found, load_row, load_rows, load_value
+from ml.storage.review_tasks import GOLDEN, add_tasks, lock_task_of_object, reopen_tasks
+from ml.storage.rows import columns_of, is_found, load_row, load_rows
 from ml.storage.schema import (
     TEXTS,
     archived_photo,
@@ -31,6 +32,8 @@ from ml.storage.schema import (
     review_task,
     verdict,
 )
+
+DISPUTED = "disputed"  # the reason of a task that decides a golden label again
 
 _photo = golden_photo.c
 _answer = golden_answer.c
@@ -50,12 +53,12 @@ class GoldenPool:
 
 
 @dataclass(frozen=True)
-class GoldenStratum:
-    """The photos of a pool with one label, either with or without a verdict."""
+class GoldenCandidate:
+    """A photo of a pool, with its golden label; `has_verdict`: it was scored."""
 
+    content_sha256: str
     label: str
     has_verdict: bool
-    photos: int
 
 
 @dataclass(frozen=True)
@@ -88,29 +91,21 @@ def lock_reviewer(connection: Connection, reviewer: str) -> None:
     connection.execute(select(lock))
 
 
-def load_strata(connection: Connection, pool: GoldenPool) -> list[GoldenStratum]:
-    """The strata of a pool, with how many photos each has, in a fixed order."""
-    photos = _select_photos(pool).subquery()
-    label, has_verdict = photos.c.label, photos.c.has_verdict
-    query = select(label, has_verdict, func.count()).group_by(label, has_verdict)
-    rows = connection.execute(query.order_by(label, has_verdict))
-    return [GoldenStratum(*row) for row in rows]
+def load_candidates(connection: Connection, pool: GoldenPool) -> list[GoldenCandidate]:
+    """The photos of a pool, by content hash."""
+    query = _select_photos(pool).order_by(_photo.content_sha256)
+    return load_rows(connection, query, GoldenCandidate)
 
 
-def load_golden_photo(
-    connection: Connection, pool: GoldenPool, stratum: GoldenStratum, place: int
-) -> GoldenPhoto | None:
-    """The photo at a place (from 0) of a stratum, ordered by content hash."""
-    photos = _select_photos(pool).subquery()
-    query = (
-        select(photos.c.content_sha256)
-        .where(photos.c.label == stratum.label, photos.c.has_verdict == stratum.has_verdict)
-        .order_by(photos.c.content_sha256)
-        .offset(place)
-        .limit(1)
+def load_golden_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:
+    """An archived photo with what a task of it shows."""
+    object_key, etag = latest_objects(connection, [content_sha256])[content_sha256]
+    verdicts = select(*columns_of(verdict, ShownVerdict)).where(
+        verdict.c.content_sha256 == content_sha256
     )
-    content = load_value(connection, query, str)
-    return None if content is None else _load_photo(connection, content)
+    latest = verdicts.order_by(verdict.c.judged_at.desc()).limit(1)
+    shown = load_row(connection, latest, ShownVerdict)
+    return GoldenPhoto(object_key, etag, content_sha256, shown)
 
 
 def _select_photos(pool: GoldenPool) -> Select[Any]:
@@ -152,16 +147,6 @@ def _is_none_of(contents: Select[str]) -> ColumnElement[bool]:
     return _photo.content_sha256 != all_(func.array(contents.scalar_subquery(), type_=TEXTS))
 
 
-def _load_photo(connection: Connection, content_sha256: str) -> GoldenPhoto:
-    object_key, etag = latest_objects(connection, [content_sha256])[content_sha256]
-    verdicts = select(*columns_of(verdict, ShownVerdict)).where(
-        verdict.c.content_sha256 == content_sha256
-    )
-    latest = verdicts.order_by(verdict.c.judged_at.desc()).limit(1)
-    shown = load_row(connection, latest, ShownVerdict)
-    return GoldenPhoto(object_key, etag, content_sha256, shown)
-
-
 def add_golden_task(
     connection: Connection,
     photo: GoldenPhoto,
@@ -187,3 +172,37 @@ def add_golden_task(
     )
     (task,) = load_rows(connection, row.returning(*CLAIMED_COLUMNS), ClaimedTask)
     return task
+
+
+def open_disputed_review(
+    connection: Connection, run: RetrainRun, content_sha256: str, *, reviewers: list[str]
+) -> None:
+    """Open a task that decides a golden label again, or reopen it; an open one stays.
+
+    It is a second review that shows neither scores nor labels. `reviewers` get it only when no
+    other task is left. The run must have a champion; an imported photo needs no verdict.
+    """
+    photo = load_golden_photo(connection, content_sha256)
+    existing = lock_task_of_object(connection, photo.object_key, photo.etag, kind="second_review")
+    if existing is not None and existing.state != "decided":
+        return
+    if existing is not None:
+        changes = {"reasons": [DISPUTED], "skipped_by": reviewers}
+        reopen_tasks(connection, [existing.task_id], restart_wait=True, **changes)
+        return
+    score = photo.verdict.violation_score if photo.verdict else 0.0  # not shown
+    task = {
+        "object_key": photo.object_key,
+        "etag": photo.etag,
+        "content_sha256": content_sha256,
+        "model_hash": run.champion_hash,
+        "policy_version": run.policy.version,
+        "reasons": [DISPUTED],
+        "violation_score": score,
+        "priority": score,
+        "run_id": run.run_id,
+        "kind": "second_review",
+        "route": "second_review",
+        "skipped_by": reviewers,
+    }
+    add_tasks(connection, [task])

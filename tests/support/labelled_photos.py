@@ -48,6 +48,27 @@ def label_photos(
     in_transaction(shop.connections.engine, lambda c: add_labels(c, labels))
 
 
+def answer_golden_task(
+    shop: Shop, content: str, label: str, *, at: datetime, reviewer: str = "ann"
+) -> None:
+    """Add the answer to a golden task of a photo of the newest golden set."""
+    shop.execute(
+        "with task as (insert into moderation.review_task (object_key, etag, content_sha256, "
+        "model_hash, policy_version, reasons, violation_score, run_id, kind, priority, state) "
+        "values (:content, '', :content, 'm', 'p', '{}', 0, 'night', 'golden', 0, 'decided') "
+        "returning task_id) "
+        "insert into moderation.golden_answer "
+        "(task_id, golden_hash, content_sha256, truth, label, reviewer, answered_at) "
+        "select task_id, golden_hash, content_sha256, p.label, :label, :reviewer, :at "
+        "from task, moderation.golden_photo p join moderation.golden_set s using (golden_hash) "
+        "where content_sha256 = :content order by created_at desc limit 1",
+        content=content,
+        label=label,
+        reviewer=reviewer,
+        at=at,
+    )
+
+
 def with_retraining(settings: Settings, folder: Path, **values: object) -> Settings:
     """Return settings with a separate policy file, whose section `retraining` is changed."""
     policy = yaml.safe_load(settings.policy_file.read_text(encoding="utf-8"))

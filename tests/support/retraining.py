@@ -1,14 +1,22 @@
 """A retraining run in the state before its step `evaluate`, created directly."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from ml.core.manifest import ExcludedPhoto, GoldenPhoto, GoldenSet, LabelledPhoto, Manifest, Split
+from ml.core.manifest import (
+    Confirmation,
+    ExcludedPhoto,
+    GoldenPhoto,
+    GoldenSet,
+    LabelledPhoto,
+    Manifest,
+    Split,
+)
 from ml.models import registry
 from ml.models.card import LeakEvidence, ModelCard, Thresholds
 from ml.models.checkpoint import build_network, load_checkpoint, save_card, save_weights
@@ -92,6 +100,7 @@ class GoldenSpec:
     object_key: str = "reviews/x.jpg"
     added_in: str = GOLDEN
     route: str = "uncertain"
+    confirmation: Confirmation | None = None
 
     @property
     def content_sha256(self) -> str:
@@ -133,7 +142,7 @@ class RetrainingRun:
         for photo in photos:
             self.keep(photo)
         golden = _golden(photos)
-        manifest = _manifest(golden)
+        manifest = _manifest(golden, {p.content_sha256: p.confirmation for p in photos})
         put_golden(store, golden)
         put_manifest(store, manifest)
         run = RetrainRun(
@@ -165,11 +174,12 @@ def _golden(photos: Sequence[GoldenSpec]) -> GoldenSet:
     return GoldenSet(name=GOLDEN, parent_hash=None, photos=tuple(rows))
 
 
-def _manifest(golden: GoldenSet) -> Manifest:
+def _manifest(golden: GoldenSet, confirmations: Mapping[str, Confirmation | None]) -> Manifest:
     rows = [
         LabelledPhoto(
             content_sha256=p.content_sha256, label=p.label, category=p.category, route=p.route,
             weight=1.0, group=i, new=True, part=Split.GOLDEN,
+            confirmation=confirmations[p.content_sha256],
         )
         for i, p in enumerate(golden.photos)
     ]  # fmt: skip

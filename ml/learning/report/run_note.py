@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ml.core.format import counts, percent
-from ml.learning.report.tables import BOUND_STATES, SETS, measures
+from ml.learning.report.tables import BOUND_STATES, SETS, golden_labels, measures
 from ml.models.bound_state import find_bound_state
 from ml.models.evaluation.model_comparison import main_set
 from ml.storage import model_versions, retrain_runs
@@ -76,6 +76,7 @@ def _figures(report: dict[str, Any]) -> list[str]:
             if row["figure"].endswith(_FIGURES)
         ),
         *_bound_lines(report),
+        *_golden_lines(report),
     ]
 
 
@@ -85,6 +86,15 @@ def _bound_lines(report: dict[str, Any]) -> list[str]:
     if state not in {"not_met", "not_proven"}:
         return []
     return ["", f"**{BOUND_STATES[state].en} · {BOUND_STATES[state].zh}**"]
+
+
+def _golden_lines(report: dict[str, Any]) -> list[str]:
+    """How far the golden labels are confirmed."""
+    labels = golden_labels(report)
+    if labels is None:
+        return []
+    lines = ["", f"{labels.sentence.en} {labels.sentence.zh}"]
+    return lines + (["", f"**{labels.warning.en} {labels.warning.zh}**"] if labels.warning else [])
 
 
 def _shadow_lines(difference: dict[str, Any]) -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
-from ml.core.format import percent
-from ml.core.manifest import Manifest, Split
+from ml.core.format import count, percent
+from ml.core.manifest import Confirmation, Manifest, Split
 from ml.models.evaluation.model_comparison import main_set
 
 GROUPINGS = {
@@ -37,6 +37,20 @@ BOUND_STATES = {
     "not_proven": Words("Bound not proven", "漏放上限未验证"),
     None: Words("There is no evidence for its leak rate", "无漏放率证据"),
 }
+CONFIRMATIONS = {
+    Confirmation.TWO_REVIEWERS: Words("two reviewers agree", "两名审核员一致"),
+    Confirmation.SECOND_LOOK: Words("confirmed by a blind second look", "经第二次盲审确认"),
+    Confirmation.ONE_LOOK: Words("one reviewer, not confirmed", "一名审核员，未确认"),
+    Confirmation.IMPORTED: Words("imported, not confirmed", "导入，未确认"),
+    Confirmation.DISPUTED: Words(
+        "disputed, not compared on until decided again", "有争议，重新审核前不参与对比"
+    ),
+}
+_MOSTLY_UNCONFIRMED = Words(
+    "Less than half of the golden labels are confirmed: errors of a single look may decide the "
+    "comparison. Hidden golden tasks confirm them over time.",
+    "已确认的金标标签不足一半：单次审核的错误可能影响对比结果。隐藏考题会逐步确认标签。",
+)
 PLOTS = {
     "trade_off": "Review workload against missed violations · 人工量与漏放率",
     "confusion_candidate": "Confusion matrix, candidate · 候选模型混淆矩阵",
@@ -80,6 +94,39 @@ def summary(report: Mapping[str, Any]) -> dict[str, str]:
         "zh": f"在 {photos:,} 张{SETS[compared].zh}上，候选模型准确率 {accuracy}{zh}。"
         f"漏放率 {leak}，待人审率 {review}。",
     }
+
+
+class GoldenLabels(NamedTuple):
+    """The golden photos by confirmation, in sentences; `warning` is None where most are confirmed.
+
+    `kinds` has the number and share of each confirmation that occurs.
+    """
+
+    sentence: Words
+    kinds: list[tuple[Words, int, float]]
+    warning: Words | None
+
+
+def golden_labels(report: Mapping[str, Any]) -> GoldenLabels | None:
+    """How far the labels of the golden set are confirmed; None where the report does not say."""
+    found = report["golden"].get("confirmations")
+    if not found:
+        return None
+    photos = sum(found.values())
+    confirmed = sum(found[kind] for kind in found if Confirmation(kind).is_confirmed)
+    share, disputed = percent(confirmed / photos), count(found.get(Confirmation.DISPUTED, 0))
+    sentence = Words(
+        f"{count(confirmed)} of {count(photos)} golden labels ({share}) are confirmed by a second "
+        f"reviewer or a blind second look; {disputed} are disputed.",
+        f"{count(photos)} 个金标标签中 {count(confirmed)} 个（{share}）经第二名审核员"
+        f"或第二次盲审确认，{disputed} 个有争议。",
+    )
+    kinds = [(words, found[kind]) for kind, words in CONFIRMATIONS.items() if kind in found]
+    return GoldenLabels(
+        sentence,
+        [(words, number, number / photos) for words, number in kinds],
+        _MOSTLY_UNCONFIRMED if 2 * confirmed < photos else None,
+    )
 
 
 def measures(part: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -157,3 +204,9 @@ def snapshot_section(
             for name, count in sorted(checked.items())
         },
     }
+
+
+def count_confirmations(manifest: Manifest) -> dict[str, int]:
+    """The golden photos by confirmation; empty for a snapshot of an earlier release."""
+    golden = manifest.photos_in(Split.GOLDEN)
+    return dict(Counter(photo.confirmation.value for photo in golden if photo.confirmation))

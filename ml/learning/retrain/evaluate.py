@@ -1,9 +1,9 @@
 """Fifth step of a retraining run: compare candidate and champion on photos that neither has seen.
 
-These are the golden set; and until it is complete, the labels since the champion, one of each
-group, by the candidate's out-of-fold predictions. Both are evaluated at their own thresholds, in
-one process, on the same decoded photos. The report of a finished run is final: a later call returns
-it unchanged.
+These are the golden set without disputed labels; and until it is complete, the labels since the
+champion, one of each group, by the candidate's out-of-fold predictions. Both are evaluated at their
+own thresholds, in one process, on the same decoded photos. The report of a finished run is final: a
+later call returns it unchanged.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 
 from ml.core.errors import ModelError, RunNotStarted
-from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
+from ml.core.manifest import Confirmation, GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.report.page import Pictures, ReportFiles, thumbnail
-from ml.learning.report.tables import snapshot_section
+from ml.learning.report.tables import count_confirmations, snapshot_section
 from ml.learning.retrain.compared_scores import ComparedScores, model_scores
 from ml.learning.retrain.comparison import choose_of_groups, compare_versions
 from ml.learning.retrain.scoring import ScoredPhotos, load_predictor, ms_per_photo
@@ -121,8 +121,14 @@ class _Inputs:
 
     @property
     def distinct_golden(self) -> GoldenSet:
-        """The golden set with one photo of each group."""
-        chosen = choose_of_groups(self.golden_set.photos, self._groups)
+        """The golden set without disputed labels, with one photo of each group."""
+        disputed = {
+            photo.content_sha256
+            for photo in self.manifest.photos_in(Split.GOLDEN)
+            if photo.confirmation is Confirmation.DISPUTED
+        }
+        photos = [p for p in self.golden_set.photos if p.content_sha256 not in disputed]
+        chosen = choose_of_groups(photos, self._groups)
         return self.golden_set.model_copy(update={"photos": tuple(chosen)})
 
     @cached_property
@@ -190,6 +196,7 @@ def _evaluate(inputs: _Inputs) -> tuple[dict[str, Any], Pictures]:
             "photos": len(golden_set.photos),
             "rejected": compared.rejected_golden,
             "judged_differently": len(disagreements),
+            "confirmations": count_confirmations(inputs.manifest),
         },
         "main_set": compared.main_set,
         "sets": compared.golden.compare(policy) | compared.held_out.compare(policy),

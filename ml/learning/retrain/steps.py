@@ -65,12 +65,14 @@ def create_snapshot(
 
 
 def check_labels(run_id: str) -> dict[str, int]:
-    """See `ml.learning.retrain.label_errors`."""
+    """See `ml.learning.retrain.label_errors` and `ml.learning.retrain.disputed_labels`."""
+    from ml.learning.retrain.disputed_labels import review_disputed_labels
     from ml.learning.retrain.label_errors import check_labels
 
     with _step_context(run_id=run_id) as (settings, connections):
+        disputed = review_disputed_labels(run_id, connections=connections)
         issues = check_labels(run_id, settings=settings, connections=connections)
-        return {"label_issues": len(issues)}
+        return {"label_issues": len(issues), "disputed_golden_labels": disputed}
 
 
 def train(run_id: str) -> str:

@@ -87,6 +87,27 @@ def test_golden_accuracy_is_of_answers_within_the_span(room: Room) -> None:
     assert accuracy.classes["normal"].recall == 1.0
 
 
+def test_answer_that_disputes_a_golden_label_counts_once_it_is_decided_again(room: Room) -> None:
+    freeze(room, "g", {})
+    _label(room, "sha-1", "violate", "bob", decided_at=DAY - timedelta(days=20))
+    _label(room, "sha-2", "violate", "bob", decided_at=DAY - timedelta(days=20))
+    _answer(room, "1", "violate", "normal")
+    _answer(room, "2", "violate", "violate")
+    room.execute(
+        "update moderation.review_task set content_sha256 = replace(content_sha256, '-task', '') "
+        "where kind = 'golden'"
+    )
+    (ann,) = _people(room).golden
+    assert (ann.photos, ann.right) == (1, 1)
+    _label(room, "sha-1", "violate", "eve")  # after the answer
+    (ann,) = _people(room).golden
+    assert (ann.photos, ann.right) == (2, 1)
+    _label(room, "sha-1", "normal", "eve", decided_at=DAY + timedelta(hours=2))
+    _label(room, "sha-1", "normal", "bob", decided_at=DAY + timedelta(hours=2))
+    (ann,) = _people(room).golden
+    assert (ann.photos, ann.right) == (1, 1)  # the golden label was wrong
+
+
 def test_workload_is_by_local_day_without_breaks(room: Room) -> None:
     for minutes in (0, 1, 2, 62, 63):  # three steps of a minute; the hour is a pause
         _act(room, "ann", DAY + timedelta(hours=15, minutes=minutes))

@@ -6,6 +6,7 @@ them whole, or joins it to each photo of a run, is found, also one that is writt
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from ml.learning.pretraining.photo_list import list_photos
 from ml.operations.retention import expired_rows
 from ml.storage import decided_photos, photo_features
 from ml.storage.database import in_transaction
+from ml.storage.golden_answers import load_opinions
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo
 from tests.support.servers import Shop
@@ -124,6 +126,20 @@ def _look_up_features(nightly_run: NightlyRun) -> None:
         assert photo_features.list_missing(connection, "now", before=before) == []
 
     in_transaction(nightly_run.connections.engine, look_up)
+
+
+def test_opinions_on_a_golden_set_are_looked_up_by_photo(record: Record) -> None:
+    assert _wide(record(_load_opinions), least=1) == []
+
+
+def _load_opinions(nightly_run: NightlyRun) -> None:
+    def load(connection: Connection) -> None:
+        golden = list(islice(OLD.reviewed(), 400))
+        found = load_opinions(connection, golden, as_of=OLD.midnight + timedelta(days=1))
+        assert any(o.is_blind for opinions in found.values() for o in opinions)
+        assert all(found.values())
+
+    in_transaction(nightly_run.connections.engine, load)
 
 
 def test_retention_visits_each_row_once(record: Record) -> None:

@@ -33,7 +33,8 @@ def test_without_scores_of_violations_there_is_no_category() -> None:
     ("kind", "route", "hidden"),
     [
         ("verdict", None, False),
-        ("second_review", "second_review", False),
+        ("second_review", None, False),
+        ("second_review", "second_review", True),
         ("verdict", "spot_check", True),
         ("blind", None, True),
         ("golden", None, True),

@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ml.core.errors import ModelError, RunNotStarted, TrainingError
+from ml.core.manifest import Confirmation
+from ml.learning.report.run_note import closing_note
 from ml.learning.retrain.evaluate import evaluate_candidate
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.retraining import GOLDEN, GoldenSpec, RetrainingRun, retraining_policy
@@ -155,6 +158,19 @@ def test_without_new_golden_photos_there_is_no_newest_set(month: RetrainingRun) 
         photos(4, added_in="golden-2026-09"), candidate=candidate, champion=month.shop.model_hash
     )
     assert set(evaluate(month)["sets"]) == {"golden"}
+
+
+def test_disputed_golden_photos_are_reported_and_not_compared_on(month: RetrainingRun) -> None:
+    kinds = [Confirmation.ONE_LOOK] * 5 + [Confirmation.SECOND_LOOK, *[Confirmation.DISPUTED] * 2]
+    golden = [replace(p, confirmation=kind) for p, kind in zip(photos(), kinds, strict=True)]
+    month.begin(golden, candidate=month.register("candidate", seed=1), champion=None)
+    report = evaluate(month)
+    assert report["golden"]["confirmations"] == {"one_look": 5, "second_look": 1, "disputed": 2}
+    assert (report["golden"]["photos"], report["sets"]["golden"]["photos"]) == (8, 6)
+    note = closing_note(month.run_id, connections=month.shop.connections)
+    assert "1 of 8 golden labels (12.5%) are confirmed" in note
+    assert "2 个有争议" in note
+    assert "**Less than half of the golden labels are confirmed" in note
 
 
 def test_second_evaluation_gives_the_same_report_and_clears_the_gates(month: RetrainingRun) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.core.errors import NotEnoughLabels, TrainingError
-from ml.core.manifest import Manifest, Split
+from ml.core.manifest import Confirmation, Manifest, Split
 from ml.learning.snapshot import snapshot as freezing
 from ml.learning.snapshot.golden_set import lineage
 from ml.models import registry
@@ -18,7 +18,13 @@ from ml.storage import retrain_runs
 from ml.storage.database import in_transaction
 from ml.storage.snapshots import get_golden
 from tests.support.champion import make_champion
-from tests.support.labelled_photos import DECIDED, archive_photo, label_photos, with_retraining
+from tests.support.labelled_photos import (
+    DECIDED,
+    answer_golden_task,
+    archive_photo,
+    label_photos,
+    with_retraining,
+)
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
@@ -186,6 +192,38 @@ def test_golden_set_stays_grows_and_takes_new_labels(month: Month) -> None:
     assert [found[moved] for found in labels] == [(old, sets[0].name), (new, sets[0].name)]
     # Whoever was trained on never becomes golden.
     assert not golden_photos(second) & {p.content_sha256 for p in first.photos_in(Split.TRAIN)}
+
+
+def _confirmations(manifest: Manifest, contents: set[str]) -> set[Confirmation | None]:
+    return {p.confirmation for p in manifest.photos if p.content_sha256 in contents}
+
+
+@pytest.mark.parametrize(
+    ("reviewers", "route", "first", "second"),
+    [
+        (("ann",), "uncertain", "one_look", "second_look"),
+        (("import",), "import", "imported", "second_look"),
+        (("ann", "bob"), "uncertain", "two_reviewers", "two_reviewers"),
+    ],
+)
+def test_golden_labels_are_confirmed_as_of_the_snapshot(
+    month: Month, reviewers: tuple[str, ...], route: str, first: str, second: str
+) -> None:
+    bright = [archive_photo(month.shop, photo(BRIGHT, seed=s)) for s in range(20)]
+    dark = [archive_photo(month.shop, photo(DARK, seed=s)) for s in range(20, 40)]
+    for reviewer in reviewers:
+        label_photos(month.shop, bright, "normal", reviewer=reviewer, route=route)
+        label_photos(month.shop, dark, "violate", reviewer=reviewer, route=route)
+    manifest = month.freeze()
+    golden = golden_photos(manifest)
+    assert _confirmations(manifest, golden) == {first}
+    assert {photo.confirmation for photo in manifest.photos_in(Split.TRAIN)} == {None}
+    for content in golden:
+        label = "normal" if content in bright else "violate"
+        answer_golden_task(month.shop, content, label, at=NOVEMBER)
+    assert month.freeze("again").to_json() == manifest.to_json()  # the answers are not before it
+    month.both(100, 20, at=NOVEMBER)
+    assert _confirmations(month.freeze("next", DECEMBER), golden) == {second}
 
 
 def test_second_golden_set_of_a_month_is_numbered(month: Month) -> None:

@@ -166,6 +166,24 @@ def test_page_compares_starts_and_result() -> None:
     assert page.count("chosen 采用") == 1
 
 
+def test_page_names_the_share_of_each_confirmation_and_warns_below_half() -> None:
+    report = make_report()
+    assert "Golden labels" not in render(report, PICTURES, gated=None)
+    kinds = {"two_reviewers": 1, "second_look": 2, "one_look": 1, "imported": 2, "disputed": 2}
+    report["golden"]["confirmations"] = kinds
+    page = render(report, PICTURES, gated=None)
+    assert _Elements(page)
+    assert "3 of 8 golden labels (37.5%) are confirmed" in page
+    assert "8 个金标标签中 3 个（37.5%）经第二名审核员或第二次盲审确认，2 个有争议。" in page
+    assert page.count("<dd>2 (25.0%)</dd>") == 3
+    assert "Less than half of the golden labels are confirmed" in page
+    assert "已确认的金标标签不足一半" in page
+    report["golden"]["confirmations"] = kinds | {"second_look": 4}
+    page = render(report, PICTURES, gated=None)
+    assert "5 of 10 golden labels (50.0%)" in page
+    assert "Less than half" not in page
+
+
 def test_evidence_of_the_threshold_is_a_sentence() -> None:
     page = " ".join(render(make_report(), PICTURES, gated=None).split())
     assert "Of 512 held-out labels, 350.5 (weighted) pass, and 2.0 of those are" in page

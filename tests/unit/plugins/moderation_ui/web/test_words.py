@@ -14,6 +14,7 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
     [
         ("violation:violate", "likely Violation", "疑似违规"),
         ("low_confidence", "low confidence", "置信度低"),
+        ("disputed", "golden label disputed", "金标标签有争议"),
         ("truncated", "truncated file", "文件不完整"),
         # A name without a text, or that the policy no longer has, is shown as it is.
         ("violation:weapon", "likely weapon", "疑似weapon"),
