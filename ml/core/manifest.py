@@ -111,6 +111,12 @@ class Manifest(_HashedDocument):
         return [photo for photo in self.photos if photo.part is split]
 
     @property
+    def disputed(self) -> list[str]:
+        """Content hashes of the golden photos whose label is disputed."""
+        found = (p for p in self.photos if p.confirmation is Confirmation.DISPUTED)
+        return [photo.content_sha256 for photo in found]
+
+    @property
     def snapshot_hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON text."""
         return self._sha256()

@@ -8,7 +8,7 @@ answer is a row of `golden_answer` only, deleted if it is undone; the activity l
 """
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -103,16 +103,22 @@ def _list_candidates(
     passed. A disputed label is no truth to compare with: its photo waits until it is decided again.
     """
     second_look, now = policy.reviewing.second_look, current_time(connection)
+    photos = load_candidates(connection, GoldenPool(reviewer, tuple(policy.classes)))
+    contents = [photo.content_sha256 for photo in photos]
+    opinions = load_opinions(connection, contents, as_of=now)
+    labels = {p: GoldenLabel(p.label, opinions[p.content_sha256]) for p in photos}
 
-    def load(repeat_after: timedelta) -> list[tuple[GoldenCandidate, GoldenLabel]]:
-        pool = GoldenPool(reviewer, tuple(policy.classes), repeat_after)
-        photos = load_candidates(connection, pool)
-        contents = [photo.content_sha256 for photo in photos]
-        opinions = load_opinions(connection, contents, as_of=now)
-        return [(p, GoldenLabel(p.label, opinions[p.content_sha256])) for p in photos]
+    def select_unseen(since: datetime) -> list[GoldenCandidate]:
+        seen = {
+            content
+            for content, given in opinions.items()
+            if any(o.reviewer == reviewer and o.given_at > since for o in given)
+        }
+        return [photo for photo in photos if photo.content_sha256 not in seen]
 
-    due = [p for p, label in load(second_look) if label.needs_second_look(second_look, now=now)]
-    return due or [p for p, label in load(REPEAT_AFTER) if not label.is_disputed]
+    unseen = select_unseen(now - second_look)
+    due = [photo for photo in unseen if labels[photo].needs_second_look(second_look, now=now)]
+    return due or [p for p in select_unseen(now - REPEAT_AFTER) if not labels[p].is_disputed]
 
 
 def _choose_appearance(photo: GoldenPhoto, neighbor: ClaimedTask) -> ShownVerdict:

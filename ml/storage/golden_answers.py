@@ -3,39 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Select,
+    any_,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    true,
+)
 
 from ml.policy.golden_labels import Opinion
 from ml.storage.review_tasks import ReviewTask
-from ml.storage.rows import load_row, load_value
-from ml.storage.schema import golden_answer, golden_photo, golden_set
+from ml.storage.rows import is_found, load_row, load_value, rows_of
+from ml.storage.schema import (
+    decision_undo,
+    golden_answer,
+    golden_photo,
+    golden_set,
+    human_label,
+    review_task,
+)
 
 _answer = golden_answer.c
-
-# An answer is found by the tasks of its photo: its table has no index by content.
-_OPINIONS = text(
-    """
-    select asked.content_sha256, given.reviewer, given.label, given.given_at, given.is_imported,
-        given.is_blind
-    from unnest(cast(:contents as text[])) as asked (content_sha256)
-    cross join lateral (
-        select h.reviewer, h.label, h.decided_at as given_at, h.route = 'import' as is_imported,
-            false as is_blind, h.label_id as place
-        from moderation.active_label h
-        where h.content_sha256 = asked.content_sha256 and h.decided_at < :as_of
-        union all
-        select a.reviewer, a.label, a.answered_at, false, true, t.task_id
-        from moderation.review_task t
-        cross join lateral (
-            select * from moderation.golden_answer a where a.task_id = t.task_id offset 0
-        ) a
-        where t.content_sha256 = asked.content_sha256 and a.answered_at < :as_of
-        offset 0
-    ) given
-    order by given.given_at, given.is_blind, given.place
-    """
-)
 
 
 @dataclass(frozen=True)
@@ -101,10 +97,31 @@ def load_opinions(
 ) -> dict[str, list[Opinion]]:
     """All active labels and golden answers from before `as_of`, by content, the oldest first."""
     opinions: dict[str, list[Opinion]] = {content: [] for content in contents}
-    rows = connection.execute(_OPINIONS, {"contents": list(contents), "as_of": as_of})
-    for content, *values in rows:
-        opinions[content].append(Opinion(*values))
-    return opinions
+    for query in (_select_votes(contents, as_of), _select_answers(contents, as_of)):
+        for content, *values in connection.execute(query):
+            opinions[content].append(Opinion(*values))
+    return {
+        content: sorted(found, key=lambda opinion: opinion.given_at)
+        for content, found in opinions.items()
+    }
+
+
+def _select_votes(contents: Sequence[str], as_of: datetime) -> Select[Any]:
+    given = rows_of(human_label, contents, lambda c: human_label.c.content_sha256 == c).c
+    is_undone = is_found(decision_undo, decision_undo.c.label_id == given.label_id)
+    is_imported = given.route == "import"
+    query = select(given.key, given.reviewer, given.label, given.decided_at, is_imported, false())
+    return query.where(given.decided_at < as_of, ~is_undone).order_by(given.label_id)
+
+
+def _select_answers(contents: Sequence[str], as_of: datetime) -> Select[Any]:
+    """By the tasks of the photos: the table of the answers has no index by content."""
+    tasks = rows_of(review_task, contents, lambda c: review_task.c.content_sha256 == c)
+    # An array, read once: as a join, each task might search the whole table.
+    task_ids = func.array(select(tasks.c.task_id).scalar_subquery(), type_=ARRAY(BigInteger))
+    columns = _answer["content_sha256", "reviewer", "label", "answered_at"]
+    query = select(*columns, false(), true()).where(_answer.task_id == any_(task_ids))
+    return query.where(_answer.answered_at < as_of).order_by(_answer.task_id)
 
 
 def find_golden_task_answered_since(

@@ -7,12 +7,10 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Interval,
     Select,
     all_,
     func,
     insert,
-    literal,
     literal_column,
     select,
 )
@@ -25,10 +23,8 @@ from ml.storage.rows import columns_of, is_found, load_row, load_rows
 from ml.storage.schema import (
     TEXTS,
     archived_photo,
-    golden_answer,
     golden_photo,
     golden_set,
-    human_label,
     review_task,
     verdict,
 )
@@ -36,20 +32,17 @@ from ml.storage.schema import (
 DISPUTED = "disputed"  # the reason of a task that decides a golden label again
 
 _photo = golden_photo.c
-_answer = golden_answer.c
 
 
 @dataclass(frozen=True)
 class GoldenPool:
-    """The golden photos that a reviewer may be asked, of the newest golden set and these classes.
+    """The archived golden photos of the newest golden set, and of these classes.
 
-    They are archived, the reviewer neither answered nor labeled them within `repeat_after`, and
-    does not hold them now.
+    Those that the reviewer holds now are left out.
     """
 
     reviewer: str
     classes: tuple[str, ...]
-    repeat_after: timedelta
 
 
 @dataclass(frozen=True)
@@ -116,16 +109,6 @@ def _select_photos(pool: GoldenPool) -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    since = func.now() - literal(pool.repeat_after, Interval)
-    recent_answers = select(_answer.content_sha256).where(
-        _answer.reviewer == pool.reviewer, _answer.answered_at > since
-    )
-    was_labeled = is_found(
-        human_label,
-        human_label.c.content_sha256 == _photo.content_sha256,
-        human_label.c.reviewer == pool.reviewer,
-        human_label.c.decided_at > since,
-    )
     claimed = select(review_task.c.content_sha256).where(
         review_task.c.state == literal_column("'claimed'"),  # a literal, for the partial index
         review_task.c.claimed_by == pool.reviewer,
@@ -135,10 +118,8 @@ def _select_photos(pool: GoldenPool) -> Select[Any]:
     return select(_photo.content_sha256, _photo.label, scored.label("has_verdict")).where(
         _photo.golden_hash == newest_set,
         _photo.label.in_(pool.classes),
-        _is_none_of(recent_answers),
         _is_none_of(claimed),
         is_archived,
-        ~was_labeled,
     )
 
 

@@ -4,19 +4,22 @@ Until then the photo is not compared on. The review is opened by the retraining 
 answer that disputes the label: an answer at once would tell reviewers which tasks are golden.
 """
 
+from datetime import UTC, datetime
+
 import structlog
 from sqlalchemy import Connection
 
-from ml.core.manifest import Confirmation, Split
 from ml.storage import retrain_runs
 from ml.storage.connections import Connections
-from ml.storage.database import current_time, in_transaction
+from ml.storage.database import in_transaction
 from ml.storage.golden_answers import load_opinions
 from ml.storage.golden_tasks import open_disputed_review
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest
 
 log = structlog.get_logger()
+
+_ALL = datetime.max.replace(tzinfo=UTC)
 
 
 def review_disputed_labels(run_id: str, *, connections: Connections) -> int:
@@ -31,8 +34,7 @@ def review_disputed_labels(run_id: str, *, connections: Connections) -> int:
     run, snapshot_hash = in_transaction(
         engine, lambda c: retrain_runs.load_with_snapshot(c, run_id)
     )
-    golden = get_manifest(connections.models, snapshot_hash).photos_in(Split.GOLDEN)
-    disputed = [p.content_sha256 for p in golden if p.confirmation is Confirmation.DISPUTED]
+    disputed = get_manifest(connections.models, snapshot_hash).disputed
     if disputed and run.champion_hash is not None:
         in_transaction(engine, _open_reviews, run, disputed)
         log.info("disputed golden labels go to a review", photos=len(disputed))
@@ -41,7 +43,7 @@ def review_disputed_labels(run_id: str, *, connections: Connections) -> int:
 
 def _open_reviews(connection: Connection, run: RetrainRun, disputed: list[str]) -> None:
     """Photos that somebody decided since the snapshot are left out, so a retry reopens none."""
-    opinions = load_opinions(connection, disputed, as_of=current_time(connection))
+    opinions = load_opinions(connection, disputed, as_of=_ALL)
     for content in disputed:
         votes = [o for o in opinions[content] if not o.is_blind]
         if any(vote.given_at >= run.as_of for vote in votes):

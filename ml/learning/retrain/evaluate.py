@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from ml.core.errors import ModelError, RunNotStarted
-from ml.core.manifest import Confirmation, GoldenSet, LabelledPhoto, Manifest, Split
+from ml.core.manifest import GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.report.page import Pictures, ReportFiles, thumbnail
 from ml.learning.report.tables import count_confirmations, snapshot_section
@@ -122,11 +122,7 @@ class _Inputs:
     @property
     def distinct_golden(self) -> GoldenSet:
         """The golden set without disputed labels, with one photo of each group."""
-        disputed = {
-            photo.content_sha256
-            for photo in self.manifest.photos_in(Split.GOLDEN)
-            if photo.confirmation is Confirmation.DISPUTED
-        }
+        disputed = self.manifest.disputed
         photos = [p for p in self.golden_set.photos if p.content_sha256 not in disputed]
         chosen = choose_of_groups(photos, self._groups)
         return self.golden_set.model_copy(update={"photos": tuple(chosen)})

@@ -15,11 +15,13 @@ from itertools import count
 
 from sqlalchemy import Connection
 
-from ml.core.manifest import GoldenPhoto, GoldenSet, Split
+from ml.core.manifest import Confirmation, GoldenPhoto, GoldenSet, Split
 from ml.learning.snapshot.splits import UnassignedPhoto, by_group, stratified_group_split
 from ml.models.training_manifest import read_training_manifest
+from ml.policy.golden_labels import GoldenLabel
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
+from ml.storage.golden_answers import load_opinions
 from ml.storage.model_versions import load_card
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import earlier_snapshots, get_golden, get_manifest
@@ -100,6 +102,22 @@ def next_free_name(
     names = (start if n == 1 else f"{start}-{n}" for n in count(1))
     candidates = (version(name) for name in names)
     return next(g for g in candidates if existing.get(g.name, g.golden_hash) == g.golden_hash)
+
+
+def find_confirmations(
+    members: Sequence[UnassignedPhoto], run: RetrainRun, connections: Connections
+) -> dict[str, Confirmation]:
+    """How far the labels of the golden photos are confirmed, by content hash.
+
+    Part of the snapshot: an answer may be undone later, and evaluation must not change by that.
+    """
+    contents = [photo.content_sha256 for photo in members]
+    opinions = in_transaction(
+        connections.engine, lambda c: load_opinions(c, contents, as_of=run.as_of)
+    )
+    labels = {p.content_sha256: GoldenLabel(p.label, opinions[p.content_sha256]) for p in members}
+    second_look = run.policy.reviewing.second_look
+    return {content: label.find_confirmation(second_look) for content, label in labels.items()}
 
 
 @dataclass(frozen=True)

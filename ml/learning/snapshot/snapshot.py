@@ -13,27 +13,20 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.errors import NotEnoughLabels
-from ml.core.manifest import (
-    Confirmation,
-    ExcludedPhoto,
-    GoldenSet,
-    LabelledPhoto,
-    Manifest,
-    Split,
-)
+from ml.core.manifest import ExcludedPhoto, GoldenSet, LabelledPhoto, Manifest, Split
 from ml.core.settings import Settings
 from ml.learning.labels.photo_archiver import archive_missing
 from ml.learning.snapshot.golden_set import (
     GoldenSelection,
     PriorUsage,
     choose_golden,
+    find_confirmations,
     load_prior_usage,
     next_free_name,
     next_version,
 )
 from ml.learning.snapshot.splits import UnassignedPhoto, assign_folds, check_classes, group_photos
 from ml.learning.snapshot.unlabelled_sample import sample_unlabelled
-from ml.policy.golden_labels import GoldenLabel
 from ml.policy.schema import load_policy
 from ml.storage import (
     model_versions,
@@ -44,7 +37,6 @@ from ml.storage import (
 )
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.golden_answers import load_opinions
 from ml.storage.labels import resolve_labels
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest, put_golden, put_manifest
@@ -116,7 +108,7 @@ def _compose(
     # Named by the month in the time zone of the nightly runs.
     name = f"golden-{run.as_of.astimezone(ZoneInfo(settings.timezone)):%Y-%m}"
     golden = _golden(members, prior, name, connections)
-    confirmations = _find_confirmations(members, run, connections)
+    confirmations = find_confirmations(members, run, connections)
     seen = {photo.group for photo in photos if photo.content_sha256 in prior.seen}
     placed = [
         LabelledPhoto(
@@ -199,22 +191,6 @@ def _assign_folds(
     found = [(photo.label, folds[photo.content_sha256]) for photo in rest]
     check_classes(found, run.policy.classes, remedy=remedy)
     return folds
-
-
-def _find_confirmations(
-    members: Sequence[UnassignedPhoto], run: RetrainRun, connections: Connections
-) -> dict[str, Confirmation]:
-    """How far the labels of the golden photos are confirmed, by content hash.
-
-    Part of the snapshot: an answer may be undone later, and evaluation must not change by that.
-    """
-    contents = [photo.content_sha256 for photo in members]
-    opinions = in_transaction(
-        connections.engine, lambda c: load_opinions(c, contents, as_of=run.as_of)
-    )
-    labels = {p.content_sha256: GoldenLabel(p.label, opinions[p.content_sha256]) for p in members}
-    second_look = run.policy.reviewing.second_look
-    return {content: label.find_confirmation(second_look) for content, label in labels.items()}
 
 
 def _golden(
