@@ -111,8 +111,8 @@ def _list_candidates(
     def select_unseen(since: datetime) -> list[GoldenCandidate]:
         seen = {
             content
-            for content, given in opinions.items()
-            if any(o.reviewer == reviewer and o.given_at > since for o in given)
+            for content, found in opinions.items()
+            if any(o.reviewer == reviewer and o.given_at > since for o in found)
         }
         return [photo for photo in photos if photo.content_sha256 not in seen]
 

@@ -107,11 +107,11 @@ def load_opinions(
 
 
 def _select_votes(contents: Sequence[str], as_of: datetime) -> Select[Any]:
-    given = rows_of(human_label, contents, lambda c: human_label.c.content_sha256 == c).c
-    is_undone = is_found(decision_undo, decision_undo.c.label_id == given.label_id)
-    is_imported = given.route == "import"
-    query = select(given.key, given.reviewer, given.label, given.decided_at, is_imported, false())
-    return query.where(given.decided_at < as_of, ~is_undone).order_by(given.label_id)
+    label = rows_of(human_label, contents, lambda c: human_label.c.content_sha256 == c).c
+    is_undone = is_found(decision_undo, decision_undo.c.label_id == label.label_id)
+    is_imported = label.route == "import"
+    query = select(label.key, label.reviewer, label.label, label.decided_at, is_imported, false())
+    return query.where(label.decided_at < as_of, ~is_undone).order_by(label.label_id)
 
 
 def _select_answers(contents: Sequence[str], as_of: datetime) -> Select[Any]:
