@@ -1,4 +1,4 @@
-"""Policy sections `reviewing`, `spot_check`, `alerts` and `retention`; verdicts ignore them."""
+"""Sections of the policy that verdicts ignore: `reviewing`, `spot_check`, `alerts` and others."""
 
 from datetime import time, timedelta
 from typing import Annotated, Literal
@@ -25,6 +25,15 @@ class SpotCheck(StrictModel):
     def share(self, decision: str) -> float:
         """The sampled share of a decision's photos; 0 for `review`, which reviewers see anyway."""
         return {"pass": self.passed, "block": self.blocked}.get(decision, 0.0)
+
+
+class ActiveLearning(StrictModel):
+    """About this share (0..0.1) of the passed photos is drawn for what their labels would teach.
+
+    A drawn photo keeps its decision until a reviewer decides.
+    """
+
+    share: Annotated[float, Field(ge=0.0, le=0.1)] = 0.0
 
 
 class Reviewing(StrictModel):

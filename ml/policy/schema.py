@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ml.core.errors import PolicyError
 from ml.core.yaml_file import StrictModel, load_model
-from ml.policy.operations import Alerts, Retention, Reviewing, SpotCheck
+from ml.policy.operations import ActiveLearning, Alerts, Retention, Reviewing, SpotCheck
 from ml.policy.retraining import Retraining
 from ml.policy.screens import Screens
 
@@ -85,6 +85,7 @@ class Policy(StrictModel):
     prices: Prices
     screens: Screens = Screens()
     spot_check: SpotCheck = SpotCheck()
+    active_learning: ActiveLearning = ActiveLearning()
     retraining: Retraining = Retraining()
     reviewing: Reviewing = Reviewing()
     alerts: Alerts = Alerts()
