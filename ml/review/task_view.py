@@ -18,12 +18,12 @@ from ml.storage.read.task_view import (
     load_commerce_photos,
     load_task_photos,
 )
-from ml.storage.review_tasks import BLIND, GOLDEN, load_sampling_key
+from ml.storage.review_tasks import BLIND, GOLDEN, SAMPLED_ROUTES, load_sampling_key
 from ml.storage.task_filters import CLASS_REASONS
 
 WITHHELD = "withheld"  # the only reason that is shown where scores are hidden
-# Reasons that reveal a spot check or hidden task; the queue cannot be filtered by them.
-REVEALING_REASONS = frozenset({"blind", "confident_normal", DISPUTED, "golden", "spot_check"})
+# Reasons that reveal a drawn photo or hidden task; the queue cannot be filtered by them.
+REVEALING_REASONS = frozenset({"blind", "confident_normal", DISPUTED, "golden", *SAMPLED_ROUTES})
 _NO_COMMERCE_ROW = CommercePhoto(None, None, None)
 
 
@@ -32,10 +32,10 @@ def scores_hidden(
 ) -> bool:
     """Whether a task hides scores and earlier labels; deterministic.
 
-    Second reviews, golden tasks, disputed golden labels and spot checks do, and a share of ordinary
-    tasks (policy `reviewing.hide_scores_share`), so that hiding reveals nothing.
+    Second reviews, golden tasks, disputed golden labels and photos drawn for review do, and a share
+    of ordinary tasks (policy `reviewing.hide_scores_share`), so that hiding reveals nothing.
     """
-    if kind in (BLIND, GOLDEN) or route in ("spot_check", "second_review"):
+    if kind in (BLIND, GOLDEN) or route in (*SAMPLED_ROUTES, "second_review"):
         return True
     return keyed_uniform(key, "withheld", content_sha256) < policy.reviewing.hide_scores_share
 

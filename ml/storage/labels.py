@@ -16,7 +16,7 @@ from ml.core.concurrency import batched
 from ml.storage.rows import load_rows
 from ml.storage.schema import human_label
 
-ROUTES = ("uncertain", "violation", "spot_check", "second_review", "import")
+ROUTES = ("uncertain", "violation", "spot_check", "active_learning", "second_review", "import")
 
 _BATCH_SIZE = 1000  # rows per statement, well below the 65,535 values that one may have
 
@@ -25,8 +25,8 @@ _BATCH_SIZE = 1000  # rows per statement, well below the 65,535 values that one 
 class NewLabel:
     """One reviewer's label of one content.
 
-    `route` is how the photo was routed to the reviewer, `sampling_rate` (0 to 1) the share of that
-    route's photos that are reviewed. `decided_at` None is the database's now.
+    `route` is how the photo was routed to the reviewer, `sampling_rate` (0 to 1) the
+    probability that such a photo is reviewed. `decided_at` None is the database's now.
     """
 
     content_sha256: str

@@ -6,16 +6,16 @@ from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from ml.core.errors import StorageError
-from ml.policy.spot_check import draw_sample, priority_among_reviews
 from ml.storage.audit_runs import AuditRun
-from ml.storage.rows import columns_of, is_found, load_row, load_value
+from ml.storage.rows import columns_of, load_row, load_value
 from ml.storage.schema import audit_result, review_task, sampling_key
 from ml.storage.write_back import KeyRange
 
 VERDICT, BLIND, GOLDEN = "verdict", "blind", "golden"  # kinds; `second_review` is the fourth
+SAMPLED_ROUTES = ("spot_check", "active_learning")  # of tasks on settled photos
 
 _task = review_task.c
 _result = audit_result.c
@@ -41,6 +41,11 @@ class ReviewedVerdict:
     reasons: tuple[str, ...]
     violation_score: float
     run_id: str
+
+    @property
+    def task_columns(self) -> dict[str, Any]:
+        """The columns of a task on it that name the object and the verdict."""
+        return {name: getattr(self, name) for name in _OF_VERDICT}
 
 
 _OF_VERDICT = tuple(field.name for field in fields(ReviewedVerdict))
@@ -132,7 +137,7 @@ def add_blind_task(
     connection: Connection, task: ReviewTask, *, priority: float, excluded_reviewers: list[str]
 ) -> None:
     """Open a blind second review of a task's object."""
-    row = {name: getattr(task, name) for name in _OF_VERDICT} | {
+    row = task.task_columns | {
         "kind": BLIND,
         "route": "second_review",
         "priority": priority,
@@ -176,7 +181,7 @@ def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
     first = max(run.policy.priority_weights.values(), default=1.0)
     priority = sa.case((_is_doubted(), first), else_=by_score).label("priority")
     to_review = sa.select(*_result[_OF_VERDICT], priority).where(
-        _in_range(run, keys), _result.decision == "review"
+        in_range(run, keys), _result.decision == "review"
     )
     return add_selected_tasks(connection, to_review)
 
@@ -194,57 +199,7 @@ def load_sampling_key(connection: Connection) -> bytes:
     return key
 
 
-def open_audit_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
-    """Open a task for each settled image of the range that the spot check draws; idempotent.
-
-    The image keeps the status of its verdict until a reviewer decides otherwise. Returns how many
-    tasks are new.
-    """
-    spot_check = run.policy.spot_check
-    shares = {d: share for d in ("pass", "block") if (share := spot_check.share(d)) > 0}
-    if not shares:
-        return 0
-    key = load_sampling_key(connection)
-    tasks = []
-    for row in connection.execute(_settled(run, keys, list(shares))).mappings():
-        sample = draw_sample(key, row["content_sha256"])
-        share = shares[row["decision"]]
-        if sample.selection < share:
-            task = {name: row[name] for name in _OF_VERDICT} | {
-                "reasons": ["spot_check"],  # never shown to reviewers (ml/review/task_view.py)
-                "priority": priority_among_reviews(sample, run.policy),
-                "route": "spot_check",
-                "sampling_rate": share,
-            }
-            tasks.append(task)
-    return add_tasks(connection, tasks)
-
-
-def _settled(run: AuditRun, keys: KeyRange, decisions: Sequence[str]) -> sa.Select[Any]:
-    """Images of the range with one of the decisions, one of each content.
-
-    A content is spot-checked once, however many keys it has, and not where a reviewer's decision on
-    it was reused.
-    """
-    checked = is_found(
-        review_task,
-        _task.content_sha256 == _result.content_sha256,
-        # Not `=`: tasks are looked up by content, not in the index of all spot checks.
-        _task.route.is_not_distinct_from("spot_check"),
-    )
-    return (
-        sa.select(*_result[_OF_VERDICT], _result.decision)
-        .where(
-            _in_range(run, keys),
-            _result.decision.in_(decisions),
-            _result.reused_label.is_(None),
-            ~checked,
-        )
-        .ext(distinct_on(_result.content_sha256))
-        .order_by(_result.content_sha256, _result.object_key)
-    )
-
-
-def _in_range(run: AuditRun, keys: KeyRange) -> sa.ColumnElement[bool]:
-    in_range = (_result.object_key > keys.after) & (_result.object_key <= keys.until)
-    return (_result.run_id == run.run_id) & in_range
+def in_range(run: AuditRun, keys: KeyRange) -> sa.ColumnElement[bool]:
+    """Whether a row of `audit_result` is of the run and the range."""
+    is_in = (_result.object_key > keys.after) & (_result.object_key <= keys.until)
+    return (_result.run_id == run.run_id) & is_in

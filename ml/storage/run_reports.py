@@ -83,12 +83,7 @@ def count_quarantine_reasons(connection: Connection, run_id: str) -> dict[str, i
 def count_spot_checks(connection: Connection, run_id: str) -> dict[str, int]:
     """Spot checks that the run opened, by the decision (`pass` or `block`) that they check."""
     task = review_task.c
-    started_at = select(audit_run.c.started_at).where(audit_run.c.run_id == run_id)
-    of_run = select().where(
-        task.run_id == run_id,
-        task.route == literal_column("'spot_check'"),  # a literal, for the partial index
-        task.created_at >= started_at.scalar_subquery(),
-    )
+    of_run = select().where(*_drawn(run_id, "spot_check"))
     verdict_of_task = and_(
         verdict.c.content_sha256 == task.content_sha256,
         verdict.c.model_hash == task.model_hash,
@@ -96,6 +91,23 @@ def count_spot_checks(connection: Connection, run_id: str) -> dict[str, int]:
     )
     checked = select(verdict.c.decision).where(verdict_of_task).scalar_subquery()
     return _count_by(connection, case((checked == "block", "block"), else_="pass"), of_run)
+
+
+def count_active_learning(connection: Connection, run_id: str) -> int:
+    """Photos that the run drew for what their labels would teach."""
+    query = select(func.count()).select_from(review_task).where(*_drawn(run_id, "active_learning"))
+    return connection.execute(query).scalar_one()
+
+
+def _drawn(run_id: str, route: str) -> tuple[ColumnElement[bool], ...]:
+    """Whether a task is of a photo that the run drew."""
+    task = review_task.c
+    started_at = select(audit_run.c.started_at).where(audit_run.c.run_id == run_id)
+    return (
+        task.run_id == run_id,
+        task.route == literal_column(f"'{route}'"),  # a literal, for the partial index
+        task.created_at >= started_at.scalar_subquery(),
+    )
 
 
 def _count_by(

@@ -23,7 +23,7 @@ def policy(**violations: float | None) -> Policy:
 def without_screens(folder: Path) -> Path:
     """Write the default policy without screens and spot check, which have their own tests."""
     raw = yaml.safe_load((ROOT / "config" / "policy.yaml").read_text(encoding="utf-8"))
-    return write_policy(folder, raw, screens={}, spot_check={})
+    return write_policy(folder, raw, screens={}, spot_check={}, active_learning={})
 
 
 def with_screens(folder: Path, *, spot_check: dict[str, float], **screens: object) -> Path:

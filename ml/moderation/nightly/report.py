@@ -39,7 +39,7 @@ def cost_of(*, photos: int, reviewed: int, machine_seconds: float, prices: Price
     """What a run costs versus manual review of all its photos.
 
     `reviewed` are the photos that are reviewed in any case: verdict `review`, the quarantined ones
-    and the spot checks. `machine_seconds` are wall-clock seconds of the scoring machine.
+    and those that were drawn. `machine_seconds` are wall-clock seconds of the scoring machine.
     """
     manual_only = photos * prices.manual_yuan_per_photo
     machine = machine_seconds / 3600 * prices.machine_yuan_per_hour
@@ -74,6 +74,7 @@ class NightlyReport:
     screens: dict[str, dict[str, int]]  # screen -> state -> contents
     reused_decisions: dict[str, int]
     spot_check: dict[str, int]
+    active_learning: int
     leak: list[dict[str, Any]]  # estimates of the last twelve months
     seconds: dict[str, float]  # by stage, summed over the shards
     images_per_second: float | None
@@ -131,10 +132,12 @@ def _compute(
     run_id = run.run_id
     decisions = run_reports.count_decisions(connection, run_id)
     spot_checks = run_reports.count_spot_checks(connection, run_id)
+    drawn_to_learn = run_reports.count_active_learning(connection, run_id)
     seconds = audit_runs.seconds_of(connection, run_id)
     wall_seconds = seconds.get("wall", 0.0)
     images = accounting.judged + accounting.quarantined
-    reviewed = decisions.get("review", 0) + accounting.quarantined + sum(spot_checks.values())
+    drawn = sum(spot_checks.values()) + drawn_to_learn
+    reviewed = decisions.get("review", 0) + accounting.quarantined + drawn
     return NightlyReport(
         run_id=run_id,
         window={"start": run.window.start.isoformat(), "end": run.window.end.isoformat()},
@@ -152,6 +155,7 @@ def _compute(
         screens=run_reports.count_screen_states(connection, run_id),
         reused_decisions=run_reports.count_reused_decisions(connection, run_id),
         spot_check={"passed": spot_checks.get("pass", 0), "blocked": spot_checks.get("block", 0)},
+        active_learning=drawn_to_learn,
         leak=_update_leak_estimates(connection, run, settings.timezone),
         seconds={stage: round(value, 2) for stage, value in seconds.items()},
         images_per_second=round(images / wall_seconds, 1) if wall_seconds else None,

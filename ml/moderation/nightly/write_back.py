@@ -1,14 +1,15 @@
-"""Fourth step: write verdicts to the commerce rows, and open review tasks and spot checks."""
+"""Fourth step: write verdicts to the commerce rows, and open review tasks."""
 
 import structlog
 from sqlalchemy import Connection
 
 from ml.core.settings import Settings
+from ml.moderation.nightly.sampled_tasks import open_sampled_tasks
 from ml.storage import audit_runs
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.review_tasks import open_audit_tasks, open_tasks
+from ml.storage.review_tasks import open_tasks
 from ml.storage.write_back import KeyRange, WriteBack
 
 log = structlog.get_logger()
@@ -36,6 +37,6 @@ def _write(
     connection: Connection, run: AuditRun, writer: WriteBack, keys: KeyRange
 ) -> tuple[int, int]:
     rows = writer.write(connection, keys)
-    # Review tasks first: a photo that has one is not spot-checked.
+    # Review tasks first: a photo that has one is not drawn.
     tasks = open_tasks(connection, run, keys)
-    return rows, tasks + open_audit_tasks(connection, run, keys)
+    return rows, tasks + open_sampled_tasks(connection, run, keys)

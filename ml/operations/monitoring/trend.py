@@ -23,11 +23,12 @@ class RunTotals(StoredReport):
 
     @property
     def review_tasks(self) -> int | None:
-        """Review tasks that the run opened: verdicts `review`, and spot checks."""
+        """Review tasks that the run opened: verdicts `review`, and photos that were drawn."""
         if not self.report:
             return None
         spot_checks: Mapping[str, int] = self.report.get("spot_check", {})
-        return int(self.report["verdicts"]["review"]) + sum(spot_checks.values())
+        drawn = sum(spot_checks.values()) + int(self.report.get("active_learning", 0))
+        return int(self.report["verdicts"]["review"]) + drawn
 
     @property
     def review_rate(self) -> float | None:

@@ -26,9 +26,10 @@ review_task = sa.Table(
     *required(sa.Float, "violation_score"),
     *required(sa.Text, "state"),  # open, claimed or decided
     *required(sa.Text, "kind"),  # verdict, second_review, blind or golden
-    # spot_check or second_review; null: a violation or an uncertain photo, as the reasons say.
+    # spot_check, active_learning or second_review; null: a violation or an uncertain photo, as the
+    # reasons say.
     *optional(sa.Text, "route"),
-    *required(sa.Float, "sampling_rate"),  # share of its route's photos that are reviewed
+    *required(sa.Float, "sampling_rate"),  # probability that such a photo is reviewed
     *required(TIME, "created_at", "opened_at"),  # they are equal until the task is reopened
     *optional(sa.Text, "claimed_by"),  # the lease's holder and end
     *optional(TIME, "claimed_until"),
@@ -63,6 +64,11 @@ review_task = sa.Table(
     ),
     sa.Index(
         "review_task_spot_check", "created_at", postgresql_where=sa.text("route = 'spot_check'")
+    ),
+    sa.Index(
+        "review_task_active_learning",
+        "created_at",
+        postgresql_where=sa.text("route = 'active_learning'"),
     ),
 )
 

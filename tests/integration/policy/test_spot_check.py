@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from sqlalchemy import Connection
 
 from ml.moderation.nightly import write_back as write_back_step
+from ml.moderation.nightly.sampled_tasks import open_sampled_tasks
 from ml.moderation.nightly.score_shard import score_shard
 from ml.moderation.nightly.write_back import write_back
 from ml.policy.spot_check import draw_sample
@@ -16,7 +17,6 @@ from ml.storage import write_back as storage_write_back
 from ml.storage.audit_runs import AuditRun
 from ml.storage.labels import resolve_labels
 from ml.storage.leak_estimates import leak_of_a_year
-from ml.storage.review_tasks import open_audit_tasks
 from ml.storage.write_back import KeyRange
 from ml.vision.images.fingerprint import content_hash
 from tests.integration.moderation.nightly.screened import person_decides, task_of, with_policy
@@ -204,13 +204,13 @@ def test_run_killed_between_its_writes_samples_the_same_photos(
     calls = iter(range(100))
 
     def killed(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
-        done = open_audit_tasks(connection, run, keys)
+        done = open_sampled_tasks(connection, run, keys)
         if next(calls) == ranges_done:
             raise KeyboardInterrupt
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(write_back_step, "open_audit_tasks", killed)
+        patch.setattr(write_back_step, "open_sampled_tasks", killed)
         with pytest.raises(KeyboardInterrupt):
             finish_run(audit)
     before = audited(audit)

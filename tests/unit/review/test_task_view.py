@@ -36,6 +36,7 @@ def test_without_scores_of_violations_there_is_no_category() -> None:
         ("second_review", None, False),
         ("second_review", "second_review", True),
         ("verdict", "spot_check", True),
+        ("verdict", "active_learning", True),
         ("blind", None, True),
         ("golden", None, True),
     ],

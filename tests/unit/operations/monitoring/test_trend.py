@@ -42,10 +42,12 @@ def test_savings_are_summed_over_runs_with_a_report() -> None:
     assert total_saved(runs) == pytest.approx(12.0)
 
 
-def test_review_tasks_are_reviews_and_spot_checks() -> None:
+def test_review_tasks_are_reviews_and_drawn_photos() -> None:
     report = {"verdicts": {"pass": 9, "review": 5, "block": 1}}
     older = RunTotals("older", AT, "reconciled", 15, report)
     drawn = {"spot_check": {"passed": 2, "blocked": 1}}
     assert older.review_tasks == 5  # a report of a version without spot checks
     assert RunTotals("n", AT, "reconciled", 15, report | drawn).review_tasks == 8
+    learning = report | drawn | {"active_learning": 4}
+    assert RunTotals("n", AT, "reconciled", 15, learning).review_tasks == 12
     assert RunTotals("n", AT, "running", 15, None).review_tasks is None
