@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -159,8 +160,9 @@ def test_spot_check_label_is_weighted_by_its_share_and_gives_the_leak_rate(audit
     assert found["block", ""]["rate"] is None
     # A repeated report changes nothing; a later month includes this one.
     assert finish_run(audit)["leak"] == report["leak"]
+    today = datetime.now(ZoneInfo(audit.settings.timezone)).date()
     with audit.connections.engine.begin() as connection:
-        later = leak_of_a_year(connection, until=datetime.now(UTC).date().isoformat())
+        later = leak_of_a_year(connection, until=today.isoformat())
     assert later == report["leak"]
 
 

@@ -27,6 +27,7 @@ HIDDEN = [
     {"kind": "blind"},
     {"kind": "golden"},
     {"route": "spot_check", "reasons": ["confident_normal"], "decision": "pass"},
+    {"route": "active_learning", "reasons": ["active_learning"], "decision": "pass"},
 ]
 
 
