@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ml.core.settings import ROOT
+from ml.storage.labels import ROUTES
 
 UI = ROOT / "plugins" / "moderation_ui"
 FILES = sorted((UI / "locale").glob("*.yaml"))
@@ -37,3 +38,7 @@ def test_every_text_exists_in_both_languages_with_the_same_placeholders(path: Pa
 def test_every_text_that_a_page_uses_exists(path: Path) -> None:
     asked = re.findall(r"words\(\s*[\"']([\w.]+)[\"']\s*[,)]", path.read_text(encoding="utf-8"))
     assert {key for key in asked if key not in KEYS} == set()
+
+
+def test_every_route_of_a_label_has_a_text() -> None:
+    assert {f"operations.route_{route}" for route in ROUTES} <= KEYS
