@@ -18,7 +18,7 @@ from ml.policy.spot_check import SampleDraw
 MAX_RATE = 0.5
 # Of the policy's share, the least rate of a photo: one that is never drawn would have no weight.
 MIN_RELATIVE_RATE = 0.1
-_MIN_DOUBT = 0.1  # of a photo on which score and decided photos agree
+_MIN_UNCERTAINTY = 0.1  # of a photo on which score and decided photos agree
 _TINY = 1e-12  # against division by zero
 
 Floats = npt.NDArray[np.float64]
@@ -62,19 +62,19 @@ def choose_route(sample: SampleDraw, *, spot_check_share: float, rate: float) ->
 
 
 def _value_labels(photos: Sequence[PassedPhoto]) -> Floats:
-    """Doubt times the square of unfamiliarity: chosen by `benchmarks/active_learning.py`.
+    """Uncertainty times the square of unfamiliarity: chosen by `benchmarks/active_learning.py`.
 
-    A photo is in doubt if its score is close to the threshold, or other than what reviewers decided
-    about similar ones. Near duplicates teach the same: they share the value of one photo.
+    A photo is uncertain if its score is close to the threshold, or other than what reviewers
+    decided about similar ones. Near duplicates teach the same: they share the value of one photo.
     """
     scores = np.array([photo.violation_score for photo in photos])
     thresholds = 1.0 - np.array([photo.pass_confidence for photo in photos])
     closeness = np.clip(scores / np.maximum(thresholds, _TINY), 0.0, 1.0)
     shares = np.array([photo.violating_share for photo in photos], np.float64)
     disagreement = np.where(np.isnan(shares), 0.0, np.abs(shares - scores))
-    doubt = np.sqrt(_MIN_DOUBT**2 + closeness**2 + disagreement**2)
+    uncertainty = np.sqrt(_MIN_UNCERTAINTY**2 + closeness**2 + disagreement**2)
     groups = np.unique([photo.group for photo in photos], return_inverse=True)[1]
-    values: Floats = doubt * _unfamiliarity(photos) ** 2 / np.bincount(groups)[groups]
+    values: Floats = uncertainty * _unfamiliarity(photos) ** 2 / np.bincount(groups)[groups]
     return values + _TINY
 
 
