@@ -7,7 +7,9 @@ photo with as many decided ones as there can be. No other screens run.
 import hashlib
 import http.client
 import os
+import re
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +57,9 @@ def main(
     photos: Annotated[int, typer.Option(help="Photos of a round.", min=8)] = 100,
     rounds: Annotated[int, typer.Option(help="Rounds of each version.", min=1)] = 3,
     clients: Annotated[int, typer.Option(help="Clients of a round.", min=1)] = 16,
-    decided: Annotated[int, typer.Option(help="Decided photos.")] = photo_features.MAX_PHOTOS,
+    decided: Annotated[
+        int, typer.Option(help="Decided photos.", max=photo_features.MAX_PHOTOS)
+    ] = photo_features.MAX_PHOTOS,
     refresh: Annotated[float, typer.Option(help="Seconds after which they are read again.")] = 300,
 ) -> None:
     """Measure on this machine, and print the figures."""
@@ -81,7 +85,7 @@ def main(
                     found.setdefault(name, []).append((load, cpu_seconds))
             peak = served.peak_mebibytes
         log = (shop.folder / "serve.log").read_text(encoding="utf-8")
-        if f'"compared_photos": {decided}' not in log:
+        if not re.search(rf'"compared_photos": {decided}\b', log):
             raise ServiceError(f"photos were not compared with {decided} decided ones")
     _print(found)
     load_average, after = os.getloadavg()[0], images_per_second()
@@ -131,16 +135,17 @@ def _promote(shop: BenchShop, served: ServingProcess, version: str, body: bytes)
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=_SECONDS)
-        if served.send(connection, 0, body).version == version:
-            return
+        with closing(connection):
+            if served.send(connection, 0, body).version == version:
+                return
         time.sleep(0.5)
     raise ServiceError(f"version {version} was not loaded within {_SECONDS:g} s")
 
 
 def _print(found: dict[str, list[tuple[LoadResult, float]]]) -> None:
-    """CPU time is that of the service without its decode workers."""
+    """The processor time is that of the service without its decode workers."""
     table = Table(
-        "photos", "answered", "images/s of each round", "CPU ms/photo", "p50, s", "p99, s"
+        "photos", "answered", "images/s of each round", "service CPU ms/photo", "p50, s", "p99, s"
     )
     for name, rounds in found.items():
         pooled = LoadResult([reply for load, _ in rounds for reply in load.replies])

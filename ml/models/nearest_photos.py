@@ -32,10 +32,10 @@ class NearestPhotos:
     ) -> tuple[Floats, Ints]:
         """Similarities, -1..1, and rows of the nearest photos of each, (M, neighbors), or (M, N).
 
-        The most similar first. A photo's result does not depend on the others.
+        The most similar first. A photo's result does not depend on the others. M is at least 1.
         """
         queries = _normalize(features)
-        # faiss sums in another order, with other last bits, where one photo is looked up in many.
+        # faiss sums in another order, with other last bits, of one query and of a batch.
         _, candidates = self._index.search(queries, min(neighbors + _SPARE, len(self)))
         found = [self._rank(*each, neighbors) for each in zip(queries, candidates, strict=True)]
         similarities, rows = zip(*found, strict=True)

@@ -85,7 +85,7 @@ class CandidateTraining:
         measured = [self._measure(start, weights) for start in starts]
         chosen = choose_start(measured, self.run.policy)
         log.info("start chosen", kind=chosen.origin.kind, detail=chosen.origin.detail)
-        initial, share = chosen.initial, 0.0
+        initial, share = chosen.initial, None
         if self.unlabelled is not None:
             source = read_teacher(chosen.job, self.unlabelled)
             initial, share = add_soft_labels(chosen.job, initial, source)

@@ -49,6 +49,9 @@ from ml.vision.images.decode import decode_limits
 
 log = structlog.get_logger()
 
+# Of the training key; raised where the same plan gives other weights, or an artifact other facts.
+_FORMAT = 2
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -173,6 +176,7 @@ def _key(
     treatment = run.policy.retraining.label_issues
     used = bool(issues) and treatment.action != "keep"
     decisive = {
+        "format": _FORMAT,
         "snapshot": run.snapshot_hash,
         "label_issues": [treatment.model_dump(mode="json"), sorted(issues)] if used else None,
         "preset": preset.model_dump(mode="json"),

@@ -212,7 +212,7 @@ def relation_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
     Features (N, F) are standardized per channel; the products of each two photos, divided by F, are
     compared (after Tung and Mori 2019, arXiv:1907.09682). The squared error is relative to the
-    teacher's products. A regression on few labels, which standardizes as well, depends on these
+    teacher's products. A regression on few labels of standardized features depends on these
     products alone; a prediction of the teacher's features by a layer that is thrown away leaves
     their scale and spread open.
     """

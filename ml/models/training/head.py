@@ -100,7 +100,7 @@ def fit_head(
 
 
 def _scale(features: Floats) -> Floats:
-    """By what each feature (N, F) is divided, (F,): its spread, drawn to that of most features.
+    """The divisor of each feature (N, F), (F,): its spread, shrunk toward the median spread.
 
     The penalty should treat features alike, but one that is nearly constant in a few hundred photos
     is noise: divided by its own spread it would count as much as the others. Measured in

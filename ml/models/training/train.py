@@ -138,7 +138,7 @@ def train(
 def _train_network(
     job: CrossFitJob, network: Classifier, origin: PretrainedWeights, deadline: float | None
 ) -> tuple[TrainedNetwork, PredictedPhotos]:
-    """Train from a network, which is changed in place; with the out-of-fold logits."""
+    """Train from a network, which is changed in place; return the result, and what it predicts."""
     features = read_start_features(job, network, pretrained=origin.kind != "scratch")
     start = fit_start(job, network, features)
     trained, fitted = train_network(job, start, origin, deadline=deadline)

@@ -40,7 +40,7 @@ def needs_features(card: ModelCard, policy: Policy) -> bool:
 class SimilarDecisions:
     """The photos that reviewers decided on, and the rules of a model for them. Thread-safe.
 
-    `len` is the number of photos to compare with, 0 of too few.
+    `len` is the number of photos to compare with, 0 if there are too few.
     """
 
     def __init__(self, decided: Sequence[DecidedFeatures], card: ModelCard, policy: Policy) -> None:

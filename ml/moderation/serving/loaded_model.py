@@ -51,6 +51,11 @@ class LoadedModel:
         """How many decided photos the features are compared with; None if no screen does."""
         return None if self.similar is None else len(self.similar.current)
 
+    @property
+    def missing_features(self) -> int:
+        """How many decided photos have no features to compare with."""
+        return 0 if self.similar is None else self.similar.missing
+
     def read_decided_photos(self, engine: Engine) -> None:
         """Load what reviewers have decided up to now."""
         self.duplicate_index.read(engine, self.policy)

@@ -50,6 +50,11 @@ class Metrics:
             "Decided photos that features are compared with; 0: too few have such features",
             "model",
         )
+        self.missing_features = self._gauge(
+            "missing_features",
+            "Decided photos that are not compared with: no nightly run computed such features yet",
+            "model",
+        )
         self.polled = self._gauge("polled_timestamp_seconds", "When all checks last succeeded")
 
     def text(self) -> bytes:
@@ -67,11 +72,16 @@ class Metrics:
         names = (computation.backend, computation.number_type, computation.variant or "")
         self.computation.labels(*names, fallback or "").set(1)
 
-    def set_compared_photos(self, model_hash: str, photos: int | None) -> None:
-        """Set with how many decided photos the loaded model compares; None if it does not."""
+    def set_compared_photos(self, model_hash: str, photos: int | None, missing: int) -> None:
+        """Set with how many decided photos the loaded model compares; None if it does not.
+
+        `missing` are those without features to compare.
+        """
         self.compared_photos.clear()
+        self.missing_features.clear()
         if photos is not None:
             self.compared_photos.labels(model_hash).set(photos)
+            self.missing_features.labels(model_hash).set(missing)
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(f"{_NAMESPACE}_{name}", description, labels, registry=self._registry)

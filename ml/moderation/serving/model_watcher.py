@@ -136,7 +136,7 @@ class ModelWatcher:
         self.current = PredictionService(version, resources)
         resources.metrics.switches.labels("loaded").inc()
         resources.metrics.set_loaded(*version.names)
-        resources.metrics.set_compared_photos(version.model_hash, version.compared_photos)
+        self._count_compared(version)
         computation = version.predictor.computation
         resources.metrics.set_computation(computation, version.fallback)
         log.info(
@@ -153,6 +153,11 @@ class ModelWatcher:
         engine = resources.connections.engine
         try:
             await run_in(resources.pools.follow, lambda: version.read_decided_photos(engine))
-        except ModerationError as error:
+        except Exception as error:  # noqa: BLE001 - the old photos stay, whatever the error
             log.warning("the decided photos were not read again", error=str(error))
-        resources.metrics.set_compared_photos(version.model_hash, version.compared_photos)
+        self._count_compared(version)
+
+    def _count_compared(self, version: LoadedModel) -> None:
+        self._resources.metrics.set_compared_photos(
+            version.model_hash, version.compared_photos, version.missing_features
+        )

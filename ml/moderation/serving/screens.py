@@ -19,7 +19,9 @@ from ml.core.budget import Budget, Clock
 from ml.models.card import ModelCard
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions, load_similar_decisions
 from ml.policy.schema import Policy
+from ml.storage.database import in_transaction
 from ml.storage.decided_photos import decided_photos
+from ml.storage.photo_features import list_missing
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import Match
@@ -54,16 +56,21 @@ class RefreshingSimilarDecisions:
     def __init__(self, card: ModelCard, policy: Policy, source: str) -> None:
         self._card, self._policy, self._source = card, policy, source
         self.current = SimilarDecisions((), card, policy)
+        self.missing = 0  # decided photos without such features
 
     def read(self, engine: Engine) -> None:
         """Load the photos decided up to now; if it raises, the old ones stay."""
+        now = datetime.now(UTC)
         self.current = load_similar_decisions(
-            engine, self._card, self._policy, source=self._source, before=datetime.now(UTC)
+            engine, self._card, self._policy, source=self._source, before=now
+        )
+        self.missing = len(
+            in_transaction(engine, lambda c: list_missing(c, self._source, before=now))
         )
         if not len(self.current):
             log.warning(
-                "photos are not compared with decided ones: nightly runs have computed features "
-                "of too few in this way",
+                "photos are not compared with decided ones: too few have features of this "
+                "computation",
                 features=self._source,
             )
 

@@ -30,8 +30,11 @@ async def record_verdicts(
 
     What the nightly run would write is written, but for commerce rows and review tasks. Photos
     without a commerce row are left to the nightly run, which quarantines them, and so are verdicts
-    that repeat a reviewer's decision.
+    that repeat a reviewer's decision, and all while no decided photo can be compared with: a
+    recorded verdict is final.
     """
+    if version.compared_photos == 0:
+        return set()
     verdicts = {
         p.photo.image.object_key: DecidedVerdict(p.photo, p.verdict)
         for p in photos

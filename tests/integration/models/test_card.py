@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,18 @@ def test_read_training_manifest_lists_the_training_photos_of_a_registered_versio
     )
     actual = read_training_manifest(shop.connections.models, model_hash)
     assert actual == {"a" * 64, "b" * 64}
+
+
+def test_validation_photos_of_an_earlier_release_are_no_training_photos(
+    shop: Shop, tmp_path: Path
+) -> None:
+    make_champion(tmp_path, seed=4)
+    splits = {"train": ["a" * 64], "validation": ["c" * 64]}
+    (tmp_path / "training_photos.json").write_text(json.dumps(splits), encoding="utf-8")
+    model_hash = registry.register(
+        tmp_path, engine=shop.connections.engine, store=shop.connections.models
+    )
+    assert read_training_manifest(shop.connections.models, model_hash) == {"a" * 64}
 
 
 def test_read_training_manifest_warns_about_a_version_without_one(shop: Shop) -> None:

@@ -53,6 +53,14 @@ def test_of_equal_photos_the_first_are_found() -> None:
     assert rows.tolist() == [list(range(NEIGHBORS))] * 2
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_equal_photos_are_the_same_ones_alone_and_in_a_batch() -> None:
+    index = NearestPhotos(np.ones((5_000, 64)))
+    _, together = index.search(np.ones((32, 64)))
+    _, alone = index.search(np.ones((1, 64)))
+    assert np.array_equal(together, np.repeat(alone, 32, axis=0))
+
+
 def test_fewer_photos_than_neighbors_are_all_found() -> None:
     similarities, rows = NearestPhotos(RNG.normal(size=(3, 4))).search(RNG.normal(size=(2, 4)))
     assert similarities.shape == rows.shape == (2, 3)

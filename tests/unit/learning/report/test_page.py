@@ -119,17 +119,21 @@ def test_page_says_why_the_candidate_was_trained_as_it_was() -> None:
     measured = {"kind": "bundled", "detail": "9f2b", "photos": 80, "log_loss": 0.25, "area": 0.9}
     result = measured | {
         "epochs": 1, "accuracy": 0.9, "chosen": True, "losses": {"0": 0.5, "1": 0.25},
-        "label_weighting": {"own_share": 0.8, "half_life_days": 180}, "soft_share": 0.4,
+        "label_weighting": {"own_share": 0.8, "half_life_days": 180}, "soft_share": 2.0,
     }  # fmt: skip
     page = render(make_report() | {"starts": [result]}, PICTURES, gated=None)
     assert "0: 0.5000, 1: 0.2500" in page
     assert "80.0%" in page
     assert "180 days 天" in page
-    assert "40.0%" in page
+    assert "2.0 times that of labels" in page
+    assert "no epoch helped" not in page
     unweighted = {"label_weighting": {"own_share": None, "half_life_days": None}}
-    page = render(make_report() | {"starts": [result | unweighted]}, PICTURES, gated=None)
-    assert "as they are 不调整" in page
-    assert "never 不减半" in page
+    untried = {"soft_share": None, "losses": {"0": 0.5}}
+    page = render(make_report() | {"starts": [result | unweighted | untried]}, PICTURES, gated=None)
+    assert "unchanged 不调整" in page
+    assert "none 不衰减" in page
+    assert "none to try 无" in page
+    assert "0: 0.5000 (no epoch helped" in page
 
 
 def test_verdict_is_in_both_languages() -> None:
