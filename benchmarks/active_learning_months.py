@@ -141,7 +141,7 @@ def _fit(photos: LabelledPhotos, labels: _Labels, *, cross_fitted: bool) -> Head
         penalty = FALLBACK_INVERSE_PENALTY
         head = fit_head(labelled, 2, inverse_penalty=penalty, balanced=True)
     if head is None:
-        raise ValueError("the first labels are of one class: choose other seeds")
+        raise ValueError("the first labels are of one class: give --seeds another number")
     return head
 
 

@@ -33,7 +33,7 @@ rejected, or whether there were too few new labels. Full report: tab *Model repo
 | task · 任务 | does · 作用 | if it failed · 失败时 |
 |---|---|---|
 | `snapshot_labels` | creates a label snapshot; skipped: too few new labels | clear it |
-| `check_labels` | sends suspected label errors, disputed golden labels to review | clear it |
+| `check_labels` | sends suspected label errors and disputed golden labels to review | clear it |
 | `train` | trains the candidate; a retry resumes after the last epoch | see its log, clear it |
 | `distill` | by policy: pretrained weights for the next run · 下月的预训练权重 | clear it |
 | `calibrate` | fits temperature and threshold on held-out labels | clear it |

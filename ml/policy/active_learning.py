@@ -16,7 +16,8 @@ from ml.policy.spot_check import SampleDraw
 # The spot check's share is at most 0.5, too: one uniform number, whose lower end it draws and whose
 # upper end is drawn here, then never draws a photo twice, whatever the shares of later runs are.
 MAX_RATE = 0.5
-# Of the policy's share, the least rate of a photo: one that is never drawn would have no weight.
+# The minimum rate, relative to the policy's share: photos that are never drawn would not be
+# represented by any label.
 MIN_RELATIVE_RATE = 0.1
 _MIN_UNCERTAINTY = 0.1  # of a photo on which score and decided photos agree
 _TINY = 1e-12  # against division by zero
@@ -43,7 +44,8 @@ class PassedPhoto:
 def learning_rates(photos: Sequence[PassedPhoto], share: float) -> list[float]:
     """The probability of each photo to be drawn, 0 < rate <= MAX_RATE; all 0 if `share` is 0.
 
-    In proportion to the value of its label, so that about `share` of the photos are drawn.
+    In proportion to the value of its label, so that at most about `share` of the photos are drawn:
+    what exceeds MAX_RATE is not given to the others.
     """
     if not photos or share == 0:
         return [0.0] * len(photos)
@@ -62,7 +64,7 @@ def choose_route(sample: SampleDraw, *, spot_check_share: float, rate: float) ->
 
 
 def _value_labels(photos: Sequence[PassedPhoto]) -> Floats:
-    """Uncertainty times the square of unfamiliarity: chosen by `benchmarks/active_learning.py`.
+    """Uncertainty times the square of unfamiliarity; measured by `benchmarks/active_learning.py`.
 
     A photo is uncertain if its score is close to the threshold, or other than what reviewers
     decided about similar ones. Near duplicates teach the same: they share the value of one photo.

@@ -6,12 +6,13 @@ Evaluation takes golden labels for the truth, so one look at a photo is not enou
 - A shop with one reviewer, or with imported labels, has no second person. An answer to a golden
   task, which is blind, takes their place if it gives the same label after some days, when the first
   look is forgotten: `second_look`. It may be the same reviewer's.
-- Else the label is of `one_look`, or `imported`. Imported votes never make two reviewers: nobody
-  here knows how they were given.
+- Else the label is of `one_look`, or `imported`. Votes of the route `import` never make two
+  reviewers: nobody here knows how they were given.
 - Blind answers since the label's last vote may contradict it. Where the people whose latest word is
   another label are as many as those for it, it is `disputed` until somebody decides it again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,8 +47,7 @@ class GoldenLabel:
         """Whether blind answers, or a later decision, contradict the label."""
         latest = dict.fromkeys(self._voters, self.label) | self._answers_since(self._labeled_at)
         against = sum(label != self.label for label in latest.values())
-        decided_otherwise = bool(self._votes) and not self._voters
-        return decided_otherwise or 0 < len(latest) <= 2 * against
+        return self._is_outvoted or 0 < len(latest) <= 2 * against
 
     def find_confirmation(self, second_look: timedelta) -> Confirmation:
         """Blind answers count from `second_look` after the label's last vote."""
@@ -63,8 +63,8 @@ class GoldenLabel:
     def needs_second_look(self, second_look: timedelta, *, now: datetime) -> bool:
         """Whether the label is not confirmed, and a blind answer given now would confirm it."""
         found = self.find_confirmation(second_look)
-        open_label = found in (Confirmation.ONE_LOOK, Confirmation.IMPORTED)
-        return open_label and now >= self._labeled_at + second_look
+        is_unconfirmed = found in (Confirmation.ONE_LOOK, Confirmation.IMPORTED)
+        return is_unconfirmed and now >= self._labeled_at + second_look
 
     @cached_property
     def _votes(self) -> dict[str, Opinion]:
@@ -74,6 +74,15 @@ class GoldenLabel:
     @cached_property
     def _voters(self) -> dict[str, Opinion]:
         return {name: vote for name, vote in self._votes.items() if vote.label == self.label}
+
+    @property
+    def _is_outvoted(self) -> bool:
+        """Whether the votes give another label: by most votes, a tie by the latest one."""
+        votes = sorted(self._votes.values(), key=lambda vote: vote.given_at)
+        counts = Counter(vote.label for vote in votes)
+        latest = {vote.label: n for n, vote in enumerate(votes)}
+        ranked = max(counts, key=lambda label: (counts[label], latest[label]), default=self.label)
+        return ranked != self.label
 
     @cached_property
     def _labeled_at(self) -> datetime:

@@ -43,7 +43,7 @@ class Reviewing(StrictModel):
     `second_look_days`: days after which an answer to a golden task confirms the label of one look.
     `second_review_share`: share of the decisions that a second reviewer repeats without seeing the
     first. `hide_scores_share`: share of all other tasks that hide the model's scores, so that
-    hidden scores do not reveal golden tasks, second reviews and spot checks. All samples are drawn
+    hidden scores do not reveal golden tasks, second reviews and drawn photos. All samples are drawn
     by a keyed hash, so the same photo always draws the same result. `review_rate_alert`: minimum
     and maximum share of a nightly run's photos that go to review.
     """

@@ -56,7 +56,7 @@ class Retraining(StrictModel):
     """Policy section `retraining`."""
 
     min_new_labels: int = Field(50, ge=1)
-    golden_photos: int = Field(400, ge=1)  # the golden set grows up to this number
+    golden_photos: int = Field(400, ge=1, le=5000)  # the golden set grows up to this number
     golden_share: OpenShare = 0.1  # of the new labels; the maximum that a run adds to it
     unlabelled_photos: int = Field(2000, ge=0, le=20_000)  # a sample to learn from; 0: none
     label_issues: LabelIssuePolicy = LabelIssuePolicy()

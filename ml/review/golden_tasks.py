@@ -52,14 +52,20 @@ def insert_golden_tasks(
     """
     share = policy.reviewing.golden_share
     mixed, key = list(tasks), load_sampling_key(connection)
+    candidates: list[GoldenCandidate] | None = None
     for task in tasks:
         if keyed_uniform(key, "golden", reviewer, task.task_id) * (1 - share) >= share:
             continue
         place = int(keyed_uniform(key, "golden place", reviewer, task.task_id) * len(mixed))
         neighbor = mixed[place]
-        photo = _draw_photo(connection, key, task, reviewer=reviewer, policy=policy)
-        if photo is None:
+        if candidates is None:
+            lock_reviewer(connection, reviewer)
+            candidates = _list_candidates(connection, reviewer, policy)
+        drawn = _draw_photo(candidates, key, task, reviewer)
+        if drawn is None:
             break
+        candidates.remove(drawn)
+        photo = load_golden_photo(connection, drawn.content_sha256)
         golden = add_golden_task(
             connection,
             photo,
@@ -74,24 +80,22 @@ def insert_golden_tasks(
 
 
 def _draw_photo(
-    connection: Connection, key: bytes, task: ClaimedTask, *, reviewer: str, policy: Policy
-) -> GoldenPhoto | None:
-    """A golden photo that the reviewer has not seen lately; None: there is none left.
+    photos: list[GoldenCandidate], key: bytes, task: ClaimedTask, reviewer: str
+) -> GoldenCandidate | None:
+    """One of the photos; None: there is none left.
 
     Classes are drawn with equal probability, then a photo of the class: rare classes count, too.
     Photos with a verdict come first: with the model's own reasons they look most like others.
     """
-    lock_reviewer(connection, reviewer)
-    photos = _list_candidates(connection, reviewer, policy)
     photos = [photo for photo in photos if photo.has_verdict] or photos
     if not photos:
         return None
     labels = sorted({photo.label for photo in photos})
     draw = keyed_uniform(key, "golden class", reviewer, task.task_id)
     label = labels[int(draw * len(labels))]
-    of_class = [photo.content_sha256 for photo in photos if photo.label == label]
+    of_class = [photo for photo in photos if photo.label == label]
     draw = keyed_uniform(key, "golden photo", reviewer, task.task_id)
-    return load_golden_photo(connection, of_class[int(draw * len(of_class))])
+    return of_class[int(draw * len(of_class))]
 
 
 def _list_candidates(

@@ -9,8 +9,9 @@ from ml.storage.review_tasks import NOT_GOLDEN, VERDICT, add_selected_tasks
 from ml.storage.rows import load_rows
 from ml.storage.schema import appeal, image, review_task, verdict
 
-# The task of the label that counts as a content's decision, else its first review, else a second
-# one. Never a blind or golden task: these are hidden.
+# The task of the content's latest label, else its first review, else a second one. Never a blind or
+# golden task: these are hidden. One with a route does not tell that it is open, unless it was
+# appealed.
 _TASKS_OF_CONTENTS = text(
     """
     select c.content_sha256, t.task_id, t.state,
@@ -25,8 +26,11 @@ _TASKS_OF_CONTENTS = text(
         ) labels order by label_id desc limit 1
     ) l on true
     left join lateral (
-        select task_id, state from (
-            select task_id, state, kind from moderation.review_task r
+        select task_id,
+            case when route is null or 'appeal' = any(reasons) then state else 'decided' end
+                as state
+        from (
+            select task_id, state, kind, route, reasons from moderation.review_task r
             where r.content_sha256 = c.content_sha256 offset 0
         ) tasks where kind in ('verdict', 'second_review')
         order by task_id is not distinct from l.task_id desc, kind desc, task_id desc limit 1
@@ -49,7 +53,8 @@ class Appeal:
 class TaskOfContent:
     """The task that an appeal against the decision on a content goes to; None where it has none.
 
-    `state` is the task's; `is_judged`: there is a verdict and an object to open a task from.
+    `state` is the task's, `decided` of a hidden one; `is_judged`: there is a verdict and an object
+    to open a task from.
     """
 
     content_sha256: str

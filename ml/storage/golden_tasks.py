@@ -15,6 +15,8 @@ from sqlalchemy import (
     select,
 )
 
+from ml.storage.appeals import Appeal, add_appeal
+from ml.storage.decisions import load_last_label_id
 from ml.storage.photo_archive import latest_objects
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.review_queue import CLAIMED_COLUMNS, ClaimedTask
@@ -168,6 +170,9 @@ def open_disputed_review(
     if existing is not None and existing.state != "decided":
         return
     if existing is not None:
+        # Without it, an earlier decision would answer again once the new one is undone.
+        superseded = load_last_label_id(connection, existing)
+        add_appeal(connection, Appeal(existing.task_id, DISPUTED, "retrain_model", superseded))
         changes = {"reasons": [DISPUTED], "skipped_by": reviewers}
         reopen_tasks(connection, [existing.task_id], restart_wait=True, **changes)
         return

@@ -113,7 +113,9 @@ def write_version(
             held_out, around, pass_confidence=evaluation.thresholds.pass_confidence
         ),
         # Similarities of a trained network are others than those of the network it started from.
-        min_similarity=None if around is None or artifact.history else find_min_similarity(around),
+        min_similarity=None
+        if around is None or artifact.history
+        else find_min_similarity(around, artifact.held_out_weights),
     )
 
 

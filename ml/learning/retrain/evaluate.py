@@ -114,7 +114,8 @@ class _Inputs:
     @property
     def held_out(self) -> list[LabelledPhoto]:
         """Photos to compare on besides golden ones: none if these are as many as planned."""
-        if len(self.golden_set.photos) >= self.run.policy.retraining.golden_photos:
+        undisputed = len(self.golden_set.photos) - len(self.manifest.disputed)
+        if undisputed >= self.run.policy.retraining.golden_photos:
             return []
         photos = self.manifest.photos_in(Split.TRAIN)
         return choose_of_groups([photo for photo in photos if not photo.seen], self._groups)

@@ -1,8 +1,8 @@
 """First step of a retraining run: an immutable, named snapshot of the labels as of a moment.
 
 Photos whose bytes cannot be archived and labels that are no class of the policy are excluded, with
-the reason. The same labels, photos, versions, policy and seed give the same bytes: a run that was
-interrupted before it had its snapshot creates the same one again.
+the reason. The same labels, golden answers, photos, versions, policy and seed give the same bytes:
+a run that was interrupted before it had its snapshot creates the same one again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -89,11 +89,14 @@ def _added_share(labels: HeldOutLabels, flagged: Bools) -> float:
     return float(labels.weights[flagged].sum() / labels.weights.sum())
 
 
-def find_min_similarity(around: Surroundings) -> float | None:
+def find_min_similarity(around: Surroundings, weights: Floats) -> float | None:
     """The mean similarity to the nearest photos below which a photo is unfamiliar, -1..1.
 
-    None where there are too few photos for such a quantile.
+    `weights` (N,): how many uploaded photos each represents. None where there are too few photos
+    for such a quantile.
     """
     if len(around.similarity) < MIN_PHOTOS:
         return None
-    return float(np.quantile(around.similarity, UNFAMILIAR_SHARE))
+    return float(
+        np.quantile(around.similarity, UNFAMILIAR_SHARE, weights=weights, method="inverted_cdf")
+    )

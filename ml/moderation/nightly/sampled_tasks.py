@@ -22,8 +22,8 @@ def open_sampled_tasks(connection: Connection, run: AuditRun, keys: KeyRange) ->
     """
     policy = run.policy
     shares = {name: policy.spot_check.share(name) for name in ("pass", "block")}
-    learning = {"pass": policy.active_learning.share}
-    decisions = [name for name in shares if shares[name] + learning.get(name, 0.0) > 0]
+    learns = policy.active_learning.share > 0
+    decisions = [name for name in shares if shares[name] > 0 or (learns and name == "pass")]
     if not decisions:
         return 0
     key, tasks = load_sampling_key(connection), []
@@ -39,7 +39,7 @@ def open_sampled_tasks(connection: Connection, run: AuditRun, keys: KeyRange) ->
                 "priority": priority_among_reviews(sample, policy),
                 "route": route,
                 # Whichever of them draws it: the label stands for so many photos.
-                "sampling_rate": min(1.0, share + rate),
+                "sampling_rate": share + rate,
             }
             tasks.append(task)
     return add_tasks(connection, tasks)

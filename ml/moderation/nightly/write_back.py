@@ -27,6 +27,9 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
     done = {"rows_changed": 0, "tasks_opened": 0}
     for keys in in_transaction(engine, writer.ranges):
         rows, tasks = in_transaction(engine, _write, run, writer, keys)
+        # By itself: no commerce row is locked while photos are compared. Review tasks are open: a
+        # photo that has one is not drawn.
+        tasks += in_transaction(engine, open_sampled_tasks, run, keys)
         done["rows_changed"] += rows
         done["tasks_opened"] += tasks
         log.info("written back", **done)
@@ -36,7 +39,4 @@ def write_back(run_id: str, *, settings: Settings, connections: Connections) -> 
 def _write(
     connection: Connection, run: AuditRun, writer: WriteBack, keys: KeyRange
 ) -> tuple[int, int]:
-    rows = writer.write(connection, keys)
-    # Review tasks first: a photo that has one is not drawn.
-    tasks = open_tasks(connection, run, keys)
-    return rows, tasks + open_sampled_tasks(connection, run, keys)
+    return writer.write(connection, keys), open_tasks(connection, run, keys)

@@ -110,7 +110,7 @@ def list_tasks(
 ) -> list[Task]:
     """The review tasks of a key and its contents: decided ones, or of a kind that may be seen.
 
-    Spot checks, which are tasks with a route, are left out until they are decided.
+    Tasks with a route, such as spot checks, are left out until they are decided.
     """
     task = review_task.c
     visible = task.kind.in_(visible_kinds) & task.route.is_(None)

@@ -67,6 +67,8 @@ def test_blind_answer_confirms_a_label_after_some_days(first: Opinion, reviewer:
         [vote("ann"), vote("bob"), answer("ann", "normal"), answer("eve", "normal")],
         [vote("ann"), vote("bob"), answer("ann", "normal")],
         [vote("ann"), vote("ann", "normal", day=1)],  # decided otherwise since
+        [vote("ann"), vote("bob", "normal", day=1), vote("eve", "normal", day=1)],  # outvoted
+        [vote("ann"), vote("bob", "normal", day=1)],  # a tie, which the later vote decides
     ],
 )
 def test_label_without_a_majority_of_latest_opinions_is_disputed(opinions: list[Opinion]) -> None:

@@ -98,6 +98,11 @@ def test_decided_review_is_not_reopened_by_a_retry_but_by_a_later_dispute(
     assert _review(shop, "later") == 1
     states = {content: state for content, _, _, state, *_ in _tasks(shop)}
     assert states == {disputed[0]: "open", disputed[1]: "decided"}
+    # If the new decision is undone, an earlier one does not answer in its place.
+    assert shop.rows(
+        "select content_sha256, reason, appealed_by from moderation.appeal "
+        "join moderation.review_task using (task_id)"
+    ) == [(disputed[0], "disputed", "retrain_model")]
 
 
 def test_without_a_champion_no_review_is_opened(shop: Shop, disputed: list[str]) -> None:

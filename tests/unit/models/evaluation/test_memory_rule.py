@@ -77,8 +77,21 @@ def test_without_leaks_there_is_nothing_to_save() -> None:
 
 def test_photo_is_unfamiliar_below_the_spread_of_the_held_out_ones() -> None:
     similarity = np.linspace(0.2, 0.9, PHOTOS)
-    least = find_min_similarity(Surroundings(np.zeros(PHOTOS), similarity))
+    ones = np.ones(PHOTOS)
+    least = find_min_similarity(Surroundings(np.zeros(PHOTOS), similarity), ones)
     assert least is not None
     assert (similarity < least).mean() == pytest.approx(UNFAMILIAR_SHARE, abs=0.001)
     few = Surroundings(np.zeros(MIN_PHOTOS - 1), similarity[: MIN_PHOTOS - 1])
-    assert find_min_similarity(few) is None
+    assert find_min_similarity(few, ones[: MIN_PHOTOS - 1]) is None
+
+
+def test_unfamiliar_photos_that_were_drawn_more_often_do_not_lower_the_bound() -> None:
+    usual = np.linspace(0.5, 0.9, PHOTOS)
+    unlike = np.linspace(0.1, 0.4, 200)  # drawn with twenty times the rate of the others
+    around = Surroundings(np.zeros(PHOTOS + 200), np.concatenate([unlike, usual]))
+    weights = np.concatenate([np.ones(200), np.full(PHOTOS, 20.0)])
+    least = find_min_similarity(around, weights)
+    assert least is not None
+    is_below = around.similarity < least
+    assert np.average(is_below, weights=weights) == pytest.approx(UNFAMILIAR_SHARE, abs=0.001)
+    assert is_below.mean() > 2 * UNFAMILIAR_SHARE
