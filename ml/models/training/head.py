@@ -24,6 +24,7 @@ INVERSE_PENALTIES = tuple(np.geomspace(1e-4, 1.0, 9).tolist())
 # fit single photos.
 FALLBACK_INVERSE_PENALTY = 0.01
 _MAX_ITERATIONS = 2000
+_ROUNDING = 1e-6  # of a feature: what float32 makes of a constant one has no spread
 _UNKNOWN = -20.0  # logit of a class that the regression saw no photo of
 _TWO = 2  # classes, and folds, that are the least to fit and to hold out
 
@@ -107,6 +108,7 @@ def _scale(features: Floats) -> Floats:
     benchmarks/results/pretrained_weights.md.
     """
     spread = features.std(axis=0)
+    spread[spread <= _ROUNDING * np.abs(features).max(axis=0)] = 0.0
     scale: Floats = np.sqrt((spread**2 + np.median(spread) ** 2) / 2)
     return np.where(scale > 0, scale, 1.0)
 

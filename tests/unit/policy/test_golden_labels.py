@@ -34,7 +34,6 @@ def confirmation(*opinions: Opinion) -> Confirmation:
         ([vote("ann"), vote("ann", day=9)], "one_look"),
         ([vote("ann", "normal"), vote("bob")], "one_look"),  # the label of the later one
         ([vote("ann", "normal"), vote("bob"), vote("eve")], "two_reviewers"),
-        ([vote("ann"), vote("bob"), vote("bob", "normal", day=1)], "one_look"),
         ([imported()], "imported"),
         ([imported(), Opinion("other", "violate", START, is_imported=True)], "imported"),
         ([imported(), vote("ann")], "one_look"),

@@ -48,6 +48,19 @@ def test_nearly_constant_feature_counts_little() -> None:
     assert head.logits(features) == pytest.approx(alone.logits(photos.features), abs=0.01)
 
 
+def test_rounding_of_constant_features_is_no_spread() -> None:
+    # Most features of the network are dead: the median spread is 0.
+    rounding = 1e-8 * np.random.default_rng(3).normal(size=(60, 20))
+    photos = _photos()
+    features = np.column_stack([photos.features, 1.0 + rounding])
+    head = fit_head(
+        LabelledFeatures(features, photos.targets, photos.weights), 2,
+        inverse_penalty=0.1, balanced=False,
+    )  # fmt: skip
+    assert head is not None
+    assert np.abs(head.weight).max() < 10
+
+
 def test_features_that_are_all_constant_give_the_same_logits_to_all() -> None:
     photos = LabelledFeatures(np.ones((6, 4)), np.array([0, 1, 0, 1, 0, 1]), np.ones(6))
     head = fit_head(photos, 2, inverse_penalty=0.1, balanced=False)
