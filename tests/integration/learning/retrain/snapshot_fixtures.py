@@ -32,7 +32,7 @@ def write_preset(folder: Path, **changes: object) -> str:
     """
     light = {
         "start": "champion",
-        "optimizer": {"kind": "sgd", "lr": 0.01, "momentum": 0.0},
+        "optimizer": {"kind": "sgd", "lr": 0.003, "momentum": 0.0},
         "schedule": {"kind": "step", "step_size": 7, "gamma": 0.1},
     }
     recipe = tiny_preset(**{**light, **changes}).model_dump(mode="json")
