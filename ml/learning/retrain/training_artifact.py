@@ -29,11 +29,11 @@ class TrainingArtifact(TrainedNetwork):
     `classes`, labels int64 (N,), weights fp64 (N,): how many uploaded photos each represents, and
     groups int64 (N,): the same number for near-duplicates and photos of one review.
     `probe_pixels` are up to 8 of them, prepared: uint8 (n, 3, crop, crop). `compared` has the
-    measures of each start and of the result. That of the result says why: `losses` are the log
-    losses by the numbers of epochs that were tried, `label_weighting` is a `LabelWeighting`,
-    `soft_share` is the weight of soft labels relative to that of labels, None where there were none
-    to try. `around` is of the same
-    photos, by the features that training starts from.
+    measures of each start and of the result. That of the result says how it was trained: `losses`
+    are the log losses by the numbers of epochs that were tried, `label_weighting` is a
+    `LabelWeighting`, `soft_share` is the weight of soft labels relative to that of labels, None
+    where there were none to try. `around` is of the same photos, by the features that training
+    starts from.
     """
 
     held_out_logits: npt.NDArray[np.float32]

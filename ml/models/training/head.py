@@ -24,7 +24,7 @@ INVERSE_PENALTIES = tuple(np.geomspace(1e-4, 1.0, 9).tolist())
 # fit single photos.
 FALLBACK_INVERSE_PENALTY = 0.01
 _MAX_ITERATIONS = 2000
-_ROUNDING = 1e-6  # of a feature: what float32 makes of a constant one has no spread
+_ROUNDING = 1e-6  # of a feature's largest value: below it, float32 only rounds a constant
 _UNKNOWN = -20.0  # logit of a class that the regression saw no photo of
 _TWO = 2  # classes, and folds, that are the least to fit and to hold out
 
@@ -101,15 +101,15 @@ def fit_head(
 
 
 def _scale(features: Floats) -> Floats:
-    """The divisor of each feature (N, F), (F,): its spread, shrunk toward the median spread.
+    """The divisor of each feature (N, F), (F,): its standard deviation, shrunk toward the median.
 
     The penalty should treat features alike, but one that is nearly constant in a few hundred photos
-    is noise: divided by its own spread it would count as much as the others. Measured in
+    is noise: divided by its own deviation it would count as much as the others. Measured in
     benchmarks/results/pretrained_weights.md.
     """
-    spread = features.std(axis=0)
-    spread[spread <= _ROUNDING * np.abs(features).max(axis=0)] = 0.0
-    scale: Floats = np.sqrt((spread**2 + np.median(spread) ** 2) / 2)
+    deviation = features.std(axis=0)
+    deviation[deviation <= _ROUNDING * np.abs(features).max(axis=0)] = 0.0
+    scale: Floats = np.sqrt((deviation**2 + np.median(deviation) ** 2) / 2)
     return np.where(scale > 0, scale, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Passed photos that are drawn for what their labels teach, beside the spot check."""
+"""Passed photos that are drawn for what their labels teach."""
 
 import json
 from datetime import UTC, datetime
