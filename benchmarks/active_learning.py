@@ -35,7 +35,7 @@ from ml.models.training.dataset import Dataset, open_dataset
 from ml.models.training.frozen_features import read_features
 from ml.models.training.preset import load_preset
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 FEATURES = ROOT / ".data" / "benchmarks" / "active_learning.safetensors"
 _BATCH = 64

@@ -28,8 +28,8 @@ from ml.core.budget import Budget
 from ml.core.errors import ImageRejected
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import perceptual_hash
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.runner import ScreenRunner
 from ml.vision.screens.text.gate import OcrScheduler

@@ -39,7 +39,7 @@ from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import LogListener
 from ml.models.training.train import train
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 console = Console()
 RESULTS = ROOT / "benchmarks" / "results" / "inference.md"

@@ -34,7 +34,7 @@ from ml.models.training.train import train
 from ml.policy.schema import load_policy
 from ml.storage.connections import Connections, open_connections
 from ml.storage.database import COMMERCE_REFERENCE, MODERATION, migrate
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 RUN_ID = "benchmark"
 MIN_NEW_LABELS = 50  # of the policy, whatever the default: the runs have 100 labels and more

@@ -148,6 +148,7 @@ def _run_offline(
         predictor=Predictor(
             checkpoint, device=resolve_device(settings.device), batch_size=settings.batch_size
         ),
+        violations=policy.violations,
         settings=settings,
         picture_side=policy.screens.picture_side,
         screening=load_screening(policy.screens, DuplicateIndex(())),

@@ -25,7 +25,7 @@ from ml.core.settings import load_settings
 from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, PhotoWork, WorkerConfig
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 STAGES = ("decode", "screen_sharpness", "screen_codes", "screen_text")
 VIOLATING_SHARE = 0.2

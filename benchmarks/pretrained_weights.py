@@ -56,7 +56,8 @@ from ml.models.training.image_folder import Photo
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import LogListener
 from ml.models.training.trainer import Splits, TrainJob, fit, predict
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import ARTICLE, normalize, prepare
 
 SOURCE_PHOTOS = 400  # of the source domain; all of them would take hours, with the same result

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.folds import FOLDS, assign_folds
 from ml.models.training.image_folder import Photo
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing
 
 Ints = npt.NDArray[np.int64]

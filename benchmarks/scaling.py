@@ -114,6 +114,7 @@ def measure(workers: int, lengths: Lengths, settings: Settings) -> Point:
     pipeline = Pipeline(
         store=_PhotoSource(sleep_bytes(lengths.decode, lengths.size), lengths.fetch),
         predictor=predictor,  # type: ignore[arg-type]  # the part of it that a pipeline uses
+        violations=(),
         settings=settings,
         pool=pool,
     )

@@ -40,9 +40,9 @@ from ml.models.predictor import Predictor
 from ml.models.training.preset import load_preset
 from ml.policy.schema import load_policy
 from ml.policy.screens import Screens, TextScreen
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import perceptual_hash
 from ml.vision.images.grayscale import limit_long_side
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import DecodePlan
 from ml.vision.screens.barcodes import SecondPass, screen_codes
 from ml.vision.screens.duplicate_index import DuplicateIndex

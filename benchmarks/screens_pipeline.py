@@ -87,6 +87,7 @@ def run_pipeline(
     pipeline = Pipeline(
         store=_PhotoSource(photos),
         predictor=predictor,
+        violations=(),
         settings=settings,
         picture_side=rules.picture_side if rules else None,
         screening=load_screening(rules, DuplicateIndex([]), budget) if rules else None,

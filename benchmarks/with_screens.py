@@ -34,7 +34,7 @@ from ml.models.training.progress import listener
 from ml.models.training.train import train
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 WITHOUT_SCREENS, WITH_BUDGET, ALL_READ = "without", "with screens", "with screens, all texts read"
 

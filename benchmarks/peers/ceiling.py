@@ -14,8 +14,8 @@ from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.preprocessing import Pixels
 from ml.policy.schema import load_policy
 from ml.storage.connections import open_connections
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import DecodePlan, prepare
 
 A = TypeVar("A")

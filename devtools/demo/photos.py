@@ -15,7 +15,7 @@ from ml.models.training.dataset import open_dataset
 from ml.models.training.folds import assign_folds
 from ml.models.training.preset import load_preset
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 SEED = 20260101
 UPLOAD_PARTS = 5  # one of them is uploaded

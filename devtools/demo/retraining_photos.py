@@ -20,7 +20,7 @@ from ml.core.settings import Settings
 from ml.models.training.dataset import open_dataset
 from ml.models.training.preset import load_preset
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 VIOLATING_SHARE = 0.3
 EXTRA_NEW_PHOTOS = 150  # of the new category, beyond its share of the catalogue

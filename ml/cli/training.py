@@ -11,7 +11,7 @@ from ml.cli.context import console, opened
 from ml.core.files import scratch_folder, write_file
 from ml.core.settings import Settings, load_settings
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 if TYPE_CHECKING:
     from ml.models.distillation.sources import Origin

@@ -20,7 +20,8 @@ from ml.core.errors import ImageRejected
 from ml.core.files import write_file
 from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import Checkpoint, move_network
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 
 log = structlog.get_logger()

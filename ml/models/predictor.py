@@ -17,6 +17,7 @@ from ml.models.checkpoint import Checkpoint
 from ml.models.inference.backend import InferenceBackend
 from ml.models.inference.create import create_backend
 from ml.models.inference.torch_backend import preferred_number_type
+from ml.vision.images.decode import DECODING
 
 
 def resolve_device(setting: str) -> torch.device:
@@ -53,12 +54,13 @@ def default_computation(device: torch.device) -> Computation:
     return Computation("torch", preferred_number_type(device))
 
 
-# The libraries that a score depends on; and the instructions that torch uses on this CPU, which are
-# no library but change the last bits of a score as well.
+# The libraries that a score depends on; the instructions that torch uses on this CPU, which are no
+# library but change the last bits of a score as well; and the rules by which pixels are decoded.
 _RUNTIME = {
     "python": platform.python_version(),
     **{name: version(name) for name in ("torch", "torchvision", "pillow", "numpy")},
     "cpu": torch.backends.cpu.get_cpu_capability(),
+    "decoding": DECODING,
 }
 
 
@@ -159,6 +161,12 @@ class Predictor:
         """
         pending = self._backend.submit(pixels)
         return lambda: self._predict(pending())
+
+    def submit_all(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> Callable[[], "Prediction"]:
+        """As `submit`, of any number of images from 1 on."""
+        starts = range(0, len(pixels), self.batch_size)
+        pending = [self._backend.submit(pixels[i : i + self.batch_size]) for i in starts]
+        return lambda: self._predict(np.concatenate([wait() for wait in pending]))
 
     @property
     def ahead(self) -> int:

@@ -131,6 +131,7 @@ def _blocking_classes(scores: Mapping[str, float], policy: Policy) -> list[str]:
     return sorted(names, key=scores.__getitem__, reverse=True)
 
 
+VIEWS = "views"  # what `ml.vision.screens.views` says about a photo with several
 _FAILED, _NOT_RUN = "screen_failed", "screen_not_run"
 _INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN)
 
@@ -138,6 +139,9 @@ _INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN)
 def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iterator[str]:
     """The screens' reasons for a review: first of those that fired, then of those that failed."""
     failed = []
+    views = screens.get(VIEWS)
+    if views is not None and views.fired:  # whatever the policy: nobody has seen all of the photo
+        yield views.reason or VIEWS
     for name, rules in policy.screens.enabled():
         result = screens.get(name)
         state = result.state if result is not None else ScreenStatus.UNKNOWN

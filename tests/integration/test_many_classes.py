@@ -19,7 +19,7 @@ from ml.review.queue import claim_tasks
 from ml.review.second_review import open_follow_ups
 from ml.storage.database import in_transaction
 from ml.storage.review_queue import ClaimedTask
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.integration.learning.retrain.month import LEARNS, run_month
 from tests.integration.learning.retrain.snapshot_fixtures import write_preset
 from tests.support.colour_photos import class_photo, class_photo_folder

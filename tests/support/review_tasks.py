@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from ml.core.errors import ImageRejected
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.servers import Shop
 
 NIGHT = timedelta(hours=6)  # age of the verdicts; the photos are an hour older

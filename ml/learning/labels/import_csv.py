@@ -26,8 +26,8 @@ from ml.storage.connections import Connections
 from ml.storage.database import current_time, in_transaction
 from ml.storage.labels import NewLabel, add_labels, latest_labels
 from ml.storage.photo_archive import ArchivedPhoto
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash
+from ml.vision.images.open_photo import decode_limits
 
 log = structlog.get_logger()
 

@@ -32,8 +32,9 @@ from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.photo_archive import ArchivedPhoto
-from ml.vision.images.decode import DecodeLimits, decode, decode_limits
+from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import DecodeLimits, decode_limits
 
 log = structlog.get_logger()
 

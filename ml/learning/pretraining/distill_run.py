@@ -33,7 +33,7 @@ from ml.storage.database import in_transaction
 from ml.storage.object_store import ObjectStore
 from ml.storage.pretrained_weights import RegisteredWeights
 from ml.storage.retrain_runs import RetrainRun
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 log = structlog.get_logger()
 

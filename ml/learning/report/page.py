@@ -28,7 +28,8 @@ from ml.learning.report.tables import (
 )
 from ml.models.bound_state import find_bound_state
 from ml.storage.object_store import ObjectStore
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 
 _THUMBNAIL_PIXELS = 160
 _JPEG_QUALITY = 80

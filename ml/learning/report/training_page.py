@@ -21,7 +21,7 @@ from ml.models.evaluation.trade_off_plots import draw_leak_curve
 from ml.models.training.pipeline import PLOTS
 from ml.models.training.train import TrainedVersion
 from ml.policy.schema import Policy
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 FILE = "training.html"
 MAX_WRONG = 24

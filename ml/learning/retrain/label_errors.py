@@ -40,7 +40,7 @@ from ml.storage.label_issues import (
 from ml.storage.photo_cache import local_copies
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 log = structlog.get_logger()
 

@@ -15,13 +15,14 @@ import structlog
 from PIL import ImageStat
 
 from ml.core.concurrency import batched, bounded_map
-from ml.core.errors import ImageRejected
+from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.predictor import Predictor, resolve_device
 from ml.storage.connections import Connections
 from ml.storage.photo_cache import local_copies
-from ml.vision.images.decode import DecodeLimits, decode, decode_limits
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits, decode_limits
 from ml.vision.images.preprocess import Preprocessing, prepare
 
 log = structlog.get_logger()
@@ -161,6 +162,8 @@ def _prepare(path: Path, specs: Sequence[Preprocessing], limits: DecodeLimits) -
         photo = decode(path.read_bytes(), limits=limits, short_side=short_side)
     except ImageRejected as error:
         return _Prepared(path.name, rejection=error.reason.value)
+    if photo.frames > 1:  # its label may be about any of them
+        return _Prepared(path.name, rejection=QuarantineReason.ANIMATED.value)
     return _Prepared(
         content_sha256=path.name,
         size=(photo.width, photo.height),

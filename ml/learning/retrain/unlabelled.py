@@ -23,7 +23,7 @@ from ml.models.training.frozen_features import read_features
 from ml.models.training.head import LabelledFeatures
 from ml.models.training.soft_labels import SoftLabels, TeacherFeatures
 from ml.storage.connections import Connections
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import Preprocessing
 
 log = structlog.get_logger()

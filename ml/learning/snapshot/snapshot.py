@@ -40,7 +40,7 @@ from ml.storage.database import in_transaction
 from ml.storage.labels import resolve_labels
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import get_manifest, put_golden, put_manifest
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 
 log = structlog.get_logger()
 

@@ -29,7 +29,7 @@ from ml.models.training.dataset import Dataset, open_photos
 from ml.models.training.image_folder import Photo
 from ml.models.training.pipeline import library_versions
 from ml.models.training.progress import Listener
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 log = structlog.get_logger()
 

@@ -23,8 +23,8 @@ from ml.models.training.image_folder import (
     list_photos,
 )
 from ml.policy.schema import Policy
-from ml.vision.images.decode import DecodeLimits
 from ml.vision.images.duplicate_groups import near_duplicate_groups
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing, prepare
 
 Ints = npt.NDArray[np.int64]

@@ -19,10 +19,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as transform
 
 from ml.core.concurrency import bounded_map
-from ml.core.errors import ImageRejected, TrainingError
+from ml.core.errors import ImageRejected, QuarantineReason, TrainingError
 from ml.policy.schema import Policy
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_ASPECT, Preprocessing
 
 _MAX_AHEAD = 64  # photos that are decoded before the results of earlier ones are used
@@ -213,11 +214,15 @@ def _cache_photo(
 ) -> CachedPhoto | SkippedFile:
     try:
         data = photo.read(limits.max_bytes)
-        image = decode(data, limits=limits, short_side=spec.resize).image
+        decoded = decode(data, limits=limits, short_side=spec.resize)
     except ImageRejected as error:
         return SkippedFile(photo.name, error.reason.value, error.detail)
     except OSError as error:
         return SkippedFile(photo.name, "unreadable", str(error))
+    if decoded.frames > 1:
+        detail = "several frames: its label may be about any of them"
+        return SkippedFile(photo.name, QuarantineReason.ANIMATED.value, detail)
+    image = decoded.image
     resized = resize_short_side(image, spec)
     return CachedPhoto(
         photo,

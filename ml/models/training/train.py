@@ -37,7 +37,7 @@ from ml.models.training.preset import Preset
 from ml.models.training.progress import Listener, LogListener
 from ml.models.training.solved_computations import count_agreements, solve_int8_variant
 from ml.policy.schema import Policy
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 
 log = structlog.get_logger()
 

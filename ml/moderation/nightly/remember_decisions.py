@@ -79,6 +79,7 @@ def _pipeline(
     return Pipeline(
         store=_Decided(connections),
         predictor=predictor,
+        violations=run.policy.violations,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
     )

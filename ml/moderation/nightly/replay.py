@@ -91,6 +91,7 @@ def _replay(
     pipeline = Pipeline(
         store=recorded,
         predictor=predictor,
+        violations=run.policy.violations,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
     )

@@ -64,6 +64,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     pipeline = Pipeline(
         store=connections.photos,
         predictor=predictor,
+        violations=run.policy.violations,
         shadow=shadow,
         similar=similar,
         settings=settings,

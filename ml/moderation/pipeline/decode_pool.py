@@ -12,7 +12,7 @@ from ml.core.settings import Settings
 from ml.core.worker_pool import WorkerKind, WorkerPool
 from ml.moderation.pipeline import decode_worker
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE
 
 

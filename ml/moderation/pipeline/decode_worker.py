@@ -4,11 +4,13 @@ It loads neither the model nor the database, and knows of the run only its confi
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason
@@ -16,13 +18,17 @@ from ml.core.message_channel import Message
 from ml.core.worker_loop import Caller, Work, serve
 from ml.core.yaml_file import StrictModel
 from ml.policy.screens import Screens
-from ml.vision.images.decode import Decoded, DecodeLimits
+from ml.vision.images.decode import Decoded
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
+from ml.vision.images.views import MAX_VIEWS
 from ml.vision.screens.runner import ScreenRunner
 from ml.vision.screens.text.gate import OcrCost
+from ml.vision.screens.views import describe_views, merge_outcomes
 
-OUTPUT_BYTES = 2 * 3 * MAX_CROP**2  # pixels for the model and for its shadow
+# The pixels of all views, for the model and for its shadow.
+OUTPUT_BYTES = 2 * MAX_VIEWS * 3 * MAX_CROP**2
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -92,16 +98,24 @@ class PhotoWork:
         spec = self._config.preprocessing
         with self._clock.time("decode"):
             photo = self._plan.decode(data, spec)
-            model_image = self._plan.for_model(photo.image, spec)
-            pdq, quality = perceptual_hash(model_image)
-            _write(output, 0, prepare(model_image, spec))
-        result: Message = {"content": [pdq, quality, photo.width, photo.height]}
+            hashed = self._plan.for_model(photo.image, spec)
+            pdq, quality = perceptual_hash(hashed)
+            views = [hashed] if len(photo.views) == 1 else self._for_model(photo, spec)
+            _write(output, 0, [prepare(view, spec) for view in views])
+        content = [pdq, quality, photo.width, photo.height]
+        result: Message = {"content": content, "views": len(photo.views)}
+        if (described := describe_views(photo)) is not None:
+            result["described"] = described.to_json()
         if self._screens is not None:
-            outcomes = self._screens.run(photo.image, _Admission(caller))
+            admission, screens = _Admission(caller), self._screens
+            outcomes = merge_outcomes([screens.run(v.image, admission) for v in photo.views])
             result["screens"] = {name: found.to_json() for name, found in outcomes.items()}
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)
         return result
+
+    def _for_model(self, photo: Decoded, spec: Preprocessing) -> list[Image.Image]:
+        return [self._plan.for_model(view.image, spec) for view in photo.views]
 
     def _prepare_shadow(
         self, shadow: Preprocessing, data: bytes, photo: Decoded, output: memoryview
@@ -113,7 +127,7 @@ class PhotoWork:
                 # The scale of a decode depends on the requested size: the champion's may be too
                 # small.
                 photo = self._plan.decode(data, shadow)
-            pixels = prepare(self._plan.for_model(photo.image, shadow), shadow)
+            pixels = [prepare(view, shadow) for view in self._for_model(photo, shadow)]
             _write(output, OUTPUT_BYTES // 2, pixels)
         except Exception as error:  # noqa: BLE001 - reported, and the shadow scores no more
             return {"shadow": f"{type(error).__name__}: {error}"}
@@ -122,8 +136,10 @@ class PhotoWork:
         return {"shadow": ""}
 
 
-def _write(output: memoryview, start: int, pixels: Pixels) -> None:
-    output[start : start + pixels.nbytes] = pixels.reshape(-1).data
+def _write(output: memoryview, start: int, views: Sequence[Pixels]) -> None:
+    for pixels in views:
+        output[start : start + pixels.nbytes] = pixels.reshape(-1).data
+        start += pixels.nbytes
 
 
 def _make_work(config: str) -> Work:

@@ -5,8 +5,9 @@ a batch while the next one is being prepared, and on a GPU computed.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions
+from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
@@ -35,6 +37,7 @@ MAX_AHEAD = 128
 class Pipeline:
     """Fetches, decodes and scores images of one bucket with one model.
 
+    A photo is judged by the view in which `violations`, the policy's classes, are likeliest.
     `picture_side` is `Screens.picture_side` of the policy: it decides the scale at which photos are
     decoded, so a replay needs it although it runs no screens. A shadow scores the same photos,
     without effect on the model's outcomes. Screens by features need a predictor that computes them:
@@ -46,6 +49,7 @@ class Pipeline:
         *,
         store: PhotoSource,
         predictor: Predictor,
+        violations: Collection[str],
         shadow: Predictor | None = None,
         similar: SimilarDecisions | None = None,
         settings: Settings,
@@ -59,7 +63,8 @@ class Pipeline:
         self._predictor, self.batch_size = predictor, predictor.batch_size
         self._similar = similar
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
-        self._shadow = Shadow(shadow, self.clock) if shadow is not None else None
+        self._violations = violations
+        self._shadow = Shadow(shadow, violations, self.clock) if shadow is not None else None
         self._preprocessor = Preprocessor(
             predictor.card.preprocessing,
             settings,
@@ -98,8 +103,8 @@ class Pipeline:
         """Begin to score a batch; the returned function waits for its outcomes."""
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
-            submit = self._predictor.submit
-            pending = submit([p.pixels for p in photos]) if photos else _nothing
+            pixels = list(chain.from_iterable(photo.pixels for photo in photos))
+            pending = self._predictor.submit_all(pixels) if photos else _nothing
         return lambda: self._finish(batch, photos, pending)
 
     def _finish(
@@ -109,16 +114,18 @@ class Pipeline:
         pending: Callable[[], Prediction],
     ) -> list[Outcome]:
         with self.clock.time("forward"):
-            scores, features = pending()
+            views = [len(photo.pixels) for photo in photos]
+            (scores, features), worst = of_worst_views(pending(), views, self._violations)
         shadow_scores: Sequence[Scores | None] = [None] * len(photos)
         if self._shadow is not None:
             shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])
         screened = self._screen(scores, features)
         known = features if features is not None else [None] * len(photos)
-        columns = zip(photos, scores, shadow_scores, screened, known, strict=True)
+        screens = [add_worst(p.screens, number) for p, number in zip(photos, worst, strict=True)]
+        columns = zip(photos, scores, shadow_scores, screens, screened, known, strict=True)
         scored = (
-            Scored(photo.image, photo.content, own, shadow, photo.screens | results, row)
-            for photo, own, shadow, results, row in columns
+            Scored(photo.image, photo.content, own, shadow, screens | results, row)
+            for photo, own, shadow, screens, results, row in columns
         )
         return [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
 

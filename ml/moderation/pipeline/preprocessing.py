@@ -32,9 +32,10 @@ from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
 from ml.moderation.pipeline.fetch import Fetched
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
-from ml.vision.images.decode import check_bytes, decode_limits
 from ml.vision.images.fingerprint import content_hash
+from ml.vision.images.open_photo import check_bytes, decode_limits
 from ml.vision.images.preprocess import Preprocessing
+from ml.vision.screens import views
 from ml.vision.screens.text.gate import OcrAdmission, OcrCost
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """One preprocessed photo: pixels uint8 (3, crop, crop) for the model and for the shadow."""
+    """One preprocessed photo: pixels uint8 (views, 3, crop, crop) for the model and the shadow."""
 
     image: PendingImage
     content: ImageContent
@@ -162,7 +163,7 @@ class Preprocessor:
                 reason, detail = result["rejected"]
                 rejection = ImageRejected(QuarantineReason(reason), detail)
                 return RejectedImage(fetched.image, result["sha256"], rejection)
-            pixels = _read_pixels(worker.process, 0, self._crop)
+            pixels = _read_pixels(worker.process, 0, result["views"], self._crop)
             shadow_pixels = self._shadow_pixels(worker.process, result)
         content = ImageContent(result["sha256"], *result["content"])
         screens = self._screens(result, content)
@@ -174,20 +175,23 @@ class Preprocessor:
         if error := result["shadow"]:
             self._shadow.disable(error)
             return None
-        return _read_pixels(process, OUTPUT_BYTES // 2, self._shadow.preprocessing.crop)
+        crop = self._shadow.preprocessing.crop
+        return _read_pixels(process, OUTPUT_BYTES // 2, result["views"], crop)
 
     def _screens(self, result: Message, content: ImageContent) -> dict[str, ScreenResult]:
-        if self._screening is None:
-            return {}
-        stored: dict[str, dict[str, Any]] = result["screens"]
+        stored: dict[str, dict[str, Any]] = result.get("screens", {})
+        if "described" in result:
+            stored[views.NAME] = result["described"]
         outcomes = {name: screen_result_from_json(name, found) for name, found in stored.items()}
+        if self._screening is None:
+            return outcomes
         return self._screening.screen_duplicates(outcomes, content, self._clock)
 
 
-def _read_pixels(process: WorkerProcess, start: int, crop: int) -> Pixels:
+def _read_pixels(process: WorkerProcess, start: int, count: int, crop: int) -> Pixels:
     """A copy: the worker's next photo overwrites the original."""
-    data = process.read_output(start, 3 * crop**2)
-    return np.frombuffer(data, dtype=np.uint8).reshape(3, crop, crop)
+    data = process.read_output(start, count * 3 * crop**2)
+    return np.frombuffer(data, dtype=np.uint8).reshape(count, 3, crop, crop)
 
 
 def _answer(admission: OcrAdmission | None, message: Message) -> Message | None:

@@ -1,8 +1,9 @@
 """Shadow model: a candidate that scores the champion's photos, without effect on verdicts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import structlog
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ModelError
 from ml.models.predictor import Predictor, Scores
+from ml.moderation.pipeline.worst_view import worst_views
 from ml.vision.images.preprocess import Preprocessing
 
 log = structlog.get_logger()
@@ -22,6 +24,7 @@ class Shadow:
     """Scores the photos that the champion scores; disabled for the rest after its first failure."""
 
     predictor: Predictor
+    violations: Collection[str]
     clock: StageTimer
     disabled: bool = False
 
@@ -31,7 +34,10 @@ class Shadow:
         return self.predictor.card.preprocessing
 
     def scores(self, pixels: Sequence[Pixels | None]) -> list[Scores | None]:
-        """Scores of each photo; all None if it is disabled or pixels are missing."""
+        """Scores of each photo's worst view; all None if it is disabled or pixels are missing.
+
+        `pixels` (views, 3, crop, crop) are those of a photo.
+        """
         available = [p for p in pixels if p is not None]
         if self.disabled or len(available) < len(pixels) or not available:
             return [None] * len(pixels)
@@ -48,8 +54,9 @@ class Shadow:
         log.warning("the shadow failed and scores no more of this shard", error=error)
 
     def _scores(self, pixels: Sequence[Pixels]) -> list[Scores]:
-        scored = self.predictor.scores(pixels)
+        scored = self.predictor.scores(list(chain.from_iterable(pixels)))
         if not all(math.isfinite(value) for scores in scored for value in scores.values()):
             # The database rejects NaN.
             raise ModelError("the shadow's scores are not finite: its weights are damaged")
-        return scored
+        rows = worst_views(scored, [len(p) for p in pixels], self.violations)
+        return [scored[row] for row in rows]

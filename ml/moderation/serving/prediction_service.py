@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from threading import Event
 
 import structlog
@@ -20,6 +21,7 @@ from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored, Scree
 from ml.models.predictor import Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
 from ml.moderation.pipeline.preprocessing import PreparedImage
+from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 from ml.moderation.serving.batching import Batcher
 from ml.moderation.serving.loaded_model import LoadedModel
 from ml.moderation.serving.resources import Resources, run_in
@@ -109,8 +111,7 @@ class PredictionService:
             self._batcher.changed()
         if isinstance(prepared, RejectedImage):
             return prepared
-        scores, results = await self._batcher.submit(prepared)
-        screens = prepared.screens | results
+        scores, screens = await self._batcher.submit(prepared)
         return Scored(prepared.image, prepared.content, scores, None, screens)
 
     async def _prepare(
@@ -135,15 +136,19 @@ class PredictionService:
     def _compute(
         self, photos: Sequence[PreparedImage]
     ) -> list[tuple[Scores, dict[str, ScreenResult]]]:
-        """The scores of a batch, and the results of the screens by features."""
+        """The scores of a batch by the worst view of each photo, and the results of all screens."""
         predictor, similar = self.version.predictor, self.version.similar
         with self._resources.clock.time("forward"):
-            scores, features = predictor.submit([photo.pixels for photo in photos])()
+            pending = predictor.submit_all(list(chain.from_iterable(p.pixels for p in photos)))
+            views, violations = [len(p.pixels) for p in photos], self.version.policy.violations
+            (scores, features), worst = of_worst_views(pending(), views, violations)
+        screens = [add_worst(p.screens, n) for p, n in zip(photos, worst, strict=True)]
         if similar is None or features is None:
-            return [(each, {}) for each in scores]
+            return list(zip(scores, screens, strict=True))
         with self._resources.clock.time("screen_similar_decisions"):
             results = similar.current.screen(features, scores, predictor.pass_confidence)
-        return list(zip(scores, results, strict=True))
+        merged = [own | found for own, found in zip(screens, results, strict=True)]
+        return list(zip(scores, merged, strict=True))
 
     async def _earlier(self, contents: set[str]) -> dict[str, EarlierDecision]:
         version = self.version

@@ -1,34 +1,27 @@
-"""Decode the bytes of an object into an RGB picture or thumbnail, or reject them with a reason."""
+"""Decode the bytes of an object into RGB pictures, or reject them with a reason."""
 
-import io
 import math
+import zlib
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
-from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
-from pydantic import Field
+from PIL import Image
 
-from ml.core.errors import ImageRejected, QuarantineReason
-from ml.core.yaml_file import StrictModel
-from ml.vision.images.avif_header import check_avif_sizes, is_avif
-from ml.vision.images.decode_errors import (
-    DECODER_ERRORS,
-    claimed_format,
-    map_decode_errors,
-    silence_pillow,
+from ml.vision.images.color_profile import convert_to_srgb
+from ml.vision.images.decode_errors import map_decode_errors, silence_pillow
+from ml.vision.images.frames import Frame, choose_frames, count_readable
+from ml.vision.images.open_photo import DecodeLimits, OpenedPhoto, check_bytes, open_photo
+from ml.vision.images.upright_rgb import (
+    apply_orientation,
+    flatten,
+    read_orientation,
+    to_8_bits,
+    upright_size,
 )
-from ml.vision.images.decoder_input import decoder_input
-from ml.vision.images.upright_rgb import apply_orientation, read_orientation, to_rgb, upright_size
+from ml.vision.images.views import MAX_FRAMES, Unjudged, View, count_parts, make_views
 
-if TYPE_CHECKING:
-    from ml.core.settings import Settings
-
-# The formats that shops store and browsers show.
-ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
-
-# Pillow itself rejects more pixels (its warning, from half of them on, is silenced).
-_PILLOW_MAX_PIXELS = 178_956_970
+# Number of the rules by which the judged pixels follow from a file, for replays: it grows with each
+# change. 2 added color profiles and views.
+DECODING = "2"
 
 # A JPEG is decoded at a scale that leaves this many times the requested short side. Measured on
 # four photos enlarged to 12 MP, at a short side of 256, versus a decode at full size: the maximum
@@ -42,48 +35,23 @@ _MIN_LONG_SIDE = 0.88
 # A pixel of a full decode takes as much memory as this many pixels' coefficients.
 _PROGRESSIVE = 4
 
-_THUMBNAIL_QUALITY = 85
-
-# Both at import, before any thread pool starts. Otherwise Image.open would register Pillow's
-# parsers at the first WebP, and the AVIF decoder would start one thread per core.
-Image.init()
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
-
-class DecodeLimits(StrictModel):
-    """Limits of a photo's size, checked before its pixels are decoded.
-
-    Measured peak memory in bytes per pixel: 8 to 16 for a picture decoded at full size (16 for AVIF
-    with alpha), 3 for a progressive and 0.2 for a baseline JPEG at a reduced scale. At the default
-    of 100 million pixels one thread can thus need 1.6 GB.
-    """
-
-    max_bytes: int = Field(default=20 * 1024**2, ge=1)
-    max_pixels: int = Field(default=100_000_000, ge=1, le=_PILLOW_MAX_PIXELS)
-    min_side: int = Field(default=32, ge=1, description="pixels of the short side")
-
 
 @dataclass(frozen=True)
 class Decoded:
-    """One upright RGB picture.
+    """One photo: its first frame, upright, RGB and over white; and its views, see `ml...views`.
 
     `width` and `height` are pixels of the original, after its orientation was applied; `image`
-    is smaller if it was decoded at a reduced scale. `format` is Pillow's name.
+    is smaller if it was decoded at a reduced scale. `format` is Pillow's name. `unjudged` says why
+    the views do not show all that a buyer may see.
     """
 
     image: Image.Image
     width: int
     height: int
     format: str
-
-
-def decode_limits(settings: "Settings") -> DecodeLimits:
-    """The limits from the settings."""
-    return DecodeLimits(
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        min_side=settings.min_image_side,
-    )
+    frames: int
+    views: tuple[View, ...]
+    unjudged: Unjudged | None
 
 
 def decode(
@@ -92,16 +60,17 @@ def decode(
     limits: DecodeLimits,
     short_side: int | None = None,
     long_side: int | None = None,
+    all_views: bool = False,
 ) -> Decoded:
     """Decode one photo completely, to RGB and upright. Thread-safe.
 
     The limits are checked on bytes and header, before any pixel is decoded. An unreadable EXIF
-    block counts as upright.
+    block counts as upright. Without `all_views` the only view is the first frame.
 
     If `short_side` says how many pixels the caller needs there, a JPEG is decoded at the smallest
     of the scales 1/1, 1/2, 1/4, 1/8 that leaves `DRAFT_HEADROOM` times as many, which saves half of
     the time; the caller resizes. `long_side` are the pixels that are wanted there, too: the decode
-    leaves at least 88 % of them.
+    leaves at least 88 % of them, in each part of a strip.
 
     Raises:
         ImageRejected: with the reason `empty`, `too_many_bytes`, `not_an_image`,
@@ -111,16 +80,47 @@ def decode(
     check_bytes(data, limits)
     silence_pillow()
     with map_decode_errors(data):
-        image = _open(data, limits)
-        stored_size = image.size
+        photo = open_photo(data, limits)
+        image, stored_size = photo.image, photo.image.size
         if short_side is not None:
-            min_side = _min_decoded_side(stored_size, short_side, long_side)
+            parts = count_parts(stored_size) if all_views else 1
+            wanted = None if long_side is None else long_side * parts
+            min_side = _min_decoded_side(stored_size, short_side, wanted)
             image.draft(None, (min_side, min_side))
         image.load()  # before EXIF is read: a PNG may store it after the pixels
         orientation = read_orientation(image)
-        rgb = apply_orientation(to_rgb(image), orientation)
+        total, readable = count_readable(image, max_pixels=limits.max_pixels)
+        frames = _read_frames(photo, readable if all_views else 1, seed=zlib.crc32(data))
+        colored = [(frame.number, *convert_to_srgb(frame.image, photo.color)) for frame in frames]
+        upright = [(number, apply_orientation(still, orientation)) for number, still, _ in colored]
+        views, is_whole = make_views(upright) if all_views else (_first_view(upright), True)
     width, height = upright_size(stored_size, orientation)
-    return Decoded(image=rgb, width=width, height=height, format=image.format or "")
+    unjudged = _find_unjudged(
+        frames=total > readable,
+        color=not all(is_known for _, _, is_known in colored),
+        strip=not is_whole,
+    )
+    image_format = photo.image.format or ""
+    first = views[0].image if len(views) == 1 else flatten(upright[0][1])
+    return Decoded(first, width, height, image_format, total, views, unjudged)
+
+
+def _read_frames(photo: OpenedPhoto, readable: int, *, seed: int) -> list[Frame]:
+    if readable > 1:
+        return choose_frames(photo.image, readable=readable, wanted=MAX_FRAMES, seed=seed)
+    return [Frame(0, to_8_bits(photo.image))]
+
+
+def _first_view(upright: list[tuple[int, Image.Image]]) -> tuple[View, ...]:
+    return (View(flatten(upright[0][1])),)
+
+
+def _find_unjudged(*, frames: bool, color: bool, strip: bool) -> Unjudged | None:
+    if frames:
+        return Unjudged.FRAMES
+    if color:
+        return Unjudged.COLOR
+    return Unjudged.STRIP if strip else None
 
 
 def decoded_pixels(data: bytes, *, limits: DecodeLimits, short_side: int) -> int:
@@ -134,7 +134,7 @@ def decoded_pixels(data: bytes, *, limits: DecodeLimits, short_side: int) -> int
     check_bytes(data, limits)
     silence_pillow()
     with map_decode_errors(data):
-        image = _open(data, limits)
+        image = open_photo(data, limits).image
         progressive = "progressive" in image.info
     width, height = image.size
     if image.format != "JPEG":
@@ -159,95 +159,3 @@ def _min_decoded_side(size: tuple[int, int], short_side: int, long_side: int | N
         scale = min(long_side / max(size), 1.0)
         min_side = max(min_side, math.floor(_MIN_LONG_SIDE * scale * min(size)))
     return min_side
-
-
-def check_bytes(data: bytes, limits: DecodeLimits) -> None:
-    """Check the number of bytes.
-
-    Raises:
-        ImageRejected: `empty` or `too_many_bytes`.
-    """
-    if not data:
-        raise ImageRejected(QuarantineReason.EMPTY, "the object has no bytes")
-    if len(data) > limits.max_bytes:
-        detail = f"{len(data)} bytes, the limit is {limits.max_bytes}"
-        raise ImageRejected(QuarantineReason.TOO_MANY_BYTES, detail)
-
-
-def _open(data: bytes, limits: DecodeLimits) -> ImageFile.ImageFile:
-    """Read and check the header, with the accepted parsers only; decodes nothing."""
-    if is_avif(data):
-        check_avif_sizes(data, partial(_check_pixels, limits=limits))
-    image = _identify(decoder_input(data, max_pixels=limits.max_pixels))
-    width, height = image.size
-    _check_pixels(width, height, limits)
-    if min(width, height) < limits.min_side:
-        detail = f"{width} x {height} pixels, the short side must have {limits.min_side}"
-        raise ImageRejected(QuarantineReason.TOO_SMALL, detail)
-    if getattr(image, "is_animated", False):
-        detail = "several frames: only the first one would be checked"
-        raise ImageRejected(QuarantineReason.ANIMATED, detail)
-    return image
-
-
-def _identify(data: bytes) -> ImageFile.ImageFile:
-    """Read the header; on failure, name the claimed format."""
-    try:
-        return _read_header(data)
-    except UnidentifiedImageError as error:
-        claimed = claimed_format(data)
-        if claimed is None:
-            reason, detail = QuarantineReason.NOT_AN_IMAGE, "no known image signature"
-        elif claimed in ACCEPTED_FORMATS:
-            reason, detail = QuarantineReason.CORRUPT, f"the {claimed} header cannot be read"
-        else:
-            reason = QuarantineReason.UNSUPPORTED_FORMAT
-            detail = f"{claimed}; accepted are {', '.join(ACCEPTED_FORMATS)}"
-        raise ImageRejected(reason, detail) from error
-
-
-def _read_header(data: bytes) -> ImageFile.ImageFile:
-    """Open without decoding; if that fails, once more with the EXIF block renamed.
-
-    The JPEG and AVIF parsers read EXIF while they open the file, and some broken blocks (a
-    resolution that is no number, an invalid TIFF header) stop them although the picture is intact.
-    """
-    try:
-        return Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS)
-    except DECODER_ERRORS:
-        if b"Exif" not in data:
-            raise
-    return Image.open(io.BytesIO(data.replace(b"Exif", b"none", 1)), formats=ACCEPTED_FORMATS)
-
-
-def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
-    if width * height > limits.max_pixels:
-        detail = f"{width} x {height} pixels, the limit is {limits.max_pixels}"
-        raise ImageRejected(QuarantineReason.TOO_MANY_PIXELS, detail)
-
-
-def resize_for_display(
-    data: bytes, side: int, *, limits: DecodeLimits, size: tuple[int, int] | None = None
-) -> Image.Image:
-    """Decode a photo and shrink its long side to `side` pixels; smaller ones are not enlarged.
-
-    If the `size` of the original is known, a JPEG is decoded at the smallest sufficient scale.
-
-    Raises:
-        ImageRejected: the bytes cannot be decoded.
-    """
-    image = decode(data, limits=limits, short_side=display_short_side(side, size)).image
-    image.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return image
-
-
-def display_short_side(side: int, size: tuple[int, int] | None) -> int:
-    """Pixels of the short side when the long side has `side`; at most those, for no known size."""
-    return side if size is None else max(1, round(side * min(size) / max(size)))
-
-
-def as_jpeg(image: Image.Image) -> bytes:
-    """Encode an RGB picture; it has no EXIF block, because `decode` removes it."""
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=_THUMBNAIL_QUALITY)
-    return out.getvalue()

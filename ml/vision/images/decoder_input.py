@@ -10,6 +10,9 @@ from ml.vision.images.gif_blocks import strip_gif
 from ml.vision.images.jpeg_segments import strip_jpeg
 from ml.vision.images.png_chunks import strip_png
 
+# Of an animation; a file with more is one of which not all is judged.
+MAX_FRAMES = 1000
+
 # Pillow decodes run lengths in Python: pixels, and bytes for each pixel, that take it a second.
 _MAX_RUN_LENGTH_PIXELS, _MAX_RUN_LENGTH_BYTES = 4_000_000, 4
 _RUN_LENGTHS = (1, 2)  # BI_RLE8, BI_RLE4
@@ -28,7 +31,7 @@ def decoder_input(data: bytes, *, max_pixels: int) -> bytes:
     if file_format == "PNG":
         return strip_png(data)
     if file_format == "GIF":
-        return strip_gif(data)
+        return strip_gif(data, max_pictures=MAX_FRAMES + 1)
     if file_format == "BMP":
         _check_bmp(data)
     return data

@@ -6,35 +6,29 @@ Pillow joins the parts of a comment by copying all of the earlier ones.
 import re
 from collections.abc import Iterator
 
-from ml.core.errors import ImageRejected, QuarantineReason
-
 _SCREEN_BYTES, _IMAGE_BYTES = 13, 10  # header and logical screen; image descriptor
 _EXTENSION, _IMAGE, _TRAILER = b"!", b",", b";"
 _CONTROL = 0xF9  # label of the extension with an image's transparency
 _BLOCK = re.compile(rb"[!,;]")
 
 
-def strip_gif(data: bytes) -> bytes:
-    """The first picture of the file without comments and other extensions.
+def strip_gif(data: bytes, *, max_pictures: int) -> bytes:
+    """The first pictures of the file without comments and extensions that concern no pixels.
 
-    From the first block on that cannot be read, the file stays as it is.
-
-    Raises:
-        ImageRejected: `animated` if the file has a second picture.
+    From the first block on that cannot be read, the file stays as it is, unless it already has
+    `max_pictures`.
     """
     end = _SCREEN_BYTES + _table_bytes(data, _SCREEN_BYTES - 3)
-    screen, control, picture = data[:end], b"", b""
+    kept, control, pictures = [data[:end]], b"", 0
     for kind, start, end in _blocks(data, end):  # noqa: B020 - the end of the last block read
-        if kind == _TRAILER:
-            return screen + control + picture + _TRAILER
-        if kind == _IMAGE and picture:
-            detail = "several frames: only the first one would be checked"
-            raise ImageRejected(QuarantineReason.ANIMATED, detail)
+        if kind == _TRAILER or pictures == max_pictures:
+            return b"".join([*kept, _TRAILER])
         if kind == _IMAGE:
-            picture = data[start:end]
-        elif data[start + 1] == _CONTROL and not picture:
+            kept += [control, data[start:end]]
+            control, pictures = b"", pictures + 1
+        elif data[start + 1] == _CONTROL:
             control = data[start:end]
-    return screen + control + picture + data[end:]
+    return b"".join([*kept, control, data[end:]])
 
 
 def _blocks(data: bytes, end: int) -> Iterator[tuple[bytes, int, int]]:

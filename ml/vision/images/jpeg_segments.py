@@ -14,8 +14,9 @@ from ml.core.errors import ImageRejected, QuarantineReason
 MAX_PASSES = 20
 
 _EXIF = b"Exif\x00\x00"
+_PROFILE = b"ICC_PROFILE\x00"
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
-_APP0, _APP1, _ADOBE, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_APP0, _APP1, _APP2, _ADOBE, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # of 0xC0 to 0xCF: tables of Huffman and arithmetic codes
 _STANDALONE = (0x01, *range(0xD0, 0xD8))
 # A marker that ends the coded data of a scan: not a stuffed byte, restart marker or fill byte.
@@ -53,6 +54,25 @@ def strip_jpeg(data: bytes, *, max_pixels: int) -> bytes:
     if marker != _END:
         kept.append(data[end:])
     return b"".join(kept)
+
+
+def read_profile(data: bytes) -> bytes | None:
+    """The color profile in the segments before the first scan (ICC.1:2010, B.4), if all are there.
+
+    As in libjpeg, a part that is missing or doubled invalidates the profile.
+    """
+    parts: dict[int, bytes] = {}
+    totals = []
+    for marker, start, end in _segments(data):
+        if marker == _SCAN:
+            break
+        body = start + 4
+        if marker == _APP2 and data.startswith(_PROFILE, body) and end - body > len(_PROFILE) + 2:
+            number, total = data[body + len(_PROFILE) : body + len(_PROFILE) + 2]
+            totals.append((total, number))
+            parts[number] = data[body + len(_PROFILE) + 2 : end]
+    whole = sorted(totals) == [(len(totals), number) for number in range(1, len(totals) + 1)]
+    return b"".join(parts[number] for number in sorted(parts)) if parts and whole else None
 
 
 def _is_frame(marker: int) -> bool:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import groupby
 
-from ml.core.errors import ImageRejected, QuarantineReason
+from ml.vision.images.png_animation import ANIMATION_CHUNKS, is_animation
 
 _SIGNATURE_BYTES, _HEAD_BYTES, _CHECKSUM_BYTES = 8, 8, 4
 _NAME = re.compile(rb"[A-Za-z]{4}")
@@ -17,37 +17,26 @@ _USED = (b"tRNS", _EXIF)  # of the chunks that a decoder may ignore
 
 
 def strip_png(data: bytes) -> bytes:
-    """The picture without metadata, but for the first EXIF block, and its data in one chunk.
+    """The picture or animation without metadata, but for the first EXIF block.
 
-    From the first chunk on that cannot be read, the file stays as it is.
+    The data of a picture are in one chunk. From the first chunk on that cannot be read, the file
+    stays as it is.
 
     Raises:
-        ImageRejected: `animated` if the file has a second picture, or says so: programs disagree
-            which one to show.
+        ImageRejected: `animated` if programs disagree which of its pictures to show.
     """
+    used = (*_USED, *ANIMATION_CHUNKS) if is_animation(read_chunks(data)) else _USED
     kept, seen, end = [data[:_SIGNATURE_BYTES]], set[bytes](), _SIGNATURE_BYTES
-    for kind, group in groupby(_chunks(data), key=lambda chunk: chunk[0]):
+    for kind, group in groupby(read_chunks(data), key=lambda chunk: chunk[0]):
         chunks = [chunk for _, chunk in group]
         end += sum(map(len, chunks))
-        _check_still(kind, chunks, seen)
         if kind == _PIXELS:
             if kind not in seen:  # a decoder ignores pixels after another chunk
                 kept.append(_join(chunks))
-        elif kind[:1].isupper() or (kind in _USED and not (kind == _EXIF and kind in seen)):
+        elif kind[:1].isupper() or (kind in used and not (kind == _EXIF and kind in seen)):
             kept += chunks[:1] if kind == _EXIF else chunks
         seen.add(kind)
     return b"".join([*kept, data[end:]])
-
-
-def _check_still(kind: bytes, chunks: list[bytes], seen: set[bytes]) -> None:
-    if kind == b"acTL":
-        frames = int.from_bytes(chunks[0][_HEAD_BYTES : _HEAD_BYTES + 4], "big")
-        is_still = len(chunks) == 1 and kind not in seen and frames <= 1
-    else:
-        is_still = kind != b"fdAT"
-    if not is_still:
-        detail = "several frames: only the first one would be checked"
-        raise ImageRejected(QuarantineReason.ANIMATED, detail)
 
 
 def _join(chunks: list[bytes]) -> bytes:
@@ -58,7 +47,7 @@ def _join(chunks: list[bytes]) -> bytes:
     return len(body).to_bytes(4, "big") + kind + body + checksum.to_bytes(4, "big")
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Type and bytes of each chunk that the file has completely."""
     start = _SIGNATURE_BYTES
     while _NAME.match(data, start + 4):

@@ -11,7 +11,8 @@ from PIL import Image
 from pydantic import Field, model_validator
 
 from ml.core.yaml_file import StrictModel
-from ml.vision.images.decode import Decoded, DecodeLimits, decode, draft_factor
+from ml.vision.images.decode import Decoded, decode, draft_factor
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.pixel_view import halve_rgb
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ class DecodePlan:
     picture_side: int | None = None
 
     def decode(self, data: bytes, spec: Preprocessing) -> Decoded:
-        """Decode a photo for the model and the screens; raises as `decode` does."""
-        return decode(data, limits=self.limits, short_side=spec.resize, long_side=self.picture_side)
+        """Decode all views of a photo for the model and the screens; raises as `decode` does."""
+        short_side, long_side = spec.resize, self.picture_side
+        return decode(
+            data, limits=self.limits, short_side=short_side, long_side=long_side, all_views=True
+        )
 
     def for_model(self, image: Image.Image, spec: Preprocessing) -> Image.Image:
         """The decoded picture at the scale that this preprocessing starts from."""

@@ -1,5 +1,8 @@
 """Turn a decoded picture upright by its EXIF orientation, and convert it to 8-bit RGB."""
 
+import math
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
@@ -45,25 +48,26 @@ def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (height, width) if orientation in _SWAPS_SIDES else (width, height)
 
 
-# A shop's page is white, so buyers see transparent areas in white. Black, the usual result of
-# dropping the alpha channel, would hide dark text and dark products from every screen.
-BACKGROUND = (255, 255, 255)
+# A shop's page is white, or black in a dark theme: what is seen of a transparent picture differs.
+GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+Ground = Literal["white", "black"]
 
-# The modes in which Pillow decodes JPEG, PNG, WebP, GIF, BMP and AVIF. The others have no standard
-# conversion to 8 bits (floating point has no white level, LAB needs a profile) and come from
-# formats such as TIFF, which are rejected earlier; Pillow would clip them silently.
+# The modes in which Pillow decodes the accepted formats. The others have no standard conversion to
+# 8 bits (floating point has no white level, LAB needs a profile) and come from formats such as
+# TIFF, which are rejected earlier; Pillow would clip them silently.
 _CONVERTIBLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
 
+# An alpha from which on a pixel counts as opaque: the ground moves it by less than encoders do.
+_OPAQUE = 250
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded picture to RGB.
+# Pictures of more pixels are reduced where several of a photo are kept at a time.
+_MAX_KEPT_PIXELS = 4_000_000
 
-    - Transparency (alpha channel, transparent palette entry or color key) is composited over white.
-    - 16-bit gray keeps its high byte, as Pillow does for 16-bit RGB: scaled, never clipped.
-    - CMYK is converted by the simple formula; Pillow has already undone Adobe's inversion.
-    - ICC profiles are ignored: the color shift is too small to matter for moderation, and the
-      profile parser is attack surface.
-    - Metadata are dropped.
+
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Convert a loaded picture to L, CMYK, RGB, or RGBA if it is transparent.
+
+    16-bit gray keeps its high byte, as Pillow does for 16-bit RGB: scaled, never clipped.
 
     Raises:
         ImageRejected: `unsupported_format` for a pixel mode without a standard conversion.
@@ -73,7 +77,25 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode not in _CONVERTIBLE_MODES:
         raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, f"pixel mode {image.mode}")
     if image.has_transparency_data:
-        rgb = _over_background(image)
+        return image if image.mode == "RGBA" else image.convert("RGBA")
+    if image.mode in ("RGB", "L", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether the ground shows through a picture of `to_8_bits` anywhere."""
+    return image.mode == "RGBA" and image.getchannel("A").histogram()[:_OPAQUE] != [0] * _OPAQUE
+
+
+def flatten(image: Image.Image, ground: Ground = "white") -> Image.Image:
+    """An RGB picture of the result of `to_8_bits`, over a ground and without metadata.
+
+    CMYK is converted by the simple formula; Pillow has already undone Adobe's inversion.
+    """
+    if image.mode == "RGBA":
+        rgb = Image.new("RGB", image.size, GROUNDS[ground])
+        rgb.paste(image, mask=image)  # its alpha channel
     elif image.mode == "RGB":
         # The same pixels, which `convert` would copy, without the metadata in the decoder's image.
         rgb = image._new(image.im)  # noqa: SLF001 - Pillow has no public name for it
@@ -83,8 +105,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _over_background(image: Image.Image) -> Image.Image:
-    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-    canvas = Image.new("RGB", rgba.size, BACKGROUND)
-    canvas.paste(rgba, mask=rgba)  # its alpha channel
-    return canvas
+def reduce_to(image: Image.Image, max_pixels: int = _MAX_KEPT_PIXELS) -> Image.Image:
+    """A picture of `to_8_bits`, reduced by an integer factor to at most so many pixels."""
+    factor = math.ceil(math.sqrt(math.prod(image.size) / max_pixels))
+    return image.reduce(factor) if factor > 1 else image

@@ -27,9 +27,11 @@ function visit(value, found) {
   for (const [key, part] of Object.entries(value)) if (key !== "box") visit(part, found);
 }
 
+// Boxes of one of several views would be drawn on the picture of all of them.
 // {texts: [string], boxes: [{points: [[x, y], ...], text}]}
 export function read(evidence) {
   const found = { texts: [], boxes: [] };
   visit(evidence, found);
-  return { texts: [...new Set(found.texts)], boxes: found.boxes };
+  const boxes = Number.isFinite(evidence?.view) ? [] : found.boxes;
+  return { texts: [...new Set(found.texts)], boxes };
 }

@@ -53,7 +53,30 @@ function scores(why) {
 
 const nameOf = (screen) => page.words[`queue.screen_${screen.name}`] ?? String(screen.name);
 
+// Which of the numbered pictures counts, of a photo that is shown as several.
+function viewsLine(screen) {
+  const reason = screen.fired ? reasonInWords(screen.reason ?? "") : "";
+  const told = [reason, ...toldViews(screen.evidence)].filter(Boolean).join(" · ");
+  const line = element("span", { class: "long" }, ` ${told}`);
+  return element("li", { class: screen.fired ? "fired" : "unsure" }, element("strong", {}, nameOf(screen)), line);
+}
+
+function toldViews({ views, worst, frames }) {
+  if (!Array.isArray(views) || views.length < 2) return [];
+  const view = views[worst];
+  if (view === undefined) return [words("queue.views_judged", { n: views.length })];
+  const parts = views.some((each) => each.part > 0);
+  return [
+    words("queue.views_judged", { n: views.length }),
+    words("queue.views_worst", { n: worst + 1 }),
+    frames > 1 ? words("queue.views_frame", { frame: view.frame + 1, frames }) : "",
+    view.ground === "black" ? words("queue.views_black") : "",
+    parts ? words("queue.views_part", { part: view.part + 1 }) : "",
+  ];
+}
+
 function screenLine(screen) {
+  if (screen.name === "views") return viewsLine(screen);
   const told =
     screen.fired === null
       ? words("queue.screen_unknown", { reason: reasonInWords(screen.reason ?? "") })
@@ -72,8 +95,8 @@ function screenLine(screen) {
 }
 
 function screens(why) {
-  const loud = why.screens.filter((s) => s.fired !== false);
-  const quiet = why.screens.filter((s) => s.fired === false);
+  const loud = why.screens.filter((s) => s.fired !== false || s.name === "views");
+  const quiet = why.screens.filter((s) => !loud.includes(s));
   const order = [...loud].sort((a, b) => Number(b.fired ?? 0) - Number(a.fired ?? 0));
   const parts = [element("ul", { class: "screens" }, order.map(screenLine))];
   if (quiet.length > 0) {

@@ -92,7 +92,7 @@ def _cache_key(_: Resources, *key: object) -> tuple[object, ...]:
 
 @cached(_cache, key=_cache_key, lock=_cache_lock)
 def _photo_jpeg(opened: Resources, sha: str, side: int) -> bytes:
-    from ml.vision.images.decode import as_jpeg
+    from ml.vision.images.display import as_jpeg
 
     with _decoded(opened, sha, side) as (_, displayed):
         return as_jpeg(displayed)
@@ -103,7 +103,9 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
     """Computes the map on the photo as the model saw it, and lays it over the displayed one."""
     from ml.models.activation_map import overlay
     from ml.storage.model_versions import is_registered
-    from ml.vision.images.decode import as_jpeg, decode, decode_limits
+    from ml.vision.images.decode import decode
+    from ml.vision.images.display import as_jpeg
+    from ml.vision.images.open_photo import decode_limits
 
     if not opened.transaction(is_registered, model):
         raise ApiError(404, "absent", "no such model version")
@@ -119,7 +121,9 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
 def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, Image.Image]]":
     """The stored bytes, and the upright photo that fits a square of `side` pixels."""
     from ml.storage import photo_archive
-    from ml.vision.images import decode
+    from ml.vision.images import display
+    from ml.vision.images.decode import decoded_pixels
+    from ml.vision.images.open_photo import decode_limits
 
     connections, settings = opened.connections, opened.settings
     places = opened.transaction(photo_archive.locate, sha)
@@ -129,11 +133,11 @@ def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, I
         models=connections.models,
         max_bytes=settings.max_image_bytes,
     )
-    limits = decode.decode_limits(settings)
-    short_side = decode.display_short_side(side, places.size)
-    pixels = decode.decoded_pixels(data, limits=limits, short_side=short_side)
+    limits = decode_limits(settings)
+    short_side = display.display_short_side(side, places.size)
+    pixels = decoded_pixels(data, limits=limits, short_side=short_side)
     with reserve_pixels(pixels, settings.display_max_pixels):
-        yield data, decode.resize_for_display(data, side, limits=limits, size=places.size)
+        yield data, display.resize_for_display(data, side, limits=limits, size=places.size)
 
 
 @lru_cache(maxsize=2)

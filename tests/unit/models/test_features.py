@@ -11,7 +11,7 @@ from ml.core.types import ArchitectureName
 from ml.models.checkpoint import Checkpoint, build_network, load_checkpoint
 from ml.models.features import FeatureCache, FeatureReader, Floats, Ints, trunk_hash
 from ml.models.predictor import Predictor
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.champion import make_champion
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.unit.models.training.pictures import SPEC

@@ -3,8 +3,8 @@ import pytest
 from ml.core.errors import StorageForbidden
 from ml.learning.labels.photo_archiver import archive_missing
 from ml.storage.photo_archive import ArchivedPhoto, load, upsert
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash
+from ml.vision.images.open_photo import decode_limits
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo
 from tests.support.proxied_shop import connections_through_proxy

@@ -15,7 +15,7 @@ from ml.models.training.progress import Listener
 from ml.policy.schema import Policy, load_policy
 from ml.storage import pretrained_weights, retrain_runs
 from ml.storage.database import in_transaction
-from ml.vision.images.decode import decode_limits
+from ml.vision.images.open_photo import decode_limits
 from tests.integration.learning.retrain.snapshot_fixtures import begin_month, keep_photos
 from tests.support.nightly_run import run_nightly
 from tests.support.photos import photo

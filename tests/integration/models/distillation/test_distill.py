@@ -28,7 +28,7 @@ from ml.models.distillation.recipe import RECIPE, load_recipe
 from ml.models.distillation.sources import read_manifests
 from ml.models.pretrained_weights import load_pretrained_weights
 from ml.models.training.progress import Listener
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.photos import photo
 
 PHOTOS = 14

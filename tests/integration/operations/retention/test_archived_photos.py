@@ -14,8 +14,8 @@ from ml.storage.labels import NewLabel, add_labels
 from ml.storage.object_store import ObjectStore
 from ml.storage.photo_cache import evict_deleted
 from ml.storage.snapshots import put_golden
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash
+from ml.vision.images.open_photo import decode_limits
 from tests.support.backdated_rows import purge, purge_plan
 from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.nightly_run import run_nightly

@@ -13,7 +13,7 @@ from PIL import Image
 from ml.learning.report.page import Pictures, render, thumbnail
 from ml.learning.report.tables import measures
 from ml.models.evaluation.model_comparison import ModelScores, Photos, compare
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.policies import policy
 
 SECRET = b"call 555-0100"

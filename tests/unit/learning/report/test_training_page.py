@@ -11,7 +11,7 @@ from ml.models.evaluation.calibration import solve_threshold
 from ml.models.evaluation.held_out_labels import hold_out
 from ml.models.training.image_folder import Photo
 from ml.models.training.train import TrainedVersion
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.champion import make_champion
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.policies import policy

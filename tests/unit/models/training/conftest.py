@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ml.models.training.dataset import Dataset, open_dataset
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.models.training.pictures import POLICY, SPEC, folder
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from ml.core.errors import TrainingError
 from ml.models.training.dataset import Dataset, open_dataset, open_photos
 from ml.models.training.image_folder import Photo
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import prepare
 from tests.unit.models.training.pictures import POLICY, SPEC
 

@@ -14,8 +14,9 @@ from ml.models.training.image_folder import (
     list_photos,
     resize_short_side,
 )
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import prepare
 from tests.unit.models.training.pictures import POLICY, SPEC, noise
 

@@ -32,7 +32,7 @@ from ml.models.training.other_computations import (
 from ml.models.training.train import train
 from ml.policy.retraining import Int8Margins
 from ml.policy.schema import Policy
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.models.training.pictures import POLICY, folder, tiny_preset
 
 pytestmark = pytest.mark.usefixtures("tiny_network")

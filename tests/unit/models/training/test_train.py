@@ -18,7 +18,7 @@ from ml.models.features import FeatureCache
 from ml.models.training.head import INVERSE_PENALTIES
 from ml.models.training.preset import load_preset
 from ml.models.training.train import TrainedVersion, train
-from ml.vision.images.decode import DecodeLimits
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.models.training.pictures import POLICY, folder, tiny_preset
 
 pytestmark = pytest.mark.usefixtures("tiny_network")

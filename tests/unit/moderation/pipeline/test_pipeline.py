@@ -36,7 +36,10 @@ def _run(folder: Path) -> list[list[Outcome]]:
         batch_size=BATCH,
         computation=REFERENCE,
     )
-    pipeline = Pipeline(store=_Photos(), predictor=predictor, settings=Settings(decode_workers=2))
+    settings = Settings(decode_workers=2)
+    pipeline = Pipeline(
+        store=_Photos(), predictor=predictor, violations=("violate",), settings=settings
+    )
     return list(pipeline.run(PendingImage(str(number), "", 0) for number in range(PHOTOS)))
 
 

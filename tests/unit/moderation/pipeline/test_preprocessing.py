@@ -20,8 +20,8 @@ from ml.moderation.pipeline.fetch import Fetched
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import ProcessorTime, Screening
 from ml.policy.screens import Screens
-from ml.vision.images.decode import decode_limits
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
+from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.text.gate import OcrScheduler

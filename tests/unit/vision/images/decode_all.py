@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 
 ADDRESS_SPACE = 3 * 1024**3
 

@@ -8,7 +8,8 @@ import pytest
 
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import ROOT
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.vision.images.avif_boxes import AvifFile, encode
 
 LARGE = (9_900, 9_900)  # just within the limit of pixels
@@ -37,7 +38,8 @@ _MEASURE = """
 import sys, time
 from pathlib import Path
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 def peak():
     lines = open("/proc/self/status").read().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024

@@ -12,7 +12,8 @@ from PIL import Image
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import ROOT
 from ml.vision.images.avif_header import check_avif_sizes
-from ml.vision.images.decode import DecodeLimits, decode, decoded_pixels
+from ml.vision.images.decode import decode, decoded_pixels
+from ml.vision.images.open_photo import DecodeLimits
 
 # Of SVT-AV1, 334 x 252: a sequence header that is not the reduced one of still pictures.
 FULL_HEADER = bytes.fromhex("0a0b000000043d37ec6af98040")
@@ -114,7 +115,8 @@ _SMALL = _avif(mode="RGBA")
 _PEAK = """
 import sys
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 def peak():
     lines = open("/proc/self/status").read().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.core.errors import ImageRejected, QuarantineReason
-from ml.vision.images.decode import Decoded, DecodeLimits, decode
+from ml.vision.images.decode import Decoded, decode
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.vision.images.pictures import distance, encoded, photo, png_that_pillow_warns_of
 
 LIMITS = DecodeLimits()

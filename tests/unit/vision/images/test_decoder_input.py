@@ -5,8 +5,9 @@ import struct
 import pytest
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.decoder_input import decoder_input
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.vision.images.pictures import encoded, photo
 
 

@@ -1,13 +1,14 @@
 import pytest
 from PIL import Image
 
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import (
     MIN_QUALITY,
     NEAR_DUPLICATE_DISTANCE,
     content_hash,
     perceptual_hash,
 )
+from ml.vision.images.open_photo import DecodeLimits
 from tests.support.hamming import hamming
 from tests.unit.vision.images.pictures import encoded, photo
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.jpeg_segments import strip_jpeg
+from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.vision.images.pictures import damaged, encoded, photo
 
 LIMITS = DecodeLimits()

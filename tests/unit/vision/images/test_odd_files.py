@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ml.core.errors import QuarantineReason
-from ml.vision.images.decode import ACCEPTED_FORMATS, DecodeLimits
+from ml.vision.images.open_photo import ACCEPTED_FORMATS, DecodeLimits
 
 REPOSITORY = Path(__file__).parents[4]
 DATA = Path(os.environ.get("MODERATION_REAL_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.png_chunks import strip_png
 from tests.unit.vision.images.pictures import damaged, encoded, photo
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.vision.images.decode import DecodeLimits, draft_factor
+from ml.vision.images.decode import draft_factor
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from tests.unit.vision.images.pictures import photo
 

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import DecodeLimits, as_jpeg, resize_for_display
+from ml.vision.images.display import as_jpeg, resize_for_display
+from ml.vision.images.open_photo import DecodeLimits
 
 LIMITS = DecodeLimits()
 LEFT, RIGHT = (200, 30, 30), (30, 30, 200)

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from ml.core.errors import ImageRejected, QuarantineReason
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.upright_rgb import (
     apply_orientation,
     read_orientation,

@@ -84,7 +84,9 @@ def test_slots_bound_the_number_of_decodes() -> None:
 _CONCURRENT = """
 import sys
 import asyncio
-from ml.vision.images.decode import DecodeLimits, decoded_pixels, resize_for_display
+from ml.vision.images.decode import decoded_pixels
+from ml.vision.images.display import resize_for_display
+from ml.vision.images.open_photo import DecodeLimits
 from moderation_ui.web.decoding import reserve_pixels, run_in_slot
 limits, data = DecodeLimits(), sys.stdin.buffer.read()
 def peak():
