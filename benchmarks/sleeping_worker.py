@@ -15,7 +15,12 @@ def _make_work(config: str) -> Work:
     def sleep(_request: Message, data: bytes, output: memoryview, _caller: Caller) -> Message:
         time.sleep(seconds_of(data))
         output[: len(pixels)] = pixels
-        return {"content": ["0" * 64, 100, 2000, 1500], "views": 1, "sha256": "0" * 64, "seconds": {}}
+        return {
+            "content": ["0" * 64, 100, 2000, 1500],
+            "views": 1,
+            "sha256": "0" * 64,
+            "seconds": {},
+        }
 
     return sleep
 

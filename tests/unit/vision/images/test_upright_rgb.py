@@ -9,13 +9,20 @@ from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.upright_rgb import (
     apply_orientation,
+    flatten,
+    is_transparent,
     read_orientation,
-    to_rgb,
+    reduce_to,
+    to_8_bits,
     upright_size,
 )
 from tests.unit.vision.images.pictures import distance, encoded, photo
 
 LIMITS = DecodeLimits()
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    return flatten(to_8_bits(image))
 
 
 def stored_as(orientation: int) -> Image.Image:
@@ -162,3 +169,20 @@ def test_to_rgb_removes_metadata() -> None:
     source.info = {"exif": b"where the buyer lives"}
     assert to_rgb(source).info == {}
     assert source.info, "the caller's picture is left alone"
+
+
+@pytest.mark.parametrize(("alpha", "seen_through"), [(255, False), (250, False), (249, True)])
+def test_nearly_opaque_picture_counts_as_opaque(alpha: int, seen_through: bool) -> None:
+    assert is_transparent(Image.new("RGBA", (4, 4), (1, 2, 3, alpha))) is seen_through
+
+
+def test_flatten_shows_the_ground() -> None:
+    clear = Image.new("RGBA", (1, 1), (255, 255, 255, 0))
+    grounds = [flatten(clear, ground).getpixel((0, 0)) for ground in ("white", "black")]
+    assert grounds == [(255, 255, 255), (0, 0, 0)]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_reduce_to_bounds_the_pixels(mode: str) -> None:
+    assert reduce_to(Image.new(mode, (100, 50)), 1250).size == (50, 25)
+    assert reduce_to(Image.new(mode, (100, 50)), 5000).size == (100, 50)
