@@ -65,10 +65,10 @@ def is_animation(chunks: Iterable[tuple[bytes, bytes]]) -> bool:
         for kind, chunk in chunks:
             animation.read(kind, chunk)
             has_frame_pixels |= kind == _FRAME_PIXELS
-        if not has_frame_pixels and (animation.declared or 0) <= 1:
+        if not has_frame_pixels and not animation.declared:
             return False
         animation.check()
     except ValueError as error:
         detail = f"several frames, and programs disagree which to show: {error}"
         raise ImageRejected(QuarantineReason.ANIMATED, detail) from error
-    return True
+    return has_frame_pixels

@@ -27,8 +27,11 @@ _SWAPS_SIDES = range(5, 9)
 def read_orientation(image: Image.Image) -> int:
     """Read the EXIF orientation, 1 (upright) to 8; 1 if the block is missing or broken.
 
-    One that only an XMP block has does not count: browsers do not read it either.
+    One that only an XMP block has does not count, nor one of a WebP: Chromium does not read them
+    either.
     """
+    if image.format == "WEBP":
+        return 1
     image.info.pop("xmp", None)  # where Pillow would look for it
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)

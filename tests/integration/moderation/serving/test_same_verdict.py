@@ -10,6 +10,7 @@ from ml.moderation.nightly.replay import replay
 from ml.vision.images.fingerprint import content_hash
 from tests.integration.moderation.nightly.screened import person_decides, task_of, with_policy
 from tests.integration.moderation.serving.photos import odd_photo
+from tests.support import views
 from tests.support.decided_photos import decide_bright_photos, with_rule
 from tests.support.nightly_run import delete_results, run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
@@ -25,7 +26,10 @@ NO_TIME = ("not_run", "budget")
 def contents() -> list[bytes]:
     """Rendered photos of all kinds, and plain ones over the full range of scores."""
     rendered = [render_photo(11, n, CATEGORIES[n % len(CATEGORIES)]).data for n in range(PHOTOS)]
-    return rendered + [photo(level, seed=level) for level in range(DARK, BRIGHT + 1, 50)]
+    animation = views.with_dark_frame("GIF", at=7)
+    of_views = [animation, views.mostly_transparent(), views.of_unknown_colors()]
+    plain = [photo(level, seed=level) for level in range(DARK, BRIGHT + 1, 50)]
+    return [*rendered, *plain, *of_views]
 
 
 def test_predict_gives_the_verdicts_of_the_nightly_run(shop: Shop, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_worker_gives_the_very_pixels_and_hashes(side: int | None) -> None:
     assert isinstance(made, PreparedImage)
     plan = DecodePlan(decode_limits(used), side)
     image = plan.for_model(plan.decode(data, ARTICLE).image, ARTICLE)
-    np.testing.assert_array_equal(made.pixels, prepare(image, ARTICLE))
+    np.testing.assert_array_equal(made.pixels, [prepare(image, ARTICLE)])
     assert (made.content.pdq, made.content.pdq_quality) == perceptual_hash(image)
     assert made.content.sha256 == content_hash(data)
     assert (made.content.width, made.content.height) == (1700, 1300)

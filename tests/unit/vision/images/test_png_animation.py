@@ -58,15 +58,26 @@ def test_still_picture_beside_an_animation_is_a_frame_too() -> None:
     assert len(found.views) == 2
 
 
-def test_header_alone_is_a_still_picture() -> None:
-    data = insert_chunks(STILL, chunk(b"acTL", struct.pack(">II", 1, 0)))
-    assert decode(data, limits=LIMITS).frames == 1
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk(b"acTL", struct.pack(">II", 0, 0))],
+        [
+            chunk(b"acTL", struct.pack(">II", 1, 0)),
+            chunk(b"fcTL", struct.pack(">5I2H2B", 0, 160, 120, 0, 0, 1, 1, 0, 0)),
+        ],
+    ],
+    ids=["no frame", "one frame"],
+)
+def test_animation_of_the_picture_alone_is_a_still_picture(chunks: list[bytes]) -> None:
+    assert decode(insert_chunks(STILL, *chunks), limits=LIMITS).frames == 1
 
 
 @pytest.mark.parametrize(
     "data",
     [
         insert_chunks(STILL, *[chunk(b"acTL", struct.pack(">II", 1, 0))] * 2),
+        insert_chunks(STILL, chunk(b"acTL", struct.pack(">II", 1, 0))),
         insert_chunks(STILL, chunk(b"acTL", struct.pack(">II", 2, 0))),
         insert_chunks(STILL, chunk(b"fdAT", bytes(9))),
         without(b"acTL"),

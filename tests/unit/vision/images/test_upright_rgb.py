@@ -46,7 +46,7 @@ def stored_as(orientation: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "AVIF"])
 def test_decode_applies_the_exif_orientation(orientation: int, file_format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -54,6 +54,12 @@ def test_decode_applies_the_exif_orientation(orientation: int, file_format: str)
     decoded = decode(data, limits=LIMITS)
     assert (decoded.width, decoded.height) == decoded.image.size == (160, 120)
     assert distance(decoded.image, photo()) < 8
+
+
+def test_orientation_of_a_webp_does_not_count() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(photo(), "WEBP", exif=exif), limits=LIMITS).width == 160
 
 
 def test_reduced_decode_applies_the_exif_orientation() -> None:

@@ -1,5 +1,7 @@
 """The views of a photo: frames, grounds, and the parts of a strip."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -111,7 +113,7 @@ def test_parts_cover_the_whole_picture_and_overlap(count: int, size: tuple[int, 
     parts = [set(np.unique(np.asarray(part)).tolist()) for part in cut_parts(picture, count)]
     assert len(parts) == count
     assert set.union(*parts) == set(range(997))
-    assert all(a & b for a, b in zip(parts[:-1], parts[1:], strict=True))
+    assert all(a & b for a, b in pairwise(parts))
 
 
 def test_transparent_strip_has_fewer_parts_and_goes_to_review() -> None:
