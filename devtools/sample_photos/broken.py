@@ -17,6 +17,7 @@ from ml.core.errors import QuarantineReason, SettingsError
 _SIZE = (480, 360)
 # One bit per pixel: 144 megapixels, which zlib compresses to about 18 kB.
 _BOMB_SIDE = 12_000
+_PNG_HEADER = 33  # bytes of signature and first chunk
 
 
 def _encode(picture: Image.Image, kind: str) -> bytes:
@@ -54,11 +55,13 @@ def _corrupt(rng: Rng) -> bytes:
 
 
 def _animated(rng: Rng) -> bytes:
-    """Return a GIF of a flickering fire."""
-    frames = [flames(rng, 160, 120)[0].quantize(64) for _ in range(4)]
+    """Return an animated PNG of a flickering fire that announces its frames twice."""
+    frames = [flames(rng, 160, 120)[0] for _ in range(4)]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=120, loop=0)
-    return buffer.getvalue()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], duration=120, loop=0)
+    data = buffer.getvalue()
+    announced = _chunk(b"acTL", struct.pack(">II", 1, 0))
+    return data[:_PNG_HEADER] + announced + data[_PNG_HEADER:]
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
@@ -96,7 +99,7 @@ _RENDERERS: dict[QuarantineReason, tuple[Callable[[Rng], bytes], str]] = {
     QuarantineReason.TRUNCATED: (_truncated, "jpg"),
     QuarantineReason.NOT_AN_IMAGE: (_text_file, "jpg"),
     QuarantineReason.CORRUPT: (_corrupt, "png"),
-    QuarantineReason.ANIMATED: (_animated, "gif"),
+    QuarantineReason.ANIMATED: (_animated, "png"),
     QuarantineReason.TOO_MANY_PIXELS: (_decompression_bomb, "png"),
     QuarantineReason.TOO_SMALL: (_tiny, "png"),
     QuarantineReason.UNSUPPORTED_FORMAT: (_unsupported_format, "tiff"),

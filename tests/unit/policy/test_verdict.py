@@ -201,12 +201,12 @@ def test_route_depends_on_scores_and_screens(
 
 def test_photo_of_which_not_all_was_judged_never_passes() -> None:
     normal = {"normal": 0.95, "violate": 0.05}
-    for policy in (ARTICLE, screening(codes={})):
+    for used in (ARTICLE, screening(codes={})):
         fired = {"views": positive("views", "unjudged_frames"), "codes": negative("codes")}
-        verdict = decide(normal, pass_confidence=0.7, policy=policy, screens=fired)
+        verdict = decide(normal, pass_confidence=0.7, policy=used, screens=fired)
         assert (verdict.decision, verdict.reasons) == (Decision.REVIEW, ("unjudged_frames",))
         clear = {**fired, "views": negative("views")}
-        verdict = decide(normal, pass_confidence=0.7, policy=policy, screens=clear)
+        verdict = decide(normal, pass_confidence=0.7, policy=used, screens=clear)
         assert verdict.decision is Decision.PASS
 
 

@@ -7,6 +7,9 @@ import zlib
 from PIL import Image
 
 from tests.support.photos import photo
+from tests.unit.vision.images.animations import chunk, insert_chunks
+from tests.unit.vision.images.pictures import encoded
+from tests.unit.vision.images.pictures import photo as picture
 
 _MOST_ZEROS = 4_000_000
 
@@ -26,10 +29,9 @@ def png_of(width: int, height: int, *, rows: int = 1) -> bytes:
 
 
 def _animated() -> bytes:
-    out = io.BytesIO()
-    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    return out.getvalue()
+    """A PNG that announces frames which it does not have."""
+    announced = chunk(b"acTL", struct.pack(">II", 2, 0))
+    return insert_chunks(encoded(picture(), "PNG"), announced)
 
 
 def _tiff() -> bytes:

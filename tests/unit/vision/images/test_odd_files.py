@@ -49,11 +49,15 @@ def pillow() -> dict[str, dict[str, str]]:
         return {Path(row["path"]).name: row for row in csv.DictReader(file)}
 
 
-# Where we know better than Pillow: two animation headers (browsers show the animation), and a
+# Where we know better than Pillow: animations whose chunks are out of order (browsers show others),
+# and a
 # picture that it rejects because of its metadata.
 KNOWN = {
     "odd_pillow_59068aa0bf.png": "animated",
     "odd_pillow_da82a37bd0.png": "animated",
+    "odd_pillow_fc20e7ebe2.png": "animated",
+    "odd_pillow_a50d974cac.png": "animated",
+    "odd_pillow_302d05341f.png": "animated",
     "odd_pillow_194a4c20f1.png": "decoded",
 }
 
@@ -69,7 +73,8 @@ def allowed(row: dict[str, str]) -> set[str]:
     width, height = int(row["width"]), int(row["height"])
     if width * height > LIMITS.max_pixels:
         return {"too_many_pixels"}
-    animated = {"animated"} if int(row["frames"]) > 1 and row["pil_format"] != "MPO" else set()
+    is_sequence = int(row["frames"]) > 1 and row["pil_format"] == "AVIF"
+    animated = {"animated"} if is_sequence else set()
     if min(width, height) < LIMITS.min_side:
         return {"too_small", *animated}
     return animated or {"decoded"}
