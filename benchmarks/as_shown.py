@@ -117,7 +117,9 @@ def _distances(one: Image.Image, other: Image.Image) -> tuple[float, float]:
 
 
 def main(
-    files: Annotated[list[Path] | None, typer.Argument(help="Photos, or the generated ones.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Photos, or the generated ones.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Print those that agree, too.")] = False,
 ) -> None:
     """Compare the photos and print a table of those that differ."""

@@ -1,4 +1,4 @@
-"""Small photos whose colors, orientation, transparency or frames browsers show in a way of their own."""
+"""Small photos whose colors, orientation, transparency or frames browsers may show differently."""
 
 import io
 import struct
@@ -31,7 +31,9 @@ _SWAPPED = (SRGB[1], SRGB[2], SRGB[0])
 _STEEP = [0] * 200 + [65535] * 56  # a table that hides all but the brightest levels
 _TWO_FACES = [0] * 240 + [round(65535 * step / 15) for step in range(16)]
 # Lab of the corners of a cube of inks: black is where K is, and C, M and Y are swapped for others.
-_INKS = [(0 if n & 1 else 240 - 40 * (n >> 1).bit_count(), 40 + 12 * n, 220 - 12 * n) for n in range(16)]
+_INKS = [
+    (0 if n & 1 else 240 - 40 * (n >> 1).bit_count(), 40 + 12 * n, 220 - 12 * n) for n in range(16)
+]
 
 
 def drawn(size: tuple[int, int] = (160, 120), *, turn: int = 0) -> Image.Image:
@@ -142,8 +144,9 @@ def profile_photos() -> Photos:
     steep = encoded(drawn(), "PNG", icc_profile=profiles["steep"])
     yield "PNG, profile steep and gAMA", with_chunks(steep, _gamma(0.45455))
     yield "PNG, profile steep and sRGB", with_chunks(steep, chunk(b"sRGB", b"\0"))
-    yield "PNG, palette, profile steep", encoded(
-        drawn().quantize(64), "PNG", icc_profile=profiles["steep"]
+    yield (
+        "PNG, palette, profile steep",
+        encoded(drawn().quantize(64), "PNG", icc_profile=profiles["steep"]),
     )
 
 
@@ -183,8 +186,9 @@ def transparent_photos() -> Photos:
     yield "PNG, grey and tRNS", encoded(drawn().convert("L"), "PNG", transparency=36)
     yield "PNG, all transparent", encoded(_with_alpha(0), "PNG")
     yield "PNG, half transparent", encoded(_with_alpha(128), "PNG")
-    yield "PNG, RGBA with bKGD", with_chunks(
-        encoded(image, "PNG"), chunk(b"bKGD", struct.pack(">3H", 255, 0, 0))
+    yield (
+        "PNG, RGBA with bKGD",
+        with_chunks(encoded(image, "PNG"), chunk(b"bKGD", struct.pack(">3H", 255, 0, 0))),
     )
     yield "WEBP, lossy alpha", encoded(image, "WEBP", quality=90)
     yield "WEBP, lossless alpha", encoded(image, "WEBP", lossless=True, exact=True)

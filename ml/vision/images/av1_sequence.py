@@ -7,6 +7,7 @@ from ml.vision.images.item_boxes import ByteReader, ReadBudget, Size
 _SEQUENCE_HEADER = 1  # OBU type
 _READS_OF_SEQUENCE = 50  # takes as long as so many
 
+
 def coded_sizes(obus: bytes, budget: ReadBudget) -> list[Size]:
     """Sizes of all AV1 sequence headers of a stream of OBUs."""
     sizes, read = [], ByteReader(obus, budget)

@@ -98,9 +98,10 @@ def read_items(boxes: Boxes, data: bytes, budget: ReadBudget) -> ItemFile:
 
     Raises ValueError, IndexError or EOFError for what cannot be read.
     """
-    metas = [content[4:] for kind, content in boxes if kind == b"meta"]
+    # `mini` stands for `meta` in files of a newer kind, which this does not read.
+    metas = [content[4:] for kind, content in boxes if kind in (b"meta", b"mini")]
     if len(metas) != 1:
-        raise ValueError(f"{len(metas)} boxes `meta`")
+        raise ValueError(f"{len(metas)} boxes `meta` or `mini`")
     meta = list(_boxes(metas[0], budget))
     kinds = [kind for kind, _ in meta]
     parts = dict(meta)
