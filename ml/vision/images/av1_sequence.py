@@ -1,51 +1,11 @@
 """Sizes in the sequence headers of an AV1 stream (AV1 specification, 5.3 to 5.5)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
 
-MAX_READS = 200_000  # numbers and boxes of a file; a photo of 800 tiles has 30,000
+from ml.vision.images.item_boxes import ByteReader, ReadBudget, Size
+
 _SEQUENCE_HEADER = 1  # OBU type
 _READS_OF_SEQUENCE = 50  # takes as long as so many
-
-Size = tuple[int, int]
-
-
-@dataclass
-class ReadBudget:
-    """How much may still be read of one file: its counts may claim any number of empty entries."""
-
-    reads: int = MAX_READS
-
-    def spend(self, reads: int) -> None:
-        """Spend some; raises ValueError when nothing is left."""
-        self.reads -= reads
-        if self.reads < 0:
-            raise ValueError("it has too many entries")
-
-
-class ByteReader:
-    """Big-endian numbers of some bytes; EOFError at their end."""
-
-    def __init__(self, data: bytes, budget: ReadBudget) -> None:
-        self._file, self._budget = BytesIO(data), budget
-        self.left = len(data)
-
-    def take(self, count: int) -> bytes:
-        """The next bytes."""
-        self._budget.spend(1)
-        if not 0 <= count <= self.left:
-            raise EOFError("it ends early")
-        self.left -= count
-        return self._file.read(count)
-
-    def uint(self, count: int) -> int:
-        """The next number, of `count` bytes."""
-        return int.from_bytes(self.take(count), "big")
-
-    def full_box(self) -> tuple[int, int]:
-        """Version and flags of a box."""
-        return self.uint(1), self.uint(3)
 
 
 def coded_sizes(obus: bytes, budget: ReadBudget) -> list[Size]:

@@ -94,8 +94,7 @@ _SIGNATURES = (
     ("GIF", 0, (b"GIF87a", b"GIF89a")),
     ("WEBP", 8, (b"WEBP",)),
     ("AVIF", 4, (b"ftypavif", b"ftypavis")),
-    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc")),  # iPhones store it
-    ("HEIF", 4, (b"ftypmif1", b"ftypmsf1")),
+    ("HEIF", 4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")),  # HEIC, too
     ("TIFF", 0, (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")),  # with + it is BigTIFF
     ("JPEG2000", 0, (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")),
     ("JPEG XL", 0, (b"\x00\x00\x00\x0cJXL ", b"\xff\x0a")),
