@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.vision.images.av1_sequence import coded_sizes
+from ml.vision.images.avif_sequence import check_tracks
 from ml.vision.images.item_boxes import (
     Item,
     ReadBudget,
@@ -19,8 +20,10 @@ from ml.vision.images.item_boxes import (
     top_boxes,
 )
 
-_SEQUENCES = (b"avis", b"msf1")  # major brands
+_ANIMATION = b"avis"
+_SEQUENCES = (_ANIMATION, b"msf1")  # major brands
 _BRANDS = (b"avif", b"avis")
+_ITEMS = (b"meta", b"mini")  # boxes with the items of a still picture
 _CONFIG_BYTES = 4  # of `av1C` before its OBUs
 
 
@@ -38,18 +41,21 @@ def check_avif_sizes(data: bytes, check: Callable[[int, int], None]) -> None:
     before they are compared.
 
     Raises:
-        ImageRejected: `animated` for a file with an image sequence, even next to a still picture;
+        ImageRejected: `animated` for a sequence without frames, or frames without that major brand;
             `corrupt` if sizes contradict each other or cannot be read.
     """
     budget = ReadBudget()
     try:
         boxes = list(top_boxes(data, budget))
-        if data[8:12] in _SEQUENCES or any(kind == b"moov" for kind, _ in boxes):
-            detail = "an image sequence: only one picture would be seen"
+        has_tracks = any(kind == b"moov" for kind, _ in boxes)
+        if (data[8:12] in _SEQUENCES) != has_tracks or (has_tracks and data[8:12] != _ANIMATION):
+            detail = "programs disagree whether to show its still picture or its frames"
             raise ImageRejected(QuarantineReason.ANIMATED, detail)
-        items = read_items(boxes, data, budget).items.values()
+        check_tracks(boxes, data, check, budget)
+        has_still = not has_tracks or any(kind in _ITEMS for kind, _ in boxes)
+        items = read_items(boxes, data, budget).items.values() if has_still else ()
         sizes = [_sizes(item, budget) for item in items if item.kind in (b"av01", b"grid")]
-    except (IndexError, ValueError, EOFError) as error:
+    except (IndexError, KeyError, ValueError, EOFError) as error:
         detail = f"the boxes of the AVIF file cannot be read: {error}"
         raise ImageRejected(QuarantineReason.CORRUPT, detail) from error
     for declared, coded in sizes:

@@ -85,7 +85,7 @@ def brands(data: bytes) -> bytes:
 
 def top_boxes(data: bytes, budget: ReadBudget) -> Iterator[tuple[bytes, bytes]]:
     """The boxes of the file up to one that ends early, as a download that was cut."""
-    boxes = _boxes(data, budget)
+    boxes = read_boxes(data, budget)
     while True:
         try:
             yield next(boxes)
@@ -102,7 +102,7 @@ def read_items(boxes: Boxes, data: bytes, budget: ReadBudget) -> ItemFile:
     metas = [content[4:] for kind, content in boxes if kind in (b"meta", b"mini")]
     if len(metas) != 1:
         raise ValueError(f"{len(metas)} boxes `meta` or `mini`")
-    meta = list(_boxes(metas[0], budget))
+    meta = list(read_boxes(metas[0], budget))
     kinds = [kind for kind, _ in meta]
     parts = dict(meta)
     if any(kinds.count(kind) != 1 for kind in (b"iinf", b"iprp", b"iloc")):
@@ -129,7 +129,7 @@ def _uint(data: bytes) -> int:
     return int.from_bytes(data, "big")
 
 
-def _boxes(data: bytes, budget: ReadBudget) -> Iterator[tuple[bytes, bytes]]:
+def read_boxes(data: bytes, budget: ReadBudget) -> Iterator[tuple[bytes, bytes]]:
     """Type and content of each box."""
     read = ByteReader(data, budget)
     while read.left:
@@ -143,7 +143,7 @@ def _references(iref: bytes, budget: ReadBudget) -> Iterator[tuple[bytes, int, l
     read = ByteReader(iref, budget)
     version, _ = read.full_box()
     size = 4 if version else 2
-    for kind, content in _boxes(read.take(read.left), budget):
+    for kind, content in read_boxes(read.take(read.left), budget):
         entry = ByteReader(content, budget)
         yield kind, entry.uint(size), [entry.uint(size) for _ in range(entry.uint(2))]
 
@@ -153,7 +153,7 @@ def _read_kinds(iinf: bytes, budget: ReadBudget) -> dict[int, Item]:
     version, _ = read.full_box()
     read.uint(4 if version else 2)
     items = {}
-    for _, content in _boxes(read.take(read.left), budget):
+    for _, content in read_boxes(read.take(read.left), budget):
         entry = ByteReader(content, budget)
         version, _ = entry.full_box()
         number = entry.uint(4 if version > 2 else 2)  # noqa: PLR2004 - the version of the box
@@ -163,9 +163,9 @@ def _read_kinds(iinf: bytes, budget: ReadBudget) -> dict[int, Item]:
 
 
 def _read_properties(iprp: bytes, items: dict[int, Item], budget: ReadBudget) -> None:
-    parts = list(_boxes(iprp, budget))
+    parts = list(read_boxes(iprp, budget))
     stores = [data for kind, data in parts if kind == b"ipco"]
-    properties = [entry for data in stores for entry in _boxes(data, budget)]
+    properties = [entry for data in stores for entry in read_boxes(data, budget)]
     for ipma in (data for kind, data in parts if kind == b"ipma"):
         read = ByteReader(ipma, budget)
         version, flags = read.full_box()

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from tests.unit.vision.images.pictures import encoded, photo
 
-ANIMATED = ("GIF", "WEBP", "PNG")
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 
 
 def animated(frames: list[Image.Image], file_format: str, **options: object) -> bytes:
