@@ -30,10 +30,8 @@ _XMP = (
 _SWAPPED = (SRGB[1], SRGB[2], SRGB[0])
 _STEEP = [0] * 200 + [65535] * 56  # a table that hides all but the brightest levels
 _TWO_FACES = [0] * 240 + [round(65535 * step / 15) for step in range(16)]
-# Lab of the corners of a cube of inks: black is where K is, and C, M and Y are swapped for others.
-_INKS = [
-    (0 if n & 1 else 240 - 40 * (n >> 1).bit_count(), 40 + 12 * n, 220 - 12 * n) for n in range(16)
-]
+# What cyan, magenta, yellow and black take from white, in L, a and b of 8 bits: not the usual.
+_INKS = ((60, -70, 20), (20, 60, -70), (70, 20, 60), (200, 0, 0))
 
 
 def drawn(size: tuple[int, int] = (160, 120), *, turn: int = 0) -> Image.Image:
@@ -234,8 +232,31 @@ def coded_photos() -> Photos:
     for name, codes in {"P3": (12, 13), "PQ": (9, 16), "linear": (1, 8)}.items():
         yield f"AVIF, nclx {name}", _with_nclx(avif(), *codes)
     yield "GIF", encoded(image, "GIF")
-    yield "BMP", encoded(image, "BMP")
-    yield "BMP, palette", encoded(image.quantize(16), "BMP")
+
+
+def bitmap_photos() -> Photos:
+    """BMP whose headers tell of colors, or whose pixels stand elsewhere."""
+    plain, swapped = encoded(drawn(), "BMP"), matrix_profile(_SWAPPED, 2.2)
+    yield "BMP", plain
+    yield "BMP, palette", encoded(drawn().quantize(16), "BMP")
+    yield "BMP, grey", encoded(drawn().convert("L"), "BMP")
+    yield "BMP, 1 bit", encoded(drawn().convert("1"), "BMP")
+    yield "BMP, profile swapped channels", _with_v5_header(plain, b"DEBM", profile=swapped)
+    for gamma in (0.2, 1.0, 5.0):
+        yield f"BMP, calibrated, gamma {gamma}", _with_v5_header(plain, bytes(4), gamma=gamma)
+    yield "BMP, sRGB", _with_v5_header(plain, b"BGRs", gamma=0.2)
+    grey = encoded(drawn().convert("L"), "BMP")
+    yield "BMP, pixels in the palette", grey[:10] + struct.pack("<I", 54) + grey[14:]
+
+
+def _with_v5_header(bmp: bytes, kind: bytes, *, profile: bytes = b"", gamma: float = 0.0) -> bytes:
+    header = struct.pack("<I", 124) + bmp[18:54] + bytes(16) + kind
+    points = (0.64, 0.33, 0.03, 0.3, 0.6, 0.1, 0.15, 0.06, 0.79)
+    header += struct.pack("<9I", *(round(value * 2**30) for value in points))
+    header += struct.pack("<3I", *[round(gamma * 65536)] * 3)
+    header += struct.pack("<4I", 4, 124 + len(bmp) - 54, len(profile), 0)
+    start, size = 14 + len(header), 14 + len(header) + len(bmp) - 54 + len(profile)
+    return b"BM" + struct.pack("<IHHI", size, 0, 0, start) + header + bmp[54:] + profile
 
 
 def _with_nclx(avif: bytes, primaries: int, transfer: int) -> bytes:
@@ -269,4 +290,5 @@ KINDS: dict[str, Callable[[], Photos]] = {
     "transparency": transparent_photos,
     "coding": coded_photos,
     "animation": animated_photos,
+    "bitmap": bitmap_photos,
 }

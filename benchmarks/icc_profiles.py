@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Sequence
 
+import numpy as np
+
 Column = tuple[float, float, float]
 
 # Columns of the matrix from linear RGB to XYZ under D50, and the gammas of the profiles.
@@ -22,6 +24,7 @@ ADOBE_RGB: tuple[Column, ...] = (
     (0.1492, 0.0632, 0.7446),
 )
 _WHITE: Column = (0.9642, 1.0, 0.8249)  # D50
+_GRID = 9  # points of each ink in the table of a CMYK profile
 _HEADER_BYTES, _ENTRY_BYTES = 128, 12
 
 
@@ -38,12 +41,14 @@ def gray_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", b"XYZ ", {b"kTRC": _curve(gamma)})
 
 
-def cmyk_profile(corners: Sequence[tuple[int, int, int]]) -> bytes:
-    """Return a CMYK profile by the 16 Lab values (8 bits each) of its corners, K changing first."""
-    head = bytes((4, 3, 2, 0)) + b"".join(_fixed(value) for value in (1, 0, 0, 0, 1, 0, 0, 0, 1))
-    line = bytes(range(256))
-    table = b"mft1" + bytes(4) + head + 4 * line + bytes(sum(corners, ())) + 3 * line
-    return _profile(b"CMYK", b"Lab ", {b"A2B0": table})
+def cmyk_profile(full: Sequence[Column]) -> bytes:
+    """Return a CMYK profile; `full` is what each of the four inks takes from white, L, a, b."""
+    head = bytes((4, 3, _GRID, 0)) + b"".join(map(_fixed, (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    inks = np.stack(np.meshgrid(*[np.linspace(0, 1, _GRID)] * 4, indexing="ij"), axis=-1)
+    values = np.array((255, 128, 128)) - inks.reshape(-1, 4) @ np.array(full)
+    line, table = bytes(range(256)), np.clip(values, 0, 255).astype(np.uint8).tobytes()
+    data = b"mft1" + bytes(4) + head + 4 * line + table + 3 * line
+    return _profile(b"CMYK", b"Lab ", {b"A2B0": data})
 
 
 def _profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:

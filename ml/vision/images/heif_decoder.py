@@ -37,7 +37,7 @@ class HeifImageFile(ImageFile.ImageFile):
         if profile := self._picture.info.get("icc_profile"):
             self.info["icc_profile"] = profile
 
-    def load(self) -> Any:  # what Pillow returns has no name outside of it
+    def load(self) -> Any:  # noqa: ANN401 - what Pillow returns has no public name
         """Decode; raises OSError, ValueError or RuntimeError for a broken picture."""
         if self._picture is not None:
             data, mode = self._picture.data, self._picture.mode

@@ -12,17 +12,21 @@ from pydantic import Field
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.yaml_file import StrictModel
 from ml.vision.images.avif_header import check_avif_sizes, is_avif
+from ml.vision.images.bmp_header import read_bmp_color
 from ml.vision.images.color_profile import ColorSpace, is_plain
 from ml.vision.images.decode_errors import DECODER_ERRORS, claimed_format
 from ml.vision.images.decoder_input import decoder_input
+from ml.vision.images.heif_decoder import HEIF, register_heif
+from ml.vision.images.heif_header import check_heif_sizes, is_heif
 from ml.vision.images.jpeg_segments import read_profile
 from ml.vision.images.png_color import read_png_color
 
 if TYPE_CHECKING:
     from ml.core.settings import Settings
 
-# The formats that shops store and browsers show.
-ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+# The formats that shops store and browsers show, and the one in which phones send photos.
+_BROWSER_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+ACCEPTED_FORMATS = (*_BROWSER_FORMATS, HEIF)
 
 # Pillow itself rejects more pixels (its warning, from half of them on, is silenced).
 _PILLOW_MAX_PIXELS = 178_956_970
@@ -34,6 +38,7 @@ _CODE_POINTS = re.compile(rb"colrnclx(..)(..)", re.DOTALL)
 # parsers at the first WebP, and the AVIF decoder would start one thread per core.
 Image.init()
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+register_heif()
 
 
 class DecodeLimits(StrictModel):
@@ -88,6 +93,8 @@ def open_photo(data: bytes, limits: DecodeLimits) -> OpenedPhoto:
     """
     if is_avif(data):
         check_avif_sizes(data, partial(_check_pixels, limits=limits))
+    elif is_heif(data):
+        check_heif_sizes(data, partial(_check_pixels, limits=limits))
     image = _identify(decoder_input(data, max_pixels=limits.max_pixels))
     width, height = image.size
     _check_pixels(width, height, limits)
@@ -119,12 +126,13 @@ def _read_header(data: bytes) -> ImageFile.ImageFile:
     The JPEG and AVIF parsers read EXIF while they open the file, and some broken blocks (a
     resolution that is no number, an invalid TIFF header) stop them although the picture is intact.
     """
+    formats = (HEIF,) if is_heif(data) else _BROWSER_FORMATS  # each gets what was checked for it
     try:
-        return Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS)
+        return Image.open(io.BytesIO(data), formats=formats)
     except DECODER_ERRORS:
         if b"Exif" not in data:
             raise
-    return Image.open(io.BytesIO(data.replace(b"Exif", b"none", 1)), formats=ACCEPTED_FORMATS)
+    return Image.open(io.BytesIO(data.replace(b"Exif", b"none", 1)), formats=formats)
 
 
 def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
@@ -139,8 +147,10 @@ def _read_color(image: ImageFile.ImageFile, data: bytes) -> ColorSpace:
         return read_png_color(data)
     if image.format == "JPEG":
         return ColorSpace(read_profile(data))
+    if image.format == "BMP":
+        return read_bmp_color(data)
     profile = image.info.get("icc_profile") or None
-    points = _CODE_POINTS.findall(data) if is_avif(data) else []
+    points = _CODE_POINTS.findall(data) if image.format in ("AVIF", HEIF) else []
     values = ((int.from_bytes(a, "big"), int.from_bytes(b, "big")) for a, b in points)
     unknown = profile is None and not all(is_plain(*pair) for pair in values)
     return ColorSpace(profile, unknown)

@@ -1,9 +1,10 @@
-"""AVIF files built box by box (ISO/IEC 14496-12, 23008-12), for headers that no encoder writes."""
+"""AVIF and HEIC files built box by box (ISO/IEC 14496-12, 23008-12), as no encoder writes them."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pillow_heif
 from PIL import Image
 
 Size = tuple[int, int]
@@ -27,6 +28,29 @@ def encode(size: Size, **options: object) -> bytes:
     return out.getvalue()
 
 
+def encode_heif(image: Image.Image, **options: object) -> bytes:
+    """Return a HEIC file of libheif's encoder."""
+    out = io.BytesIO()
+    pillow_heif.from_pillow(image).save(out, **options)
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How the pictures of a file are coded."""
+
+    brand: bytes
+    item: bytes
+    config: bytes
+    encode: Callable[[Size], bytes]
+
+
+AV1 = Coding(b"avif", b"av01", b"av1C", encode)
+HEVC = Coding(
+    b"heic", b"hvc1", b"hvcC", lambda size: encode_heif(Image.new("RGB", size, (200, 30, 30)))
+)
+
+
 @dataclass
 class AvifFile:
     """Tiles of one coded picture of `coded` pixels: the only item, or those of a grid.
@@ -43,14 +67,16 @@ class AvifFile:
     extents: tuple[int, int, int] | None = None
     padding: bytes = b""
     references: Sequence[int] = field(default=())
+    coding: Coding = AV1
 
     def build(self) -> bytes:
         """Return the file."""
-        picture = encode(self.coded)
-        at = picture.index(b"av1C") - 4
+        picture = self.coding.encode(self.coded)
+        at = picture.index(self.coding.config) - 4
         config = picture[at : at + int.from_bytes(picture[at : at + 4], "big")]
         data = picture[picture.index(b"mdat") + 4 :]
-        head = box(b"ftyp", b"avif", number(0, 4), b"avifmif1miaf")
+        brand = self.coding.brand
+        head = box(b"ftyp", brand, number(0, 4), brand, b"mif1miaf")
         start = len(head) + len(self._meta(config, 0, len(data))) + 8
         return head + self._meta(config, start, len(data)) + box(b"mdat", data, self.padding)
 
@@ -65,7 +91,7 @@ class AvifFile:
             box(b"hdlr", bytes(8), b"pict", bytes(13)),
             box(b"pitm", number(0, 4), number(1 if self.grid else 2)),
             self._locations(tiles, start, length),
-            box(b"iinf", number(0, 4), number(1 + len(tiles)), *_entries(tiles)),
+            box(b"iinf", number(0, 4), number(1 + len(tiles)), *_entries(tiles, self.coding.item)),
             box(
                 b"iref",
                 number(0, 4),
@@ -105,11 +131,11 @@ class AvifFile:
         return box(b"iloc", number(1 << 24, 4), sizes, number(len(entries)), *entries)
 
 
-def _entries(tiles: range) -> list[bytes]:
-    kinds = [(1, b"grid"), *((tile, b"av01") for tile in tiles)]
+def _entries(tiles: range, item: bytes) -> list[bytes]:
+    kinds = [(1, b"grid"), *((tile, item) for tile in tiles)]
     return [
-        box(b"infe", number(2 << 24, 4), number(item), number(0), kind, b"\0")
-        for item, kind in kinds
+        box(b"infe", number(2 << 24, 4), number(entry), number(0), kind, b"\0")
+        for entry, kind in kinds
     ]
 
 

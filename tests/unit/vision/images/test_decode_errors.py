@@ -63,7 +63,7 @@ def test_claimed_format_of_real_files(file_format: str) -> None:
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "HEIC"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "HEIF"),
         (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00", "HEIF"),
         (b"\xff\x0a\x00\x10", "JPEG XL"),
         (b"8BPS\x00\x01", "PSD"),

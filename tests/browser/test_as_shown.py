@@ -1,0 +1,118 @@
+"""What Chromium shows of a photo is what is judged, or a reviewer looks, or it is quarantined."""
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pillow_heif
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser
+
+from benchmarks.as_shown import Comparison, compare, distances
+from benchmarks.as_shown_photos import KINDS, drawn, encoded, transparent
+from ml.core.settings import ROOT
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
+
+pytestmark = pytest.mark.integration
+
+SHARED = Path(os.environ.get("MODERATION_REAL_DATA", ROOT.parent / "shared" / "data")).parent
+CASES = sorted((SHARED / "cases").glob("*.[jp][pn]g"))
+ODD_FORMATS = {".avif", ".bmp", ".gif", ".jpg", ".png", ".webp"}
+ODD = [path for path in sorted(SHARED.glob("data/odd/*")) if path.suffix in ODD_FORMATS]
+EVERY = 12  # of the odd files: all of them take minutes
+CONVERT = shutil.which("heif-convert")
+# Levels of 255 where no color space is involved: rounding, and the alpha channels of AVIF.
+MAX_DISTANCE, MAX_CELL = 5.0, 16.0
+
+
+@pytest.fixture
+def compared(browser: Browser, request: pytest.FixtureRequest) -> list[Comparison]:
+    photos: Iterator[tuple[str, bytes]] = request.param()
+    return list(compare(browser, photos))
+
+
+def files(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+    return ((path.name, path.read_bytes()) for path in paths)
+
+
+@pytest.mark.parametrize("compared", KINDS.values(), ids=KINDS, indirect=True)
+def test_generated_photos_are_judged_as_chromium_shows_them(compared: list[Comparison]) -> None:
+    assert [row for row in compared if row.passes_unseen] == []
+    assert sum(row.outcome == "judged" for row in compared) >= len(compared) // 2
+
+
+@pytest.mark.parametrize(
+    "compared", [KINDS[name] for name in ("orientation", "transparency", "coding")], indirect=True
+)
+def test_photos_without_a_color_space_are_judged_nearly_the_same(
+    compared: list[Comparison],
+) -> None:
+    plain = [row for row in compared if row.outcome == "judged" and "nclx" not in row.name]
+    assert plain
+    far = [row for row in plain if row.distance > MAX_DISTANCE or row.cell > MAX_CELL]
+    assert far == []
+
+
+@pytest.mark.skipif(not CASES, reason="needs ../shared/cases")
+@pytest.mark.parametrize("compared", [lambda: files(CASES)], ids=["cases"], indirect=True)
+def test_cases_are_judged_as_chromium_shows_them(compared: list[Comparison]) -> None:
+    assert {row.name for row in compared} == {path.name for path in CASES}
+    assert [row for row in compared if row.passes_unseen] == []
+
+
+@pytest.mark.skipif(not ODD, reason="needs the odd files: set MODERATION_REAL_DATA")
+@pytest.mark.parametrize("compared", [lambda: files(ODD[::EVERY])], ids=["odd"], indirect=True)
+def test_odd_files_are_judged_as_chromium_shows_them(compared: list[Comparison]) -> None:
+    assert [row for row in compared if row.passes_unseen] == []
+    assert sum(row.outcome == "judged" for row in compared) > 10
+
+
+def test_comparison_finds_a_picture_that_is_shown_otherwise(browser: Browser) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = encoded(drawn(), "JPEG", exif=exif)
+    found = next(iter(compare(browser, [("turned", turned)])))
+    assert not found.differs
+    assert distances(drawn(), drawn().rotate(180))[0] > MAX_DISTANCE
+    assert Comparison("", "white", "judged", 20.0, 20.0).passes_unseen
+    assert not Comparison("", "white", "review: color", 20.0, 20.0).passes_unseen
+
+
+def heic_photos() -> Iterator[tuple[str, bytes]]:
+    """HEIC of each kind that the encoder writes."""
+    images = {"RGB": drawn(), "odd size": drawn((65, 33)), "gray": drawn().convert("L")}
+    for name, image in images.items():
+        for chroma in (420, 444):
+            yield f"{name}, {chroma}", _heic(image, chroma=chroma)
+    for orientation in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        yield f"orientation {orientation}", _heic(drawn(), exif=exif.tobytes())
+        yield f"orientation {orientation} in EXIF alone", _heic(drawn(), exif=exif)
+    yield "alpha", _heic(transparent())
+
+
+def _heic(image: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(image).save(out, quality=90, **options)
+    return out.getvalue()
+
+
+@pytest.mark.skipif(CONVERT is None, reason="needs heif-convert: apt-get install libheif-examples")
+def test_heic_is_judged_as_heif_convert_shows_it(tmp_path: Path) -> None:
+    source, target = tmp_path / "photo.heic", tmp_path / "photo.png"
+    for name, data in heic_photos():
+        source.write_bytes(data)
+        subprocess.run([str(CONVERT), str(source), str(target)], check=True, capture_output=True)
+        shown = Image.open(target).convert("RGBA")
+        for view in decode(data, limits=DecodeLimits(), all_views=True).views:
+            canvas = Image.new("RGBA", shown.size, view.ground)
+            canvas.alpha_composite(shown)
+            assert view.image.size == shown.size, name
+            far = distances(view.image, canvas.convert("RGB"))
+            assert far[0] < MAX_DISTANCE, (name, view.ground, far)
