@@ -10,7 +10,7 @@ quarantined, or a reviewer must look at it. Without files, the photos of `as_sho
 import base64
 import io
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -24,8 +24,9 @@ from rich.table import Table
 
 from benchmarks.as_shown_photos import KINDS
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import Decoded, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits
+from ml.vision.images.views import View, cut_parts
 
 MAX_DISTANCE, MAX_CELL = 16.0, 50.0  # levels of 255
 SIDE, _CELLS = 64, 8
@@ -96,14 +97,19 @@ def _compare(name: str, ground: str, data: bytes, shown: Image.Image) -> Compari
     except ImageRejected as error:
         return Comparison(name, ground, f"quarantined: {error.reason.value}")
     outcome = f"review: {decoded.unjudged}" if decoded.unjudged else "judged"
-    pairs = (distances(shown, image) for image in _judged(decoded, ground))
-    return Comparison(name, ground, outcome, *min(pairs, default=(255.0, 255.0)))
+    return Comparison(name, ground, outcome, *_best_frame(decoded.views, ground, shown))
 
 
-def _judged(decoded: Decoded, ground: str) -> Iterator[Image.Image]:
-    """The judged pictures over a ground: Chromium shows one of the frames."""
-    grounds = {view.ground for view in decoded.views}
-    return (view.image for view in decoded.views if view.ground == ground or len(grounds) == 1)
+def _best_frame(views: Sequence[View], ground: str, shown: Image.Image) -> tuple[float, float]:
+    """The distances of the frame that is shown, of the worst of its parts."""
+    grounds = {view.ground for view in views}
+    over = [view for view in views if view.ground == ground or len(grounds) == 1]
+    parts = list(cut_parts(shown, 1 + max(view.part for view in views)))
+    worst: dict[int, tuple[float, float]] = {}
+    for view in over:
+        found = distances(view.image, parts[view.part])
+        worst[view.frame] = max(found, worst.get(view.frame, found))
+    return min(worst.values(), default=(255.0, 255.0))
 
 
 def distances(one: Image.Image, other: Image.Image) -> tuple[float, float]:

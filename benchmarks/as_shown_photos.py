@@ -122,7 +122,12 @@ def profile_photos() -> Photos:
         "two faces": matrix_profile(SRGB, _TWO_FACES),
         "inverted": matrix_profile(SRGB, [65535 - 257 * level for level in range(256)]),
     }
-    options = {"JPEG": {"quality": 95}, "PNG": {}, "WEBP": {"lossless": True}, "AVIF": {"speed": 9}}
+    options: dict[str, dict[str, object]] = {
+        "JPEG": {"quality": 95},
+        "PNG": {},
+        "WEBP": {"lossless": True},
+        "AVIF": {"speed": 9},
+    }
     for name, profile in profiles.items():
         for file_format in options if name in {"swapped channels", "steep"} else ("JPEG", "PNG"):
             data = encoded(drawn(), file_format, icc_profile=profile, **options[file_format])
@@ -153,9 +158,9 @@ def oriented_photos() -> Photos:
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[_ORIENTATION] = orientation
-        for file_format, options in {"JPEG": {}, "PNG": {}, "WEBP": {}, "AVIF": {}}.items():
+        for file_format in ("JPEG", "PNG", "WEBP", "AVIF"):
             if file_format == "JPEG" or orientation in {2, 3, 6, 7}:
-                data = encoded(drawn(), file_format, exif=exif, **options)
+                data = encoded(drawn(), file_format, exif=exif)
                 yield f"{file_format}, EXIF orientation {orientation}", data
         if orientation in {3, 6}:
             for file_format in ("JPEG", "PNG", "WEBP"):

@@ -68,7 +68,7 @@ def _lie(data: bytes, spans: list[Span], draw: random.Random) -> bytes:
     start, end = draw.choice(spans) if spans else (0, len(data))
     size = draw.choice((1, 2, 4))
     at = min(start + draw.choice((0, 4, 8, 12, 16, 20)), max(end - size, start))
-    value = draw.choice((*_LIES, 2 * (end - start), draw.randrange(2**32))) % 256**size
+    value = draw.choice((*_LIES, 2 * (end - start), draw.randrange(2**32))) % (1 << 8 * size)
     number = value.to_bytes(size, "little" if data.startswith((b"RIFF", b"GIF")) else "big")
     return data[:at] + number + data[at + size :]
 
@@ -89,7 +89,7 @@ def _walk_boxes(data: bytes, start: int, end: int) -> Iterator[Span]:
 
 def _chunks(data: bytes, start: int, *, order: str, extra: int) -> list[Span]:
     """Chunks of a PNG file (size, type, content, checksum) or a RIFF one (type, size, content)."""
-    spans = []
+    spans: list[Span] = []
     while start + 8 <= len(data) and len(spans) < 1000:
         at = start if order == ">I" else start + 4
         (size,) = struct.unpack(order, data[at : at + 4])
@@ -150,8 +150,8 @@ def _heic_files(photos: list[Image.Image], clear: Image.Image) -> list[bytes]:
     files.append(pillow_heif.from_pillow(photos[0].resize((65, 33))))
     deep = bytes(byte for value in photos[0].tobytes() for byte in (0, value))
     files.append(pillow_heif.from_bytes("RGB;16", photos[0].size, deep))
-    several = pillow_heif.HeifFile()
-    for image in photos:
+    several = pillow_heif.from_pillow(photos[0])
+    for image in photos[1:]:
         several.add_from_pillow(image)
     written = []
     for file in (*files, several):

@@ -75,14 +75,12 @@ def run(numbers: range, child: Sequence[str] = CHILD) -> Iterator[Outcome]:
     """The outcome of each file, whatever it does to its process."""
     while numbers:
         command = [*child, "--start", str(numbers.start), "--count", str(len(numbers))]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None  # noqa: S101 - for mypy
-        for line in process.stdout:
-            yield Outcome(**json.loads(line))
-            numbers = numbers[1:]
-        code = process.wait()
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                yield Outcome(**json.loads(line))
+                numbers = numbers[1:]
         if numbers:  # the next file ended the process
-            outcome = "hang" if code == -signal.SIGALRM else "crash"
+            outcome = "hang" if process.returncode == -signal.SIGALRM else "crash"
             yield Outcome(numbers[0], make_broken(numbers[0])[0], outcome, DEADLINE_SECONDS)
             numbers = numbers[1:]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 from PIL import Image, ImageFile
 
 MAX_BYTES = 20 * 2**20
@@ -129,6 +130,14 @@ def _deep_avif(size: Size, strength: float, *, bits: int) -> bytes:
     return cv2.imencode(".avif", pixels, options)[1].tobytes()
 
 
+def _heic(size: Size, strength: float) -> bytes:
+    image = Image.fromarray(_noise(size, 3, min(100 * strength, 100)))
+    out, speed = io.BytesIO(), {"preset": "ultrafast"}
+    quality = max(int(strength), 1)
+    pillow_heif.from_pillow(image).save(out, quality=quality, chroma=444, enc_params=speed)
+    return out.getvalue()
+
+
 _jpeg = partial(_pillow, format="JPEG", subsampling=0)
 _avif = partial(_pillow, format="AVIF", speed=10, subsampling="4:4:4")
 PHOTOS: dict[str, tuple[Encoder, Callable[[int], Size]]] = {
@@ -149,6 +158,7 @@ PHOTOS: dict[str, tuple[Encoder, Callable[[int], Size]]] = {
     "AVIF 8-bit, alpha": (partial(_avif, mode="RGBA"), _square),
     "AVIF 10-bit": (partial(_deep_avif, bits=10), _square),
     "AVIF 12-bit": (partial(_deep_avif, bits=12), _square),
+    "HEIC 8-bit": (_heic, _square),
     "GIF": (partial(_pillow, format="GIF", mode="P"), _square),
     "BMP 1-bit": (partial(_pillow, format="BMP", mode="1"), _square),
 }

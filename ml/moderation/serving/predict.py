@@ -44,7 +44,7 @@ _FIELDS: dict[str, Any] = {
     IMAGE: {
         "type": "array",
         "items": {"type": "string", "format": "binary"},
-        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF; animated ones, too.",
+        "description": "Photos: JPEG, PNG, WebP, GIF, BMP, AVIF, HEIC; animated ones, too.",
     },
     KEY: {
         "type": "array",

@@ -49,6 +49,19 @@ def pillow() -> dict[str, dict[str, str]]:
         return {Path(row["path"]).name: row for row in csv.DictReader(file)}
 
 
+# BMP that may skip pixels, which programs fill in different ways.
+_RUN_LENGTHS = [
+    "odd_pillow_2fcbaa0f38.bmp",
+    "odd_pillow_7e9174e762.bmp",
+    "odd_pillow_809938ab0e.bmp",
+    "odd_pillow_bdd5c9dfe4.bmp",
+    "odd_pillow_c1787678ec.bmp",
+    "odd_suites_4afb091efb.bmp",
+    "odd_suites_941a764a5a.bmp",
+    "odd_suites_b197a92b81.bmp",
+    "odd_suites_d8af2a60cd.bmp",
+    "odd_suites_fc72887d25.bmp",
+]
 # Where we know better than Pillow: animations whose chunks are out of order (browsers show others),
 # and a picture that it rejects because of its metadata.
 KNOWN = {
@@ -58,7 +71,8 @@ KNOWN = {
     "odd_pillow_a50d974cac.png": "animated",
     "odd_pillow_302d05341f.png": "animated",
     "odd_pillow_194a4c20f1.png": "decoded",
-}
+    "odd_pillow_aade401067.bmp": "corrupt",  # its pixels begin in the palette
+} | dict.fromkeys(_RUN_LENGTHS, "unsupported_format")
 
 
 def allowed(row: dict[str, str]) -> set[str]:
