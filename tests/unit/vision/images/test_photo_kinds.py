@@ -141,7 +141,8 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda: png_with(b"iCCP", b"name\x00\x00no deflate"),
     ],
     "`gAMA` and `cHRM` of PNG": [
-        lambda gamma=gamma: png_with(b"gAMA", struct.pack(">I", gamma)) for gamma in (1_000, 10_000, 90_000)
+        lambda gamma=gamma: png_with(b"gAMA", gamma.to_bytes(4, "big"))
+        for gamma in (1_000, 10_000, 90_000)
     ],
     "code points of HDR or linear light (PNG, AVIF)": [
         lambda: png_with(b"cICP", bytes([9, 16, 0, 1])),
