@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ml.vision.images.decode import Decoded, decode
+from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits
-from ml.vision.images.views import View
 
 _THUMBNAIL_QUALITY = 85
 _GAP = 4  # pixels between the views
@@ -20,30 +19,34 @@ _MIN_CELL = 32  # pixels of a side
 def resize_for_display(
     data: bytes, side: int, *, limits: DecodeLimits, size: tuple[int, int] | None = None
 ) -> Image.Image:
-    """Decode a photo and shrink its long side to `side` pixels; smaller ones are not enlarged.
+    """Decode a photo and shrink it to a square of `side` pixels; smaller ones are not enlarged.
 
-    Several views are shown side by side, numbered as in `View.to_json`'s order from 1; but not
-    the parts of a strip, which the whole shows. If the `size` of the original is known, a JPEG is
-    decoded at the smallest sufficient scale.
+    If the `size` of the original is known, a JPEG is decoded at the smallest sufficient scale.
 
     Raises:
         ImageRejected: the bytes cannot be decoded.
     """
-    photo = decode(data, limits=limits, short_side=display_short_side(side, size), all_views=True)
-    if _has_other_pictures(photo):
-        return make_sheet([view.image for view in photo.views], side)
-    image = photo.image
-    image.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return image
+    return arrange(decode_pictures(data, display_short_side(side, size), limits=limits), side)
 
 
-def _has_other_pictures(photo: Decoded) -> bool:
-    """Whether the first frame over white is not all that there is to see."""
-    return any(_differs(view) for view in photo.views)
+def decode_pictures(data: bytes, short_side: int, *, limits: DecodeLimits) -> list[Image.Image]:
+    """The pictures of a photo: its views, but a strip in one piece.
+
+    Raises:
+        ImageRejected: the bytes cannot be decoded.
+    """
+    photo = decode(data, limits=limits, short_side=short_side, all_views=True)
+    has_others = any(view.frame > 0 or view.ground != "white" for view in photo.views)
+    return [view.image for view in photo.views] if has_others else [photo.image]
 
 
-def _differs(view: View) -> bool:
-    return view.frame > 0 or view.ground != "white"
+def arrange(pictures: Sequence[Image.Image], side: int) -> Image.Image:
+    """One picture, or several side by side, reduced to a square of `side` pixels."""
+    if len(pictures) > 1:
+        return make_sheet(pictures, side)
+    [picture] = pictures
+    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
+    return picture
 
 
 def make_sheet(pictures: Sequence[Image.Image], side: int) -> Image.Image:

@@ -7,6 +7,7 @@ import { addressOf, again, picture, pictureAt } from "./queue_pictures.js";
 import { altOf } from "./queue_words.js";
 
 export const SIDE = 1280;
+const SAME_ASPECT = 0.1; // ln of what rounding may change in small pictures
 const LARGE_SIDE = 2048;
 const TROUBLE = { missing: "photo_missing", broken: "photo_broken", failed: "photo_failed" };
 
@@ -79,13 +80,17 @@ export class Stage {
     this.#dress();
   }
 
-  // Pixels of the upright photo; the database may have those of the file.
+  // Pixels of the upright photo; the database may have those of the file. A photo of several views is
+  // shown as another picture, which has its own.
   #size() {
     const { naturalWidth, naturalHeight } = this.#picture.image;
     const { width, height } = this.task;
-    if (!width || !height) return { width: naturalWidth, height: naturalHeight };
+    const shown = { width: naturalWidth, height: naturalHeight };
+    if (!width || !height) return shown;
     const turned = width > height !== naturalWidth > naturalHeight && width !== height;
-    return turned ? { width: height, height: width } : { width, height };
+    const own = turned ? { width: height, height: width } : { width, height };
+    const stretched = (own.width * naturalHeight) / (own.height * naturalWidth);
+    return Math.abs(Math.log(stretched)) < SAME_ASPECT ? own : shown;
   }
 
   zoom() {

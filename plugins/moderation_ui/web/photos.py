@@ -92,37 +92,38 @@ def _cache_key(_: Resources, *key: object) -> tuple[object, ...]:
 
 @cached(_cache, key=_cache_key, lock=_cache_lock)
 def _photo_jpeg(opened: Resources, sha: str, side: int) -> bytes:
-    from ml.vision.images.display import as_jpeg
+    from ml.vision.images.display import arrange, as_jpeg
 
-    with _decoded(opened, sha, side) as (_, displayed):
-        return as_jpeg(displayed)
+    with _decoded(opened, sha, side) as (_, pictures):
+        return as_jpeg(arrange(pictures, side))
 
 
 @cached(_cache, key=_cache_key, lock=_cache_lock)
 def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) -> bytes:
-    """Computes the map on the photo as the model saw it, and lays it over the displayed one."""
+    """Computes the map on each picture as the model saw it, and lays it over the displayed one."""
     from ml.models.activation_map import overlay
     from ml.storage.model_versions import is_registered
-    from ml.vision.images.decode import decode
-    from ml.vision.images.display import as_jpeg
+    from ml.vision.images.display import arrange, as_jpeg, decode_pictures
     from ml.vision.images.open_photo import decode_limits
 
     if not opened.transaction(is_registered, model):
         raise ApiError(404, "absent", "no such model version")
-    with _decoded(opened, sha, side) as (data, displayed), _model_lock:
+    with _decoded(opened, sha, side) as (data, pictures), _model_lock:
         maps = _load_maps(model, opened.connections)
         spec = maps.card.preprocessing
-        limits = decode_limits(opened.settings)
-        tensor = decode(data, limits=limits, short_side=spec.resize).image
-        return as_jpeg(overlay(displayed, maps.of(tensor, label), spec))
+        seen = decode_pictures(data, spec.resize, limits=decode_limits(opened.settings))
+        for picture in pictures:
+            picture.thumbnail((side, side))
+        pairs = zip(pictures, seen, strict=True)
+        return as_jpeg(arrange([overlay(p, maps.of(s, label), spec) for p, s in pairs], side))
 
 
 @contextmanager
-def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, Image.Image]]":
-    """The stored bytes, and the upright photo that fits a square of `side` pixels."""
+def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, list[Image.Image]]]":
+    """The stored bytes, and the pictures of the photo, large enough for `side` pixels."""
     from ml.storage import photo_archive
-    from ml.vision.images import display
     from ml.vision.images.decode import decoded_pixels
+    from ml.vision.images.display import decode_pictures, display_short_side
     from ml.vision.images.open_photo import decode_limits
 
     connections, settings = opened.connections, opened.settings
@@ -134,10 +135,10 @@ def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, I
         max_bytes=settings.max_image_bytes,
     )
     limits = decode_limits(settings)
-    short_side = display.display_short_side(side, places.size)
+    short_side = display_short_side(side, places.size)
     pixels = decoded_pixels(data, limits=limits, short_side=short_side)
     with reserve_pixels(pixels, settings.display_max_pixels):
-        yield data, display.resize_for_display(data, side, limits=limits, size=places.size)
+        yield data, decode_pictures(data, short_side, limits=limits)
 
 
 @lru_cache(maxsize=2)

@@ -1,11 +1,14 @@
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.display import as_jpeg, resize_for_display
+from ml.vision.images.display import as_jpeg, make_sheet, resize_for_display
 from ml.vision.images.open_photo import DecodeLimits
+from tests.unit.vision.images.animations import animated
+from tests.unit.vision.images.pictures import encoded, photo
 
 LIMITS = DecodeLimits()
 LEFT, RIGHT = (200, 30, 30), (30, 30, 200)
@@ -58,3 +61,26 @@ def test_thumbnail_of_other_formats_is_jpeg() -> None:
 def test_thumbnail_of_broken_bytes_is_rejected() -> None:
     with pytest.raises(ImageRejected):
         resize_for_display(_stored((400, 300))[:200], 320, limits=LIMITS)
+
+
+def test_views_are_shown_side_by_side_with_their_numbers() -> None:
+    frames = [Image.new("RGB", (200, 100), color) for color in (LEFT, RIGHT, (30, 200, 30))]
+    sheet = resize_for_display(animated(frames, "PNG"), 640, limits=LIMITS)
+    assert sheet.size == (404, 204)  # two in a row, none enlarged
+    centers = [sheet.getpixel(place) for place in ((100, 50), (304, 50), (100, 154), (304, 154))]
+    assert centers == [LEFT, RIGHT, (30, 200, 30), (128, 128, 128)]
+    label = np.asarray(sheet.crop((0, 0, 20, 20)).convert("L"))
+    assert (label.min(), label.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("side", [320, 640, 2048])
+def test_sheet_fits_the_requested_side(side: int) -> None:
+    pictures = [photo(900, 700, seed=n) for n in range(7)]
+    assert max(make_sheet(pictures, side).size) <= side
+
+
+def test_both_grounds_are_shown_and_a_strip_is_one_picture() -> None:
+    clear = Image.new("RGBA", (100, 100), (255, 255, 255, 0))
+    sheet = resize_for_display(encoded(clear, "PNG"), 320, limits=LIMITS)
+    assert (sheet.getpixel((50, 50)), sheet.getpixel((154, 50))) == ((255,) * 3, (0,) * 3)
+    assert resize_for_display(encoded(photo(400, 100), "PNG"), 320, limits=LIMITS).size == (320, 80)
