@@ -17,7 +17,7 @@ from ml.core.types import Evidence, Json, Scored, ScreenResult, ScreenStatus
 if TYPE_CHECKING:
     from ml.moderation.local_files.scored_file import ScoredFile
 
-_MAX_EVIDENCE = 200  # characters
+_MAX_EVIDENCE = 400  # characters
 _LAYOUT_KEYS = {"box"}  # evidence that only a picture shows
 
 app = typer.Typer()  # without a name: its commands are top-level commands
@@ -101,8 +101,10 @@ def _summary(found: "ScoredFile") -> str:
     score = f"{verdict.violation_score:.3f}" if verdict else MISSING
     milliseconds = 1000 * sum(found.seconds.values())
     notes = [*found.reasons, *([found.detail] if found.detail else [])]
-    if text is not None and text.state is ScreenStatus.NOT_RUN:
+    if text is not None and text.state is ScreenStatus.NOT_RUN and text.reason == "budget":
         notes.append("(text not read)")
+    if view := found.worst_view:
+        notes.append(f"(worst view: {', '.join(f'{k} {v}' for k, v in view.items())})")
     columns = f"{found.decision:<10} {score:>5} {milliseconds:>6.0f} ms"
     return f"{columns}  {found.path}  {' '.join(notes)}"
 

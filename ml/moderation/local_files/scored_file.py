@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from ml.core.types import Json, NotFetched, Outcome, RejectedImage, Scored, ScreenResult
+from ml.core.types import Evidence, Json, NotFetched, Outcome, RejectedImage, Scored, ScreenResult
 from ml.policy.verdict import Verdict
 
 QUARANTINE = "quarantine"  # in place of a decision: the photo cannot be scored
 UNREADABLE = "unreadable"  # in place of a decision: the file cannot be read
+VIEWS = "views"  # the result that says which views were scored, of photos with several
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,22 @@ class ScoredFile:
         """Frames of the photo; None if it was not scored."""
         if not isinstance(self.outcome, Scored):
             return None
-        views = self.screens.get("views")
-        found = views.evidence.get("frames") if views else None
+        found = self._views.get("frames")
         return found if isinstance(found, int) else 1
+
+    @property
+    def worst_view(self) -> dict[str, Json] | None:
+        """Frame, ground and part of the view that counts; None: the photo has a single view."""
+        views, worst = self._views.get("views"), self._views.get("worst")
+        if not isinstance(views, list) or not isinstance(worst, int):
+            return None
+        view = views[worst]
+        return view if isinstance(view, dict) else None
+
+    @property
+    def _views(self) -> Evidence:
+        result = self.screens.get(VIEWS)
+        return result.evidence if result else {}
 
     def to_json(self) -> dict[str, Json]:
         """All that is known of the file; the same keys for every file."""
