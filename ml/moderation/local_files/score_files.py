@@ -140,6 +140,7 @@ def load_scorer(
     pipeline = Pipeline(
         store=FileSource(),
         predictor=predictor,
+        violations=policy.violations,
         similar=similar,
         settings=settings,
         picture_side=policy.screens.picture_side,

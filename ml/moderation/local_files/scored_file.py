@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from ml.core.types import Evidence, Json, NotFetched, Outcome, RejectedImage, Scored, ScreenResult
-from ml.policy.verdict import Verdict
+from ml.policy.verdict import VIEWS, Verdict
 
 QUARANTINE = "quarantine"  # in place of a decision: the photo cannot be scored
 UNREADABLE = "unreadable"  # in place of a decision: the file cannot be read
-VIEWS = "views"  # the result that says which views were scored, of photos with several
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class ScoredFile:
     def worst_view(self) -> dict[str, Json] | None:
         """Frame, ground and part of the view that counts; None: the photo has a single view."""
         views, worst = self._views.get("views"), self._views.get("worst")
-        if not isinstance(views, list) or not isinstance(worst, int):
+        if not isinstance(views, list) or len(views) == 1 or not isinstance(worst, int):
             return None
         view = views[worst]
         return view if isinstance(view, dict) else None

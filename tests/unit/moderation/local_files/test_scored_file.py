@@ -46,7 +46,7 @@ def test_photo_with_one_view_has_one_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "views", [negative("views", None, VIEWS), positive("views", "unjudged:frames", None, VIEWS)]
+    "views", [negative("views", None, VIEWS), positive("views", "unjudged_frames", None, VIEWS)]
 )
 def test_photo_with_several_views_names_the_worst(views: ScreenResult) -> None:
     found = scored(views)
