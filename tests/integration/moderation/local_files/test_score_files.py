@@ -1,10 +1,12 @@
 """Local files get what a nightly run records for the same bytes, and nothing is written."""
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlalchemy import text
 
 from devtools.sample_photos.photo import CATEGORIES
@@ -27,12 +29,18 @@ from tests.support.nightly_run import delete_results, run_nightly, start_run
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
 from tests.support.versions import add_altered_version
+from tests.unit.vision.images.animations import animated
 from tests.unit.vision.images.pictures import encoded
 from tests.unit.vision.screens.conftest import with_text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 NOT_SCORED = ("empty", "not_an_image", "truncated", "too_small", "too_many_pixels")
+
+
+def picture_of(brightness: int) -> Image.Image:
+    """A picture that the test champion classifies by its brightness."""
+    return Image.open(io.BytesIO(photo(brightness))).convert("RGB")
 
 
 def score(shop: Shop, paths: Sequence[Path], **options: object) -> list[ScoredFile]:
@@ -94,7 +102,9 @@ def test_files_get_what_the_nightly_run_records_and_nothing_is_written(
     screened = with_policy(shop, tmp_path, sharpness={}, codes={}, duplicates={})
     rendered = [render_photo(11, n, CATEGORIES[n % len(CATEGORIES)]).data for n in range(4)]
     plain = [photo(level, seed=level) for level in range(DARK, BRIGHT + 1, 25)]
-    contents = [*rendered, *plain, with_code("https://elsewhere.example/x")]
+    bright, dark = (picture_of(level) for level in (BRIGHT, DARK))
+    moving = animated([bright, dark, bright], "WEBP", lossless=True)
+    contents = [*rendered, *plain, with_code("https://elsewhere.example/x"), moving]
     paths = stored(tmp_path / "files", contents)
     for path in paths:
         screened.upload(path.name, path.read_bytes())
@@ -108,11 +118,13 @@ def test_files_get_what_the_nightly_run_records_and_nothing_is_written(
     assert len(expected) == len(contents)
     for data, each in zip(contents, found, strict=True):
         assert as_recorded(each, scorer.describe()) == expected[content_hash(data)]
-        assert each.frames == 1
         assert each.seconds["decode"] > 0
         assert each.seconds["forward"] > 0
     assert {each.decision for each in found} == {"pass", "review"}
     assert ("code",) in {each.reasons for each in found}
+    assert [each.frames for each in found] == [1] * (len(contents) - 1) + [3]
+    assert found[-1].worst_view == {"frame": 1, "ground": "white", "part": 0}
+    assert found[-1].decision == "review"
 
 
 def test_files_that_cannot_be_scored_have_the_reason_of_the_nightly_run(
