@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ml.cli import keys, labels, models, operations, photos, training
+from ml.cli import keys, labels, models, operations, photos, score, training
 from ml.cli.context import configure_logs, console, opened
 from ml.core.errors import ModerationError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Moderation of review photos.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(operations.app)
+app.add_typer(score.app)
 app.add_typer(training.app)
 app.add_typer(models.app, name="models")
 app.add_typer(training.pretrain, name="pretrain")

@@ -1,5 +1,6 @@
 """Model versions: their files in the model bucket, and the promotion of one to champion."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,8 @@ from ml.storage.object_store import ObjectStore
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+_HASH_START = re.compile(r"[0-9a-f]{8,64}")
 
 
 def register(folder: Path, *, engine: Engine, store: ObjectStore) -> str:
@@ -149,6 +152,26 @@ def champion_hash(connection: Connection) -> str:
             "`python -m ml train --data FOLDER --preset fast --promote`"
         )
     return model_hash
+
+
+def find_version(connection: Connection, start: str) -> str:
+    """The one version whose hash begins with `start`, 8 to 64 hexadecimal digits.
+
+    Raises:
+        ModelError: there is none, or more than one.
+    """
+    if not _HASH_START.fullmatch(start):
+        raise ModelError(
+            f"{start!r} names no version: give the first 8 to 64 digits of a hash "
+            "(`python -m ml models list` shows them)"
+        )
+    versions = model_versions.find_versions(connection, start)
+    if not versions:
+        raise ModelError(f"no registered model version begins with {start}")
+    if len(versions) > 1:
+        found = f"{len(versions)} versions begin with {start}: {', '.join(versions)}"
+        raise ModelError(f"{found}; give more digits")
+    return versions[0]
 
 
 def fetch(model_hash: str, *, store: ObjectStore, cache: Path, int8: bool = False) -> Checkpoint:

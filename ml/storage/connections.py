@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,11 @@ class Connections:
             SettingsError: it is missing or not supported; with the remedy.
         """
         return in_transaction(self.engine, load_commerce_table, self.commerce_names)
+
+    def read_only(self) -> "Connections":
+        """The same, but the database refuses every write."""
+        engine = self.engine.execution_options(postgresql_readonly=True)
+        return replace(self, engine=engine)
 
     def close(self) -> None:
         """Close them all."""

@@ -11,6 +11,7 @@ _BLOCKLIST = "tests/integration/cli/test_blocklist.py"
 _MODELS = "tests/integration/cli/test_models.py"
 _PHOTOS = "tests/integration/cli/test_photos.py"
 _REPLAY = "tests/integration/cli/test_replay.py"
+_SCORE = "tests/integration/cli/test_score.py"
 _SERVE = "tests/integration/cli/test_serve.py"
 _BACKUP = "tests/integration/cli/test_backup.py"
 
@@ -69,6 +70,7 @@ RUN_BY = {
         f"{_REPLAY}::test_replay_reports_equal_verdicts_and_fails_on_a_difference"
     ),
     "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_report_what_they_did",
+    "python -m ml score": f"{_SCORE}::test_score_prints_one_line_a_file_whatever_the_verdicts",
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (

@@ -1,6 +1,5 @@
 """Promote or reject the candidate of a retraining run; promote or roll back manually."""
 
-import re
 from collections.abc import Iterable
 from types import EllipsisType
 
@@ -18,14 +17,13 @@ from ml.storage import model_versions, retrain_runs
 from ml.storage.activity_log import model_target, record
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.model_versions import ModelVersion, Promotion, find_versions, list_promotions
+from ml.storage.model_versions import ModelVersion, Promotion, list_promotions
 from ml.storage.policy_in_force import policy_in_force
 from ml.storage.retrain_runs import RetrainRun
 
 log = structlog.get_logger()
 
 PREVIOUS = "previous"
-_HASH_START = re.compile(r"[0-9a-f]{8,64}")
 
 
 def promote_candidate(
@@ -211,7 +209,7 @@ def _resolve(connection: Connection, to: str) -> str:
     history = list_promotions(connection)
     if to == PREVIOUS:
         return _previous_champion(history)
-    target = _find_version(connection, to)
+    target = registry.find_version(connection, to)
     if target not in {promotion.model_hash for promotion in history}:
         raise ModelError(
             f"{target} was never champion, so there is no way back to it; "
@@ -232,19 +230,3 @@ def _previous_champion(history: Iterable[Promotion]) -> str:
     if len(stack) < 2:  # noqa: PLR2004 - the champion and the one before it
         raise ModelError("there is no version before the present champion; name one by its hash")
     return stack[-2]
-
-
-def _find_version(connection: Connection, start: str) -> str:
-    """The one version whose hash begins with `start`."""
-    if not _HASH_START.fullmatch(start):
-        raise ModelError(
-            f"{start!r} names no version: give {PREVIOUS!r} or the first 8 to 64 digits of a hash "
-            "(`python -m ml models list` shows them)"
-        )
-    versions = find_versions(connection, start)
-    if not versions:
-        raise ModelError(f"no registered model version begins with {start}")
-    if len(versions) > 1:
-        found = f"{len(versions)} versions begin with {start}: {', '.join(versions)}"
-        raise ModelError(f"{found}; give more digits")
-    return versions[0]

@@ -18,14 +18,9 @@ from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
-from ml.moderation.pipeline.similar_decisions import (
-    SimilarDecisions,
-    load_similar_decisions,
-    needs_features,
-)
+from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
-from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
 from ml.storage.decided_photos import decided_photos
@@ -55,7 +50,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     decode_pool(settings).start()  # the workers load while the model does
     run = in_transaction(engine, audit_runs.load, shard.run_id)
     loader = ModelLoader(run.policy, settings, connections, batch_size=run.batch_size)
-    similar = _load_similar(run, loader, connections)
+    similar = load_for_version(loader, run.model_hash, run.computation, before=run.started_at)
     loader = replace(loader, with_features=similar is not None)
     predictor = loader.load(run.model_hash, run.computation)
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
@@ -83,18 +78,6 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     in_transaction(engine, audit_runs.add_seconds, shard, json.dumps(timer.drain()))
     failures.check(left)
     return {"judged": judged, "quarantined": quarantined}
-
-
-def _load_similar(
-    run: AuditRun, loader: ModelLoader, connections: Connections
-) -> SimilarDecisions | None:
-    """The photos decided before the run, if a screen compares with them."""
-    card, policy = loader.load_card(run.model_hash), run.policy
-    if run.started_at is None or not needs_features(card, policy):
-        return None
-    source = loader.feature_source(run.model_hash, run.computation)
-    engine = connections.engine
-    return load_similar_decisions(engine, card, policy, source=source, before=run.started_at)
 
 
 def _run(

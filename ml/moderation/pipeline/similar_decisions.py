@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine
 
+from ml.core.computation import Computation
 from ml.core.types import Evidence, ScreenResult, negative, positive
 from ml.models.card import ModelCard
 from ml.models.evaluation.held_out_labels import passes
 from ml.models.nearest_photos import NearestPhotos
 from ml.models.predictor import Scores
+from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
 from ml.storage.photo_features import MAX_PHOTOS, DecidedFeatures, load_decided
@@ -129,3 +131,22 @@ def load_similar_decisions(
     """Load the photos that were decided before a moment and have features of this source."""
     load = partial(load_decided, source=source, before=before, classes=policy.classes)
     return SimilarDecisions(in_transaction(engine, load), card, policy)
+
+
+def load_for_version(
+    loader: ModelLoader,
+    model_hash: str,
+    computation: Computation | None,
+    *,
+    before: datetime | None,
+) -> SimilarDecisions | None:
+    """Load the photos decided before a moment; None: no screen of the policy compares with them.
+
+    `before` is None only for a run that has not begun.
+    """
+    card, policy = loader.load_card(model_hash), loader.policy
+    if before is None or not needs_features(card, policy):
+        return None
+    source = loader.feature_source(model_hash, computation)
+    engine = loader.connections.engine
+    return load_similar_decisions(engine, card, policy, source=source, before=before)

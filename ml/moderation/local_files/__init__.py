@@ -1,0 +1,1 @@
+"""Score files of this machine as a nightly run would score uploads."""
