@@ -48,9 +48,9 @@ def test_frames_are_shown_and_the_worst_is_named(pages: Pages, logged_in: LogIn)
     queue.press("m")
     expect(queue.page.locator("#frame .map")).to_be_visible()
     queue.page.click("#language")
+    queue.shows("moving.gif")
     queue.press("w")
     expect(queue.page.locator("#why-body .screens")).to_contain_text(f"最可疑的是 {number} 号")
-    queue.page.screenshot(path="/tmp/w/queue_views.png")
     assert queue.faults == []
 
 
