@@ -32,13 +32,8 @@ def candidate(shop: Shop, tmp_path: Path) -> str:
     return version
 
 
-def _decisions(shop: Shop, table: str, version: str) -> dict[object, object]:
-    found = shop.rows(
-        f"select decision, count(*) from moderation.{table} "  # noqa: S608 - named by this file
-        "where model_hash = :h group by 1",
-        h=version,
-    )
-    return dict(found)  # type: ignore[arg-type]  # rows of two columns
+_VERDICTS = "select decision, count(*) from moderation.verdict where model_hash = :h group by 1"
+_SHADOWED = "select decision, count(*) from moderation.shadow_verdict group by 1"
 
 
 def test_each_version_judges_by_its_own_fit_at_night_and_online(shop: Shop, candidate: str) -> None:
@@ -49,8 +44,8 @@ def test_each_version_judges_by_its_own_fit_at_night_and_online(shop: Shop, cand
         shop.upload(f"banded-{number}.jpg", banded_photo(seed=number))
     in_transaction(shop.connections.engine, lambda c: shadow_verdicts.request(c, candidate))
     run_nightly(shop, "before")
-    assert _decisions(shop, "verdict", shop.model_hash) == {"pass": 8}
-    assert _decisions(shop, "shadow_verdict", candidate) == {"pass": 4, "review": 4}
+    assert dict(shop.rows(_VERDICTS, h=shop.model_hash)) == {"pass": 8}
+    assert dict(shop.rows(_SHADOWED)) == {"pass": 4, "review": 4}
 
     assert promote_candidate("month", by="test", reason="the gates hold", **parts) == candidate
     settings = shop.settings.model_copy(update={"inference": "openvino", "number_type": "int8"})
@@ -58,7 +53,7 @@ def test_each_version_judges_by_its_own_fit_at_night_and_online(shop: Shop, cand
     run = in_transaction(shop.connections.engine, lambda c: audit_runs.load(c, "after"))
     assert run.computation
     assert run.computation.variant
-    assert _decisions(shop, "verdict", candidate) == {"pass": 4, "review": 4}
+    assert dict(shop.rows(_VERDICTS, h=candidate)) == {"pass": 4, "review": 4}
 
     with serving(shop) as served:
         for version, result in ((candidate, "violate"), (shop.model_hash, "normal")):
