@@ -34,7 +34,8 @@ from ml.models.pretrained_weights import load_pretrained_weights
 from ml.models.training.dataset import Dataset, open_dataset
 from ml.models.training.folds import assign_folds
 from ml.policy.schema import load_policy
-from ml.vision.images.decode import DecodeLimits, decode
+from ml.vision.images.decode import decode
+from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import ARTICLE, Preprocessing, normalize, prepare
 
 SEEDS = 3
