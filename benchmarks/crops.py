@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.calibration import images_per_second
 from benchmarks.crops_photos import ASPECTS, POSITIONS, MadePhoto, make_photos
-from benchmarks.crops_scores import Bools, Floats, Rows, recall, score_out_of_fold
+from benchmarks.crops_scores import Bools, Floats, Rows, compare, detect, score_out_of_fold
 from ml.core.concurrency import batched
 from ml.core.settings import ROOT
 from ml.models.architectures.classifier import Classifier
@@ -174,22 +174,21 @@ def _made(photos: Labelled) -> dict[str, Bools]:
     return found
 
 
-def list_subsets(photos: Labelled) -> dict[str, tuple[Bools, Bools]]:
-    """Name, violations, and the normal photos of the same set."""
+def list_subsets(photos: Labelled) -> dict[str, Bools]:
+    """The violations by name."""
+    real = {f"real: {name}": found for name, found in _real(photos).items()}
+    return real | {f"made: {name}": found for name, found in _made(photos).items()}
+
+
+def measure_detection(rows: dict[str, Rows], photos: Labelled) -> dict[str, Floats]:
+    """By fit: the share of the seeds, 0..1, in which each photo is above its set's cut-off."""
     normal, made = photos.targets == 0, photos.is_made
-    real = {f"real: {name}": (found, normal & ~made) for name, found in _real(photos).items()}
-    return real | {f"made: {name}": (found, normal & made) for name, found in _made(photos).items()}
-
-
-def measure_recalls(rows: dict[str, Rows], photos: Labelled) -> dict[str, dict[str, list[float]]]:
-    """Recall by fit and subset, one for each seed."""
-    subsets = list_subsets(photos)
-    found: dict[str, dict[str, list[float]]] = {fit: {name: [] for name in subsets} for fit in rows}
+    found = {fit: np.zeros(len(made)) for fit in rows}
     for fit, features in rows.items():
         for seed in range(SEEDS):
             scores = score_out_of_fold(features, photos.targets, photos.folds(seed))
-            for name, (violations, normal) in subsets.items():
-                found[fit][name].append(recall(scores, violations, normal))
+            for members in (made, ~made):
+                found[fit][members] += detect(scores, normal & members)[members] / SEEDS
     return found
 
 
@@ -205,16 +204,20 @@ def measure_speed(network: Classifier, photos: Sequence[bytes]) -> dict[str, flo
 
 
 def print_tables(
-    recalls: dict[str, dict[str, list[float]]], counts: dict[str, int], speed: dict[str, float]
+    detected: dict[str, Floats], subsets: dict[str, Bools], speed: dict[str, float]
 ) -> None:
-    """Print the recalls as means of the seeds, and the cost."""
-    table = Table("violations", "n", *recalls, title="Recall at 5 % false alarms, three seeds")
-    for subset, photos in counts.items():
-        means = (100 * statistics.mean(found[subset]) for found in recalls.values())
-        table.add_row(subset, str(photos), *(f"{mean:.1f} %" for mean in means))
-    spread = (100 * np.ptp(found["made: all"]) for found in recalls.values())
-    table.add_row("made: all, largest minus smallest", "", *(f"{each:.1f}" for each in spread))
-    table.add_row("images/s", "", *(f"{speed[fit]:.0f}" for fit in recalls))
+    """Print recall, the difference from the first fit, and the cost."""
+    table = Table("violations", "n", *detected, title=f"Recall at 5 % false alarms, {SEEDS} seeds")
+    for name, chosen in subsets.items():
+        recalls = (100 * found[chosen].mean() for found in detected.values())
+        table.add_row(name, str(chosen.sum()), *(f"{recall:.1f} %" for recall in recalls))
+    reference = next(iter(detected.values()))
+    for name in ("real: all", "real: tall", "made: all"):
+        chosen = subsets[name]
+        pairs = (compare(found[chosen], reference[chosen]) for found in detected.values())
+        cells = (f"{100 * mean:+.1f} ± {100 * half:.1f}" for mean, half in pairs)
+        table.add_row(f"{name}, difference", str(chosen.sum()), *cells)
+    table.add_row("images/s", "", *(f"{speed[fit]:.1f}" for fit in detected))
     console.print(table)
 
 
@@ -238,8 +241,7 @@ def main(
         }
         tall = [c for c, shape in zip(contents, photos.shapes, strict=True) if shape < _TALL]
         speed = measure_speed(network, tall[:TIMED_PHOTOS])
-    counts = {name: int(found.sum()) for name, (found, _) in list_subsets(photos).items()}
-    print_tables(measure_recalls(rows, photos), counts, speed)
+    print_tables(measure_detection(rows, photos), list_subsets(photos), speed)
     console.print(f"calibration: {before:.0f} images/s before, {images_per_second():.0f} after")
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.crops import CROP, FITS, pad
 from benchmarks.crops_photos import ASPECTS, KINDS, POSITIONS, make_photos
-from benchmarks.crops_scores import Rows, recall, score_out_of_fold
+from benchmarks.crops_scores import Rows, compare, detect, score_out_of_fold
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,24 @@ def test_score_is_that_of_the_worst_square_and_heads_are_fitted_to_it() -> None:
     shows = (targets[owners] == 1) & (np.arange(120) % 2 == 0)
     features[shows, 0] += 8
     scores = score_out_of_fold(Rows(features, owners), targets, np.arange(60) // 10)
-    assert recall(scores, targets == 1, targets == 0) == 1.0
+    assert detect(scores, targets == 0)[targets == 1].all()
     alone = score_out_of_fold(Rows(features[1::2], np.arange(60)), targets, np.arange(60) // 10)
-    assert recall(alone, targets == 1, targets == 0) < 0.5
+    assert detect(alone, targets == 0)[targets == 1].mean() < 0.5
 
 
-def test_recall_is_that_above_the_score_of_a_twentieth_of_the_normal_photos() -> None:
+def test_detected_is_what_exceeds_the_score_of_a_twentieth_of_the_normal_photos() -> None:
     normal = np.arange(120) < 100
     scores = np.arange(120, dtype=float)
     scores[100:] = np.linspace(85.5, 104.5, 20)
-    assert recall(scores, ~normal, normal) == pytest.approx(0.55, abs=0.05)
-    assert np.isnan(recall(scores, np.zeros(120, bool), normal))
+    found = detect(scores, normal)
+    assert found[normal].sum() == 5
+    assert found[~normal].sum() == 11
+
+
+def test_difference_of_pairs_has_a_narrower_interval_than_that_of_independent_ones() -> None:
+    reference = np.repeat([0.0, 1.0], 50)
+    better = reference.copy()
+    better[:10] = 1.0
+    mean, half = compare(better, reference)
+    assert mean == pytest.approx(0.1)
+    assert half == pytest.approx(1.96 * 0.3 / 10)
