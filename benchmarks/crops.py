@@ -217,7 +217,7 @@ def print_tables(
         pairs = (compare(found[chosen], reference[chosen]) for found in detected.values())
         cells = (f"{100 * mean:+.1f} ± {100 * half:.1f}" for mean, half in pairs)
         table.add_row(f"{name}, difference", str(chosen.sum()), *cells)
-    table.add_row("images/s", "", *(f"{speed[fit]:.1f}" for fit in detected))
+    table.add_row("images/s", "", *(f"{speed[fit]:.0f}" for fit in detected))
     console.print(table)
 
 
