@@ -88,7 +88,10 @@ class Cropper:
     def __init__(self, folder: str) -> None:
         spec = read_card((Path(folder) / CARD).read_bytes(), source=folder).preprocessing
         self._transform = transforms.Compose(
-            [transforms.Resize(spec.resize), transforms.CenterCrop(spec.crop)]
+            [
+                transforms.Resize((spec.resize,) * 2 if spec.fit == "squash" else spec.resize),
+                transforms.CenterCrop(spec.crop),
+            ]
         )
 
     def crop(self, data: bytes) -> npt.NDArray[np.uint8]:

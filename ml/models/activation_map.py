@@ -11,7 +11,7 @@ from PIL import Image
 
 from ml.core.errors import ModelError
 from ml.models.checkpoint import Checkpoint
-from ml.vision.images.preprocess import Preprocessing, normalize, prepare
+from ml.vision.images.preprocess import MAX_ASPECT, Preprocessing, normalize, prepare
 
 Map = npt.NDArray[np.float32]
 Box = tuple[int, int, int, int]
@@ -66,8 +66,12 @@ def overlay(image: Image.Image, heat: Map, spec: Preprocessing) -> Image.Image:
 def input_crop_box(size: tuple[int, int], spec: Preprocessing) -> Box:
     """The model's input within a photo of `size` (width, height): left, upper, right, lower.
 
-    The inverse of `prepare`: the square in the center, crop / resize of the short side.
+    The inverse of `prepare`: in the center, crop / resize of the short side, or with `fit: squash`
+    of each side.
     """
-    side = max(1, round(min(size) * spec.crop / spec.resize))
-    left, top = ((length - side) // 2 for length in size)
-    return left, top, left + side, top + side
+    short = min(size)
+    # Each side of the part that is resized to `resize` pixels.
+    whole = [min(s, MAX_ASPECT * short) if spec.fit == "squash" else short for s in size]
+    width, height = (max(1, round(side * spec.crop / spec.resize)) for side in whole)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height

@@ -26,13 +26,14 @@ def make_champion(
     seed: int = 0,
     pass_confidence: float = 0.7,
     architecture: ArchitectureName = "resnet18",
+    spec: Preprocessing = SPEC,
 ) -> ModelCard:
     """Write weights and card; bright photos are `normal`, dark ones `violate`."""
     card = ModelCard(
         architecture=architecture,
         weights_sha256=save_weights(_weights(seed, architecture), folder),
         classes=("normal", "violate"),
-        preprocessing=SPEC,
+        preprocessing=spec,
         calibration=Calibration(temperature=1.0, fitted_on=0),
         thresholds=Thresholds(pass_confidence=pass_confidence, source="test"),
         pretrained_weights=PretrainedWeights(kind="scratch", detail="test"),

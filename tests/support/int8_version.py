@@ -15,7 +15,7 @@ from ml.models.checkpoint import Checkpoint, load_checkpoint, save_card, save_in
 from ml.models.load_check import write_probe
 from ml.models.predictor import Predictor
 from ml.models.training.quantization import quantize
-from ml.vision.images.preprocess import prepare
+from ml.vision.images.preprocess import Preprocessing, prepare
 from tests.support.champion import SPEC, make_champion
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 
@@ -28,12 +28,13 @@ def make_int8_version(
     temperature: float,
     pass_confidence: float,
     architecture: ArchitectureName = "resnet18",
+    spec: Preprocessing = SPEC,
 ) -> ModelCard:
     """Write a test champion with an int8 variant, and its probe."""
-    make_champion(folder, architecture=architecture)
+    make_champion(folder, architecture=architecture, spec=spec)
     checkpoint = load_checkpoint(folder)
-    photos = [_prepared(i) for i in range(16)]
-    network = quantize(checkpoint.build_network(), SPEC, photos)
+    photos = [_prepared(i, spec) for i in range(16)]
+    network = quantize(checkpoint.build_network(), spec, photos)
     graph_sha256, weights_sha256 = save_int8(network, folder)
     variant = Int8Variant(
         graph_sha256=graph_sha256,
@@ -57,6 +58,6 @@ def make_int8_version(
     return card
 
 
-def _prepared(seed: int) -> npt.NDArray[np.uint8]:
+def _prepared(seed: int, spec: Preprocessing) -> npt.NDArray[np.uint8]:
     data = photo((BRIGHT, DARK, MIDDLE)[seed % 3], seed=seed)
-    return prepare(Image.open(io.BytesIO(data)).convert("RGB"), SPEC)
+    return prepare(Image.open(io.BytesIO(data)).convert("RGB"), spec)

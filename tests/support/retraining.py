@@ -29,7 +29,7 @@ from ml.storage.photo_archive import ArchivedPhoto, upsert
 from ml.storage.photo_cache import cache_photo
 from ml.storage.retrain_runs import RetrainRun
 from ml.storage.snapshots import put_golden, put_manifest, write_snapshot
-from ml.vision.images.preprocess import normalize
+from ml.vision.images.preprocess import Preprocessing, normalize
 from tests.support.champion import SPEC, make_champion
 from tests.support.policies import policy
 from tests.support.servers import Shop
@@ -57,9 +57,10 @@ def make_version(
     extra_class: str | None = None,
     pass_confidence: float = 0.7,
     probe: bool = False,
+    spec: Preprocessing = SPEC,
 ) -> ModelCard:
     """Write a test champion; `inverted` swaps bright and dark, `extra_class` is never predicted."""
-    card = make_champion(folder, seed=seed, pass_confidence=pass_confidence)
+    card = make_champion(folder, seed=seed, pass_confidence=pass_confidence, spec=spec)
     state = load_checkpoint(folder).state
     if inverted:
         state["fc.weight"], state["fc.bias"] = -state["fc.weight"], -state["fc.bias"]

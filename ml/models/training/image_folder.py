@@ -14,9 +14,6 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transform
 
 from ml.core.concurrency import bounded_map
 from ml.core.errors import ImageRejected, QuarantineReason, TrainingError
@@ -24,7 +21,7 @@ from ml.policy.schema import Policy
 from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
-from ml.vision.images.preprocess import MAX_ASPECT, Preprocessing
+from ml.vision.images.preprocess import Preprocessing, resize
 
 _MAX_AHEAD = 64  # photos that are decoded before the results of earlier ones are used
 
@@ -187,7 +184,7 @@ def cache_photos(
     limits: DecodeLimits,
     on_decoded: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[list[CachedPhoto], list[SkippedFile]]:
-    """Decode every photo once, on all cores, and resize its short side to `spec.resize`.
+    """Decode every photo once, on all cores, and resize it as `prepare` does before its crop.
 
     Returns the usable photos in the order of the files, and the files left out with the reason.
     `on_decoded` is called after each file with the number of files read so far and of all files.
@@ -223,7 +220,7 @@ def _cache_photo(
         detail = "several frames: its label may be about any of them"
         return SkippedFile(photo.name, QuarantineReason.ANIMATED.value, detail)
     image = decoded.image
-    resized = resize_short_side(image, spec)
+    resized = np.asarray(resize(image, spec))
     return CachedPhoto(
         photo,
         content_hash(data),
@@ -231,17 +228,3 @@ def _cache_photo(
         pixels.append(resized),
         *resized.shape[:2],
     )
-
-
-def resize_short_side(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Resize the short side to `spec.resize`; (H, W, 3).
-
-    Uses the filter of `prepare`, whose result on this image equals that on the original. As there,
-    an image of extreme aspect is cropped to MAX_ASPECT first.
-    """
-    max_side = MAX_ASPECT * min(image.size)
-    if max(image.size) > max_side:
-        sides = [min(side, max_side) for side in (image.height, image.width)]
-        image = transform.center_crop(image, sides)
-    resized = transform.resize(image, [spec.resize], InterpolationMode(spec.interpolation))
-    return np.asarray(resized)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ml.core.yaml_file import StrictModel
 from ml.vision.images.decode import Decoded, decode, draft_factor
@@ -35,7 +35,8 @@ class Preprocessing(StrictModel):
     """Section of the model card: how a decoded picture becomes model input.
 
     `resize` is the short side in pixels, `crop` the side of the square cropped from the center;
-    `mean` and `std` are per channel (red, green, blue), for values from 0 to 1.
+    `mean` and `std` are per channel (red, green, blue), for values from 0 to 1. With `fit: squash`
+    both sides become `resize` pixels, whatever the aspect: nothing but the crop's margin is lost.
     """
 
     resize: int = Field(ge=16, le=MAX_CROP)
@@ -43,6 +44,15 @@ class Preprocessing(StrictModel):
     mean: tuple[_Finite, _Finite, _Finite]
     std: tuple[_Positive, _Positive, _Positive]
     interpolation: Literal["bilinear", "bicubic"]
+    fit: Literal["crop", "squash"] = "crop"
+
+    @model_serializer(mode="wrap")
+    def _omit_default_fit(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`fit` was added later: without it, cards and feature caches of before keep their hash."""
+        content: dict[str, Any] = serialize(self)
+        if content["fit"] == "crop":
+            del content["fit"]
+        return content
 
     @model_validator(mode="after")
     def _check_crop(self) -> Self:
@@ -62,25 +72,35 @@ ARTICLE = Preprocessing(
 )
 
 
-def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Resize the short side, then crop the center.
+def resize(image: Image.Image, spec: Preprocessing) -> Image.Image:
+    """Resize the short side to `spec.resize`, or both sides with `fit: squash`.
 
-    The pixels equal those of torchvision's `Resize(resize)` and `CenterCrop(crop)` on the same
-    picture. Pillow's `resize(box=...)`, which computes only the crop, is up to 40 % faster but
-    stores the box as 32-bit floats: single pixels then differ by up to 25 levels. Strips longer
-    than `MAX_ASPECT` times their width are cropped to that ratio first; only for those the sampling
-    grid is shifted, by less than a pixel of the original.
+    Strips longer than `MAX_ASPECT` times their width are cropped to that ratio first.
+    """
+    image = _crop_extreme_aspect(image)
+    size = (spec.resize, spec.resize)
+    if spec.fit == "crop":
+        width, height = image.size
+        short = min(width, height)
+        size = (int(spec.resize * width / short), int(spec.resize * height / short))
+    return image.resize(size, _INTERPOLATION[spec.interpolation])
+
+
+def prepare(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Resize by the card's fit, then crop the center.
+
+    The pixels equal those of torchvision's `Resize(resize)`, with `fit: squash` of
+    `Resize((resize, resize))`, and `CenterCrop(crop)` on the same picture. Pillow's
+    `resize(box=...)`, which computes only the crop, is up to 40 % faster but stores the box as
+    32-bit floats: single pixels then differ by up to 25 levels. Only for strips, see `resize`, the
+    sampling grid is shifted, by less than a pixel of the original.
 
     Returns a contiguous uint8 array (3, crop, crop), 0 to 255. `normalize` follows for the whole
     batch: one byte per value is a quarter of the data to copy to the device.
     """
-    image = _crop_extreme_aspect(image)
-    width, height = image.size
-    short = min(width, height)
-    size = (int(spec.resize * width / short), int(spec.resize * height / short))
-    resized = image.resize(size, _INTERPOLATION[spec.interpolation])
+    resized = resize(image, spec)
     # Python rounds halves to even; torchvision's CenterCrop makes the same call.
-    left, top = (round((side - spec.crop) / 2) for side in size)
+    left, top = (round((side - spec.crop) / 2) for side in resized.size)
     pixels = np.asarray(resized.crop((left, top, left + spec.crop, top + spec.crop)))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 

@@ -29,6 +29,7 @@ CARD = ModelCard(
 SQUARE = Preprocessing(
     resize=100, crop=80, mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear"
 )
+SQUASHED = SQUARE.model_copy(update={"fit": "squash"})
 
 
 @pytest.fixture(scope="module", params=get_args(ArchitectureName))
@@ -112,17 +113,30 @@ def test_activation_maps_reject_an_unknown_class_and_weights_that_do_not_fit(
 
 
 @pytest.mark.parametrize("size", [(320, 240), (240, 320), (100, 100), (2000, 40), (33, 47)])
-def test_input_crop_box_equals_the_crop_of_prepare(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("spec", [SQUARE, SQUASHED])
+def test_input_crop_box_equals_the_crop_of_prepare(
+    size: tuple[int, int], spec: Preprocessing
+) -> None:
     """White inside the box, black outside: the model's input is white, but for its border."""
-    box = input_crop_box(size, SQUARE)
+    box = input_crop_box(size, spec)
     picture = Image.new("RGB", size)
     picture.paste((255, 255, 255), box)
-    pixels = prepare(picture, SQUARE)
-    border = 4 * SQUARE.resize // min(size) + 4
+    pixels = prepare(picture, spec)
+    border = 4 * spec.resize // min(size) + 4
     assert pixels[:, border:-border, border:-border].min() == 255
     outside = Image.new("RGB", size, (255, 255, 255))
     outside.paste((0, 0, 0), box)
-    assert prepare(outside, SQUARE)[:, border:-border, border:-border].max() == 0
+    assert prepare(outside, spec)[:, border:-border, border:-border].max() == 0
+
+
+def test_overlay_of_a_squashed_photo_reaches_its_edges() -> None:
+    whole = SQUASHED.model_copy(update={"crop": SQUASHED.resize})
+    photo = Image.new("RGB", (300, 400), (90, 90, 90))
+    heat = np.zeros((4, 4), dtype=np.float32)
+    heat[3] = 1.0
+    colored = np.argwhere(np.asarray(overlay(photo, heat, whole))[..., 0] > 150)
+    assert colored.max(axis=0).tolist() == [399, 299]
+    assert colored.min(axis=0)[0] > 250
 
 
 def test_overlay_colors_the_active_region_only() -> None:

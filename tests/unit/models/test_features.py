@@ -147,7 +147,8 @@ def test_trunk_hash_depends_on_weights_and_preprocessing_but_not_on_the_head(
     with torch.no_grad():
         network.head.weight += 1
     assert trunk_hash(network, SPEC) == before
-    assert trunk_hash(network, SPEC.model_copy(update={"resize": 41})) != before
+    for changed in ({"resize": 41}, {"fit": "squash"}):
+        assert trunk_hash(network, SPEC.model_copy(update=changed)) != before
     with torch.no_grad():
         next(network.buffers()).add_(1)  # a running mean
     assert trunk_hash(network, SPEC) != before

@@ -12,7 +12,8 @@ from ml.core.errors import ModelError, RunNotStarted, TrainingError
 from ml.core.manifest import Confirmation
 from ml.learning.report.run_note import closing_note
 from ml.learning.retrain.evaluate import evaluate_candidate
-from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
+from tests.support.champion import SPEC
+from tests.support.photos import BRIGHT, DARK, MIDDLE, banded_photo, photo
 from tests.support.retraining import GOLDEN, GoldenSpec, RetrainingRun, retraining_policy
 from tests.support.servers import Shop
 
@@ -104,6 +105,20 @@ def test_versions_are_evaluated_at_their_own_thresholds_and_stored(month: Retrai
     for name in report["plots"]:
         assert stored(month, f"plots/{name}.png").startswith(b"\x89PNG")
     check_page(stored(month, "report.html").decode(), report)
+
+
+def test_candidate_of_another_fit_is_compared_by_its_own(month: RetrainingRun) -> None:
+    """What lies outside of the center square, only the candidate sees."""
+    whole = SPEC.model_copy(update={"fit": "squash"})
+    candidate = month.register("candidate", spec=whole)
+    champion = month.register("champion")
+    banded = [GoldenSpec(banded_photo(seed=i), "violate") for i in range(4)]
+    month.begin([*photos(), *banded], candidate=candidate, champion=champion)
+    compared = evaluate(month)["sets"]["golden"]
+    assert compared["photos"] == 12
+    assert compared["candidate"]["per_class"]["violate"]["recall"] == 1.0
+    assert compared["champion"]["per_class"]["violate"]["recall"] == 0.5
+    assert compared["paired"]["recall"]["violate"]["gained"] == 4
 
 
 def check_page(page: str, report: dict[str, Any]) -> None:

@@ -16,11 +16,15 @@ from structlog.testing import capture_logs
 from ml.core.errors import ModelHashMismatch, ObjectNotFound, RunNotStarted, TrainingError
 from ml.core.manifest import ListedPhoto, Manifest, Split
 from ml.core.types import EpochResult
+from ml.learning.retrain.calibrate import calibrate
 from ml.learning.retrain.train import train_candidate
 from ml.learning.retrain.training_artifact import TrainingArtifact, load_artifact
 from ml.learning.retrain.unlabelled import SHARES
 from ml.models.checkpoint import build_network
 from ml.policy.schema import load_policy
+from ml.storage import retrain_runs
+from ml.storage.database import in_transaction
+from ml.storage.model_versions import load_card
 from ml.storage.photo_cache import cache_photo
 from ml.vision.images.preprocess import normalize, prepare
 from tests.integration.learning.retrain.snapshot_fixtures import (
@@ -30,6 +34,7 @@ from tests.integration.learning.retrain.snapshot_fixtures import (
     labelled,
     write_preset,
 )
+from tests.support.champion import SPEC
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.servers import Shop
 
@@ -86,6 +91,24 @@ def _logits(shop: Shop, trained: TrainingArtifact, content_sha256: str) -> torch
         batch = normalize(torch.from_numpy(pixels)[None], trained.preprocessing)
         logits: torch.Tensor = network(batch)[0]
     return logits
+
+
+def test_training_goes_on_from_a_champion_of_another_fit(shop: Shop, tmp_path: Path) -> None:
+    """The champion cuts the center square; the preset, and thus the candidate, squashes."""
+    whole = SPEC.model_copy(update={"fit": "squash"})
+    preset = write_preset(tmp_path, epochs=1, head="fitted", preprocessing=whole)
+    begin_month(shop, keep_photos(shop, PARTS), preset=preset)
+    trained = load_artifact(shop.connections.models, _train(shop))
+    assert trained.preprocessing == whole
+    run = in_transaction(shop.connections.engine, lambda c: retrain_runs.load(c, "month"))
+    assert run.starts is not None
+    assert "champion" in {start["kind"] for start in run.starts}
+    calibrated = calibrate(
+        "month", _train(shop), settings=shop.settings, connections=shop.connections
+    )
+    card = in_transaction(shop.connections.engine, lambda c: load_card(c, calibrated))
+    assert card is not None
+    assert card["preprocessing"]["fit"] == "squash"
 
 
 def test_training_artifact_has_weights_logits_and_facts(shop: Shop, tmp_path: Path) -> None:

@@ -67,12 +67,12 @@ def test_champion_verdicts_are_equal_with_and_without_a_shadow(
     assert report["seconds"]["shadow"] > 0
 
 
-@pytest.mark.parametrize("resize", [40, 120])
+@pytest.mark.parametrize("changed", [{"resize": 40}, {"resize": 120}, {"fit": "squash"}])
 def test_shadow_verdicts_equal_those_it_has_as_champion(
-    uploaded: Shop, tmp_path: Path, resize: int
+    uploaded: Shop, tmp_path: Path, changed: dict[str, object]
 ) -> None:
     add_version(uploaded, tmp_path / "version")
-    spec = SPEC.model_copy(update={"resize": resize})
+    spec = SPEC.model_copy(update=changed)
     version = add_altered_version(
         uploaded, tmp_path / "version", tmp_path / "v", preprocessing=spec
     )

@@ -12,12 +12,11 @@ from ml.models.training.image_folder import (
     data_hash,
     find_contradictions,
     list_photos,
-    resize_short_side,
 )
 from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
-from ml.vision.images.preprocess import prepare
+from ml.vision.images.preprocess import prepare, resize
 from tests.unit.models.training.pictures import POLICY, SPEC, noise
 
 _LIMITS = DecodeLimits()
@@ -106,6 +105,22 @@ def test_cached_photo_prepares_like_the_original(size: tuple[int, int], tmp_path
     pixels.close()
 
 
+@pytest.mark.parametrize("size", [(60, 48), (48, 61), (40, 40), (37, 400), (33, 900)])
+@pytest.mark.parametrize("crop", [32, 40])
+def test_squashed_cached_photo_is_a_square_that_prepares_like_the_original(
+    size: tuple[int, int], crop: int, tmp_path: Path
+) -> None:
+    spec = SPEC.model_copy(update={"fit": "squash", "crop": crop})
+    pixels = PixelFile(tmp_path)
+    (scanned,), _ = cache_photos(_photos(tmp_path, size), pixels, spec=spec, limits=_LIMITS)
+    data = (tmp_path / "0.png").read_bytes()
+    original = decode(data, limits=_LIMITS, short_side=spec.resize).image
+    kept = Image.fromarray(pixels.array(scanned))
+    assert kept.size == (spec.resize, spec.resize)
+    assert np.array_equal(prepare(kept, spec), prepare(original, spec))
+    pixels.close()
+
+
 def test_cache_photos_preserves_the_order_and_stores_fingerprints(tmp_path: Path) -> None:
     sizes = [(50 + n % 7, 45 + n % 5) for n in range(150)]  # more than are decoded ahead
     photos = _photos(tmp_path, *sizes)
@@ -120,7 +135,7 @@ def test_cache_photos_preserves_the_order_and_stores_fingerprints(tmp_path: Path
     for number in (0, 70, 149):
         image = noise(number, 0, sizes[number])
         kept = pixels.tensor(scanned[number]).permute(1, 2, 0).numpy()
-        assert np.array_equal(kept, resize_short_side(image, SPEC))
+        assert np.array_equal(kept, np.asarray(resize(image, SPEC)))
         assert scanned[number].content_hash == content_hash(photos[number].path.read_bytes())
         actual = (scanned[number].perceptual_hash, scanned[number].quality)
         assert actual == perceptual_hash(image)

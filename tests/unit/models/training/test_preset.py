@@ -78,6 +78,12 @@ def test_monthly_preset_continues_from_the_champion_with_fewer_epochs_and_a_lowe
     assert monthly.preprocessing == fast.preprocessing
 
 
+def test_presets_but_the_articles_show_the_model_the_whole_photo() -> None:
+    specs = {path.stem: load_preset(path.stem).preprocessing for path in PRESETS.glob("*.yaml")}
+    cut = {name for name, spec in specs.items() if spec.fit == "crop" or spec.crop < spec.resize}
+    assert cut == {"article"}
+
+
 def test_linear_probe_preset_equals_fast_without_epochs() -> None:
     probe, fast = load_preset("linear_probe"), load_preset("fast")
     assert (probe.epochs, probe.head, fast.head) == (0, "fitted", "fitted")

@@ -17,15 +17,19 @@ from ml.vision.images.preprocess import (
 from tests.unit.vision.images.pictures import photo
 
 
-def spec(resize: int = 64, crop: int = 56, interpolation: str = "bilinear") -> Preprocessing:
-    changed = {"resize": resize, "crop": crop, "interpolation": interpolation}
+def spec(
+    resize: int = 64, crop: int = 56, interpolation: str = "bilinear", fit: str = "crop"
+) -> Preprocessing:
+    changed = {"resize": resize, "crop": crop, "interpolation": interpolation, "fit": fit}
     return Preprocessing.model_validate(ARTICLE.model_dump() | changed)
 
 
 def torchvisions(image: Image.Image, of: Preprocessing) -> torch.Tensor:
     mode = transforms.InterpolationMode(of.interpolation)
     steps = [
-        transforms.Resize(of.resize, interpolation=mode),
+        transforms.Resize(
+            (of.resize, of.resize) if of.fit == "squash" else of.resize, interpolation=mode
+        ),
         transforms.CenterCrop(of.crop),
         transforms.ToTensor(),
         transforms.Normalize(of.mean, of.std),
@@ -45,13 +49,14 @@ def ours(image: Image.Image, of: Preprocessing) -> torch.Tensor:
     resize=st.integers(16, 300),
     cropped=st.floats(0.1, 1),
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    fit=st.sampled_from(["crop", "squash"]),
 )
-def test_prepare_equals_torchvision_at_any_size(
-    width: int, height: int, resize: int, cropped: float, interpolation: str
+def test_prepare_equals_torchvision_at_any_size(  # noqa: PLR0917 - hypothesis draws each
+    width: int, height: int, resize: int, cropped: float, interpolation: str, fit: str
 ) -> None:
     if max(width, height) > 10 * min(width, height):
         height = width
-    of = spec(resize, max(1, round(resize * cropped)), interpolation)
+    of = spec(resize, max(1, round(resize * cropped)), interpolation, fit)
     image = photo(width, height)
     torch.testing.assert_close(ours(image, of), torchvisions(image, of), rtol=0, atol=1e-6)
 
@@ -92,6 +97,25 @@ def test_prepare_keeps_the_center_of_a_long_strip(size: tuple[int, int]) -> None
     assert array[1].max() == 0
 
 
+@pytest.mark.parametrize("size", [(90, 160), (120, 160), (160, 120), (100, 100)])
+@pytest.mark.parametrize("edge", ["top", "bottom", "left", "right"])
+def test_squashed_photo_shows_its_edges(size: tuple[int, int], edge: str) -> None:
+    """A bar of a tenth of the photo is a tenth of the model's input."""
+    image, wide, high = Image.new("RGB", size), *size
+    bars = {
+        "top": (0, 0, wide, high // 10),
+        "bottom": (0, high - high // 10, wide, high),
+        "left": (0, 0, wide // 10, high),
+        "right": (wide - wide // 10, 0, wide, high),
+    }
+    image.paste((255, 255, 255), bars[edge])
+    array = prepare(image, spec(50, 50, fit="squash")).astype(float) / 255
+    inputs = {"top": array[:, :5], "bottom": array[:, -5:]}
+    inputs |= {"left": array[:, :, :5], "right": array[:, :, -5:]}
+    assert inputs[edge].mean() > 0.9
+    assert array.sum() == pytest.approx(inputs[edge].sum(), rel=0.15)
+
+
 def test_prepare_at_the_maximum_aspect_equals_torchvision() -> None:
     image = photo(400, 40)
     torch.testing.assert_close(ours(image, spec()), torchvisions(image, spec()), rtol=0, atol=1e-6)
@@ -124,6 +148,7 @@ def test_normalize_rounds_half_precision_once() -> None:
         ({"mean": (0.5, 0.5)}, "mean"),
         ({"interpolation": "nearest"}, "bilinear"),
         ({"resise": 256}, "Extra inputs"),
+        ({"fit": "stretch"}, "squash"),
     ],
 )
 def test_invalid_preprocessing_is_rejected(changed: dict[str, object], message: str) -> None:
@@ -135,3 +160,14 @@ def test_preprocessing_is_immutable_and_survives_a_json_round_trip() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         ARTICLE.resize = 300  # type: ignore[misc]  # the assignment under test
     assert Preprocessing.model_validate_json(ARTICLE.model_dump_json()) == ARTICLE
+
+
+def test_default_fit_is_omitted_so_that_older_cards_keep_their_hash() -> None:
+    text = ARTICLE.model_dump_json()
+    assert text == (
+        '{"resize":256,"crop":224,"mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],'
+        '"interpolation":"bilinear"}'
+    )
+    squashed = spec(fit="squash")
+    assert squashed.model_dump()["fit"] == "squash"
+    assert Preprocessing.model_validate_json(squashed.model_dump_json()) == squashed

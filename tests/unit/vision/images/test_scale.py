@@ -8,7 +8,7 @@ from PIL import Image
 
 from ml.vision.images.decode import draft_factor
 from ml.vision.images.open_photo import DecodeLimits
-from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
+from ml.vision.images.preprocess import ARTICLE, DecodePlan, Preprocessing, prepare
 from tests.unit.vision.images.pictures import photo
 
 
@@ -45,13 +45,16 @@ def test_decode_plan_decodes_enough_pixels_for_screens(
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("size", [(2000, 1500), (1300, 3000), (700, 500), (300, 260)])
-def test_decode_plan_changes_model_pixels_by_few_levels(size: tuple[int, int], kind: str) -> None:
+@pytest.mark.parametrize("spec", [ARTICLE, ARTICLE.model_copy(update={"fit": "squash"})])
+def test_decode_plan_changes_model_pixels_by_few_levels(
+    size: tuple[int, int], kind: str, spec: Preprocessing
+) -> None:
     data = stored(size, kind)
     pixels = []
     for side in (None, 1280):
         scale = DecodePlan(DecodeLimits(), side)
-        image = scale.for_model(scale.decode(data, ARTICLE).image, ARTICLE)
-        pixels.append(prepare(image, ARTICLE).astype(int))
+        image = scale.for_model(scale.decode(data, spec).image, spec)
+        pixels.append(prepare(image, spec).astype(int))
     assert np.abs(pixels[0] - pixels[1]).max() <= 12
 
 
