@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.as_shown_photos import KINDS
 from ml.core.errors import ImageRejected
-from ml.vision.images.decode import decode
+from ml.vision.images.decode import Decoded, decode
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.views import View, cut_parts
 
@@ -32,11 +32,18 @@ MAX_DISTANCE, MAX_CELL = 16.0, 50.0  # levels of 255
 SIDE, _CELLS = 64, 8
 _MAX_SHOWN = 1200  # pixels of a side on the page
 _GROUNDS = {"white": "#fff", "black": "#000"}
-_LOAD = """async ([url, side, ground]) => {
+_LOAD = """async ([url, side, ground, first]) => {
   document.body.style = `margin: 0; background: ${ground}`;
-  const image = new Image();
+  let image = new Image();
   image.src = url;
   try { await image.decode(); } catch { return null; }
+  if (first) {  // of the frames; by the time of the screenshot another one may be shown
+    const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+    const [naturalWidth, naturalHeight] = [bitmap.width, bitmap.height];
+    image = Object.assign(document.createElement("canvas"), {
+      width: naturalWidth, height: naturalHeight, naturalWidth, naturalHeight});
+    image.getContext("2d").drawImage(bitmap, 0, 0);
+  }
   const scale = Math.min(1, side / Math.max(image.naturalWidth, image.naturalHeight));
   const [width, height] = [image.naturalWidth, image.naturalHeight].map(
     pixels => Math.max(1, Math.round(pixels * scale)));
@@ -72,30 +79,39 @@ def compare(browser: Browser, photos: Iterable[tuple[str, bytes]]) -> Iterator[C
     """Compare each photo that Chromium shows; one with transparency also on black."""
     page = browser.new_page(viewport={"width": _MAX_SHOWN, "height": _MAX_SHOWN})
     for name, data in photos:
-        shown = {ground: _show(page, data, color) for ground, color in _GROUNDS.items()}
+        decoded = _decode(data)
+        first = isinstance(decoded, Decoded) and decoded.frames > 1
+        shown = {key: _show(page, data, color, first=first) for key, color in _GROUNDS.items()}
         white, black = shown["white"], shown["black"]
         if white is None or black is None:
             yield Comparison(name, "white", "not shown")
             continue
-        yield _compare(name, "white", data, white)
+        yield _compare(name, "white", decoded, white)
         if distances(white, black)[0] > 0:
-            yield _compare(name, "black", data, black)
+            yield _compare(name, "black", decoded, black)
     page.close()
 
 
-def _show(page: Page, data: bytes, color: str) -> Image.Image | None:
+def _decode(data: bytes) -> Decoded | ImageRejected:
+    try:
+        return decode(data, limits=DecodeLimits(min_side=1), all_views=True)
+    except ImageRejected as error:
+        return error
+
+
+def _show(page: Page, data: bytes, color: str, *, first: bool) -> Image.Image | None:
     url = "data:image/png;base64," + base64.b64encode(data).decode()  # the type is sniffed
-    place = page.evaluate(_LOAD, [url, _MAX_SHOWN, color])
+    place = page.evaluate(_LOAD, [url, _MAX_SHOWN, color, first])
     if place is None:
         return None
     return Image.open(io.BytesIO(page.screenshot(clip=place))).convert("RGB")
 
 
-def _compare(name: str, ground: str, data: bytes, shown: Image.Image) -> Comparison:
-    try:
-        decoded = decode(data, limits=DecodeLimits(min_side=1), all_views=True)
-    except ImageRejected as error:
-        return Comparison(name, ground, f"quarantined: {error.reason.value}")
+def _compare(
+    name: str, ground: str, decoded: Decoded | ImageRejected, shown: Image.Image
+) -> Comparison:
+    if isinstance(decoded, ImageRejected):
+        return Comparison(name, ground, f"quarantined: {decoded.reason.value}")
     outcome = f"review: {decoded.unjudged}" if decoded.unjudged else "judged"
     return Comparison(name, ground, outcome, *_best_frame(decoded.views, ground, shown))
 

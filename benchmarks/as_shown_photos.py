@@ -1,15 +1,14 @@
-"""Small photos whose colors, orientation, transparency or frames browsers may show differently."""
+"""Small photos whose colors, orientation or transparency browsers may show differently."""
 
-import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
-import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from benchmarks.as_shown_codings import Photos, animated_photos, bitmap_photos, coded_photos
+from benchmarks.as_shown_drawing import chunk, drawn, encoded, transparent, with_chunks
 from benchmarks.icc_profiles import (
     ADOBE_RGB,
     DISPLAY_P3,
@@ -18,8 +17,6 @@ from benchmarks.icc_profiles import (
     gray_profile,
     matrix_profile,
 )
-
-Photos = Iterator[tuple[str, bytes]]
 
 _ORIENTATION = 0x0112
 _XMP = (
@@ -32,48 +29,6 @@ _STEEP = [0] * 200 + [65535] * 56  # a table that hides all but the brightest le
 _TWO_FACES = [0] * 240 + [round(65535 * step / 15) for step in range(16)]
 # What cyan, magenta, yellow and black take from white, in L, a and b of 8 bits: not the usual.
 _INKS = ((60, -70, 20), (20, 60, -70), (70, 20, 60), (200, 0, 0))
-
-
-def drawn(size: tuple[int, int] = (160, 120), *, turn: int = 0) -> Image.Image:
-    """Draw a photo whose corners, colors and grays all differ."""
-    width, height = size
-    across, down = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
-    pixels = np.stack([across, down, 255 - (across + down) / 2], axis=2).astype(np.uint8)
-    image = Image.fromarray(np.roll(pixels, turn, axis=2))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((8, 8, 48, 32), fill=(220, 20, 30))
-    draw.rectangle((width - 40, 8, width - 8, 56), fill=(20, 160, 60))
-    draw.ellipse((12, height - 48, 52, height - 8), fill=(30, 40, 200))
-    for step in range(8):
-        draw.rectangle((60 + 10 * step, 70, 70 + 10 * step, 90), fill=(36 * step,) * 3)
-    return image
-
-
-def transparent() -> Image.Image:
-    """The photo with an alpha channel from 0 to 255, and white text where it is transparent."""
-    image = drawn().convert("RGBA")
-    alpha = Image.fromarray(np.tile(np.linspace(0, 255, 160).astype(np.uint8), (120, 1)))
-    image.putalpha(alpha)
-    ImageDraw.Draw(image).rectangle((4, 50, 50, 64), fill=(255, 255, 255, 255))
-    return image
-
-
-def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
-    """Return the bytes of a picture."""
-    out = io.BytesIO()
-    image.save(out, file_format, **options)
-    return out.getvalue()
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """Return a PNG chunk."""
-    checksum = struct.pack(">I", zlib.crc32(kind + body))
-    return struct.pack(">I", len(body)) + kind + body + checksum
-
-
-def with_chunks(data: bytes, *chunks: bytes) -> bytes:
-    """A PNG with more chunks after its header."""
-    return data[:33] + b"".join(chunks) + data[33:]
 
 
 def _gamma(value: float) -> bytes:
@@ -187,6 +142,9 @@ def transparent_photos() -> Photos:
     yield "PNG, palette and tRNS", encoded(image.quantize(64), "PNG")
     yield "PNG, RGB and tRNS", encoded(drawn(), "PNG", transparency=(220, 20, 30))
     yield "PNG, grey and tRNS", encoded(drawn().convert("L"), "PNG", transparency=36)
+    gray = drawn().convert("L")
+    yield "PNG, 4 bit, grey and tRNS", _with_key(gray, 4, 15)
+    yield "PNG, 16 bit, grey and tRNS", _with_key(gray, 16, 0xFFFF)
     yield "PNG, all transparent", encoded(_with_alpha(0), "PNG")
     yield "PNG, half transparent", encoded(_with_alpha(128), "PNG")
     yield (
@@ -202,90 +160,21 @@ def transparent_photos() -> Photos:
     yield "PNG, alpha in steps", encoded(hard, "PNG")
 
 
+def _with_key(gray: Image.Image, depth: int, key: int) -> bytes:
+    """A grey PNG of another depth with a transparent level."""
+    levels = np.asarray(gray).astype(np.uint16)
+    rows = levels * 257 if depth == 16 else (levels[:, ::2] >> 4 << 4) | (levels[:, 1::2] >> 4)
+    packed = rows.astype(">u2" if depth == 16 else np.uint8)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed))
+    head = struct.pack(">IIBBBBB", *gray.size, depth, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"tRNS", struct.pack(">H", key)), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in parts)
+
+
 def _with_alpha(alpha: int) -> Image.Image:
     image = drawn().convert("RGBA")
     image.putalpha(alpha)
     return image
-
-
-def coded_photos() -> Photos:
-    """Plain photos in every way that formats can code them."""
-    image = drawn()
-    jpeg = partial(encoded, image, "JPEG", quality=90)
-    yield "JPEG, 4:2:0", jpeg(subsampling="4:2:0")
-    yield "JPEG, 4:4:4, progressive", jpeg(subsampling="4:4:4", progressive=True)
-    yield "JPEG, 4:2:2, progressive", jpeg(subsampling="4:2:2", progressive=True)
-    yield "JPEG, RGB", jpeg(keep_rgb=True)
-    yield "JPEG, grey", encoded(image.convert("L"), "JPEG", quality=90)
-    yield "PNG, grey", encoded(image.convert("L"), "PNG")
-    yield "PNG, 1 bit", encoded(image.convert("1"), "PNG")
-    yield "PNG, palette of 16", encoded(image.quantize(16), "PNG", bits=4)
-    deep = (np.asarray(image).astype(np.uint16) << 8) | 0x55
-    yield "PNG, 16 bit", cv2.imencode(".png", deep[:, :, ::-1])[1].tobytes()
-    yield "PNG, 16 bit, grey", cv2.imencode(".png", deep[:, :, 1])[1].tobytes()
-    yield "WEBP, lossy", encoded(image, "WEBP", quality=90)
-    yield "WEBP, lossless", encoded(image, "WEBP", lossless=True)
-    avif = partial(encoded, image, "AVIF", quality=90, speed=9)
-    yield "AVIF, limited range", avif(range="limited")
-    yield "AVIF, full range", avif(range="full")
-    yield "AVIF, 4:4:4", avif(subsampling="4:4:4")
-    yield "AVIF, 4:0:0", encoded(image.convert("L"), "AVIF", subsampling="4:0:0", speed=9)
-    for bits in (10, 12):
-        options = [cv2.IMWRITE_AVIF_QUALITY, 90, cv2.IMWRITE_AVIF_DEPTH, bits]
-        pixels = (np.asarray(image)[:, :, ::-1].astype(np.uint16)) << (bits - 8)
-        yield f"AVIF, {bits} bit", cv2.imencode(".avif", pixels, options)[1].tobytes()
-    for name, codes in {"P3": (12, 13), "PQ": (9, 16), "linear": (1, 8)}.items():
-        yield f"AVIF, nclx {name}", _with_nclx(avif(), *codes)
-    yield "GIF", encoded(image, "GIF")
-
-
-def bitmap_photos() -> Photos:
-    """BMP whose headers tell of colors, or whose pixels stand elsewhere."""
-    plain, swapped = encoded(drawn(), "BMP"), matrix_profile(_SWAPPED, 2.2)
-    yield "BMP", plain
-    yield "BMP, palette", encoded(drawn().quantize(16), "BMP")
-    yield "BMP, grey", encoded(drawn().convert("L"), "BMP")
-    yield "BMP, 1 bit", encoded(drawn().convert("1"), "BMP")
-    yield "BMP, profile swapped channels", _with_v5_header(plain, b"DEBM", profile=swapped)
-    for gamma in (0.2, 1.0, 5.0):
-        yield f"BMP, calibrated, gamma {gamma}", _with_v5_header(plain, bytes(4), gamma=gamma)
-    yield "BMP, sRGB", _with_v5_header(plain, b"BGRs", gamma=0.2)
-    grey = encoded(drawn().convert("L"), "BMP")
-    yield "BMP, pixels in the palette", grey[:10] + struct.pack("<I", 54) + grey[14:]
-
-
-def _with_v5_header(bmp: bytes, kind: bytes, *, profile: bytes = b"", gamma: float = 0.0) -> bytes:
-    header = struct.pack("<I", 124) + bmp[18:54] + bytes(16) + kind
-    points = (0.64, 0.33, 0.03, 0.3, 0.6, 0.1, 0.15, 0.06, 0.79)
-    header += struct.pack("<9I", *(round(value * 2**30) for value in points))
-    header += struct.pack("<3I", *[round(gamma * 65536)] * 3)
-    header += struct.pack("<4I", 4, 124 + len(bmp) - 54, len(profile), 0)
-    start, size = 14 + len(header), 14 + len(header) + len(bmp) - 54 + len(profile)
-    return b"BM" + struct.pack("<IHHI", size, 0, 0, start) + header + bmp[54:] + profile
-
-
-def _with_nclx(avif: bytes, primaries: int, transfer: int) -> bytes:
-    place = avif.index(b"nclx") + 4
-    return avif[:place] + struct.pack(">HH", primaries, transfer) + avif[place + 4 :]
-
-
-def animated_photos() -> Photos:
-    """Animations whose first frame stays for a minute."""
-    frames = [drawn(turn=1), drawn(turn=2)]
-    options: dict[str, object] = {"save_all": True, "append_images": frames, "duration": 60_000}
-    for file_format in ("GIF", "WEBP", "PNG", "AVIF"):
-        yield f"{file_format}, animated", encoded(drawn(), file_format, **options)
-    first = encoded(drawn(), "PNG", default_image=True, **options)
-    yield "PNG, animated, with another default picture", first
-    yield "GIF, animated, once", encoded(drawn(), "GIF", loop=0, **options)
-    clear = transparent()
-    options["append_images"] = [clear.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    for file_format in ("WEBP", "PNG"):
-        yield f"{file_format}, animated, transparent", encoded(clear, file_format, **options)
-    still = encoded(drawn(), "PNG")
-    control = chunk(b"acTL", struct.pack(">II", 1, 0))
-    yield "PNG, acTL of one frame", with_chunks(still, control)
-    yield "PNG, two acTL", with_chunks(still, control, control)
 
 
 KINDS: dict[str, Callable[[], Photos]] = {

@@ -10,7 +10,7 @@ from io import BytesIO
 import pillow_heif
 from PIL import Image
 
-from benchmarks.as_shown_photos import drawn, encoded, transparent
+from benchmarks.as_shown_drawing import drawn, encoded, transparent
 
 Span = tuple[int, int]  # start and end of a box, chunk or block
 

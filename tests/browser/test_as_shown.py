@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from benchmarks.as_shown import Comparison, compare, distances
-from benchmarks.as_shown_photos import KINDS, drawn, encoded, transparent
+from benchmarks.as_shown_drawing import drawn, encoded, transparent
+from benchmarks.as_shown_photos import KINDS
 from ml.core.settings import ROOT
 from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits

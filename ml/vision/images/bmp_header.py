@@ -4,9 +4,9 @@ from ml.core.errors import ImageRejected, QuarantineReason
 from ml.vision.images.color_profile import ColorSpace
 
 _FILE_HEADER = 14  # bytes; the header of the picture follows
-_INFO_HEADER, _V5_HEADER = 40, 124  # bytes of its versions; each extends the last
+_INFO_HEADER, _V3_HEADER, _V5_HEADER = 40, 56, 124  # bytes of versions; each extends the last
 _RUN_LENGTHS = (1, 2)  # BI_RLE8, BI_RLE4
-_MAX_PALETTE_BITS = 8
+_MAX_PALETTE_BITS, _SHORT_PIXELS = 8, 16
 _EMBEDDED = 0x4D424544  # the color space is that of a profile in the file
 
 
@@ -32,8 +32,14 @@ def check_bmp(data: bytes) -> None:
 
 
 def read_bmp_color(data: bytes) -> ColorSpace:
-    """The embedded profile, if there is one; browsers ignore calibrated and linked ones."""
-    if _field(data, 0, 4) < _V5_HEADER or _field(data, 56, 4) != _EMBEDDED:
+    """The embedded profile, if there is one; browsers ignore calibrated and linked ones.
+
+    Unknown if pixels of 16 bits have an alpha channel, which Pillow leaves out.
+    """
+    header = _field(data, 0, 4)
+    if header >= _V3_HEADER and _field(data, 14, 2) == _SHORT_PIXELS and _field(data, 52, 4):
+        return ColorSpace(unknown=True)
+    if header < _V5_HEADER or _field(data, 56, 4) != _EMBEDDED:
         return ColorSpace()
     start = _FILE_HEADER + _field(data, 112, 4)
     return ColorSpace(data[start : start + _field(data, 116, 4)])

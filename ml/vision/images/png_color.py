@@ -13,6 +13,7 @@ MAX_PROFILE_BYTES = 4 * 2**20  # profiles of printers have up to 3 MB
 _BODY = slice(8, -4)  # of a chunk: without length, type and checksum
 _SCALE = 100_000  # of gAMA and cHRM
 _MAX_NAME_BYTES = 79  # of a profile
+_KEYED, _COMPARED_DEPTH = (0, 2), 8  # color types whose tRNS is a gray or a color
 _USUAL_GAMMA = 0.45455
 # A browser takes a gamma beyond libpng's range as the usual one.
 _MAX_GAMMA = 21474.83
@@ -24,9 +25,17 @@ def read_png_color(data: bytes) -> ColorSpace:
     for kind, chunk in _before_pixels(data):
         chunks.setdefault(kind, chunk[_BODY])
     try:
-        return _color_space(chunks)
-    except (ValueError, zlib.error, struct.error):
+        space = _color_space(chunks)
+        unknown = b"tRNS" in chunks and _has_other_key(chunks[b"IHDR"])
+    except (KeyError, ValueError, zlib.error, struct.error):
         return ColorSpace(unknown=True)
+    return ColorSpace(space.profile, space.unknown or unknown)
+
+
+def _has_other_key(header: bytes) -> bool:
+    """Whether Pillow compares the transparent gray or color, of other depth, with 8-bit pixels."""
+    depth, color_type = struct.unpack_from("8xBB", header)
+    return depth != _COMPARED_DEPTH and color_type in _KEYED
 
 
 def _before_pixels(data: bytes) -> Iterator[tuple[bytes, bytes]]:

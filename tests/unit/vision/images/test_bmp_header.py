@@ -5,7 +5,7 @@ import struct
 import pytest
 from PIL import Image
 
-from benchmarks.as_shown_photos import bitmap_photos
+from benchmarks.as_shown_codings import bitmap_photos
 from ml.core.errors import ImageRejected
 from ml.vision.images.bmp_header import read_bmp_color
 from ml.vision.images.decode import decode
@@ -71,3 +71,7 @@ def test_cut_header_is_no_error_of_this_check() -> None:
     for end in range(2, 60, 3):
         with pytest.raises(ImageRejected):
             decode(data[:end], limits=DecodeLimits())
+
+
+def test_alpha_channel_of_16_bits_goes_to_a_reviewer() -> None:
+    assert decode(BITMAPS["BMP, 16 bit, alpha"], limits=DecodeLimits()).unjudged == "color"

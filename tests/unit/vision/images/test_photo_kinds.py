@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.as_shown_codings import bitmap_photos
+from benchmarks.as_shown_photos import transparent_photos
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.vision.images.decode import decode
 from ml.vision.images.matrix_profile import SRGB_CHROMATICITIES, make_matrix_profile
@@ -17,8 +19,9 @@ from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.views import Unjudged
 from tests.support import views
 from tests.unit.vision.images.animations import ANIMATED, animated, chunk, insert_chunks
-from tests.unit.vision.images.avif_boxes import encode_heif
+from tests.unit.vision.images.avif_boxes import box, encode_heif
 from tests.unit.vision.images.pictures import distance, encoded, photo
+from tests.unit.vision.images.test_bmp_header import run_length_bmp
 
 PAGE = Path(__file__).parents[4] / "docs" / "photo_formats.md"
 LIMITS = DecodeLimits(max_bytes=4 * 2**20, max_pixels=4_000_000)
@@ -67,6 +70,7 @@ def many_scans() -> bytes:
 STEEP = make_matrix_profile(9.0, SRGB_CHROMATICITIES)
 SIXTEEN_BITS = Image.fromarray(np.full((48, 64), 40_000, np.uint16))
 
+SHOWN = dict(transparent_photos()) | dict(bitmap_photos())
 KINDS: dict[str, list[Callable[[], bytes]]] = {
     "JPEG, baseline or progressive": [
         lambda: encoded(photo(), "JPEG"),
@@ -144,11 +148,20 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda gamma=gamma: png_with(b"gAMA", gamma.to_bytes(4, "big"))
         for gamma in (1_000, 10_000, 90_000)
     ],
-    "code points of HDR or linear light (PNG, AVIF)": [
+    "code points of HDR or linear light (PNG, AVIF, HEIC)": [
         lambda: png_with(b"cICP", bytes([9, 16, 0, 1])),
         lambda: png_with(b"cICP", bytes([9, 18, 0, 1])),
         lambda: png_with(b"cICP", bytes([1, 8, 0, 1])),
     ],
+    "a transparent gray or color of a PNG whose channels have not 8 bits": [
+        lambda: SHOWN["PNG, 4 bit, grey and tRNS"],
+        lambda: SHOWN["PNG, 16 bit, grey and tRNS"],
+    ],
+    "BMP with an alpha channel in 16 bits": [lambda: SHOWN["BMP, 16 bit, alpha"]],
+    "BMP in run lengths, which may skip pixels": [
+        lambda: run_length_bmp(64, 48, bytes([64, 200, 0, 0]) * 48 + bytes([0, 1])),
+    ],
+    "BMP whose pixels begin in its palette": [lambda: SHOWN["BMP, pixels in the palette"]],
     "transparency": [transparent, views.mostly_transparent],
     "an animated GIF, WebP, PNG or AVIF": [
         lambda kind=kind: animated([photo(seed=n) for n in range(3)], kind) for kind in ANIMATED
@@ -157,6 +170,7 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         views.many_frames,
         lambda: animated([photo(1000, 900, seed=n) for n in range(5)], "WEBP"),
     ],
+    "an image sequence of HEIC": [lambda: encode_heif(photo()) + box(b"moov", bytes(8))],
     "an animation that programs read differently": [
         lambda: png_with(b"acTL", struct.pack(">II", 2, 0)),
         lambda: animated([photo(), photo(seed=1)], "AVIF").replace(b"ftypavis", b"ftypavif"),
