@@ -21,10 +21,11 @@ from ml.vision.images.open_photo import DecodeLimits
 
 pytestmark = pytest.mark.integration
 
-SHARED = Path(os.environ.get("MODERATION_REAL_DATA", ROOT.parent / "shared" / "data")).parent
-CASES = sorted((SHARED / "cases").glob("*.[jp][pn]g"))
+SHARED = ROOT.parent / "shared"
+DATA = Path(os.environ.get("MODERATION_REAL_DATA", SHARED / "data"))
+CASES = sorted(Path(os.environ.get("MODERATION_CASES", SHARED / "cases")).glob("*.[jp][pn]g"))
 ODD_FORMATS = {".avif", ".bmp", ".gif", ".jpg", ".png", ".webp"}
-ODD = [path for path in sorted(SHARED.glob("data/odd/*")) if path.suffix in ODD_FORMATS]
+ODD = [path for path in sorted(DATA.glob("odd/*")) if path.suffix in ODD_FORMATS]
 EVERY = 12  # of the odd files: all of them take minutes
 CONVERT = shutil.which("heif-convert")
 # Levels of 255 where no color space is involved: rounding, and the alpha channels of AVIF.
@@ -59,7 +60,7 @@ def test_photos_without_a_color_space_are_judged_nearly_the_same(
     assert far == []
 
 
-@pytest.mark.skipif(not CASES, reason="needs ../shared/cases")
+@pytest.mark.skipif(not CASES, reason="needs the folder of cases: MODERATION_CASES")
 @pytest.mark.parametrize("compared", [lambda: files(CASES)], ids=["cases"], indirect=True)
 def test_cases_are_judged_as_chromium_shows_them(compared: list[Comparison]) -> None:
     assert {row.name for row in compared} == {path.name for path in CASES}

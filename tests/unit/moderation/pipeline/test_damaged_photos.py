@@ -20,7 +20,7 @@ CPU_SECONDS = 16.5  # workers of its own
 MAX_GROWTH = 1.25  # of the workers' memory
 FORMATS: list[tuple[str, dict[str, object]]] = [
     ("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("WEBP", {}),
-    ("WEBP", {"lossless": True}), ("GIF", {}), ("BMP", {}), ("AVIF", {}),
+    ("WEBP", {"lossless": True}), ("GIF", {}), ("BMP", {}), ("AVIF", {}), ("HEIF", {}),
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 
@@ -19,7 +20,10 @@ def photo(width: int = 160, height: int = 120, *, seed: int = 0) -> Image.Image:
 
 def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
+    if file_format == "HEIF":  # Pillow has no encoder
+        pillow_heif.from_pillow(image).save(buffer, **options)
+    else:
+        image.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
