@@ -1,11 +1,13 @@
 """The contract of `/predict`, on a real server, database and bucket."""
 
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ml.policy.schema import load_policy
 from tests.integration.moderation.serving.photos import odd_photo
@@ -13,6 +15,7 @@ from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.programs import NO_CURL, require_program
 from tests.support.servers import Shop
 from tests.support.serving import RunningService, multipart_files, serving
+from tests.unit.vision.images.avif_boxes import encode_heif
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -33,6 +36,14 @@ def test_response_names_model_policy_and_reasons(served: RunningService) -> None
     assert said["model_version"] == served.shop.model_hash
     assert said["policy_version"] == load_policy(served.shop.settings.policy_file).version
     assert said["photos"][0]["name"] == "0.jpg"
+
+
+def test_heic_photo_has_the_verdict_of_its_picture(served: RunningService) -> None:
+    for level, result in ((BRIGHT, "normal"), (DARK, "violate")):
+        heic = encode_heif(Image.open(io.BytesIO(photo(level))).convert("RGB"), quality=95)
+        said = served.predict(heic)
+        assert said.status_code == 200, said.text
+        assert said.json()["result"] == result
 
 
 def test_documented_curl_works(served: RunningService, tmp_path: Path) -> None:
