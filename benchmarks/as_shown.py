@@ -32,8 +32,8 @@ MAX_DISTANCE, MAX_CELL = 16.0, 50.0  # levels of 255
 SIDE, _CELLS = 64, 8
 _MAX_SHOWN = 1200  # pixels of a side on the page
 _GROUNDS = {"white": "#fff", "black": "#000"}
-_LOAD = """async ([url, side, ground, first]) => {
-  document.body.style = `margin: 0; background: ${ground}`;
+_LOAD = """async ([url, side, background, first]) => {
+  document.body.style = `margin: 0; background: ${background}`;
   let image = new Image();
   image.src = url;
   try { await image.decode(); } catch { return null; }
@@ -59,7 +59,7 @@ class Comparison:
     """What became of one photo on one page; `distance` and `cell` in levels of 255."""
 
     name: str
-    ground: str
+    background: str
     outcome: str  # judged, quarantined or review with its reason, or not shown
     distance: float = 0.0
     cell: float = 0.0
@@ -108,18 +108,18 @@ def _show(page: Page, data: bytes, color: str, *, first: bool) -> Image.Image | 
 
 
 def _compare(
-    name: str, ground: str, decoded: Decoded | ImageRejected, shown: Image.Image
+    name: str, background: str, decoded: Decoded | ImageRejected, shown: Image.Image
 ) -> Comparison:
     if isinstance(decoded, ImageRejected):
-        return Comparison(name, ground, f"quarantined: {decoded.reason.value}")
+        return Comparison(name, background, f"quarantined: {decoded.reason.value}")
     outcome = f"review: {decoded.unjudged}" if decoded.unjudged else "judged"
-    return Comparison(name, ground, outcome, *_best_frame(decoded.views, ground, shown))
+    return Comparison(name, background, outcome, *_best_frame(decoded.views, background, shown))
 
 
-def _best_frame(views: Sequence[View], ground: str, shown: Image.Image) -> tuple[float, float]:
+def _best_frame(views: Sequence[View], background: str, shown: Image.Image) -> tuple[float, float]:
     """The distances of the frame that is shown, of the worst of its parts."""
-    grounds = {view.ground for view in views}
-    over = [view for view in views if view.ground == ground or len(grounds) == 1]
+    backgrounds = {view.background for view in views}
+    over = [view for view in views if view.background == background or len(backgrounds) == 1]
     parts = list(cut_parts(shown, 1 + max(view.part for view in views)))
     worst: dict[int, tuple[float, float]] = {}
     for view in over:
@@ -164,7 +164,7 @@ def print_table(found: list[Comparison], *, every: bool, title: str) -> None:
     for row in found:
         if every or row.differs:
             figures = f"{row.distance:.2f}", f"{row.cell:.1f}"
-            table.add_row(row.name, row.ground, row.outcome, *figures)
+            table.add_row(row.name, row.background, row.outcome, *figures)
     console.print(table)
     judged = [row.distance for row in found if row.outcome == "judged" and not row.differs]
     console.print(

@@ -104,9 +104,15 @@ def _summary(found: "ScoredFile") -> str:
     if text is not None and text.state is ScreenStatus.NOT_RUN and text.reason == "budget":
         notes.append("(text not read)")
     if view := found.worst_view:
-        notes.append(f"(worst view: {', '.join(f'{k} {v}' for k, v in view.items())})")
+        notes.append(f"(worst view: {_name_view(view)})")
     columns = f"{found.decision:<10} {score:>5} {milliseconds:>6.0f} ms"
     return f"{columns}  {found.path}  {' '.join(notes)}"
+
+
+def _name_view(view: Mapping[str, Json]) -> str:
+    """Frame and part counted from 1, as the queue does; the evidence counts from 0."""
+    counted = ((k, v + 1 if isinstance(v, int) else v) for k, v in view.items())
+    return ", ".join(f"{key} {value}" for key, value in counted)
 
 
 def _details(found: "ScoredFile", setup: Mapping[str, Json]) -> Iterator[str]:

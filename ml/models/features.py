@@ -20,7 +20,7 @@ from ml.core.errors import ImageRejected
 from ml.core.files import write_file
 from ml.models.architectures.classifier import Classifier
 from ml.models.checkpoint import Checkpoint, move_network
-from ml.vision.images.decode import decode
+from ml.vision.images.decode import DECODING, decode
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing, normalize, prepare
 
@@ -69,6 +69,8 @@ class FeatureReader:
             photo = decode(path.read_bytes(), limits=self.limits, short_side=self._spec.resize)
         except ImageRejected as error:
             log.warning("photo cannot be decoded", photo=path.name, reason=str(error))
+            return None
+        if photo.has_other_views:  # its label may be about any of them
             return None
         return prepare(photo.image, self._spec)
 
@@ -136,8 +138,8 @@ class FeatureCache:
 
 
 def trunk_hash(network: Classifier, spec: Preprocessing) -> str:
-    """SHA-256 (hex) of what determines the features: all tensors but the head's, and the spec."""
-    digest = hashlib.sha256(spec.model_dump_json().encode())
+    """SHA-256 (hex) of what determines the features: all tensors but the head's, spec, decoding."""
+    digest = hashlib.sha256(f"{spec.model_dump_json()} {DECODING}".encode())
     for name, tensor in network.state_dict().items():
         if name not in network.head_parameters:
             digest.update(name.encode())

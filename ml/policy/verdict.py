@@ -72,7 +72,7 @@ def decide(
 
     A screen that fires, or that failed (`screen_failed:<name>`), turns a pass into a review and
     adds its reason; it never makes a decision milder. An earlier human label overrides scores and
-    screens, except that a photo never passes if a screen failed on it.
+    screens, except that a photo never passes if a screen failed on it, or not all of it was judged.
 
     Args:
         scores: calibrated probability of each class of the policy, each 0..1, summing to 1.
@@ -131,9 +131,10 @@ def _blocking_classes(scores: Mapping[str, float], policy: Policy) -> list[str]:
     return sorted(names, key=scores.__getitem__, reverse=True)
 
 
+UNJUDGED = "unjudged"  # begin of the reasons of VIEWS
 VIEWS = "views"  # what `ml.vision.screens.views` says about a photo with several
 _FAILED, _NOT_RUN = "screen_failed", "screen_not_run"
-_INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN)
+_INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN, UNJUDGED)
 
 
 def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iterator[str]:

@@ -60,7 +60,7 @@ def test_reason_of_a_photo_that_was_not_judged_wholly_is_in_words(
     _waiting(pages, "strip.png", views.long_strip(), part=2)
     queue = open_queue(logged_in("reviewer"), pages)
     queue.shows("strip.png")
-    expect(queue.page.locator("#reason")).to_have_text("Too long and narrow to judge all")
+    expect(queue.page.locator("#reason")).to_have_text("Very long and narrow: look closely")
     queue.press("w")
     expect(queue.page.locator("#why-body .screens")).to_contain_text("part 3")
     assert faults(queue.page) == []

@@ -209,7 +209,10 @@ def _resolve(connection: Connection, to: str) -> str:
     history = list_promotions(connection)
     if to == PREVIOUS:
         return _previous_champion(history)
-    target = registry.find_version(connection, to)
+    try:
+        target = registry.find_version(connection, to)
+    except ModelError as error:
+        raise ModelError(f"{error}; or give {PREVIOUS!r}") from error
     if target not in {promotion.model_hash for promotion in history}:
         raise ModelError(
             f"{target} was never champion, so there is no way back to it; "

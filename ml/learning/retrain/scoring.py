@@ -162,7 +162,7 @@ def _prepare(path: Path, specs: Sequence[Preprocessing], limits: DecodeLimits) -
         photo = decode(path.read_bytes(), limits=limits, short_side=short_side)
     except ImageRejected as error:
         return _Prepared(path.name, rejection=error.reason.value)
-    if photo.frames > 1:  # its label may be about any of them
+    if photo.has_other_views:  # its label may be about any of them
         return _Prepared(path.name, rejection=QuarantineReason.ANIMATED.value)
     return _Prepared(
         content_sha256=path.name,

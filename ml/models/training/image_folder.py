@@ -216,8 +216,8 @@ def _cache_photo(
         return SkippedFile(photo.name, error.reason.value, error.detail)
     except OSError as error:
         return SkippedFile(photo.name, "unreadable", str(error))
-    if decoded.frames > 1:
-        detail = "several frames: its label may be about any of them"
+    if decoded.has_other_views:
+        detail = "several frames, backgrounds or parts: its label may be about any of them"
         return SkippedFile(photo.name, QuarantineReason.ANIMATED.value, detail)
     image = decoded.image
     resized = np.asarray(resize(image, spec))

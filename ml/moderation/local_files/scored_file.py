@@ -59,7 +59,7 @@ class ScoredFile:
 
     @property
     def worst_view(self) -> dict[str, Json] | None:
-        """Frame, ground and part of the view that counts; None: the photo has a single view."""
+        """Frame, background and part of the view that counts; None: the photo has a single view."""
         views, worst = self._views.get("views"), self._views.get("worst")
         if not isinstance(views, list) or len(views) == 1 or not isinstance(worst, int):
             return None

@@ -15,6 +15,7 @@ from PIL import Image
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.message_channel import Message
+from ml.core.types import ScreenStatus, unknown
 from ml.core.worker_loop import Caller, Work, serve
 from ml.core.yaml_file import StrictModel
 from ml.policy.screens import Screens
@@ -24,6 +25,7 @@ from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
 from ml.vision.images.views import MAX_VIEWS
 from ml.vision.screens.runner import ScreenRunner
+from ml.vision.screens.text import screen as text
 from ml.vision.screens.text.gate import OcrCost
 from ml.vision.screens.views import describe_views, merge_outcomes
 
@@ -47,16 +49,30 @@ class WorkerConfig(StrictModel):
     shadow: Preprocessing | None = None
 
 
-@dataclass(frozen=True)
+# Processor seconds after which no further view of a photo is read: a page takes up to 2.5, and the
+# photo has `MODERATION_DECODE_SECONDS`.
+MAX_OCR_SECONDS = 4.0
+
+
+@dataclass
 class _Admission:
-    """The OCR budget, which is the caller's: it sees the photos of all workers."""
+    """The OCR budget, which is the caller's: it sees the photos of all workers.
+
+    The views of one photo together have a limit of their own.
+    """
 
     caller: Caller
+    spent: float = 0.0
+    refused: bool = False  # a view, for the time that others took
 
     def admits(self, likelihood: float) -> bool:
+        if self.spent > MAX_OCR_SECONDS:
+            self.refused = True
+            return False
         return bool(self.caller.ask({"likelihood": likelihood})["admitted"])
 
     def add_cost(self, cost: OcrCost) -> None:
+        self.spent += cost.cpu_seconds
         self.caller.tell({"ocr_cost": [cost.wall_seconds, cost.cpu_seconds, cost.succeeded]})
 
 
@@ -108,7 +124,10 @@ class PhotoWork:
             result["described"] = described.to_json()
         if self._screens is not None:
             admission, screens = _Admission(caller), self._screens
-            outcomes = merge_outcomes([screens.run(v.image, admission) for v in photo.views])
+            of_views = [screens.run(view.image, admission) for view in photo.views]
+            outcomes = merge_outcomes(of_views, screens.rules)
+            if admission.refused and outcomes[text.NAME].state is ScreenStatus.NOT_RUN:
+                outcomes[text.NAME] = unknown(text.NAME, "too_much_text")
             result["screens"] = {name: found.to_json() for name, found in outcomes.items()}
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)

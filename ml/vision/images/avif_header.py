@@ -58,6 +58,9 @@ def check_avif_sizes(data: bytes, check: Callable[[int, int], None]) -> None:
     except (IndexError, KeyError, ValueError, EOFError) as error:
         detail = f"the boxes of the AVIF file cannot be read: {error}"
         raise ImageRejected(QuarantineReason.CORRUPT, detail) from error
+    if any(item.values(b"clap") for item in items):
+        detail = "an AVIF that crops its picture: programs crop it differently"
+        raise ImageRejected(QuarantineReason.UNSUPPORTED_FORMAT, detail)
     for declared, coded in sizes:
         for width, height in (*declared, *coded):
             check(width, height)

@@ -47,6 +47,8 @@ def _read_description(stsd: bytes, budget: ReadBudget) -> tuple[Size, bytes]:
         raise ValueError(f"a track of the type {kind!r}")
     read = ByteReader(entry[_SIZE_AT:], budget)
     size = read.uint(2), read.uint(2)
+    if any(kind == b"clap" for kind, _ in read_boxes(entry[_DESCRIPTION_BYTES:], budget)):
+        raise ValueError("frames that are cropped")
     config = _inner(entry[_DESCRIPTION_BYTES:], (b"av1C",), budget)
     return size, config[_CONFIG_BYTES:]
 

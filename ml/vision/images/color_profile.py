@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from ml.vision.images.icc_header import is_sound
+
 # How far a profile may move a sample, in levels of 255, and still be ignored: a gray one, and a
 # color. With a gamma of 2.2, the primaries of Display P3 move them by 9 and 14, those of Adobe RGB
 # by 9 and 22, of BT.2020 by 9 and 35; ProPhoto RGB by 19 and 74, swapped channels by 9 and 255.
@@ -32,6 +34,7 @@ class ColorSpace:
 
     profile: bytes | None = None
     unknown: bool = False
+    is_gray: bool = False  # of the file's own pixels, whatever they become
 
 
 def is_plain(primaries: int, transfer: int) -> bool:
@@ -47,16 +50,24 @@ def convert_to_srgb(image: Image.Image, space: ColorSpace) -> tuple[Image.Image,
     """
     if space.profile is None:
         return image, not space.unknown
+    if not is_sound(space.profile):
+        return image, False
     try:
-        return _convert(image, space.profile), not space.unknown
+        return _convert(image, space.profile, is_gray=space.is_gray), not space.unknown
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image, False  # what cannot be used here, a browser may show
 
 
-def _convert(image: Image.Image, profile: bytes) -> Image.Image:
+def _convert(image: Image.Image, profile: bytes, *, is_gray: bool) -> Image.Image:
     space, moves = _examine(profile)
+    if not moves:
+        return image
+    if is_gray and space == "L" and image.mode == "RGBA":
+        alpha = image.getchannel("A")
+        gray = _convert(image.getchannel("R"), profile, is_gray=True)
+        return Image.merge("RGBA", [*gray.split(), alpha])
     mode = _mode_for(image, space)
-    if mode is None or not moves:
+    if mode is None:
         return image
     source = image if image.mode == mode else image.convert(mode)
     out_mode = "RGBA" if mode == "RGBA" else "RGB"

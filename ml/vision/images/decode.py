@@ -6,10 +6,16 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ml.vision.images.color_profile import convert_to_srgb
+from ml.vision.images.color_profile import ColorSpace, convert_to_srgb
 from ml.vision.images.decode_errors import map_decode_errors, silence_pillow
-from ml.vision.images.frames import Frame, choose_frames, count_readable
-from ml.vision.images.open_photo import DecodeLimits, OpenedPhoto, check_bytes, open_photo
+from ml.vision.images.frames import ChosenFrames, Frame, choose_frames, count_readable, read_frames
+from ml.vision.images.open_photo import (
+    DecodeLimits,
+    OpenedPhoto,
+    check_bytes,
+    covers_screen,
+    open_photo,
+)
 from ml.vision.images.upright_rgb import (
     apply_orientation,
     flatten,
@@ -17,7 +23,14 @@ from ml.vision.images.upright_rgb import (
     to_8_bits,
     upright_size,
 )
-from ml.vision.images.views import MAX_FRAMES, Unjudged, View, count_parts, make_views
+from ml.vision.images.views import (
+    MAX_JUDGED_FRAMES,
+    Unjudged,
+    View,
+    count_parts,
+    count_views,
+    make_views,
+)
 
 # Number of the rules by which the judged pixels follow from a file, for replays: it grows with each
 # change. 2 added color profiles and views.
@@ -42,7 +55,8 @@ class Decoded:
 
     `width` and `height` are pixels of the original, after its orientation was applied; `image`
     is smaller if it was decoded at a reduced scale. `format` is Pillow's name. `unjudged` says why
-    the views do not show all that a buyer may see.
+    the views do not show all that a buyer may see. `has_other_views`: `image` alone is not all that
+    is judged, so that a label may be about something else.
     """
 
     image: Image.Image
@@ -52,6 +66,7 @@ class Decoded:
     frames: int
     views: tuple[View, ...]
     unjudged: Unjudged | None
+    has_other_views: bool
 
 
 def decode(
@@ -90,29 +105,42 @@ def decode(
         image.load()  # before EXIF is read: a PNG may store it after the pixels
         orientation = read_orientation(image)
         total, readable = count_readable(image, max_pixels=limits.max_pixels)
-        frames = _read_frames(photo, readable if all_views else 1, seed=zlib.crc32(data))
-        colored = [(frame.number, *convert_to_srgb(frame.image, photo.color)) for frame in frames]
-        upright = [(number, apply_orientation(still, orientation)) for number, still, _ in colored]
-        views, is_whole = make_views(upright) if all_views else (_first_view(upright), True)
+        chosen = _choose(photo, readable if all_views else 1, seed=zlib.crc32(data))
+        upright, is_known = _in_srgb(chosen.frames, photo.color, orientation)
+        first = flatten(upright[0][1])
+        views, is_whole = make_views(first, upright) if all_views else ((View(first),), True)
     width, height = upright_size(stored_size, orientation)
-    unjudged = _find_unjudged(
-        frames=total > readable,
-        color=not all(is_known for _, _, is_known in colored),
-        strip=not is_whole,
+    misses_frames = total > readable or chosen.misses_some
+    unjudged = _find_unjudged(frames=misses_frames, color=not is_known, strip=not is_whole)
+    has_other_views = total > 1 or len(views) > 1 or count_views(upright[0][1]) > 1
+    return Decoded(
+        first, width, height, image.format or "", total, views, unjudged, has_other_views
     )
-    image_format = photo.image.format or ""
-    first = views[0].image if len(views) == 1 else flatten(upright[0][1])
-    return Decoded(first, width, height, image_format, total, views, unjudged)
 
 
-def _read_frames(photo: OpenedPhoto, readable: int, *, seed: int) -> list[Frame]:
+def _choose(photo: OpenedPhoto, readable: int, *, seed: int) -> ChosenFrames:
+    frames = read_frames(photo.image, photo.data)
     if readable > 1:
-        return choose_frames(photo.image, readable=readable, wanted=MAX_FRAMES, seed=seed)
-    return [Frame(0, to_8_bits(photo.image))]
+        return choose_frames(frames, readable=readable, wanted=MAX_JUDGED_FRAMES, seed=seed)
+    is_composed = getattr(photo.image, "n_frames", 1) > 1 or not covers_screen(photo)
+    picture = next(iter(frames)) if is_composed else photo.image
+    return ChosenFrames([Frame(0, to_8_bits(picture))], misses_some=False)
 
 
-def _first_view(upright: list[tuple[int, Image.Image]]) -> tuple[View, ...]:
-    return (View(flatten(upright[0][1])),)
+def _in_srgb(
+    frames: list[Frame], color: ColorSpace, orientation: int
+) -> tuple[list[tuple[int, Image.Image]], bool]:
+    """The numbers and upright pictures of frames, and whether their colors are known.
+
+    Empties the list: a large photo is not in memory twice.
+    """
+    upright, is_known = [], True
+    while frames:
+        frame = frames.pop(0)
+        picture, known = convert_to_srgb(frame.image, color)
+        upright.append((frame.number, apply_orientation(picture, orientation)))
+        is_known &= known
+    return upright, is_known
 
 
 def _find_unjudged(*, frames: bool, color: bool, strip: bool) -> Unjudged | None:

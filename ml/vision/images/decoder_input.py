@@ -11,7 +11,7 @@ from ml.vision.images.jpeg_segments import strip_jpeg
 from ml.vision.images.png_chunks import strip_png
 
 # Of an animation; a file with more is one of which not all is judged.
-MAX_FRAMES = 1000
+MAX_DECODED_FRAMES = 1000
 
 
 def decoder_input(data: bytes, *, max_pixels: int) -> bytes:
@@ -27,7 +27,7 @@ def decoder_input(data: bytes, *, max_pixels: int) -> bytes:
     if file_format == "PNG":
         return strip_png(data)
     if file_format == "GIF":
-        return strip_gif(data, max_pictures=MAX_FRAMES + 1)
+        return strip_gif(data, max_pictures=MAX_DECODED_FRAMES + 1)
     if file_format == "BMP":
         check_bmp(data)
     return data

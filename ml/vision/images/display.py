@@ -16,28 +16,14 @@ _LABEL_COLOR, _LABEL_GROUND = (255, 255, 255), (0, 0, 0)
 _MIN_CELL = 32  # pixels of a side
 
 
-def resize_for_display(
-    data: bytes, side: int, *, limits: DecodeLimits, size: tuple[int, int] | None = None
-) -> Image.Image:
-    """Decode a photo and shrink it to a square of `side` pixels; smaller ones are not enlarged.
-
-    If the `size` of the original is known, a JPEG is decoded at the smallest sufficient scale.
-
-    Raises:
-        ImageRejected: the bytes cannot be decoded.
-    """
-    return arrange(decode_pictures(data, display_short_side(side, size), limits=limits), side)
-
-
 def decode_pictures(data: bytes, short_side: int, *, limits: DecodeLimits) -> list[Image.Image]:
-    """The pictures of a photo: its views, but a strip in one piece.
+    """The pictures of a photo: its views, in the order of `View.to_json`'s evidence.
 
     Raises:
         ImageRejected: the bytes cannot be decoded.
     """
     photo = decode(data, limits=limits, short_side=short_side, all_views=True)
-    has_others = any(view.frame > 0 or view.ground != "white" for view in photo.views)
-    return [view.image for view in photo.views] if has_others else [photo.image]
+    return [view.image for view in photo.views]
 
 
 def arrange(pictures: Sequence[Image.Image], side: int) -> Image.Image:

@@ -6,15 +6,23 @@ choice depends on the file alone: a replay judges the same frames.
 
 import math
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from ml.vision.images.decoder_input import MAX_FRAMES
+from ml.vision.images.decoder_input import MAX_DECODED_FRAMES
+from ml.vision.images.gif_frames import read_gif_frames
+from ml.vision.images.png_frames import read_png_frames
 from ml.vision.images.upright_rgb import reduce_to, to_8_bits
 from ml.vision.images.views import MIN_FRAMES
+
+# A frame that differs more from all that are judged, in levels of 255, is one that a reviewer must
+# look for. 32 of 255 are another scene; frames of one scene differ by less than 20.
+MAX_DIFFERENCE = 32.0
 
 _THUMBNAIL = 32  # pixels of the side of what is compared
 
@@ -30,16 +38,37 @@ class Frame:
     thumbnail: Thumbnail = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
 
+@dataclass(frozen=True)
+class ChosenFrames:
+    """Frames to judge, in their order; and whether one that was left out differs from each."""
+
+    frames: list[Frame]
+    misses_some: bool
+
+
 def count_readable(image: ImageFile.ImageFile, *, max_pixels: int) -> tuple[int, int]:
     """How many frames there are, and how many may be decoded: `max_pixels` in total."""
     total = getattr(image, "n_frames", 1)
-    return total, max(min(total, MAX_FRAMES, max_pixels // math.prod(image.size)), 1)
+    return total, max(min(total, MAX_DECODED_FRAMES, max_pixels // math.prod(image.size)), 1)
+
+
+def read_frames(image: ImageFile.ImageFile, data: bytes) -> Iterator[Image.Image]:
+    """All frames of an animation as they are shown; `data` is what the image was opened from."""
+    if image.format == "PNG":
+        yield from read_png_frames(data)
+    elif image.format == "GIF":
+        yield from read_gif_frames(data)
+    else:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            image.load()
+            yield image
 
 
 def choose_frames(
-    image: ImageFile.ImageFile, *, readable: int, wanted: int, seed: int
-) -> list[Frame]:
-    """Up to `wanted`, at least `MIN_FRAMES`, of the first `readable` frames, in their order.
+    frames: Iterable[Image.Image], *, readable: int, wanted: int, seed: int
+) -> ChosenFrames:
+    """Up to `wanted`, at least `MIN_FRAMES`, of the first `readable` frames.
 
     Frames equal to an earlier one are left out. Raises what the decoder raises.
     """
@@ -47,17 +76,20 @@ def choose_frames(
     numbers = {0, readable // 2, readable - 1, *([drawn] if wanted > MIN_FRAMES else [])}
     fixed: list[Frame] = []
     others: list[Frame] = []
-    for number in range(readable):
-        image.seek(number)
-        image.load()
+    left_out: list[Thumbnail] = []
+    for number, image in enumerate(islice(frames, readable)):
         thumbnail = _thumbnail(image)
         if number in numbers:
             fixed.append(_keep(number, image, thumbnail))
         elif wanted > len(numbers) and _difference(thumbnail, [*fixed, *others]) > 0:
             others.append(_keep(number, image, thumbnail))
             if len(others) > wanted - len(numbers):
-                del others[_most_alike(others, fixed)]
-    return _without_copies(sorted(fixed + others, key=lambda frame: frame.number))
+                left_out.append(others.pop(_most_alike(others, fixed)).thumbnail)
+        else:
+            left_out.append(thumbnail)
+    chosen = sorted(fixed + others, key=lambda frame: frame.number)
+    misses_some = any(_difference(each, chosen) > MAX_DIFFERENCE for each in left_out)
+    return ChosenFrames(_without_copies(chosen), misses_some)
 
 
 def _keep(number: int, image: Image.Image, thumbnail: Thumbnail) -> Frame:
@@ -67,8 +99,11 @@ def _keep(number: int, image: Image.Image, thumbnail: Thumbnail) -> Frame:
 
 def _thumbnail(image: Image.Image) -> Thumbnail:
     size = (_THUMBNAIL, _THUMBNAIL)
-    reduced = image.convert("RGBA").resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(reduced, dtype=np.float32)
+    rgba = to_8_bits(image).convert("RGBA")
+    reduced = rgba.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    values = np.asarray(reduced, dtype=np.float32)
+    # Colors of transparent pixels are not seen.
+    return np.concatenate([values[..., :3] * values[..., 3:] / 255, values[..., 3:]], axis=2)
 
 
 def _difference(thumbnail: Thumbnail, frames: list[Frame]) -> float:

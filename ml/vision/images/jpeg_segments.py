@@ -56,23 +56,26 @@ def strip_jpeg(data: bytes, *, max_pixels: int) -> bytes:
     return b"".join(kept)
 
 
-def read_profile(data: bytes) -> bytes | None:
-    """The color profile in the segments before the first scan (ICC.1:2010, B.4), if all are there.
+def read_profile(data: bytes) -> tuple[bytes | None, bool]:
+    """The color profile in the segments before the first scan (ICC.1:2010, B.4).
 
-    As in libjpeg, a part that is missing or doubled invalidates the profile.
+    Also returns whether there is none, or all of it: programs disagree about one of which parts
+    are missing or doubled.
     """
-    parts: dict[int, bytes] = {}
-    totals = []
+    parts: list[tuple[int, int, bytes]] = []
     for marker, start, end in _segments(data):
         if marker == _SCAN:
             break
         body = start + 4
-        if marker == _APP2 and data.startswith(_PROFILE, body) and end - body > len(_PROFILE) + 2:
-            number, total = data[body + len(_PROFILE) : body + len(_PROFILE) + 2]
-            totals.append((total, number))
-            parts[number] = data[body + len(_PROFILE) + 2 : end]
-    whole = sorted(totals) == [(len(totals), number) for number in range(1, len(totals) + 1)]
-    return b"".join(parts[number] for number in sorted(parts)) if parts and whole else None
+        if marker == _APP2 and data.startswith(_PROFILE, body):
+            content = data[body + len(_PROFILE) : end]
+            number, total = (*content[:2], 0, 0)[:2]
+            parts.append((number, total, content[2:]))
+    expected = [(number, len(parts)) for number in range(1, len(parts) + 1)]
+    in_order = sorted(parts)
+    if [part[:2] for part in in_order] != expected or not all(part[2] for part in parts):
+        return None, False
+    return b"".join(part[2] for part in in_order) or None, True
 
 
 def _is_frame(marker: int) -> bool:

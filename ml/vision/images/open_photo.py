@@ -16,8 +16,10 @@ from ml.vision.images.bmp_header import read_bmp_color
 from ml.vision.images.color_profile import ColorSpace, is_plain
 from ml.vision.images.decode_errors import DECODER_ERRORS, claimed_format
 from ml.vision.images.decoder_input import decoder_input
+from ml.vision.images.gif_frames import is_covered
 from ml.vision.images.heif_decoder import HEIF, register_heif
 from ml.vision.images.heif_header import check_heif_sizes, is_heif
+from ml.vision.images.item_boxes import ReadBudget, top_boxes
 from ml.vision.images.jpeg_segments import read_profile
 from ml.vision.images.png_color import read_png_color
 
@@ -32,6 +34,7 @@ ACCEPTED_FORMATS = (*_BROWSER_FORMATS, HEIF)
 _PILLOW_MAX_PIXELS = 178_956_970
 
 # A box `colr` of the type `nclx` with the code points of primaries and transfer function.
+_HEADERS = (b"meta", b"mini", b"moov")
 _CODE_POINTS = re.compile(rb"colrnclx(..)(..)", re.DOTALL)
 
 # Both at import, before any thread pool starts. Otherwise Image.open would register Pillow's
@@ -61,6 +64,12 @@ class OpenedPhoto:
 
     image: ImageFile.ImageFile
     color: ColorSpace
+    data: bytes  # what it was opened from: the file without most metadata
+
+
+def covers_screen(photo: OpenedPhoto) -> bool:
+    """Whether the picture of a file covers what it declares; that of a GIF may be a part of it."""
+    return photo.image.format != "GIF" or is_covered(photo.data)
 
 
 def decode_limits(settings: "Settings") -> DecodeLimits:
@@ -95,13 +104,14 @@ def open_photo(data: bytes, limits: DecodeLimits) -> OpenedPhoto:
         check_avif_sizes(data, partial(_check_pixels, limits=limits))
     elif is_heif(data):
         check_heif_sizes(data, partial(_check_pixels, limits=limits))
-    image = _identify(decoder_input(data, max_pixels=limits.max_pixels))
+    stripped = decoder_input(data, max_pixels=limits.max_pixels)
+    image = _identify(stripped)
     width, height = image.size
     _check_pixels(width, height, limits)
     if min(width, height) < limits.min_side:
         detail = f"{width} x {height} pixels, the short side must have {limits.min_side}"
         raise ImageRejected(QuarantineReason.TOO_SMALL, detail)
-    return OpenedPhoto(image, _read_color(image, data))
+    return OpenedPhoto(image, _read_color(image, data), stripped)
 
 
 def _identify(data: bytes) -> ImageFile.ImageFile:
@@ -146,11 +156,24 @@ def _read_color(image: ImageFile.ImageFile, data: bytes) -> ColorSpace:
     if image.format == "PNG":
         return read_png_color(data)
     if image.format == "JPEG":
-        return ColorSpace(read_profile(data))
+        profile, is_whole = read_profile(data)
+        return ColorSpace(profile, unknown=not is_whole, is_gray=image.mode == "L")
     if image.format == "BMP":
         return read_bmp_color(data)
     profile = image.info.get("icc_profile") or None
-    points = _CODE_POINTS.findall(data) if image.format in ("AVIF", HEIF) else []
-    values = ((int.from_bytes(a, "big"), int.from_bytes(b, "big")) for a, b in points)
-    unknown = profile is None and not all(is_plain(*pair) for pair in values)
-    return ColorSpace(profile, unknown)
+    is_gray = image.mode in ("L", "LA")
+    if image.format in ("AVIF", HEIF) and profile is None:
+        return ColorSpace(unknown=not _is_plain_container(data), is_gray=is_gray)
+    return ColorSpace(profile, is_gray=is_gray)
+
+
+def _is_plain_container(data: bytes) -> bool:
+    """Whether code points in the container of an AVIF or HEIF say plain colors.
+
+    Without any, those in the coded stream count, which are not read here.
+    """
+    boxes = top_boxes(data, ReadBudget())
+    headers = b"".join(content for kind, content in boxes if kind in _HEADERS)
+    points = _CODE_POINTS.findall(headers)
+    values = [(int.from_bytes(a, "big"), int.from_bytes(b, "big")) for a, b in points]
+    return bool(values) and all(is_plain(*pair) for pair in values)

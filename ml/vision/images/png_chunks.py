@@ -10,10 +10,12 @@ from itertools import groupby
 
 from ml.vision.images.png_animation import ANIMATION_CHUNKS, is_animation
 
-_SIGNATURE_BYTES, _HEAD_BYTES, _CHECKSUM_BYTES = 8, 8, 4
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE_BYTES, _HEAD_BYTES, _CHECKSUM_BYTES = len(SIGNATURE), 8, 4
 _NAME = re.compile(rb"[A-Za-z]{4}")
-_PIXELS, _EXIF = b"IDAT", b"eXIf"
-_USED = (b"tRNS", _EXIF)  # of the chunks that a decoder may ignore
+_PIXELS, _EXIF, _TRANSPARENCY = b"IDAT", b"eXIf", b"tRNS"
+_PALETTE, _COLOR_TYPE_AT = 3, 25  # a color type; the position of this number in the file
+_HAS_ALPHA = (4, 6)
 
 
 def strip_png(data: bytes) -> bytes:
@@ -25,7 +27,7 @@ def strip_png(data: bytes) -> bytes:
     Raises:
         ImageRejected: `animated` if programs disagree which of its pictures to show.
     """
-    used = (*_USED, *ANIMATION_CHUNKS) if is_animation(read_chunks(data)) else _USED
+    frames = ANIMATION_CHUNKS if is_animation(read_chunks(data)) else ()
     kept, seen, end = [data[:_SIGNATURE_BYTES]], set[bytes](), _SIGNATURE_BYTES
     for kind, group in groupby(read_chunks(data), key=lambda chunk: chunk[0]):
         chunks = [chunk for _, chunk in group]
@@ -33,16 +35,35 @@ def strip_png(data: bytes) -> bytes:
         if kind == _PIXELS:
             if kind not in seen:  # a decoder ignores pixels after another chunk
                 kept.append(_join(chunks))
-        elif kind[:1].isupper() or (kind in used and not (kind == _EXIF and kind in seen)):
-            kept += chunks[:1] if kind == _EXIF else chunks
+        elif kind[:1].isupper() or kind in frames:
+            kept += chunks
+        elif _is_used(kind, data, seen):
+            kept += chunks[:1]
         seen.add(kind)
     return b"".join([*kept, data[end:]])
 
 
+def _is_used(kind: bytes, data: bytes, seen: set[bytes]) -> bool:
+    """Whether an EXIF block or transparency counts after these chunks.
+
+    The first one does; transparency only before the pixels, and after a palette. Pillow also takes
+    later ones, which browsers ignore.
+    """
+    if kind != _TRANSPARENCY:
+        return kind == _EXIF and kind not in seen
+    color_type = data[_COLOR_TYPE_AT] if len(data) > _COLOR_TYPE_AT else 0
+    in_order = color_type != _PALETTE or b"PLTE" in seen
+    return in_order and color_type not in _HAS_ALPHA and not seen & {_PIXELS, _TRANSPARENCY}
+
+
 def _join(chunks: list[bytes]) -> bytes:
     """One chunk with the content of several."""
-    kind = chunks[0][4:_HEAD_BYTES]
     body = b"".join(chunk[_HEAD_BYTES:-_CHECKSUM_BYTES] for chunk in chunks)
+    return make_chunk(chunks[0][4:_HEAD_BYTES], body)
+
+
+def make_chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk with its length and checksum."""
     checksum = zlib.crc32(body, zlib.crc32(kind))
     return len(body).to_bytes(4, "big") + kind + body + checksum.to_bytes(4, "big")
 

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from dataclasses import replace
 
 from ml.vision.images.color_profile import ColorSpace, is_plain
 from ml.vision.images.matrix_profile import SRGB_CHROMATICITIES, make_matrix_profile
@@ -14,64 +14,75 @@ _BODY = slice(8, -4)  # of a chunk: without length, type and checksum
 _SCALE = 100_000  # of gAMA and cHRM
 _MAX_NAME_BYTES = 79  # of a profile
 _KEYED, _COMPARED_DEPTH = (0, 2), 8  # color types whose tRNS is a gray or a color
-_USUAL_GAMMA = 0.45455
-# A browser takes a gamma beyond libpng's range as the usual one.
-_MAX_GAMMA = 21474.83
+_MAX_GAMMA = 21474.83  # of libpng
+_MAX_INTENT = 3  # of sRGB
+_UNSPECIFIED = 2  # as a code point
+_COLOR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+_LENGTHS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+_COLOR_TYPE_AT, _GRAY_TYPES = 25, (b"\x00", b"\x04")
 
 
 def read_png_color(data: bytes) -> ColorSpace:
-    """The color space that a browser shows the picture in; cICP, iCCP, sRGB and gAMA, in order."""
-    chunks: dict[bytes, bytes] = {}
-    for kind, chunk in _before_pixels(data):
-        chunks.setdefault(kind, chunk[_BODY])
+    """The color space that a browser shows the picture in; cICP, iCCP, sRGB and gAMA, in order.
+
+    A chunk that is broken, doubled or late makes it unknown: programs disagree whether it counts.
+    """
+    is_gray = data[_COLOR_TYPE_AT : _COLOR_TYPE_AT + 1] in _GRAY_TYPES
     try:
-        space = _color_space(chunks)
-        unknown = b"tRNS" in chunks and _has_other_key(chunks[b"IHDR"])
-    except (KeyError, ValueError, zlib.error, struct.error):
-        return ColorSpace(unknown=True)
-    return ColorSpace(space.profile, space.unknown or unknown)
+        return replace(_color_space(_read_chunks(data)), is_gray=is_gray)
+    except (ValueError, zlib.error, struct.error):
+        return ColorSpace(unknown=True, is_gray=is_gray)
 
 
-def _has_other_key(header: bytes) -> bool:
-    """Whether Pillow compares the transparent gray or color, of other depth, with 8-bit pixels."""
-    depth, color_type = struct.unpack_from("8xBB", header)
-    return depth != _COMPARED_DEPTH and color_type in _KEYED
-
-
-def _before_pixels(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _read_chunks(data: bytes) -> dict[bytes, bytes]:
+    """The content of the color chunks before the pixels; raises ValueError for an odd one."""
+    chunks: dict[bytes, bytes] = {}
+    has_palette = False
     for kind, chunk in read_chunks(data):
         if kind == b"IDAT":
-            return
-        yield kind, chunk
+            break
+        has_palette |= kind == b"PLTE"
+        if kind not in _COLOR_CHUNKS:
+            continue
+        body, checksum = chunk[_BODY], int.from_bytes(chunk[-4:], "big")
+        if has_palette or kind in chunks or zlib.crc32(body, zlib.crc32(kind)) != checksum:
+            raise ValueError("a color chunk is late, doubled or broken")
+        if len(body) != _LENGTHS.get(kind, len(body)):
+            raise ValueError("a color chunk of another length")
+        chunks[kind] = body
+    return chunks
 
 
 def _color_space(chunks: dict[bytes, bytes]) -> ColorSpace:
     if b"cICP" in chunks:
-        primaries, transfer = struct.unpack_from("BB", chunks[b"cICP"])
-        return ColorSpace(unknown=not is_plain(primaries, transfer))
+        primaries, transfer, matrix, full_range = chunks[b"cICP"]
+        is_known = (matrix, full_range) == (0, 1) and _UNSPECIFIED not in (primaries, transfer)
+        return ColorSpace(unknown=not (is_known and is_plain(primaries, transfer)))
     if b"iCCP" in chunks:
         return ColorSpace(_unpack_profile(chunks[b"iCCP"]))
+    if b"sRGB" in chunks and chunks[b"sRGB"][0] > _MAX_INTENT:
+        raise ValueError("a rendering intent that there is not")
     if b"sRGB" in chunks or b"gAMA" not in chunks:
         return ColorSpace()
-    [gamma] = struct.unpack_from(">I", chunks[b"gAMA"])
+    [gamma] = struct.unpack(">I", chunks[b"gAMA"])
     if not 0 < gamma / _SCALE <= _MAX_GAMMA:
-        gamma = _USUAL_GAMMA * _SCALE
-    # 1/2.2, as the usual gamma says: a browser compares with that, not with sRGB's own curve.
-    declared = _SCALE / gamma
+        raise ValueError("a gamma that there is not")
     numbers = [value / _SCALE for value in _chromaticities(chunks)]
     pairs = tuple(zip(numbers[::2], numbers[1::2], strict=True)) or SRGB_CHROMATICITIES
-    return ColorSpace(make_matrix_profile(declared, pairs))
+    return ColorSpace(make_matrix_profile(_SCALE / gamma, pairs))
 
 
 def _chromaticities(chunks: dict[bytes, bytes]) -> tuple[int, ...]:
-    return struct.unpack_from(">8I", chunks[b"cHRM"]) if b"cHRM" in chunks else ()
+    return struct.unpack(">8I", chunks[b"cHRM"]) if b"cHRM" in chunks else ()
 
 
 def _unpack_profile(chunk: bytes) -> bytes:
     """The profile; raises if it is longer than any sensible one."""
     name_bytes = chunk.index(b"\x00", 0, _MAX_NAME_BYTES + 1)
+    if not name_bytes or chunk[name_bytes + 1 : name_bytes + 2] != b"\x00":
+        raise ValueError("a profile without a name, or in another compression")
     inflate = zlib.decompressobj()
     profile = inflate.decompress(chunk[name_bytes + 2 :], MAX_PROFILE_BYTES)
-    if not inflate.eof:
+    if not inflate.eof or int.from_bytes(profile[:4], "big") != len(profile):
         raise ValueError("the profile is too long, or ends early")
     return profile

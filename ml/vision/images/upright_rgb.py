@@ -52,15 +52,15 @@ def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 
 # A shop's page is white, or black in a dark theme: what is seen of a transparent picture differs.
-GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
-Ground = Literal["white", "black"]
+BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+Background = Literal["white", "black"]
 
 # The modes in which Pillow decodes the accepted formats. The others have no standard conversion to
 # 8 bits (floating point has no white level, LAB needs a profile) and come from formats such as
 # TIFF, which are rejected earlier; Pillow would clip them silently.
 _CONVERTIBLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
 
-# An alpha from which on a pixel counts as opaque: the ground moves it by less than encoders do.
+# An alpha from which on a pixel counts as opaque: the background moves it by less than encoders do.
 _OPAQUE = 250
 
 # Pictures of more pixels are reduced where several of a photo are kept at a time.
@@ -87,17 +87,17 @@ def to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def is_transparent(image: Image.Image) -> bool:
-    """Whether the ground shows through a picture of `to_8_bits` anywhere."""
+    """Whether the background shows through a picture of `to_8_bits` anywhere."""
     return image.mode == "RGBA" and image.getchannel("A").histogram()[:_OPAQUE] != [0] * _OPAQUE
 
 
-def flatten(image: Image.Image, ground: Ground = "white") -> Image.Image:
-    """An RGB picture of the result of `to_8_bits`, over a ground and without metadata.
+def flatten(image: Image.Image, background: Background = "white") -> Image.Image:
+    """An RGB picture of the result of `to_8_bits`, over a background and without metadata.
 
     CMYK is converted by the simple formula; Pillow has already undone Adobe's inversion.
     """
     if image.mode == "RGBA":
-        rgb = Image.new("RGB", image.size, GROUNDS[ground])
+        rgb = Image.new("RGB", image.size, BACKGROUNDS[background])
         rgb.paste(image, mask=image)  # its alpha channel
     elif image.mode == "RGB":
         # The same pixels, which `convert` would copy, without the metadata in the decoder's image.

@@ -13,13 +13,13 @@ from enum import StrEnum
 from PIL import Image
 
 from ml.core.types import Json
-from ml.vision.images.upright_rgb import Ground, flatten, is_transparent
+from ml.vision.images.upright_rgb import Background, flatten, is_transparent, reduce_to
 
-MAX_VIEWS = 8
-MIN_FRAMES, MAX_FRAMES = 3, 6  # of an animation that are judged; 3: first, middle, last
+MAX_VIEWS = 12
+MIN_FRAMES, MAX_JUDGED_FRAMES = 3, 6  # of an animation that are judged; 3: first, middle, last
 
 # A photo up to this aspect ratio is judged as a whole, by the fit of the model's preprocessing.
-MAX_ASPECT = 3.0
+MAX_WHOLE_ASPECT = 3.0
 
 _Frame = tuple[int, Image.Image]
 
@@ -40,37 +40,46 @@ class View:
 
     image: Image.Image
     frame: int = 0
-    ground: Ground = "white"
+    background: Background = "white"
     part: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """Which part of the photo it is."""
-        return {"frame": self.frame, "ground": self.ground, "part": self.part}
+        return {"frame": self.frame, "background": self.background, "part": self.part}
 
 
-def make_views(frames: Sequence[tuple[int, Image.Image]]) -> tuple[tuple[View, ...], bool]:
+def make_views(
+    first: Image.Image, frames: Sequence[tuple[int, Image.Image]]
+) -> tuple[tuple[View, ...], bool]:
     """The views of upright frames, in modes of `to_8_bits`, of one size and with their numbers.
 
-    Also returns whether the parts of a strip are as square as they should be.
+    `first` is the first one over white; others are reduced if they are large, for the memory. Also
+    returns whether the parts of a strip are as square as they should be.
     """
     is_seen_through = any(is_transparent(image) for _, image in frames)
-    grounds: tuple[Ground, ...] = ("white", "black") if is_seen_through else ("white",)
+    backgrounds: tuple[Background, ...] = ("white", "black") if is_seen_through else ("white",)
     wanted = count_parts(frames[0][1].size)
-    parts = min(wanted, MAX_VIEWS // (min(len(frames), MIN_FRAMES) * len(grounds)))
-    judged = _spread(frames, MAX_VIEWS // (parts * len(grounds)))
-    views = (
-        View(picture, number, ground, part)
-        for number, image in judged
-        for ground in grounds
-        for part, picture in enumerate(cut_parts(flatten(image, ground), parts))
-    )
-    return tuple(views), parts == wanted
+    parts = min(wanted, MAX_VIEWS // (min(len(frames), MIN_FRAMES) * len(backgrounds)))
+    judged = _spread(frames, MAX_VIEWS // (parts * len(backgrounds)))
+    views: list[View] = []
+    for number, image in judged:
+        for background in backgrounds:
+            is_first = (number, background) == (0, "white")
+            picture = first if is_first else flatten(reduce_to(image), background)
+            pieces = enumerate(cut_parts(picture, parts))
+            views += (View(piece, number, background, part) for part, piece in pieces)
+    return tuple(views), parts == wanted and len(judged) == len(frames)
+
+
+def count_views(image: Image.Image) -> int:
+    """How many views there are, at least, of one picture in a mode of `to_8_bits`."""
+    return count_parts(image.size) * (2 if is_transparent(image) else 1)
 
 
 def count_parts(size: tuple[int, int]) -> int:
     """The number of parts, nearly square, into which a picture should be cut."""
     aspect = max(size) / min(size)
-    return math.ceil(aspect) if aspect > MAX_ASPECT else 1
+    return math.ceil(aspect) if aspect > MAX_WHOLE_ASPECT else 1
 
 
 def cut_parts(image: Image.Image, count: int) -> Iterator[Image.Image]:

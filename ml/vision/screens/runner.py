@@ -52,7 +52,7 @@ class ScreenRunner:
     """
 
     def __init__(self, rules: Screens, timed: Timer = lambda _name: nullcontext()) -> None:
-        self._rules = rules
+        self.rules = rules
         self._enabled = dict(rules.enabled())
         self._timed = timed
         self._reader = TextReader() if rules.text.enabled else None
@@ -69,7 +69,7 @@ class ScreenRunner:
         The screens see the RGB picture at the long side of the policy. `admission` decides whether
         the photo is read.
         """
-        rules, outcomes = self._rules, Outcomes()
+        rules, outcomes = self.rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)
         screens: dict[str, Callable[[], ScreenResult]] = {
             sharpness.NAME: lambda: sharpness.screen_sharpness(
@@ -93,13 +93,13 @@ class ScreenRunner:
         if self._reader is None:  # pragma: no cover - loaded if the text screen is enabled
             raise RuntimeError("the text screen is not enabled")
         return screen.screen_text(
-            pictures.gray, self._reader, admission, self._rules.text, color=pictures.color
+            pictures.gray, self._reader, admission, self.rules.text, color=pictures.color
         )
 
     def _sent_by_code(self, outcomes: Outcomes) -> bool:
         """Whether a code sends the photo to review anyway: then no OCR budget is spent on it."""
         codes = outcomes.get(barcodes.NAME)
-        return bool(codes and codes.fired and self._rules.codes.action is ScreenAction.REVIEW)
+        return bool(codes and codes.fired and self.rules.codes.action is ScreenAction.REVIEW)
 
 
 def guarded(name: str, run_screen: Callable[[], ScreenResult], timed: Timer) -> ScreenResult:

@@ -70,7 +70,7 @@ function toldViews({ views, worst, frames }) {
     words("queue.views_judged", { n: views.length }),
     words("queue.views_worst", { n: worst + 1 }),
     frames > 1 ? words("queue.views_frame", { frame: view.frame + 1, frames }) : "",
-    view.ground === "black" ? words("queue.views_black") : "",
+    view.background === "black" ? words("queue.views_black") : "",
     parts ? words("queue.views_part", { part: view.part + 1 }) : "",
   ];
 }
@@ -85,11 +85,13 @@ function screenLine(screen) {
     ? words("queue.value", { value: figure.format(screen.value) })
     : "";
   const { texts } = read(screen.evidence);
+  const { view } = screen.evidence ?? {};
+  const where = Number.isInteger(view) ? words("queue.views_in", { n: view + 1 }) : "";
   return element(
     "li",
     { class: screen.fired ? "fired" : "unsure" },
     element("strong", {}, nameOf(screen)),
-    element("span", { class: "long" }, ` ${[told, value].filter(Boolean).join(" · ")}`),
+    element("span", { class: "long" }, ` ${[told, where, value].filter(Boolean).join(" · ")}`),
     texts.map((text) => element("q", { class: "long" }, text)),
   );
 }

@@ -111,10 +111,13 @@ def _map_jpeg(opened: Resources, sha: str, side: int, model: str, label: str) ->
     with _decoded(opened, sha, side) as (data, pictures), _model_lock:
         maps = _load_maps(model, opened.connections)
         spec = maps.card.preprocessing
-        seen = decode_pictures(data, spec.resize, limits=decode_limits(opened.settings))
-        for picture in pictures:
+        seen = pictures
+        if len(pictures) == 1:  # at the very scale of the model; several would take too long
+            seen = decode_pictures(data, spec.resize, limits=decode_limits(opened.settings))
+        shown = [picture.copy() for picture in pictures]
+        for picture in shown:
             picture.thumbnail((side, side))
-        pairs = zip(pictures, seen, strict=True)
+        pairs = zip(shown, seen, strict=True)
         return as_jpeg(arrange([overlay(p, maps.of(s, label), spec) for p, s in pairs], side))
 
 

@@ -123,7 +123,7 @@ def test_files_get_what_the_nightly_run_records_and_nothing_is_written(
     assert {each.decision for each in found} == {"pass", "review"}
     assert ("code",) in {each.reasons for each in found}
     assert [each.frames for each in found] == [1] * (len(contents) - 1) + [3]
-    assert found[-1].worst_view == {"frame": 1, "ground": "white", "part": 0}
+    assert found[-1].worst_view == {"frame": 1, "background": "white", "part": 0}
     assert found[-1].decision == "review"
 
 

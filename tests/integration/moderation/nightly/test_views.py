@@ -1,4 +1,4 @@
-"""A nightly run judges what buyers see of a photo: all frames, grounds and parts, in its colors."""
+"""A nightly run judges what buyers see of a photo: frames, backgrounds, parts, and its colors."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ DARK_SOMEWHERE = {
     "hidden.gif": (views.with_dark_frame("GIF", at=7), {"frame": 7}),
     "last.webp": (views.with_dark_frame("WEBP", at=11), {"frame": 11}),
     "hidden.png": (views.with_dark_frame("PNG", at=4), {"frame": 4}),
-    "clear.png": (views.mostly_transparent(), {"ground": "black"}),
+    "clear.png": (views.mostly_transparent(), {"background": "black"}),
     "strip.png": (views.strip_with_dark_end(), {"part": 5}),
 }
 DARK_COLORS = {"gamma.png": views.dark_by_gamma(), "profile.jpg": views.dark_by_profile()}

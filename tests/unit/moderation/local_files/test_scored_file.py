@@ -22,8 +22,8 @@ IMAGE = PendingImage("a.gif", "", 1)
 VIEWS: Evidence = {
     "frames": 40,
     "views": [
-        {"frame": 0, "ground": "white", "part": 0},
-        {"frame": 20, "ground": "black", "part": 0},
+        {"frame": 0, "background": "white", "part": 0},
+        {"frame": 20, "background": "black", "part": 0},
     ],
     "worst": 1,
 }
@@ -51,7 +51,7 @@ def test_photo_with_one_view_has_one_frame() -> None:
 def test_photo_with_several_views_names_the_worst(views: ScreenResult) -> None:
     found = scored(views)
     assert found.frames == found.to_json()["frames"] == 40
-    assert found.worst_view == {"frame": 20, "ground": "black", "part": 0}
+    assert found.worst_view == {"frame": 20, "background": "black", "part": 0}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_frames_are_views(alpha: bool) -> None:
     found = decode(data, limits=DecodeLimits(), all_views=True)
     assert found.frames == 4
     assert {view.frame for view in found.views} == {0, 1, 2, 3}
-    assert {view.ground for view in found.views} == ({"white", "black"} if alpha else {"white"})
+    assert {view.background for view in found.views} == ({"white", "black"} if alpha else {"white"})
     if not alpha:
         for view, frame in zip(found.views, FRAMES, strict=True):
             assert distance(view.image, frame) < 8

@@ -49,9 +49,9 @@ def test_alpha_is_judged_over_white_and_black(mode: str) -> None:
     image = photo().convert(mode)
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     views = decode(encode_heif(image, quality=95), limits=LIMITS, all_views=True).views
-    assert [view.ground for view in views] == ["white", "black"]
+    assert [view.background for view in views] == ["white", "black"]
     for view in views:
-        canvas = Image.new("RGBA", image.size, view.ground)
+        canvas = Image.new("RGBA", image.size, view.background)
         canvas.alpha_composite(image.convert("RGBA"))
         assert distance(view.image, canvas.convert("RGB")) < 6
 

@@ -35,10 +35,20 @@ class Outcome(NamedTuple):
     reason: str
 
 
-def turned(file_format: str, **options: object) -> bytes:
+def orientation(value: int) -> Image.Exif:
     exif = Image.Exif()
-    exif[0x0112] = 6
-    return encoded(photo(), file_format, exif=exif, **options)
+    exif[0x0112] = value
+    return exif
+
+
+def turned(file_format: str) -> bytes:
+    return encoded(photo(), file_format, exif=orientation(6))
+
+
+def with_code_points(data: bytes, primaries: int, transfer: int) -> bytes:
+    """An AVIF file with other code points of its colors."""
+    at = data.index(b"nclx") + 4
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
 def with_profile(exponent: float, *chromaticities: tuple[float, float]) -> bytes:
@@ -61,13 +71,18 @@ def with_text(size: int) -> bytes:
 
 
 def many_scans() -> bytes:
-    """A progressive JPEG with its last scan a hundred thousand times."""
+    """A progressive JPEG with its last scan thousands of times."""
     data = encoded(photo(), "JPEG", progressive=True)
     start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
     return data[:end] + data[start:end] * 6_000 + data[end:]
 
 
 STEEP = make_matrix_profile(9.0, SRGB_CHROMATICITIES)
+USUAL = make_matrix_profile(2.2, SRGB_CHROMATICITIES)
+USUAL_GAMMA, STEEP_GAMMA = (chunk(b"gAMA", struct.pack(">I", g)) for g in (45_455, 1_000))
+SWAPPED = chunk(
+    b"cHRM", struct.pack(">8I", *(round(1e5 * v) for xy in (WHITE, GREEN, RED, BLUE) for v in xy))
+)
 SIXTEEN_BITS = Image.fromarray(np.full((48, 64), 40_000, np.uint16))
 
 SHOWN = dict(transparent_photos()) | dict(bitmap_photos())
@@ -89,7 +104,7 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
     ],
     "GIF": [lambda: encoded(photo(), "GIF")],
     "BMP": [lambda: encoded(photo(), "BMP")],
-    "AVIF, 8 to 12 bits": [lambda: encoded(photo(), "AVIF")],
+    "AVIF": [lambda: encoded(photo(), "AVIF")],
     "HEIC, the primary picture": [lambda: encode_heif(photo())],
     "TIFF and other formats": [
         lambda: encoded(photo(), "TIFF"),
@@ -109,10 +124,11 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
     ],
     "a file that cannot be decoded": [lambda: encoded(photo(), "PNG")[:60] + bytes(4000)],
     "far more work than its pixels need": [many_scans],
-    "EXIF orientation of JPEG, PNG, AVIF": [
+    "EXIF orientation of JPEG and PNG; the container's of AVIF and HEIC": [
         lambda: turned("JPEG"),
         lambda: turned("PNG"),
         lambda: turned("AVIF"),
+        lambda: encode_heif(photo(), exif=orientation(6).tobytes()),
     ],
     "EXIF orientation of WebP, and XMP's": [
         lambda: turned("WEBP"),
@@ -144,14 +160,27 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda: encoded(photo(), "JPEG", icc_profile=b"no profile" * 30),
         lambda: png_with(b"iCCP", b"name\x00\x00no deflate"),
     ],
-    "`gAMA` and `cHRM` of PNG": [
-        lambda gamma=gamma: png_with(b"gAMA", gamma.to_bytes(4, "big"))
-        for gamma in (1_000, 10_000, 90_000)
+    "`gAMA` of PNG, with `cHRM` if it is there, beyond the same bounds": [
+        *(
+            lambda gamma=gamma: png_with(b"gAMA", gamma.to_bytes(4, "big"))
+            for gamma in (1_000, 10_000, 90_000)
+        ),
+        lambda: insert_chunks(encoded(photo(), "PNG"), USUAL_GAMMA, SWAPPED),
+    ],
+    "`gAMA` of PNG next to `cICP`, `iCCP` or `sRGB`, and `cHRM` alone": [
+        lambda: insert_chunks(encoded(photo(), "PNG"), chunk(b"sRGB", b"\x00"), STEEP_GAMMA),
+        lambda: insert_chunks(
+            encoded(photo(), "PNG"), chunk(b"cICP", bytes([1, 13, 0, 1])), STEEP_GAMMA
+        ),
+        lambda: insert_chunks(encoded(photo(), "PNG", icc_profile=USUAL), STEEP_GAMMA),
+        lambda: insert_chunks(encoded(photo(), "PNG"), SWAPPED),
     ],
     "code points of HDR or linear light (PNG, AVIF, HEIC)": [
         lambda: png_with(b"cICP", bytes([9, 16, 0, 1])),
         lambda: png_with(b"cICP", bytes([9, 18, 0, 1])),
         lambda: png_with(b"cICP", bytes([1, 8, 0, 1])),
+        lambda: with_code_points(encoded(photo(), "AVIF"), 9, 16),
+        lambda: with_code_points(encoded(photo(), "AVIF"), 1, 8),
     ],
     "a transparent gray or color of a PNG whose channels have not 8 bits": [
         lambda: SHOWN["PNG, 4 bit, grey and tRNS"],
@@ -175,11 +204,16 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda: png_with(b"acTL", struct.pack(">II", 2, 0)),
         lambda: animated([photo(), photo(seed=1)], "AVIF").replace(b"ftypavis", b"ftypavif"),
     ],
-    "a picture of 1:3 to 1:8": [
+    "a picture longer than 1:3, up to 1:12": [
         lambda: encoded(photo(310, 100), "PNG"),
-        lambda: encoded(photo(100, 800), "JPEG"),
+        lambda: encoded(photo(100, 1200), "JPEG"),
     ],
-    "a longer one": [lambda: encoded(photo(1000, 100), "PNG"), views.long_strip],
+    "a longer one, or one with so many frames or backgrounds that its views are more than 12": [
+        lambda: encoded(photo(1300, 100), "PNG"),
+        views.long_strip,
+        lambda: encoded(Image.new("RGBA", (700, 100), (9, 9, 9, 99)), "PNG"),
+        lambda: animated([photo(500, 100, seed=n) for n in range(3)], "WEBP"),
+    ],
 }  # fmt: skip
 
 

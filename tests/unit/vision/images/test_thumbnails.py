@@ -5,12 +5,27 @@ import pytest
 from PIL import Image
 
 from ml.core.errors import ImageRejected
-from ml.vision.images.display import as_jpeg, make_sheet, resize_for_display
+from ml.vision.images.display import (
+    arrange,
+    as_jpeg,
+    decode_pictures,
+    display_short_side,
+    make_sheet,
+)
 from ml.vision.images.open_photo import DecodeLimits
 from tests.unit.vision.images.animations import animated
 from tests.unit.vision.images.pictures import encoded, photo
 
 LIMITS = DecodeLimits()
+
+
+def resize_for_display(
+    data: bytes, side: int, *, limits: DecodeLimits, size: tuple[int, int] | None = None
+) -> Image.Image:
+    """As the pages do it."""
+    return arrange(decode_pictures(data, display_short_side(side, size), limits=limits), side)
+
+
 LEFT, RIGHT = (200, 30, 30), (30, 30, 200)
 
 
@@ -27,7 +42,7 @@ def _stored(size: tuple[int, int], *, orientation: int = 1, form: str = "JPEG") 
 
 
 @pytest.mark.parametrize("side", [320, 640, 1280, 2048])
-@pytest.mark.parametrize("size", [(3000, 2000), (2000, 3000), (4000, 400)])
+@pytest.mark.parametrize("size", [(3000, 2000), (2000, 3000), (4000, 1400)])
 def test_thumbnail_has_the_requested_long_side(size: tuple[int, int], side: int) -> None:
     for known in (None, size):
         image = resize_for_display(_stored(size), side, limits=LIMITS, size=known)
@@ -79,8 +94,9 @@ def test_sheet_fits_the_requested_side(side: int) -> None:
     assert max(make_sheet(pictures, side).size) <= side
 
 
-def test_both_grounds_are_shown_and_a_strip_is_one_picture() -> None:
+def test_both_backgrounds_and_the_parts_of_a_strip_are_shown() -> None:
     clear = Image.new("RGBA", (100, 100), (255, 255, 255, 0))
     sheet = resize_for_display(encoded(clear, "PNG"), 320, limits=LIMITS)
     assert (sheet.getpixel((50, 50)), sheet.getpixel((154, 50))) == ((255,) * 3, (0,) * 3)
-    assert resize_for_display(encoded(photo(400, 100), "PNG"), 320, limits=LIMITS).size == (320, 80)
+    parts = resize_for_display(encoded(photo(400, 100), "PNG"), 320, limits=LIMITS)
+    assert parts.size == (2 * 110 + 4, 2 * 100 + 4)

@@ -184,8 +184,8 @@ def test_nearly_opaque_picture_counts_as_opaque(alpha: int, seen_through: bool) 
 
 def test_flatten_shows_the_ground() -> None:
     clear = Image.new("RGBA", (1, 1), (255, 255, 255, 0))
-    grounds = [flatten(clear, ground).getpixel((0, 0)) for ground in ("white", "black")]
-    assert grounds == [(255, 255, 255), (0, 0, 0)]
+    backgrounds = [flatten(clear, background).getpixel((0, 0)) for background in ("white", "black")]
+    assert backgrounds == [(255, 255, 255), (0, 0, 0)]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])

@@ -24,8 +24,8 @@ def test_views_are_named() -> None:
     found = described(views.mostly_transparent())
     assert found is not None
     assert (found.state, found.reason) == (ScreenStatus.CLEAR, None)
-    grounds = [{"frame": 0, "ground": ground, "part": 0} for ground in ("white", "black")]
-    assert found.evidence == {"frames": 1, "views": grounds}
+    over = [{"frame": 0, "background": name, "part": 0} for name in ("white", "black")]
+    assert found.evidence == {"frames": 1, "views": over}
 
 
 @pytest.mark.parametrize(

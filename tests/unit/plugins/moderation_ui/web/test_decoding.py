@@ -85,7 +85,7 @@ _CONCURRENT = """
 import sys
 import asyncio
 from ml.vision.images.decode import decoded_pixels
-from ml.vision.images.display import resize_for_display
+from ml.vision.images.display import arrange, decode_pictures
 from ml.vision.images.open_photo import DecodeLimits
 from moderation_ui.web.decoding import reserve_pixels, run_in_slot
 limits, data = DecodeLimits(), sys.stdin.buffer.read()
@@ -95,7 +95,7 @@ def peak():
 def show(_):
     pixels = decoded_pixels(data, limits=limits, short_side=320)
     with reserve_pixels(pixels, 20_000_000):
-        return resize_for_display(data, 320, limits=limits).size
+        return arrange(decode_pictures(data, 320, limits=limits), 320).size
 before = peak()
 async def show_all():
     return await asyncio.gather(*(run_in_slot(show, number) for number in range(6)))
