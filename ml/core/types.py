@@ -51,6 +51,9 @@ class ImageContent:
     height: int
 
 
+UNJUDGED = "unjudged"  # begin of the reasons of photos of which not all was judged
+
+
 class ScreenStatus(StrEnum):
     """Status of a screen on one photo."""
 

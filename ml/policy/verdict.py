@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.core.errors import PolicyError
-from ml.core.types import ScreenResult, ScreenStatus
+from ml.core.types import UNJUDGED, ScreenResult, ScreenStatus
 from ml.policy.schema import Policy
 from ml.policy.screens import ScreenAction, TextScreen
 
@@ -131,7 +131,6 @@ def _blocking_classes(scores: Mapping[str, float], policy: Policy) -> list[str]:
     return sorted(names, key=scores.__getitem__, reverse=True)
 
 
-UNJUDGED = "unjudged"  # begin of the reasons of VIEWS
 VIEWS = "views"  # what `ml.vision.screens.views` says about a photo with several
 _FAILED, _NOT_RUN = "screen_failed", "screen_not_run"
 _INCONCLUSIVE_PREFIXES = (_FAILED, _NOT_RUN, UNJUDGED)

@@ -47,10 +47,10 @@ register_heif()
 class DecodeLimits(StrictModel):
     """Limits of a photo's size, checked before its pixels are decoded.
 
-    Measured peak memory in bytes per pixel: 8 to 16 for a picture decoded at full size (16 for AVIF
-    with alpha), 3 for a progressive and 0.2 for a baseline JPEG at a reduced scale. At the default
-    of 100 million pixels one thread can thus need 1.6 GB. The frames of an animation that are
-    decoded together have at most `max_pixels`, too.
+    Measured peak memory in bytes per pixel: 4 to 16 for a picture decoded at full size, up to 25
+    for one with alpha and a color profile, 3 for a progressive and 0.2 for a baseline JPEG at a
+    reduced scale. At the default of 100 million pixels one thread can thus need 2.5 GB. The frames
+    of an animation that are decoded together have at most `max_pixels`, too.
     """
 
     max_bytes: int = Field(default=20 * 1024**2, ge=1)

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from dataclasses import replace
 
 from ml.vision.images.color_profile import ColorSpace, is_plain
 from ml.vision.images.matrix_profile import SRGB_CHROMATICITIES, make_matrix_profile
@@ -19,6 +18,7 @@ _MAX_INTENT = 3  # of sRGB
 _UNSPECIFIED = 2  # as a code point
 _COLOR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 _LENGTHS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+_KEYED, _COMPARED_DEPTH = (0, 2), 8  # color types whose tRNS is a gray or a color
 _COLOR_TYPE_AT, _GRAY_TYPES = 25, (b"\x00", b"\x04")
 
 
@@ -29,9 +29,18 @@ def read_png_color(data: bytes) -> ColorSpace:
     """
     is_gray = data[_COLOR_TYPE_AT : _COLOR_TYPE_AT + 1] in _GRAY_TYPES
     try:
-        return replace(_color_space(_read_chunks(data)), is_gray=is_gray)
+        chunks = _read_chunks(data)
+        space = _color_space(chunks)
+        unknown = space.unknown or (b"tRNS" in chunks and _has_other_key(data))
+        return ColorSpace(space.profile, unknown, is_gray)
     except (ValueError, zlib.error, struct.error):
         return ColorSpace(unknown=True, is_gray=is_gray)
+
+
+def _has_other_key(data: bytes) -> bool:
+    """Whether Pillow compares the transparent gray or color, of other depth, with 8-bit pixels."""
+    depth, color_type = data[_COLOR_TYPE_AT - 1], data[_COLOR_TYPE_AT]
+    return depth != _COMPARED_DEPTH and color_type in _KEYED
 
 
 def _read_chunks(data: bytes) -> dict[bytes, bytes]:
@@ -42,6 +51,8 @@ def _read_chunks(data: bytes) -> dict[bytes, bytes]:
         if kind == b"IDAT":
             break
         has_palette |= kind == b"PLTE"
+        if kind == b"tRNS":
+            chunks[kind] = chunk
         if kind not in _COLOR_CHUNKS:
             continue
         body, checksum = chunk[_BODY], int.from_bytes(chunk[-4:], "big")

@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
-from ml.core.types import Evidence, Json, ScreenResult, ScreenStatus, negative, positive
+from ml.core.types import (
+    UNJUDGED,
+    Evidence,
+    Json,
+    ScreenResult,
+    ScreenStatus,
+    negative,
+    positive,
+)
 from ml.policy.screens import ScreenAction, Screens
-from ml.policy.verdict import UNJUDGED
 from ml.vision.images.decode import Decoded
 from ml.vision.screens import sharpness
 from ml.vision.screens.runner import Outcomes

@@ -2,6 +2,7 @@
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,10 @@ def test_scans_are_bounded_by_the_pixels_that_they_pass_over() -> None:
 @given(
     cut=st.floats(0, 1), junk=st.binary(max_size=40), progressive=st.booleans(), at=st.floats(0, 1)
 )
-def test_damaged_file_raises_nothing(cut: float, junk: bytes, progressive: bool, at: float) -> None:
+def test_damaged_file_is_no_error(cut: float, junk: bytes, progressive: bool, at: float) -> None:
     data = encoded(photo(64, 48), "JPEG", progressive=progressive)
-    strip_jpeg(damaged(data, junk, at=at, cut=cut), max_pixels=MAX_PIXELS)
+    with suppress(ImageRejected):  # damage can declare a picture of any size
+        strip_jpeg(damaged(data, junk, at=at, cut=cut), max_pixels=MAX_PIXELS)
 
 
 @needs_cases

@@ -85,6 +85,7 @@ SWAPPED = chunk(
 )
 SIXTEEN_BITS = Image.fromarray(np.full((48, 64), 40_000, np.uint16))
 
+COLORS = [(n * 12, 255 - n * 12, n * 97 % 256) for n in range(20)]
 SHOWN = dict(transparent_photos()) | dict(bitmap_photos())
 KINDS: dict[str, list[Callable[[], bytes]]] = {
     "JPEG, baseline or progressive": [
@@ -156,9 +157,13 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
     "a color profile of another kind of picture": [
         lambda: encoded(photo().convert("CMYK"), "JPEG", icc_profile=STEEP)
     ],
-    "a color profile that cannot be read": [
+    "a color profile that cannot be read, or that programs read differently": [
+        lambda: encoded(photo(), "PNG", icc_profile=STEEP[:8] + b"\x05" + STEEP[9:]),
         lambda: encoded(photo(), "JPEG", icc_profile=b"no profile" * 30),
         lambda: png_with(b"iCCP", b"name\x00\x00no deflate"),
+    ],
+    "a color chunk of PNG that is broken, doubled or late": [
+        lambda: insert_chunks(encoded(photo(), "PNG"), USUAL_GAMMA, USUAL_GAMMA),
     ],
     "`gAMA` of PNG, with `cHRM` if it is there, beyond the same bounds": [
         *(
@@ -175,7 +180,9 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda: insert_chunks(encoded(photo(), "PNG", icc_profile=USUAL), STEEP_GAMMA),
         lambda: insert_chunks(encoded(photo(), "PNG"), SWAPPED),
     ],
-    "code points of HDR or linear light (PNG, AVIF, HEIC)": [
+    "code points of HDR or linear light (PNG, AVIF, HEIC), "
+    "or none in an AVIF or HEIC without a profile": [
+        lambda: encoded(photo(), "AVIF").replace(b"colr", b"free"),
         lambda: png_with(b"cICP", bytes([9, 16, 0, 1])),
         lambda: png_with(b"cICP", bytes([9, 18, 0, 1])),
         lambda: png_with(b"cICP", bytes([1, 8, 0, 1])),
@@ -185,6 +192,9 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
     "a transparent gray or color of a PNG whose channels have not 8 bits": [
         lambda: SHOWN["PNG, 4 bit, grey and tRNS"],
         lambda: SHOWN["PNG, 16 bit, grey and tRNS"],
+    ],
+    "an AVIF that crops its picture": [
+        lambda: encoded(photo(), "AVIF").replace(b"pixi", b"clap"),
     ],
     "BMP with an alpha channel in 16 bits": [lambda: SHOWN["BMP, 16 bit, alpha"]],
     "BMP in run lengths, which may skip pixels": [
@@ -200,7 +210,10 @@ KINDS: dict[str, list[Callable[[], bytes]]] = {
         lambda: animated([photo(1000, 900, seed=n) for n in range(5)], "WEBP"),
     ],
     "an image sequence of HEIC": [lambda: encode_heif(photo()) + box(b"moov", bytes(8))],
-    "an animation that programs read differently": [
+    "an animation with a frame that is not judged and unlike all that are": [
+        lambda: animated([Image.new("RGB", (64, 48), color) for color in COLORS], "GIF"),
+    ],
+    "an animation that programs read differently, or with a frame beyond its picture": [
         lambda: png_with(b"acTL", struct.pack(">II", 2, 0)),
         lambda: animated([photo(), photo(seed=1)], "AVIF").replace(b"ftypavis", b"ftypavif"),
     ],

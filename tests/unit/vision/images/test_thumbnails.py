@@ -99,4 +99,4 @@ def test_both_backgrounds_and_the_parts_of_a_strip_are_shown() -> None:
     sheet = resize_for_display(encoded(clear, "PNG"), 320, limits=LIMITS)
     assert (sheet.getpixel((50, 50)), sheet.getpixel((154, 50))) == ((255,) * 3, (0,) * 3)
     parts = resize_for_display(encoded(photo(400, 100), "PNG"), 320, limits=LIMITS)
-    assert parts.size == (2 * 110 + 4, 2 * 100 + 4)
+    assert parts.size == (2 * 111 + 4, 2 * 100 + 4)

@@ -34,7 +34,7 @@ def screened(name: str) -> Outcomes:
     data = (CASES / name).read_bytes()
     photo = decode(data, limits=DecodeLimits(), long_side=RULES.long_side, all_views=True)
     screens = ScreenRunner(RULES)
-    return merge_outcomes([screens.run(view.image, _ReadsAll()) for view in photo.views])
+    return merge_outcomes([screens.run(view.image, _ReadsAll()) for view in photo.views], RULES)
 
 
 def test_code_that_only_the_gamma_shows_is_found() -> None:

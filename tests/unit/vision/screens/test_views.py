@@ -3,6 +3,7 @@
 import pytest
 
 from ml.core.types import ScreenResult, ScreenStatus, negative, not_run, positive, unknown
+from ml.policy.screens import Screens
 from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.screens.views import describe_views, merge_outcomes
@@ -10,6 +11,9 @@ from tests.support import views
 from tests.support.photos import photo
 
 LIMITS = DecodeLimits()
+ON: dict[str, object] = {"enabled": True}
+RULES = Screens.model_validate({"codes": ON, "sharpness": ON})
+EVIDENCE = Screens.model_validate({"codes": {**ON, "action": "evidence"}})
 
 
 def described(data: bytes) -> ScreenResult | None:
@@ -58,16 +62,26 @@ FAILED, SKIPPED = unknown("codes", "failed"), not_run("codes", "budget")
 def test_weightiest_result_counts_and_names_its_view(
     results: list[ScreenResult], state: ScreenStatus, view: int
 ) -> None:
-    [merged] = merge_outcomes([{"codes": result} for result in results]).values()
+    [merged] = merge_outcomes([{"codes": result} for result in results], RULES).values()
     assert (merged.state, merged.evidence["view"]) == (state, view)
     assert merged.reason == results[view].reason
 
 
 def test_photo_with_one_sharp_view_is_not_blurred() -> None:
     blurred, sharp = positive("sharpness", "blurred", 5.0), negative("sharpness", 80.0)
-    [merged] = merge_outcomes([{"sharpness": blurred}, {"sharpness": sharp}]).values()
+    [merged] = merge_outcomes([{"sharpness": blurred}, {"sharpness": sharp}], RULES).values()
     assert (merged.fired, merged.evidence["view"]) == (False, 1)
 
 
 def test_result_of_one_view_is_unchanged() -> None:
-    assert merge_outcomes([{"codes": FIRED}]) == {"codes": FIRED}
+    assert merge_outcomes([{"codes": FIRED}], RULES) == {"codes": FIRED}
+
+
+def test_failure_is_not_hidden_by_another_view() -> None:
+    failed = unknown("sharpness", "failed")
+    [merged] = merge_outcomes(
+        [{"sharpness": failed}, {"sharpness": negative("sharpness", 80.0)}], RULES
+    ).values()
+    assert merged.state is ScreenStatus.UNKNOWN
+    [merged] = merge_outcomes([{"codes": FIRED}, {"codes": FAILED}], EVIDENCE).values()
+    assert merged.state is ScreenStatus.UNKNOWN
