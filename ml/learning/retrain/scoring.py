@@ -15,7 +15,7 @@ import structlog
 from PIL import ImageStat
 
 from ml.core.concurrency import batched, bounded_map
-from ml.core.errors import ImageRejected, QuarantineReason
+from ml.core.errors import ImageRejected
 from ml.core.settings import Settings
 from ml.models import registry
 from ml.models.predictor import Predictor, resolve_device
@@ -24,6 +24,7 @@ from ml.storage.photo_cache import local_copies
 from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits, decode_limits
 from ml.vision.images.preprocess import Preprocessing, prepare
+from ml.vision.images.views import SEVERAL_VIEWS
 
 log = structlog.get_logger()
 
@@ -163,7 +164,7 @@ def _prepare(path: Path, specs: Sequence[Preprocessing], limits: DecodeLimits) -
     except ImageRejected as error:
         return _Prepared(path.name, rejection=error.reason.value)
     if photo.has_other_views:  # its label may be about any of them
-        return _Prepared(path.name, rejection=QuarantineReason.ANIMATED.value)
+        return _Prepared(path.name, rejection=SEVERAL_VIEWS)
     return _Prepared(
         content_sha256=path.name,
         size=(photo.width, photo.height),

@@ -16,12 +16,13 @@ import numpy.typing as npt
 import torch
 
 from ml.core.concurrency import bounded_map
-from ml.core.errors import ImageRejected, QuarantineReason, TrainingError
+from ml.core.errors import ImageRejected, TrainingError
 from ml.policy.schema import Policy
 from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import Preprocessing, resize
+from ml.vision.images.views import SEVERAL_VIEWS
 
 _MAX_AHEAD = 64  # photos that are decoded before the results of earlier ones are used
 
@@ -218,7 +219,7 @@ def _cache_photo(
         return SkippedFile(photo.name, "unreadable", str(error))
     if decoded.has_other_views:
         detail = "several frames, backgrounds or parts: its label may be about any of them"
-        return SkippedFile(photo.name, QuarantineReason.ANIMATED.value, detail)
+        return SkippedFile(photo.name, SEVERAL_VIEWS, detail)
     image = decoded.image
     resized = np.asarray(resize(image, spec))
     return CachedPhoto(

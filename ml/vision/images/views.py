@@ -21,6 +21,8 @@ MIN_FRAMES, MAX_JUDGED_FRAMES = 3, 6  # of an animation that are judged; 3: firs
 # A photo up to this aspect ratio is judged as a whole, by the fit of the model's preprocessing.
 MAX_WHOLE_ASPECT = 3.0
 
+SEVERAL_VIEWS = "several_views"  # why a photo is left out where a label must be about one picture
+
 _Frame = tuple[int, Image.Image]
 
 _OVERLAP = 0.1  # of the length of a part, with the next: a line of text may lie on a border
