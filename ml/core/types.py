@@ -51,7 +51,7 @@ class ImageContent:
     height: int
 
 
-UNJUDGED = "unjudged"  # begin of the reasons of photos of which not all was judged
+UNJUDGED = "unjudged"  # a reason of a photo that was not judged wholly begins with it
 
 
 class ScreenStatus(StrEnum):

@@ -8,6 +8,7 @@ from ml.models import registry
 from ml.models.card import MemoryRule
 from ml.moderation.pipeline.similar_decisions import MIN_PHOTOS
 from tests.support.labelled_photos import archive_photo, label_photos
+from tests.support.nightly_run import delete_results, start_run
 from tests.support.photos import BRIGHT, DARK, photo
 from tests.support.policies import with_screens
 from tests.support.servers import Shop
@@ -48,3 +49,12 @@ def decide_bright_photos(
     label_photos(shop, bright, label, at=LAST_WEEK)
     label_photos(shop, dark, dark_label, at=LAST_WEEK)
     return bright
+
+
+def with_remembered_photos(shop: Shop, champion_folder: Path, folder: Path) -> Shop:
+    """`with_rule`, and the features of decided photos; no results of a nightly run."""
+    ruled = with_rule(shop, champion_folder, folder)
+    decide_bright_photos(ruled, dark_label="normal")
+    start_run(ruled)  # computes the features
+    delete_results(ruled)
+    return ruled

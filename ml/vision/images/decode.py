@@ -9,11 +9,11 @@ from PIL import Image
 from ml.vision.images.color_profile import ColorSpace, convert_to_srgb
 from ml.vision.images.decode_errors import map_decode_errors, silence_pillow
 from ml.vision.images.frames import ChosenFrames, Frame, choose_frames, count_readable, read_frames
+from ml.vision.images.gif_frames import is_covered
 from ml.vision.images.open_photo import (
     DecodeLimits,
     OpenedPhoto,
     check_bytes,
-    covers_screen,
     open_photo,
 )
 from ml.vision.images.upright_rgb import (
@@ -51,7 +51,7 @@ _PROGRESSIVE = 4
 
 @dataclass(frozen=True)
 class Decoded:
-    """One photo: its first frame, upright, RGB and over white; and its views, see `ml...views`.
+    """One photo: its first frame, upright, RGB and over white; and its views, see `views.py`.
 
     `width` and `height` are pixels of the original, after its orientation was applied; `image`
     is smaller if it was decoded at a reduced scale. `format` is Pillow's name. `unjudged` says why
@@ -112,7 +112,8 @@ def decode(
     width, height = upright_size(stored_size, orientation)
     misses_frames = total > readable or chosen.misses_some
     unjudged = _find_unjudged(frames=misses_frames, color=not is_known, strip=not is_whole)
-    has_other_views = total > 1 or len(views) > 1 or count_views(upright[0][1]) > 1
+    number = len(views) if all_views else count_views(upright[0][1])
+    has_other_views = total > 1 or number > 1
     return Decoded(
         first, width, height, image.format or "", total, views, unjudged, has_other_views
     )
@@ -122,7 +123,8 @@ def _choose(photo: OpenedPhoto, readable: int, *, seed: int) -> ChosenFrames:
     frames = read_frames(photo.image, photo.data)
     if readable > 1:
         return choose_frames(frames, readable=readable, wanted=MAX_JUDGED_FRAMES, seed=seed)
-    is_composed = getattr(photo.image, "n_frames", 1) > 1 or not covers_screen(photo)
+    is_part = photo.image.format == "GIF" and not is_covered(photo.data)
+    is_composed = getattr(photo.image, "n_frames", 1) > 1 or is_part
     picture = next(iter(frames)) if is_composed else photo.image
     return ChosenFrames([Frame(0, to_8_bits(picture))], misses_some=False)
 

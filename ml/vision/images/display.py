@@ -12,12 +12,12 @@ from ml.vision.images.open_photo import DecodeLimits
 _THUMBNAIL_QUALITY = 85
 _GAP = 4  # pixels between the views
 _GAP_COLOR = (128, 128, 128)
-_LABEL_COLOR, _LABEL_GROUND = (255, 255, 255), (0, 0, 0)
+_LABEL_COLOR, _LABEL_BACKGROUND = (255, 255, 255), (0, 0, 0)
 _MIN_CELL = 32  # pixels of a side
 
 
 def decode_pictures(data: bytes, short_side: int, *, limits: DecodeLimits) -> list[Image.Image]:
-    """The pictures of a photo: its views, in the order of `View.to_json`'s evidence.
+    """The views of a photo, in the order in which a verdict records them.
 
     Raises:
         ImageRejected: the bytes cannot be decoded.
@@ -57,7 +57,7 @@ def make_sheet(pictures: Sequence[Image.Image], side: int) -> Image.Image:
 def _draw_number(sheet: Image.Image, place: tuple[int, int], number: int) -> None:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
     left, top, right, bottom = draw.textbbox((place[0] + 3, place[1] + 2), str(number), font=font)
-    draw.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=_LABEL_GROUND)
+    draw.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=_LABEL_BACKGROUND)
     draw.text((place[0] + 3, place[1] + 2), str(number), font=font, fill=_LABEL_COLOR)
 
 

@@ -16,7 +16,6 @@ from ml.vision.images.bmp_header import read_bmp_color
 from ml.vision.images.color_profile import ColorSpace, is_plain
 from ml.vision.images.decode_errors import DECODER_ERRORS, claimed_format
 from ml.vision.images.decoder_input import decoder_input
-from ml.vision.images.gif_frames import is_covered
 from ml.vision.images.heif_decoder import HEIF, register_heif
 from ml.vision.images.heif_header import check_heif_sizes, is_heif
 from ml.vision.images.item_boxes import ReadBudget, top_boxes
@@ -65,11 +64,6 @@ class OpenedPhoto:
     image: ImageFile.ImageFile
     color: ColorSpace
     data: bytes  # what it was opened from: the file without most metadata
-
-
-def covers_screen(photo: OpenedPhoto) -> bool:
-    """Whether the picture of a file covers what it declares; that of a GIF may be a part of it."""
-    return photo.image.format != "GIF" or is_covered(photo.data)
 
 
 def decode_limits(settings: "Settings") -> DecodeLimits:

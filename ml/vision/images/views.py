@@ -32,8 +32,8 @@ class Unjudged(StrEnum):
     """Why a reviewer must look at a photo although its views were judged."""
 
     FRAMES = "frames"  # too many, or too large ones
-    STRIP = "strip"  # its parts are reduced more than a photo may be
-    COLOR = "color"  # its color space is unknown
+    STRIP = "strip"  # too few views for its parts: they are reduced more, or frames left out
+    COLOR = "color"  # its colors, or what is transparent, are unknown
 
 
 @dataclass(frozen=True)

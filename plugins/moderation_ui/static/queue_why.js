@@ -56,12 +56,12 @@ const nameOf = (screen) => page.words[`queue.screen_${screen.name}`] ?? String(s
 // Which of the numbered pictures counts, of a photo that is shown as several.
 function viewsLine(screen) {
   const reason = screen.fired ? reasonInWords(screen.reason ?? "") : "";
-  const told = [reason, ...toldViews(screen.evidence)].filter(Boolean).join(" · ");
-  const line = element("span", { class: "long" }, ` ${told}`);
+  const text = [reason, ...describeViews(screen.evidence)].filter(Boolean).join(" · ");
+  const line = element("span", { class: "long" }, ` ${text}`);
   return element("li", { class: screen.fired ? "fired" : "unsure" }, element("strong", {}, nameOf(screen)), line);
 }
 
-function toldViews({ views, worst, frames }) {
+function describeViews({ views, worst, frames }) {
   if (!Array.isArray(views) || views.length < 2) return [];
   const view = views[worst];
   if (view === undefined) return [words("queue.views_judged", { n: views.length })];

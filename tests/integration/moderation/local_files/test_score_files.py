@@ -24,8 +24,8 @@ from tests.integration.moderation.nightly.screened import (
     with_policy,
 )
 from tests.integration.moderation.serving.photos import odd_photo
-from tests.support.decided_photos import decide_bright_photos, with_rule
-from tests.support.nightly_run import delete_results, run_nightly, start_run
+from tests.support.decided_photos import with_remembered_photos
+from tests.support.nightly_run import run_nightly
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
 from tests.support.versions import add_altered_version
@@ -162,10 +162,7 @@ def test_file_that_cannot_be_read_stops_no_other(shop: Shop, tmp_path: Path) -> 
 def test_photos_like_decided_ones_are_found_as_in_the_nightly_run(
     shop: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
-    ruled = with_rule(shop, champion_folder, tmp_path)
-    decide_bright_photos(ruled, dark_label="normal")
-    start_run(ruled)  # computes the features of the decided photos
-    delete_results(ruled)
+    ruled = with_remembered_photos(shop, champion_folder, tmp_path)
     contents = [photo(level, seed=level) for level in range(DARK, BRIGHT + 1, 50)]
     for number, data in enumerate(contents):
         ruled.upload(f"{number}.jpg", data)

@@ -11,8 +11,8 @@ from ml.vision.images.fingerprint import content_hash
 from tests.integration.moderation.nightly.screened import person_decides, task_of, with_policy
 from tests.integration.moderation.serving.photos import odd_photo
 from tests.support import views
-from tests.support.decided_photos import decide_bright_photos, with_rule
-from tests.support.nightly_run import delete_results, run_nightly, start_run
+from tests.support.decided_photos import with_remembered_photos
+from tests.support.nightly_run import delete_results, run_nightly
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.servers import Shop
 from tests.support.serving import serving
@@ -73,10 +73,7 @@ def test_predict_gives_the_verdicts_of_the_nightly_run(shop: Shop, tmp_path: Pat
 def test_predict_compares_with_decided_photos_as_the_nightly_run_does(
     shop: Shop, champion_folder: Path, tmp_path: Path
 ) -> None:
-    ruled = with_rule(shop, champion_folder, tmp_path)
-    decide_bright_photos(ruled, dark_label="normal")
-    start_run(ruled)  # computes the features of the decided photos
-    delete_results(ruled)
+    ruled = with_remembered_photos(shop, champion_folder, tmp_path)
     levels = range(DARK, BRIGHT + 1, 25)
     keys = [ruled.upload(f"{level}.jpg", photo(level, seed=level)) for level in levels]
     columns = (

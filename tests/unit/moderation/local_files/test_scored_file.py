@@ -1,4 +1,4 @@
-"""What is told of a local file: decision, reasons, frames and the view that counts."""
+"""The facts of a scored file: decision, reasons, frames and the view that counts."""
 
 import pytest
 
