@@ -6,7 +6,6 @@ at the peak above that of the process before. Deadline and memory of a worker fo
 """
 
 import io
-import math
 import multiprocessing
 import os
 import tempfile
@@ -24,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.decode_limits_photos import PHOTOS, write_photo
-from ml.core.budget import Budget
 from ml.core.errors import ImageRejected
 from ml.core.settings import load_settings
 from ml.policy.schema import load_policy
@@ -32,7 +30,7 @@ from ml.vision.images.fingerprint import perceptual_hash
 from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.runner import ScreenRunner
-from ml.vision.screens.text.gate import OcrScheduler
+from ml.vision.screens.text.screen import is_unread, likelihood_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +87,7 @@ def measure(path: Path) -> Cost:
     """Measure the photo in a file, after a small one that loads the libraries."""
     settings = load_settings()
     screens = load_policy(settings.policy_file).screens
-    runner, read_all = ScreenRunner(screens), OcrScheduler(Budget(math.inf))
+    runner = ScreenRunner(screens)
     plan = DecodePlan(decode_limits(settings), screens.picture_side)
     seconds: list[float] = []
 
@@ -104,9 +102,10 @@ def measure(path: Path) -> Cost:
         perceptual_hash(image)
         prepare(image, ARTICLE)
         seconds.append(time.process_time())
-        outcomes = runner.run(photo.image, read_all)
-        read = outcomes["text"].evidence.get("read")
-        return f"decoded to {photo.image.width} x {photo.image.height}{', text read' * bool(read)}"
+        text = runner.run(photo.image)["text"]
+        if read := is_unread(text):
+            runner.read(photo.image, likelihood_of(text))
+        return f"decoded to {photo.image.width} x {photo.image.height}{', text read' * read}"
 
     buffer = io.BytesIO()
     Image.new("RGB", (640, 480)).save(buffer, "JPEG")

@@ -32,7 +32,6 @@ from benchmarks.screens_pipeline import (
     run_pipeline,
     untrained_predictor,
 )
-from ml.core.budget import Budget
 from ml.core.errors import ImageRejected
 from ml.core.settings import load_settings
 from ml.core.types import DecidedPhoto
@@ -48,7 +47,7 @@ from ml.vision.screens.barcodes import SecondPass, screen_codes
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import screen_duplicates
 from ml.vision.screens.sharpness import screen_sharpness
-from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
+from ml.vision.screens.text.gate import text_likelihood
 from ml.vision.screens.text.ocr import TextReader
 from ml.vision.screens.text.screen import screen_text
 
@@ -186,15 +185,15 @@ def _single_call_ms(photos: Sequence[LabelledPhoto], rules: Screens) -> dict[str
     greys = [limit_long_side(p, rules.long_side) for p in usable]
     hashes = [perceptual_hash(p) for p in usable]
     index = _random_index()
-    reader, ranking = TextReader(), OcrScheduler(Budget(float("inf")))
+    reader = TextReader()
     second = SecondPass(rules.codes.second_pass)
     likely = [g for g in greys if text_likelihood(g) >= rules.text.min_text_likelihood]
     return {
         "sharpness": _cpu_ms(screen_sharpness, greys),
         "codes": _cpu_ms(lambda grey: screen_codes(grey, second_pass=second), greys),
-        "text": _cpu_ms(lambda grey: screen_text(grey, reader, ranking), greys),
+        "text": _cpu_ms(lambda grey: screen_text(grey, reader), greys),
         "text gate": _cpu_ms(text_likelihood, greys),
-        "text, with OCR": _cpu_ms(lambda g: screen_text(g, reader, ranking), likely),
+        "text, with OCR": _cpu_ms(lambda g: screen_text(g, reader), likely),
         "duplicates": _cpu_ms(lambda pdq: screen_duplicates(*pdq, index), hashes),
     }
 

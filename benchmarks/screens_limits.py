@@ -27,7 +27,6 @@ from rich.table import Table
 
 from benchmarks.screens_pipeline import untrained_predictor
 from devtools.sample_photos.render import render_photo
-from ml.core.budget import Budget
 from ml.core.types import DecidedPhoto, ScreenResult
 from ml.models.training.preset import load_preset
 from ml.policy.screens import TextScreen
@@ -35,7 +34,7 @@ from ml.vision.screens.barcodes import SecondPass, read_codes
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import screen_duplicates
 from ml.vision.screens.sharpness import THRESHOLD, choose_threshold, screen_sharpness, sharpness
-from ml.vision.screens.text.gate import OcrScheduler, text_likelihood
+from ml.vision.screens.text.gate import text_likelihood
 from ml.vision.screens.text.ocr import TextReader
 from ml.vision.screens.text.screen import screen_text
 
@@ -210,7 +209,7 @@ def _add_code(ground: Image.Image, number: int, module: float, turn: float) -> I
 
 
 def _measure_text(photos: Photos) -> list[Row]:
-    rules, reader, ranking = TextScreen(), TextReader(), OcrScheduler(Budget(float("inf")))
+    rules, reader = TextScreen(), TextReader()
     everyday = {kind: some for kind, some in photos.items() if not kind.endswith(("sharp", "blur"))}
     _, ms = _time_calls(text_likelihood, _without_quality_set(photos))
     rows = [Row("text gate", "a photo", f"{ms:.1f} ms")]
@@ -219,9 +218,7 @@ def _measure_text(photos: Photos) -> list[Row]:
         rows.append(Row("text gate", f"{kind}, let through", _format_share(opened)))
     for kind, some in track(everyday.items(), "reading text"):
         _, ms_find = _time_calls(reader.find, some)
-        outcomes, ms_all = _time_calls(
-            lambda photo: screen_text(photo, reader, ranking, rules), some
-        )
+        outcomes, ms_all = _time_calls(lambda photo: screen_text(photo, reader, rules), some)
         rows.append(
             Row("text", f"{kind}, detector / whole screen", f"{ms_find:.0f} / {ms_all:.0f} ms")
         )

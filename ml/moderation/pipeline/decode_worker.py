@@ -15,18 +15,18 @@ from PIL import Image
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.message_channel import Message
-from ml.core.types import ScreenStatus, unknown
+from ml.core.types import ScreenResult, unknown
 from ml.core.worker_loop import Caller, Work, serve
 from ml.core.yaml_file import StrictModel
+from ml.moderation.pipeline.ocr_budget import OcrCost, charge
 from ml.policy.screens import Screens
 from ml.vision.images.decode import Decoded
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
 from ml.vision.images.views import MAX_VIEWS
-from ml.vision.screens.runner import ScreenRunner
+from ml.vision.screens.runner import Outcomes, ScreenRunner
 from ml.vision.screens.text import screen as text
-from ml.vision.screens.text.gate import OcrCost
 from ml.vision.screens.views import describe_views, merge_outcomes
 
 # The pixels of all views, for the model and for its shadow.
@@ -55,21 +55,31 @@ MAX_OCR_SECONDS = 4.0
 
 
 @dataclass
-class _Admission:
-    """The OCR budget, which is the caller's: it sees the photos of all workers.
+class _Reader:
+    """Reads the text of the views of one photo, within the budget of the caller.
 
-    The views of one photo together have a limit of their own.
+    The views together have a limit of their own.
     """
 
+    screens: ScreenRunner
     caller: Caller
     spent: float = 0.0
-    refused: bool = False  # a view, for the time that others took
 
-    def admits(self, likelihood: float) -> bool:
+    def run(self, image: Image.Image) -> Outcomes:
+        outcomes = self.screens.run(image)
+        if text.NAME in outcomes and text.is_unread(found := outcomes[text.NAME]):
+            outcomes[text.NAME] = self._read(image, found)
+        return outcomes
+
+    def _read(self, image: Image.Image, found: ScreenResult) -> ScreenResult:
         if self.spent > MAX_OCR_SECONDS:
-            self.refused = True
-            return False
-        return bool(self.caller.ask({"likelihood": likelihood})["admitted"])
+            return unknown(text.NAME, "too_much_text")
+        likelihood = text.likelihood_of(found)
+        if not self.caller.ask({"likelihood": likelihood})["admitted"]:
+            return found
+        self.screens.prepare_to_read()  # no cost of this photo: the budget's mean would be too high
+        with charge(self):
+            return self.screens.read(image, likelihood)
 
     def add_cost(self, cost: OcrCost) -> None:
         self.spent += cost.cpu_seconds
@@ -123,11 +133,10 @@ class PhotoWork:
         if (described := describe_views(photo)) is not None:
             result["described"] = described.to_json()
         if self._screens is not None:
-            admission, screens = _Admission(caller), self._screens
-            of_views = [screens.run(view.image, admission) for view in photo.views]
-            outcomes = merge_outcomes(of_views, screens.rules)
-            if admission.refused and outcomes[text.NAME].state is ScreenStatus.NOT_RUN:
-                outcomes[text.NAME] = unknown(text.NAME, "too_much_text")
+            reader = _Reader(self._screens, caller)
+            outcomes = merge_outcomes(
+                [reader.run(view.image) for view in photo.views], self._screens.rules
+            )
             result["screens"] = {name: found.to_json() for name, found in outcomes.items()}
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)

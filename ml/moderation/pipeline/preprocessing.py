@@ -30,13 +30,13 @@ from ml.core.worker_process import WorkerProcess
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
 from ml.moderation.pipeline.fetch import Fetched
+from ml.moderation.pipeline.ocr_budget import OcrAdmission, OcrCost
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
 from ml.vision.images.fingerprint import content_hash
 from ml.vision.images.open_photo import check_bytes, decode_limits
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens import views
-from ml.vision.screens.text.gate import OcrAdmission, OcrCost
 
 log = structlog.get_logger()
 

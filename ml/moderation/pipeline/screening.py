@@ -8,11 +8,11 @@ from functools import partial
 from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.types import ImageContent
+from ml.moderation.pipeline.ocr_budget import OcrAdmission, OcrScheduler
 from ml.policy.screens import Screens
 from ml.vision.screens import near_duplicates
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.runner import Outcomes, guarded, is_page_of_text
-from ml.vision.screens.text.gate import OcrAdmission, OcrScheduler
 
 
 @dataclass(frozen=True)

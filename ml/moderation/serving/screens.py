@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from ml.core.budget import Budget, Clock
 from ml.models.card import ModelCard
+from ml.moderation.pipeline.ocr_budget import EXPECTED_SECONDS, OcrCost
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions, load_similar_decisions
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
@@ -25,7 +26,6 @@ from ml.storage.photo_features import list_missing
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import Match
-from ml.vision.screens.text.gate import EXPECTED_SECONDS, OcrCost
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """Run the screens of a policy on one picture; the failure of one does not affect the others."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 
 import structlog
@@ -12,7 +12,7 @@ from ml.policy.screens import ScreenAction, Screens
 from ml.vision.images.grayscale import Gray, limit_long_side
 from ml.vision.screens import barcodes, sharpness
 from ml.vision.screens.text import screen
-from ml.vision.screens.text.gate import OcrAdmission, load_gate
+from ml.vision.screens.text.gate import load_gate
 from ml.vision.screens.text.ocr import TextReader
 
 log = structlog.get_logger()
@@ -61,13 +61,13 @@ class ScreenRunner:
         """Load what the text screen loads for its first photo, so that a broken file stops now."""
         if self._reader is not None:
             load_gate()
-            self._reader.load()
+            self._load_reader()
 
-    def run(self, image: Image.Image, admission: OcrAdmission) -> Outcomes:
+    def run(self, image: Image.Image) -> Outcomes:
         """The result of each enabled screen; a screen that raises is `unknown`.
 
-        The screens see the RGB picture at the long side of the policy. `admission` decides whether
-        the photo is read.
+        The screens see the RGB picture at the long side of the policy. Text is not read: `text` is
+        `not_run` where it may be.
         """
         rules, outcomes = self.rules, Outcomes()
         pictures = _Pictures(image, rules.long_side)
@@ -78,23 +78,37 @@ class ScreenRunner:
             barcodes.NAME: lambda: barcodes.screen_codes(
                 pictures.gray, rules.codes.allowed, barcodes.SecondPass(rules.codes.second_pass)
             ),
-            screen.NAME: lambda: self._screen_text(pictures, admission, outcomes),
+            screen.NAME: lambda: self._screen_likelihood(pictures, outcomes),
         }
         for name, run_screen in screens.items():
             if name in self._enabled:
                 outcomes[name] = guarded(name, run_screen, self._timed)
         return outcomes
 
-    def _screen_text(
-        self, pictures: _Pictures, admission: OcrAdmission, outcomes: Outcomes
-    ) -> ScreenResult:
-        if self._sent_by_code(outcomes):
-            return not_run(screen.NAME, SENT_BY_CODE)
+    def read(self, image: Image.Image, likelihood: float) -> ScreenResult:
+        """Read the text of a picture of this likelihood; `unknown` if that raises."""
+        color = _Pictures(image, self.rules.long_side).color
+
+        def read() -> ScreenResult:
+            return screen.read_text(color(), self._load_reader(), likelihood, self.rules.text)
+
+        return guarded(screen.NAME, read, self._timed)
+
+    def prepare_to_read(self) -> None:
+        """Load what the first photo to be read would load; an error shows when it is read."""
+        with suppress(Exception):
+            self._load_reader()
+
+    def _load_reader(self) -> TextReader:
         if self._reader is None:  # pragma: no cover - loaded if the text screen is enabled
             raise RuntimeError("the text screen is not enabled")
-        return screen.screen_text(
-            pictures.gray, self._reader, admission, self.rules.text, color=pictures.color
-        )
+        self._reader.load()
+        return self._reader
+
+    def _screen_likelihood(self, pictures: _Pictures, outcomes: Outcomes) -> ScreenResult:
+        if self._sent_by_code(outcomes):
+            return not_run(screen.NAME, SENT_BY_CODE)
+        return screen.screen_likelihood(pictures.gray, self.rules.text)
 
     def _sent_by_code(self, outcomes: Outcomes) -> bool:
         """Whether a code sends the photo to review anyway: then no OCR budget is spent on it."""

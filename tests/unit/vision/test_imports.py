@@ -49,12 +49,10 @@ def test_screens_load_the_ocr_for_the_first_photo_that_is_read() -> None:
 import sys
 from PIL import Image
 from ml.policy.screens import Screens
-from ml.core.budget import Budget
 from ml.vision.screens.runner import ScreenRunner
-from ml.vision.screens.text.gate import OcrScheduler
 rules = Screens.model_validate({"text": {"enabled": True}, "codes": {"enabled": True}})
 runner = ScreenRunner(rules)
-runner.run(Image.new("RGB", (200, 100)), OcrScheduler(Budget(1.0)))
+runner.run(Image.new("RGB", (200, 100)))
 print("rapidocr" in sys.modules, end=" ")
 runner.load()
 print("rapidocr" in sys.modules)

@@ -1,23 +1,36 @@
-"""Screen `text`: contact details, advertising, or so much text that the photo is a page."""
+"""Screen `text`: contact details, advertising, or so much text that the photo is a page.
+
+Two steps, since reading costs a hundred times as much as the likelihood of text: the caller decides
+which photos are read.
+"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from ml.core.types import Json, ScreenResult, negative, not_run, positive
+from ml.core.types import (
+    Evidence,
+    Json,
+    ScreenResult,
+    ScreenStatus,
+    negative,
+    not_run,
+    positive,
+)
 from ml.policy.screens import TextScreen
 from ml.vision.images.grayscale import Gray, gray_pixels
 from ml.vision.screens.text.contacts import Contact, find_contacts
-from ml.vision.screens.text.gate import OcrAdmission, charge, text_likelihood
+from ml.vision.screens.text.gate import text_likelihood
 from ml.vision.screens.text.lines import Quad, TextLine, covered_share, reading_order
 from ml.vision.screens.text.ocr import TextReader
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"
+OVER_BUDGET = "budget"  # reason why a photo with likely text is not read
 DENSE = "dense"  # evidence: the photo is a page of text; PDQ cannot distinguish such photos
 _MAX_LINE_LENGTH = 200  # characters kept as evidence
 
@@ -41,35 +54,52 @@ Finding = TypeVar("Finding", Contact, Overlay)
 
 
 def screen_text(
-    picture: Image.Image | Gray,
-    reader: TextReader,
-    admission: OcrAdmission,
-    rules: TextScreen | None = None,
-    *,
-    color: Callable[[], Image.Image] | None = None,
+    picture: Image.Image | Gray, reader: TextReader, rules: TextScreen | None = None
 ) -> ScreenResult:
-    """Fire `contact:<kind>`, `promotion`, `watermark` or `text_dominated`, the first that applies.
+    """Read the picture if the gate finds text likely enough: both steps, whatever that costs."""
+    result = screen_likelihood(picture, rules)
+    if not is_unread(result):
+        return result
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    return read_text(image, reader, likelihood_of(result), rules)
 
-    The result is `not_run` if the OCR budget goes to likelier photos. The gate is not part of the
-    budget: it takes milliseconds, and distinguishes a photo without text from one that was not read
-    for lack of time. `value` is the share of the photo under text.
 
-    `color` returns the picture that is read instead, of the same size.
+def screen_likelihood(picture: Image.Image | Gray, rules: TextScreen | None = None) -> ScreenResult:
+    """First step, of every photo: `not_run` if text is likely enough to be read, else clear.
+
+    It takes milliseconds, and distinguishes a photo without text from one that was not read.
     """
     rules = rules or TextScreen()
-    gray = gray_pixels(picture)
-    likelihood = text_likelihood(gray)
+    likelihood = text_likelihood(gray_pixels(picture))
+    evidence: Evidence = {"likelihood": likelihood, "read": False}
     if likelihood < rules.min_text_likelihood:
-        return negative(NAME, 0.0, {"likelihood": likelihood, "read": False})
-    if not admission.admits(likelihood):
-        return not_run(NAME, "budget", {"likelihood": likelihood, "read": False})
-    reader.load()  # no cost of this photo: the budget's mean would be too high
-    with charge(admission):
-        image = color() if color is not None else Image.fromarray(gray)
-        boxes = _line_boxes(reader.find(image), image.size)
-        covered = covered_share(boxes, image.size)
-        is_page = covered >= rules.max_text_area
-        lines = reader.read(image, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
+        return negative(NAME, 0.0, evidence)
+    return not_run(NAME, OVER_BUDGET, evidence)
+
+
+def is_unread(result: ScreenResult) -> bool:
+    """Whether it is that of a photo that `read_text` may read."""
+    return result.state is ScreenStatus.NOT_RUN and result.reason == OVER_BUDGET
+
+
+def likelihood_of(result: ScreenResult) -> float:
+    """The likelihood of text (0..1) that the first step found; 0 if it failed."""
+    found = result.evidence.get("likelihood")
+    return found if isinstance(found, float) else 0.0
+
+
+def read_text(
+    image: Image.Image, reader: TextReader, likelihood: float, rules: TextScreen | None = None
+) -> ScreenResult:
+    """Second step: fire `contact:<kind>`, `promotion`, `watermark` or `text_dominated`.
+
+    The first that applies counts. `value` is the share of the photo under text.
+    """
+    rules = rules or TextScreen()
+    boxes = _line_boxes(reader.find(image), image.size)
+    covered = covered_share(boxes, image.size)
+    is_page = covered >= rules.max_text_area
+    lines = reader.read(image, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
     return _outcome_of_lines(lines, image.width, covered, likelihood, rules)
 
 

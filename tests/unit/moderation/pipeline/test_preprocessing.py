@@ -17,6 +17,7 @@ from ml.core.settings import Settings
 from ml.core.types import DecidedPhoto, PendingImage, RejectedImage
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.moderation.pipeline.fetch import Fetched
+from ml.moderation.pipeline.ocr_budget import OcrScheduler
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
 from ml.moderation.pipeline.screening import ProcessorTime, Screening
 from ml.policy.screens import Screens
@@ -24,7 +25,6 @@ from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.duplicate_index import DuplicateIndex
-from ml.vision.screens.text.gate import OcrScheduler
 from tests.support.decoding import costly_photo, decode_workers, killed_workers
 from tests.unit.vision.images.pictures import encoded, photo
 from tests.unit.vision.screens.conftest import with_text

@@ -2,8 +2,8 @@
 
 import random
 
+from ml.moderation.pipeline.ocr_budget import OcrCost
 from ml.moderation.serving.screens import SPAN_SECONDS, RequestOcrBudget, SharedOcrBudget
-from ml.vision.screens.text.gate import OcrCost
 from tests.support.manual_clock import ManualClock
 
 COST = 0.25

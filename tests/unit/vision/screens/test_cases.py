@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ml.policy.screens import Screens
 from ml.vision.images.decode import decode
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.screens.runner import Outcomes, ScreenRunner
-from ml.vision.screens.text.gate import OcrCost
+from ml.vision.screens.text.screen import NAME, is_unread, likelihood_of
 from ml.vision.screens.views import merge_outcomes
 
 CASES = Path(os.environ.get("MODERATION_CASES", Path(__file__).parents[5] / "shared" / "cases"))
@@ -20,21 +21,19 @@ pytestmark = pytest.mark.skipif(
 RULES = Screens.model_validate({"codes": {"enabled": True}, "text": {"enabled": True}})
 
 
-class _ReadsAll:
-    """Admits every text."""
-
-    def admits(self, likelihood: float) -> bool:  # noqa: ARG002 - all
-        return True
-
-    def add_cost(self, cost: OcrCost) -> None:
-        """Nothing is charged."""
-
-
 def screened(name: str) -> Outcomes:
     data = (CASES / name).read_bytes()
     photo = decode(data, limits=DecodeLimits(), long_side=RULES.long_side, all_views=True)
+    return merge_outcomes([_read(view.image) for view in photo.views], RULES)
+
+
+def _read(image: Image.Image) -> Outcomes:
     screens = ScreenRunner(RULES)
-    return merge_outcomes([screens.run(view.image, _ReadsAll()) for view in photo.views], RULES)
+    outcomes = screens.run(image)
+    found = outcomes[NAME]
+    return outcomes | (
+        {NAME: screens.read(image, likelihood_of(found))} if is_unread(found) else {}
+    )
 
 
 def test_code_that_only_the_gamma_shows_is_found() -> None:

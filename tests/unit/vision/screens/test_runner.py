@@ -1,25 +1,19 @@
 """All screens on one photo with the real libraries: enabled, disabled and failing ones."""
 
-import math
-
 import pytest
 import zxingcpp
 from PIL import Image
 
-from ml.core.budget import Budget
 from ml.core.types import ScreenStatus
 from ml.policy.screens import Screens
 from ml.vision.screens.runner import Outcomes, ScreenRunner
-from ml.vision.screens.text.gate import OcrScheduler
 from tests.unit.vision.images.pictures import photo
 from tests.unit.vision.screens.conftest import with_code, with_text
-
-READ_ALL = OcrScheduler(Budget(math.inf))
 
 
 def screened(image: Image.Image, screens: dict[str, dict[str, object]]) -> Outcomes:
     rules = Screens.model_validate({n: {"enabled": True, **keys} for n, keys in screens.items()})
-    return ScreenRunner(rules).run(image, READ_ALL)
+    return ScreenRunner(rules).run(image)
 
 
 def test_runner_runs_enabled_screens_only() -> None:
@@ -37,10 +31,18 @@ def test_runner_returns_the_result_of_each_screen() -> None:
     assert screened(blurred, {"sharpness": {"threshold": 0}})["sharpness"].fired is False
 
 
-def test_runner_without_ocr_budget_reports_not_run() -> None:
+def test_runner_reads_text_in_a_second_step() -> None:
     runner = ScreenRunner(Screens.model_validate({"text": {"enabled": True}}))
-    outcome = runner.run(with_text("WeChat: lucky_mei77"), OcrScheduler(Budget(0.0)))["text"]
+    banner = with_text("WeChat: lucky_mei77")
+    outcome = runner.run(banner)["text"]
     assert (outcome.state, outcome.reason) == (ScreenStatus.NOT_RUN, "budget")
+    assert runner.read(banner, 0.9).reason == "contact:wechat"
+
+
+def test_runner_reports_unknown_for_a_picture_that_cannot_be_read() -> None:
+    runner = ScreenRunner(Screens.model_validate({"text": {"enabled": True}}))
+    outcome = runner.read(Image.new("RGB", (1, 0)), 0.9)
+    assert (outcome.state, outcome.reason) == (ScreenStatus.UNKNOWN, "failed")
 
 
 def test_runner_reads_no_photo_that_a_code_sends_to_review() -> None:
@@ -54,7 +56,7 @@ def test_runner_reads_no_photo_that_a_code_sends_to_review() -> None:
         {"codes": {"allowed": [r"https://elsewhere\.example/.*"]}, "text": {}},
         {"codes": {"action": "evidence"}, "text": {}},
     ):
-        assert screened(code, rules)["text"].state is not ScreenStatus.NOT_RUN
+        assert screened(code, rules)["text"].reason != "sent_by_code"
 
 
 @pytest.mark.parametrize("error", [TimeoutError("too late"), MemoryError(), KeyError("x")])
@@ -74,7 +76,7 @@ def test_runner_reports_unknown_for_a_screen_that_raises(
 @pytest.mark.parametrize("screen", ["codes", "sharpness", "text"])
 def test_runner_reports_unknown_for_an_empty_picture(screen: str) -> None:
     rules = Screens.model_validate({screen: {"enabled": True}})
-    outcome = ScreenRunner(rules).run(Image.new("RGB", (1, 0)), READ_ALL)[screen]
+    outcome = ScreenRunner(rules).run(Image.new("RGB", (1, 0)))[screen]
     assert (outcome.fired, outcome.reason) == (None, "failed")
 
 

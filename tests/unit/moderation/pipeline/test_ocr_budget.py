@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ml.core.budget import Budget
-from ml.vision.screens.text.gate import OcrCost, OcrScheduler, charge
+from ml.moderation.pipeline.ocr_budget import OcrCost, OcrScheduler, charge
 from tests.support.manual_clock import ManualClock
 
 
