@@ -48,7 +48,7 @@ def screen_text(
     *,
     color: Callable[[], Image.Image] | None = None,
 ) -> ScreenResult:
-    """Fire `contact:<kind>`, `promotion`, `watermark` or `text_dominated`, the first that applies.
+    """Fire `contact:<kind>`, an overlay's kind or `text_dominated`, the first that applies.
 
     The result is `not_run` if the OCR budget goes to likelier photos. The gate is not part of the
     budget: it takes milliseconds, and distinguishes a photo without text from one that was not read
@@ -88,7 +88,8 @@ def _outcome_of_lines(
     lines: list[TextLine], width: int, covered: float, likelihood: float, rules: TextScreen
 ) -> ScreenResult:
     ordered = reading_order(lines)
-    contacts = _without_allowed(find_contacts([line.text for line in ordered]), rules.allowed)
+    found = find_contacts([line.text for line in ordered], rules.phone_regions)
+    contacts = _without_allowed(found, rules.allowed)
     overlays = _without_allowed(find_overlays(ordered, width), rules.allowed)
     characters = sum(len(line.text) for line in lines)
     dense = covered >= rules.max_text_area or characters >= rules.max_text_characters
