@@ -1,4 +1,4 @@
-"""Write the table of letters that look like Latin ones, from the spoof checker of ICU.
+"""Write the table of letters that look like Latin ones or digits, from the spoof checker of ICU.
 
 `python -m devtools.text_gate.look_alikes` needs ICU's shared library (Debian: libicu72), which has
 Unicode's confusables.txt; the table names the version of Unicode.
@@ -18,7 +18,7 @@ from ml.vision.screens.text.normalize_text import LOOK_ALIKES, latin_letter
 # Scripts whose letters sellers put into Latin words. Of the others (Hebrew, Arabic, Hangul,
 # Kanji ...) single strokes and circles would become letters in honest text.
 _SCRIPTS = ("ARMENIAN", "CANADIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LATIN", "LISU")
-_PLAIN = re.compile("LATIN (?:(?:SMALL|CAPITAL) LETTER|LETTER SMALL CAPITAL) [A-Z]")
+_PLAIN = re.compile("LATIN (?:(?:SMALL|CAPITAL) LETTER|LETTER SMALL CAPITAL) [A-Z]|DIGIT [A-Z]+")
 _VERSION_BYTES = 4  # UVersionInfo
 
 Skeleton = Callable[[str], str]
@@ -56,7 +56,7 @@ def load_icu() -> tuple[str, Skeleton]:
 
 
 def find_look_alikes(skeleton: Skeleton) -> dict[str, str]:
-    """For each Latin letter, the letters of other scripts that look like it, by code point."""
+    """For each Latin letter and digit, the letters of other scripts that look like it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for character in map(chr, range(0x80, sys.maxunicode + 1)):
         is_letter = unicodedata.category(character).startswith("L")
@@ -65,7 +65,7 @@ def find_look_alikes(skeleton: Skeleton) -> dict[str, str]:
         seen = skeleton(character)
         name = unicodedata.name(seen, "") if len(seen) == 1 else ""
         if _PLAIN.fullmatch(name) and not latin_letter(character):
-            found[latin_letter(seen)].append(character)
+            found[latin_letter(seen) or seen].append(character)
     _add_lower_case(found)
     return {latin: "".join(found[latin]) for latin in sorted(found)}
 

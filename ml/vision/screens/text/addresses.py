@@ -6,10 +6,13 @@ from functools import cache
 
 from publicsuffixlist import PublicSuffixList
 
+from ml.vision.screens.text.spelling import one_of
+
 _I = re.IGNORECASE
 
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64} ?@ ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)* ?(?:\. ?(?:c0m|[a-z]{2,10})| com)\b",
+    r"(?<![\w.+-])[\w.+-]{1,64} ?@ ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)*"
+    r" ?(?:\. ?(?:c0m|[a-z]{2,10})| com)\b",
     _I | re.ASCII,
 )
 # "123456@qq", "mei 88 gmail com", "gmail: mei88": what a mail service's name makes plain.
@@ -21,50 +24,61 @@ _MAIL_SERVICE = re.compile(
 )
 # A social media handle: 0 of 300 photos of products have one, 16 of 140 with a banner do.
 _HANDLE_ALONE = re.compile(
-    r"(?<![\w.@+-])@(?:[a-z][a-z0-9_.]{4,29}| [a-z][a-z0-9.]*_[a-z0-9_.]+)(?![a-z0-9@])", _I | re.ASCII
+    r"(?<![\w.@+-])@(?:[a-z][a-z0-9_.]{4,29}| [a-z][a-z0-9.]*_[a-z0-9_.]+)(?![a-z0-9@])",
+    _I | re.ASCII,
 )
 # An account without the name of its service.
 _OWN_ACCOUNT = re.compile(
-    r"(?:[账帐帳][号號]|我的? ?id|\b(?:my|our) ?id|user ?name|\badd ?me|全网同名|[关關]注我?|follow ?me)(?:[^\w]{1,3})"
-    r"(?:(?=[a-z_.-]*[\d_])[a-z][\w.]{4,}|@[^\Wa-z]\w{2,20})|全网同名[^\w]{1,2}\w{2,}",
+    r"(?:[账帐帳][号號]|我的? ?id|\b(?:my|our) ?id|user ?name|\badd ?me|全网同名|[关關]注我?"
+    r"|follow ?me)"
+    r"[^\w]{1,3}(?:(?=[a-z_.-]*[\d_])[a-z][\w.]{4,}|@[^\Wa-z]\w{2,20})"
+    r"|全网同名[^\w]{1,2}\w{2,}",
     _I,
 )
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SCHEME = re.compile(
-    r"h[tx]{2}ps? ?[:;] ?/ ?/? ?[^\s,，。]{3,}|(?<![a-z\d])www ?[.,] ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)*(?:/\S*)?",
+    r"h[tx]{2}ps? ?[:;] ?/ ?/? ?[^\s,，。]{3,}"
+    r"|(?<![a-z\d])www ?[.,] ?[a-z0-9-]+(?: ?\. ?[a-z0-9-]+)*(?:/\S*)?"
+    r"|(?<![a-z\d])www [a-z0-9-]+ (?:com|net|cn)\b",
     _I | re.ASCII,
 )
 _HOST = re.compile(
-    rf"(?<![\w@.\-/])((?:{_LABEL}\.){{1,5}}([a-z]{{2,24}}))(?![a-z\d\-@])(?!\.[a-z\d])(/[a-z0-9]\S*)?", _I | re.ASCII
+    rf"(?<![\w@.\-/])((?:{_LABEL}\.){{1,5}}([a-z]{{2,24}}))(?![a-z\d\-@])(?!\.[a-z\d])"
+    r"(/[a-z0-9]\S*)?",
+    _I | re.ASCII,
 )
 _CHINESE_HOST = re.compile(
     r"(?<![\w@.\-/])(?:www ?\. ?)?(?:[\w-]*[\u3400-\u9fff][\w-]*\.(?:com|cn|net)"
     r"|[\w-]{2,}\.(?:中国|公司|网络|网址|商城|在线|网店|集团|我爱你))(?![\w-])",
     _I,
 )
-# Suffixes that no sentence ends with and no unit is written as: enough for a bare domain.
-_PLAIN_SUFFIXES = frozenset(
-    "com net org cn de fr uk jp kr ru hk tw eu nl pl ca br vn th sg my"
-    " xyz biz cc vip shop store club site online app ltd wang example test".split()
-)
-# Of these the whole line must be the domain: "cotton.top quality" is usually a missing space.
+# Suffixes of which some are words, so that the whole line must be the domain, or the name has a
+# digit or a hyphen: "cotton.top quality" is usually a missing space.
 _WORD_SUFFIXES = frozenset(
-    "vip shop store club site online app ltd my link live info top me io co tv fun pro ink art one"
+    "vip shop store club site online app ltd my link live info top me io co tv fun pro ink art one"  # noqa: SIM905 - a list of words
     " world today life love group wang website space email tech".split()
 )
-_UNITS = frozenset("cm mm kg mg ml in gm km pm am ms mb".split())
+# Suffixes that no sentence ends with and no unit is written as: enough for a bare domain.
+_PLAIN_SUFFIXES = frozenset(
+    "com net org cn de fr uk jp kr ru hk tw eu nl pl ca br vn th sg xyz biz cc".split()  # noqa: SIM905 - as above
+)
+_RESERVED_SUFFIXES = frozenset({"example", "test"})  # RFC 2606: of no list, but in test photos
+_UNITS = frozenset({"cm", "mm", "kg", "mg", "ml", "in", "gm", "km", "pm", "am", "ms", "mb"})
+_MIN_NAME = 2  # characters before the suffix: "s.shop" is no domain
+
 # Short links and collections of links: nearly always lead to an account or a shop.
 _LINK_HOSTS = (
-    *("bit.ly", "t.cn", "t.co", "dwz.cn", "url.cn", "suo.im", "is.gd", "v.gd", "ow.ly", "cutt.ly", "rb.gy", "t.ly"),
-    *("tinyurl.com", "rebrand.ly", "shorturl.at", "goo.gl", "amzn.to", "s.click.taobao.com", "m.tb.cn", "u.jd.com"),
-    *("3.cn", "linktr.ee", "beacons.ai", "bio.link", "carrd.co", "taplink.cc", "lnk.bio", "lnk.to", "linkin.bio"),
-    *("campsite.bio", "solo.to", "msha.ke", "allmylinks.com", "hoo.be", "komi.io", "stan.store", "lit.link", "vk.com"),
-)  # fmt: skip
+    *("bit.ly", "t.cn", "t.co", "dwz.cn", "url.cn", "suo.im", "is.gd", "v.gd", "ow.ly", "t.ly"),
+    *("cutt.ly", "rb.gy", "tinyurl.com", "rebrand.ly", "shorturl.at", "goo.gl", "amzn.to"),
+    *("s.click.taobao.com", "m.tb.cn", "u.jd.com", "3.cn", "linktr.ee", "beacons.ai", "bio.link"),
+    *("carrd.co", "taplink.cc", "lnk.bio", "lnk.to", "linkin.bio", "campsite.bio", "solo.to"),
+    *("msha.ke", "allmylinks.com", "hoo.be", "komi.io", "stan.store", "lit.link", "vk.com"),
+)
 _LINK = re.compile(
-    r"(?<![\w@-])(?:[\w-]+\.)?(?:"
-    + "|".join(re.escape(host).replace(r"\.", r" ?[.,] ?") for host in _LINK_HOSTS)
-    + r")(?: ?/ ?\S+|(?![\w.-]))|\blink ?tree[^\w]{1,3}(?=[a-z_.-]*[\d_])[a-z][\w.]{3,}",
+    r"(?<![\w@-])(?:[\w-]+\.)?"
+    + one_of(*(re.escape(host).replace(r"\.", r" ?[.,] ?") for host in _LINK_HOSTS))
+    + r"(?: ?/ ?\S+|(?![\w.-]))|\blink ?tree[^\w]{1,3}(?=[a-z_.-]*[\d_])[a-z][\w.]{3,}",
     _I | re.ASCII,
 )
 
@@ -105,15 +119,15 @@ def _address(match: re.Match[str]) -> str:
 
 def _is_address(match: re.Match[str], line: str) -> bool:
     """Whether a host of the form name.suffix is a domain, and no missing space or unit."""
-    host, last, path = match[1], match[2], match[3]
-    suffix = last.lower()
-    name = host[: -len(last) - 1]
-    if suffix in {"example", "test"}:
-        return len(name) > 1
-    # "soft.Store in a cool place": a sentence that begins without a space.
-    if last[0].isupper() and not host.isupper() and not host.istitle() or len(name.split(".")[-1]) < 2:
+    host, last, path = match.groups()
+    suffix, name = last.lower(), host[: -len(last) - 1]
+    if len(name.split(".")[-1]) < _MIN_NAME or not re.search("[a-z]", name, _I):
         return False
-    if _suffixes().publicsuffix(host.lower()) is None or not re.search("[a-z]", name, _I):
+    if suffix in _RESERVED_SUFFIXES:
+        return True
+    # "soft.Store in a cool place": a sentence that begins without a space.
+    begins_sentence = last[0].isupper() and not host.isupper() and not host.istitle()
+    if begins_sentence or _suffixes().publicsuffix(host.lower()) is None:
         return False
     if path:
         return suffix not in _UNITS

@@ -41,7 +41,8 @@ def find_contacts(lines: Sequence[str], regions: Sequence[str] = PHONE_REGIONS) 
             contacts += _across_lines(line, next_line, regions)
     for three in zip(normalized, normalized[1:], normalized[2:], strict=False):
         contacts += _accounts(" ".join(three))
-    contacts += _split_numbers(normalized)
+    if "CN" in regions:
+        contacts += _split_numbers(normalized)
     return list(dict.fromkeys(contacts))
 
 

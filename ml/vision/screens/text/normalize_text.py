@@ -12,8 +12,13 @@ LOOK_ALIKES = Path(__file__).with_name("look_alikes.txt")  # `devtools.text_gate
 # No recognized line is longer: a strip of 800 x 8 pixels has at most 600 characters.
 MAX_LINE_LENGTH = 1000
 
-_DIGITS = dict(zip("〇○◯零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺貳參陸", "000012345678912345678912"
-                   "36", strict=False))  # fmt: skip
+_DIGITS = dict(
+    zip("〇○◯零一二三四五六七八九壹贰叁肆伍陆柒捌玖", "0000123456789123456789", strict=True),
+    幺="1",
+    貳="2",
+    參="3",
+    陸="6",
+)
 _SIGNS = {
     **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
     **dict.fromkeys("∶︰꞉：→➡⇒➔➜➤►▶☞👉⟶", ":"),
@@ -29,7 +34,10 @@ _HAN = "[\u3400-\u9fff]"
 _SPACED = re.compile(rf"(?<!\S)[^\s:](?: [^\s:]){{4,}}(?!\S)|(?<!\S){_HAN}(?: {_HAN}){{2,}}")
 
 # Suffixes that are read as such when the dot before them is spelt out or has spaces around it.
-_SUFFIX = r"(?:com|net|org|cn|xyz|top|vip|shop|store|club|cc|co|io|site|online|me|info|ly|ee|gg|ai|bio|link|de|ru|uk|jp)"
+_SUFFIX = (
+    "(?:com|net|org|cn|xyz|top|vip|shop|store|club|cc|co|io|site|online|me|info|ly|ee|gg|ai|bio"
+    "|link|de|ru|uk|jp)"
+)
 _SPELT_DOT = re.compile(
     rf" ?[(\[{{<] ?(?:dot|点|\.) ?[)\]}}>] ?(?=[a-z])"
     rf"|(?:(?<=[a-z\d]) ?[点點。]| dot|(?<=[a-z\d]) \.) ?(?={_SUFFIX}(?![a-z]))",
@@ -55,7 +63,8 @@ _SPOKEN_RUN = re.compile(r"(?<=\d)[洞拐勾两\d]+")
 _LIKE_DIGITS = str.maketrans("oOQDlI|iZzSsBbGgq", "00001111225588699")
 # As long as a Chinese mobile number, and mostly digits.
 _LIKE_MOBILE = re.compile(
-    r"(?<![A-Za-z\d])(?=(?:[^\d\s]?[ .\-]?\d){7})[1lI|i](?:[ .\-]?[\doOQDlI|iZzSsBbGgq]){10}(?![A-Za-z\d])"
+    r"(?<![A-Za-z\d])(?=(?:[^\d\s]?[ .\-]?\d){7})[1lI|i](?:[ .\-]?[\doOQDlI|iZzSsBbGgq]){10}"
+    r"(?![A-Za-z\d])"
 )
 
 

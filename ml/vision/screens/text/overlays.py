@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.vision.screens.text.lines import TextLine
-from ml.vision.screens.text.normalize_text import normalize_text
+from ml.vision.screens.text.normalize_text import normalize_letters, normalize_text
 from ml.vision.screens.text.review_for_cash import find_review_calls
 
 
@@ -48,9 +48,11 @@ _CALL = re.compile(
     r"|\bclick ?(?:the|my|this) ?link\b|\blink ?in ?(?:my ?)?bio\b"
     r"|\b(?:buy|get ?it|order) ?(?:it ?)?cheaper ?(?:at|from|here)\b"
     r"|\bcheaper ?(?:at|on) ?my\b|\bmessage ?me ?(?:to|for)\b|\bvisit ?my ?(?:shop|store|page)\b"
-    r"|\bjoin ?(?:our|my|the) ?(?:[\w-]+ ?){0,2}(?:group|gr0up|channel|chat|club on|server)\b|\bjin ?qun\b"
-    r"|\b(?:rejoins|unete|entre|junte|tham gia|vao|tritt)\b.{0,16}\b(?:groupe|grupo|nhom|gruppe)\b|пoдпиcыbaйtecь|bctyпaйte"
-    r"|オープンチャット|オプチャ|단톡방|오픈채팅|เข้ากลุ่ม|(?:[进進加](?:[^\w]{0,2})|加入)(?:微信|qq)?群(?![众体岛组])|入群(?=[领領口暗送])|(?:优惠|福利|内部|粉丝)群"
+    r"|\bjoin ?(?:our|my|the) ?(?:[\w-]+ ?){0,2}(?:group|gr0up|channel|chat|club on|server)\b"
+    r"|\b(?:rejoins|unete|entre|junte|tham gia|vao|tritt)\b.{0,16}\b(?:groupe|grupo|nhom|gruppe)\b"
+    + normalize_letters("|подписывайтесь|вступайте|オープンチャット|단톡방|오픈채팅|เข้ากลุ่ม")
+    + r"|(?:[进進加](?:[^\w]{0,2})|加入[^人\W]{0,4}?)(?:微信|qq)?群(?![众体岛组])"
+    r"|入群(?=[领領口暗送])|(?:优惠|福利|内部|粉丝)群|\bjin ?qun\b"
     r"|私信我|私聊|加我(?!们)|群主|点击链接|主页链接|招代理|诚招代理|招加盟|微商|代购|1件代发|1手货源"
     r"|货源批发|同款私|全网最低价?|[扫掃][码碼](?:领|領|加|[进進]|入群)|复制(?:口令|链接)|淘口令",
     _I,

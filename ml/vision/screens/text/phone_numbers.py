@@ -8,32 +8,45 @@ import phonenumbers
 from phonenumbers import Leniency, NumberParseException, PhoneNumberMatcher, PhoneNumberType
 
 from ml.policy.screens import PHONE_REGIONS
-from ml.vision.screens.text.normalize_text import digits_for_letters
+from ml.vision.screens.text.normalize_text import digits_for_letters, normalize_letters
+from ml.vision.screens.text.spelling import one_of
 
 _I = re.IGNORECASE
-# Between two digits of a number: signs and spaces, but none of a price, a share or a time.
 _GAP = r"(?:[^\w%$¥€£@]{1,3}|_{1,3})"  # between two digits: no sign of a price or a share
 _RUN = re.compile(r"(?<![\d.])(?:\+ ?|00)?\(?\d+(?:[ .\-_*~,、·•()/]{1,3}\d+)*")
+_LATIN_KEYWORDS = one_of(
+    "tele?|phones?|phone ?n(?:o|umber)|mobile|call|mob|cell?|text|sms|contact|ph|hp|telephone",
+    r"telefono?|telefon\w*|tlf|celular|movil|fone|fon|handy\w*|portable|ligue|llamam?e?|sdt|lh",
+    "dien thoai|lien he|hubungi|dt(?= ?:)",
+    normalize_letters("тел|телефон|звони|звоните|позвони"),
+)
 _PHONE_KEYWORD = re.compile(
-    r"(?:(?<![a-z])(?:tele?|phones?|phone ?n(?:o|umber)|mobile|call|mob|cell?|text|sms|contact|ph|hp|telefono?|telephone"
-    r"|telefon\w*|tlf|celular|movil|fone|fon|handy\w*|portable|ligue|llamam?e?|dien thoai|sdt|lien he|lh|hubungi|dt(?= ?:)"
-    r"|тeл|teл|teлeфoh|зbohи|зboни|пoзboни)(?![a-z])"
-    r"|电话|電話|手机|手機|热线|熱線|联系|聯繫|聯絡|致电|拨打|咨询|电联|打给|☎|☏|✆|📞|📱|📲"
-    r"|전화|연락처?|휴대폰|핸드폰|携帯|でんわ|โทร|เบอร์)"
+    rf"(?:(?<![a-z]){_LATIN_KEYWORDS}(?![a-z])"
+    "|电话|電話|手机|手機|热线|熱線|联系|聯繫|聯絡|致电|拨打|咨询|电联|打给|☎|☏|✆|📞|📱|📲"
+    "|전화|연락처?|휴대폰|핸드폰|携帯|でんわ|โทร|เบอร์)"
     r"[^\d+(]{0,8}[+(]?$",
     _I,
-)  # fmt: skip
-_KEYWORD_AFTER = re.compile(r"[^\w]{0,3}(?:call|text|sms|whats|联系|致电|致電|来电|來電|电话|电联)", _I)
-_OTHER_NUMBER_KEYWORD = re.compile(
-    r"(?:(?<![a-z])(?:order|no|s/?n|serial|lot|ref|invoice|item|sku|model|code|tracking|gst|reg|art|id|imei|ean|upc|isbn|fax"
-    r"|vat|pat|batch|p/?n|nr|cas|ein|fda|barcode|awb|serie|\w*nummer|numero|gtin|gb|/t|iso|iec|din|astm|jis)"
-    r"|订单|单号|编号|型号|货号|运单|条码|批号|流水|许可证|税号|账号|标准|备案|证号|专利|传真|快递|序列号|条形码|生产批"
-    r"|番号|番號|代码|번호|หมายเลข)[^\d+(]{0,10}\(?$",
+)
+_KEYWORD_AFTER = re.compile(
+    r"[^\w]{0,3}(?:call|text|sms|whats|联系|致电|致電|来电|來電|电话|电联)", _I
+)
+_OTHER_LATIN_KEYWORDS = one_of(
+    r"order|no|s/?n|p/?n|nr|serial|serie|lot|batch|ref|invoice|item|sku|model|code|barcode|art",
+    r"tracking|awb|id|imei|ean|gtin|upc|isbn|\w*nummer|numero|fax|gst|vat|ein|reg|pat|cas|fda",
+    "gb|/t|iso|iec|din|astm|jis",
+)
+_OTHER_KEYWORD = re.compile(
+    rf"(?:(?<![a-z]){_OTHER_LATIN_KEYWORDS}"
+    "|订单|单号|编号|型号|货号|运单|条码|条形码|批号|生产批|流水|序列号|快递|账号|代码|传真"
+    "|许可证|税号|标准|备案|证号|专利|番号|番號|번호|หมายเลข)"
+    r"[^\d+(]{0,10}\(?$",
     _I,
-)  # fmt: skip
+)
+_MAX_BEFORE = 40  # characters before a number in which its keyword is looked for
 _MIN_DIGITS_AFTER_KEYWORD = 7
 _MIN_DIGITS_ABROAD = 10
 _MIN_NATIONAL_DIGITS = 9
+_PRICE_GROUPS = 3
 _MAX_DIGITS = 15  # E.164
 _COUNTED = "01234567890123456789", "98765432109876543210"  # a ruler or a keyboard, no number
 
@@ -44,8 +57,9 @@ _CHINESE_MOBILE = re.compile(
 )
 # Usual groups of digits of such a number; others are lists of prices, sizes or dates.
 _GROUPS = frozenset({
-    *((11,), (3, 4, 4), (3, 3, 5), (4, 4, 3), (4, 3, 4), (3, 8), (7, 4), (5, 6), (6, 5), (4, 7), (5, 3, 3), (3, 5, 3)),
-    *((3, 2, 2, 2, 2), (2, 3, 3, 3), (3, 2, 3, 3), (3, 3, 3, 2), (3, 4, 2, 2), (2, 2, 2, 2, 2, 1), (1,) * 11),
+    *((11,), (3, 4, 4), (3, 3, 5), (4, 4, 3), (4, 3, 4), (3, 8), (7, 4), (5, 6), (6, 5), (4, 7)),
+    *((5, 3, 3), (3, 5, 3), (2, 3, 3, 3), (3, 2, 3, 3), (3, 3, 3, 2), (3, 4, 2, 2)),
+    *((3, 2, 2, 2, 2), (2, 2, 2, 2, 2, 1), (1,) * 11),
 })  # fmt: skip
 _LANDLINE = re.compile(
     r"(?<![\d.-])[(]?0(?:10|2\d|[3-9]\d{2})(?:[- ]|\) ?)[2-9]\d{2,3}[- ]?\d{4}(?![\d-])"
@@ -56,7 +70,9 @@ _TYPES = {
     *(PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE),
     *(PhoneNumberType.VOIP, PhoneNumberType.PERSONAL_NUMBER),
 }
-_TOLL_FREE = re.compile(r"(?:86)?[48]00\d{7}|0?120\d{6}|1?8(?:00|33|44|55|66|77|88)\d{7}|0[58]00\d{5,8}|1[56]\d{6}")
+_TOLL_FREE = re.compile(
+    r"(?:86)?[48]00\d{7}|0?120\d{6}|1?8(?:00|33|44|55|66|77|88)\d{7}|0[58]00\d{5,8}|1[56]\d{6}"
+)
 
 
 def find_phone_numbers(line: str, regions: Sequence[str] = PHONE_REGIONS) -> Iterator[str]:
@@ -66,15 +82,12 @@ def find_phone_numbers(line: str, regions: Sequence[str] = PHONE_REGIONS) -> Ite
     numbers as they are written in `regions` (ISO 3166 codes of two letters).
     """
     line = digits_for_letters(line)
-    yield from _chinese_mobiles(line)
+    if "CN" in regions:
+        yield from _chinese_numbers(line)
     for match in _RUN.finditer(line):
-        before, after = line[: match.start()], line[match.end() :]
-        if _is_phone(match.group(), before, after, tuple(regions)):
+        if _is_phone(match.group(), *_around(match), tuple(regions)):
             sign = "+" if match.group().startswith("+") else ""
             yield sign + _digits(match.group())
-    for match in _LANDLINE.finditer(line):
-        if not _OTHER_NUMBER_KEYWORD.search(line[: match.start()]):
-            yield _digits(match.group())
 
 
 def find_split_mobile(lines: Sequence[str]) -> Iterator[str]:
@@ -98,25 +111,34 @@ def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
 
 
-def _chinese_mobiles(line: str) -> Iterator[str]:
+def _around(match: re.Match[str]) -> tuple[str, str]:
+    """What stands before and after a match, as far as it says what a number is."""
+    before = match.string[max(0, match.start() - _MAX_BEFORE) : match.start()]
+    return before, match.string[match.end() : match.end() + _MAX_BEFORE]
+
+
+def _chinese_numbers(line: str) -> Iterator[str]:
     for match in _CHINESE_MOBILE.finditer(line):
-        before, after = line[: match.start()], line[match.end() :]
         groups = re.findall(r"\d+", match[1])
-        grouped = len(groups) > 1
-        if (
-            tuple(map(len, groups)) in _GROUPS
-            and not _are_prices(groups)
-            and not (grouped and (re.search(r"\d[ \-/]$", before) or re.match(r"[ \-/]\d", after)))
-            and not _OTHER_NUMBER_KEYWORD.search(before)
-            and not _is_part_of_word(before, after)
-            and not re.search(r"[-.]$", before)
-        ):
+        if _is_chinese_mobile(groups, *_around(match)):
             yield ("+86" if "+" in match.group() else "") + "".join(groups)
+    for match in _LANDLINE.finditer(line):
+        if not _OTHER_KEYWORD.search(_around(match)[0]):
+            yield _digits(match.group())
+
+
+def _is_chinese_mobile(groups: list[str], before: str, after: str) -> bool:
+    if tuple(map(len, groups)) not in _GROUPS or _are_prices(groups):
+        return False
+    in_list = re.search(r"\d[ \-/]$", before) or re.match(r"[ \-/]\d", after)
+    if (len(groups) > 1 and in_list) or before.endswith(("-", ".")):
+        return False
+    return not _OTHER_KEYWORD.search(before) and not _is_part_of_word(before, after)
 
 
 def _are_prices(groups: list[str]) -> bool:
     """Whether groups of digits are prices or sizes: 199 1299 1399, 180 2000 2200."""
-    return len(groups) == 3 and {group[-1] for group in groups} <= {"0", "9"}
+    return len(groups) == _PRICE_GROUPS and {group[-1] for group in groups} <= set("089")
 
 
 def _is_phone(run: str, before: str, after: str, regions: tuple[str, ...]) -> bool:
@@ -124,11 +146,13 @@ def _is_phone(run: str, before: str, after: str, regions: tuple[str, ...]) -> bo
     if _TOLL_FREE.fullmatch(digits) or len(digits) > _MAX_DIGITS or _DATE.match(run):
         return False
     if _PHONE_KEYWORD.search(before) or _KEYWORD_AFTER.match(after):
-        return _MIN_DIGITS_AFTER_KEYWORD <= len(digits) and not after.startswith("%")
-    if _OTHER_NUMBER_KEYWORD.search(before) or _is_part_of_word(before, after):
+        return len(digits) >= _MIN_DIGITS_AFTER_KEYWORD and not after.startswith("%")
+    if _OTHER_KEYWORD.search(before) or _is_part_of_word(before, after):
         return False
     if run.startswith("+"):
         return len(digits) >= _MIN_DIGITS_ABROAD and _is_possible(digits)
+    if re.match(r"00[1-9]\d{0,2}\D", run) and _is_possible(digits.removeprefix("00")):
+        return len(digits) > _MIN_DIGITS_ABROAD
     return _is_national(run, digits, regions)
 
 
@@ -136,12 +160,12 @@ def _is_national(run: str, digits: str, regions: tuple[str, ...]) -> bool:
     """Whether a run of digits is written as a phone number of one of the regions."""
     groups = re.findall(r"\d+", run)
     return (
-        len(digits) >= _MIN_NATIONAL_DIGITS + (len(groups) < 3)
+        len(digits) >= _MIN_NATIONAL_DIGITS + (len(groups) < _PRICE_GROUPS)
         and (len(groups) > 1 or digits.startswith("0"))
         and groups[0] != "0"
         and not _are_prices(groups)
         and not any(digits in counted for counted in _COUNTED)
-        and any(_is_written_as_in(region, "-".join(groups)) for region in regions)
+        and _is_answered("-".join(groups), regions)
     )
 
 
@@ -158,11 +182,15 @@ def _is_possible(digits: str) -> bool:
         return False
 
 
+def _is_answered(number: str, regions: tuple[str, ...]) -> bool:
+    """Whether a region has the number, and none of them as one that manufacturers print."""
+    types = {_type_in(region, number) for region in regions}
+    return bool(types & _TYPES) and PhoneNumberType.TOLL_FREE not in types
+
+
 @lru_cache(maxsize=4096)
-def _is_written_as_in(region: str, number: str) -> bool:
-    """Whether groups of digits are a number of a region, in the groups that are usual there."""
+def _type_in(region: str, number: str) -> int:
+    """The type of groups of digits as a number of a region, in the groups that are usual there."""
     matches = PhoneNumberMatcher(number, region, Leniency.STRICT_GROUPING)
-    return any(
-        match.raw_string == number and phonenumbers.number_type(match.number) in _TYPES
-        for match in matches
-    )
+    found = [match.number for match in matches if match.raw_string == number]
+    return phonenumbers.number_type(found[0]) if found else PhoneNumberType.UNKNOWN

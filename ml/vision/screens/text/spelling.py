@@ -7,7 +7,12 @@ from ml.vision.screens.text.normalize_text import normalize_letters
 _NOISE = r"(?:[^\w:,;@]|_){0,2}"
 _MIN_LOOSE_LETTERS = 5  # of a name, from which digits and signs for its letters count: te1egram
 _LOOSE = {
-    **{"a": "[a@4]", "c": "[c(]", "e": "[e3]", "g": "[gq9]", "o": "[o0]", "s": "[s5$]"},
+    "a": "[a@4]",
+    "c": "[c(]",
+    "e": "[e3]",
+    "g": "[gq9]",
+    "o": "[o0]",
+    "s": "[s5$]",
     **dict.fromkeys("il", "[il1|!]"),
 }
 _OFTEN_READ = {letter: _LOOSE[letter] for letter in "il"}  # as each other, in words of any length
@@ -28,3 +33,8 @@ def _spelled(name: str) -> str:
     letters = _NOISE.join(loose.get(atom.lower(), atom) for atom in atoms)
     before = r"(?<![a-z\d.])" if name[0].isascii() and name[0] != "[" else ""
     return before + letters + (f"(?{ahead}" if ahead else "")
+
+
+def one_of(*forms: str) -> str:
+    """A pattern of alternatives; each form may hold several, separated by a vertical bar."""
+    return f"(?:{'|'.join(forms)})"
