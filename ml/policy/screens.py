@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ml.core.yaml_file import StrictModel
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Patterns = tuple[re.Pattern[str], ...]
+
+Overlay = Literal["promotion", "watermark", "review_for_cash"]
+PHONE_REGIONS = (
+    *("CN", "HK", "TW", "US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "RU", "TR", "JP", "KR"),
+    *("TH", "VN", "ID", "MY", "IN", "AE", "BR", "MX", "AU"),
+)
 
 MODEL_SCREENS = ("similar_decisions", "unfamiliar")  # in a verdict's order of reasons
 
@@ -48,6 +54,8 @@ class TextScreen(_Screen):
 
     `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
     advertising without a contact detail that fire, see `ml.vision.screens.text.overlays`.
+    `phone_regions`: countries (ISO 3166, two letters) as whose national numbers a number counts
+    that has no keyword and no +; see `ml.vision.screens.text.phone_numbers`.
     """
 
     budget_share: Share = 0.05
@@ -56,8 +64,19 @@ class TextScreen(_Screen):
     max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     max_text_characters: Annotated[int, Field(ge=1)] = 100
     max_lines: Annotated[int, Field(ge=1, le=200)] = 16
-    overlays: tuple[Literal["promotion", "watermark"], ...] = ("promotion", "watermark")
+    overlays: tuple[Overlay, ...] = ("promotion", "watermark", "review_for_cash")
+    phone_regions: Annotated[tuple[str, ...], Field(max_length=60)] = PHONE_REGIONS
     allowed: Patterns = ()
+
+    @field_validator("phone_regions")
+    @classmethod
+    def _know_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - pages load policies, too
+
+        unknown = [region for region in regions if region not in SUPPORTED_REGIONS]
+        if unknown:
+            raise ValueError(f"no country of ISO 3166: {', '.join(unknown)}; write US, GB, CN ...")
+        return regions
 
 
 class Duplicates(_Screen):

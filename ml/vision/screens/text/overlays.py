@@ -1,4 +1,4 @@
-"""Find overlaid advertising without a contact detail: calls to action, offers and watermarks.
+"""Find overlaid advertising without a contact detail: calls, offers and watermarks.
 
 Products carry advertising text of their own: a shelf tag says "50 % off", a box "scan me", a shirt
 "SALE". So a call to action counts anywhere only if no manufacturer or shop prints it; an offer
@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ml.vision.screens.text.contacts import normalize_text
 from ml.vision.screens.text.lines import TextLine
+from ml.vision.screens.text.normalize_text import normalize_letters, normalize_text
+from ml.vision.screens.text.review_for_cash import find_review_calls
 
 
 class OverlayKind(StrEnum):
@@ -22,6 +23,7 @@ class OverlayKind(StrEnum):
 
     PROMOTION = "promotion"
     WATERMARK = "watermark"
+    REVIEW_FOR_CASH = "review_for_cash"
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,17 @@ _I = re.IGNORECASE
 # Matched after `normalize_text`, which turns Chinese numerals into digits. Spaces between English
 # words are optional, because OCR often loses them.
 _CALL = re.compile(
-    r"\b(?:dm|pm|inbox|whatsapp|wechat) ?(?:me|us)\b|\badd ?me\b|\bscan ?me\b"
+    r"\b(?:dm|pm|inbox|whatsapp|wechat) ?(?:me|us)\b(?! your)|\badd ?me\b|\bscan ?me\b"
     r"|\bclick ?(?:the|my|this) ?link\b|\blink ?in ?(?:my ?)?bio\b"
     r"|\b(?:buy|get ?it|order) ?(?:it ?)?cheaper ?(?:at|from|here)\b"
     r"|\bcheaper ?(?:at|on) ?my\b|\bmessage ?me ?(?:to|for)\b|\bvisit ?my ?(?:shop|store|page)\b"
-    r"|私信我|私聊|加我(?!们)|加群|进群|群主|点击链接|主页链接|招代理|诚招代理|招加盟|微商|代购|1件代发|1手货源"
-    r"|货源批发|同款私|全网最低价?|扫码(?:领|加|进|入群)|复制(?:口令|链接)|淘口令",
+    r"|\bjoin ?(?:our|my|the) ?(?:[\w-]+ ?){0,2}(?:group|gr0up|channel|chat|club on|server)\b"
+    r"|\b(?:rejoins|unete|entre|junte|tham gia|vao|tritt)\b.{0,16}\b(?:groupe|grupo|nhom|gruppe)\b"
+    + normalize_letters("|подписывайтесь|вступайте|オープンチャット|단톡방|오픈채팅|เข้ากลุ่ม")
+    + r"|(?:[进進加](?:[^\w]{0,2})|加入[^人\W]{0,4}?)(?:微信|qq)?群(?![众体岛组])"
+    r"|入群(?=[领領口暗送])|(?:优惠|福利|内部|粉丝)群|\bjin ?qun\b"
+    r"|私信我|私聊|加我(?!们)|群主|点击链接|主页链接|招代理|诚招代理|招加盟|微商|代购|1件代发|1手货源"
+    r"|货源批发|同款私|全网最低价?|[扫掃][码碼](?:领|領|加|[进進]|入群)|复制(?:口令|链接)|淘口令",
     _I,
 )  # fmt: skip
 _OFFER = re.compile(
@@ -71,7 +78,7 @@ _WATERMARK = re.compile(
 def find_overlays(lines: Sequence[TextLine], width: int) -> list[Overlay]:
     """The distinct overlays in the lines of a photo of this width in pixels.
 
-    Promotions come first, then watermarks.
+    Calls that pay for reviews come first, then promotions, then watermarks.
     """
     promotions = (
         Overlay(OverlayKind.PROMOTION, normalize_text(line.text))
@@ -79,7 +86,9 @@ def find_overlays(lines: Sequence[TextLine], width: int) -> list[Overlay]:
         if _is_promotion(line, width)
     )
     watermarks = (Overlay(OverlayKind.WATERMARK, text) for text in _watermarks(lines))
-    return list(dict.fromkeys([*promotions, *watermarks]))
+    calls = find_review_calls([line.text for line in lines])
+    paid = (Overlay(OverlayKind.REVIEW_FOR_CASH, text) for text in calls)
+    return list(dict.fromkeys([*paid, *promotions, *watermarks]))
 
 
 def _is_promotion(line: TextLine, width: int) -> bool:

@@ -91,7 +91,7 @@ def likelihood_of(result: ScreenResult) -> float:
 def read_text(
     image: Image.Image, reader: TextReader, likelihood: float, rules: TextScreen | None = None
 ) -> ScreenResult:
-    """Second step: fire `contact:<kind>`, `promotion`, `watermark` or `text_dominated`.
+    """Second step: fire `contact:<kind>`, an overlay's kind or `text_dominated`.
 
     The first that applies counts. `value` is the share of the photo under text.
     """
@@ -118,7 +118,8 @@ def _outcome_of_lines(
     lines: list[TextLine], width: int, covered: float, likelihood: float, rules: TextScreen
 ) -> ScreenResult:
     ordered = reading_order(lines)
-    contacts = _without_allowed(find_contacts([line.text for line in ordered]), rules.allowed)
+    found = find_contacts([line.text for line in ordered], rules.phone_regions)
+    contacts = _without_allowed(found, rules.allowed)
     overlays = _without_allowed(find_overlays(ordered, width), rules.allowed)
     characters = sum(len(line.text) for line in lines)
     dense = covered >= rules.max_text_area or characters >= rules.max_text_characters

@@ -3,7 +3,7 @@ import pytest
 from ml.core.errors import QuarantineReason
 from ml.core.settings import ROOT
 from ml.policy.schema import load_policy
-from ml.vision.screens.text.contacts import ContactKind
+from ml.vision.screens.text.services import ContactKind
 from moderation_ui.web.words import Labels, Words, load_texts, short_name
 
 POLICY = load_policy(ROOT / "config" / "policy.yaml")

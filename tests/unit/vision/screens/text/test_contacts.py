@@ -2,13 +2,9 @@
 
 import pytest
 
-from ml.vision.screens.text.contacts import (
-    Contact,
-    ContactKind,
-    digits_for_letters,
-    find_contacts,
-    normalize_text,
-)
+from ml.vision.screens.text.contacts import Contact, find_contacts
+from ml.vision.screens.text.normalize_text import digits_for_letters, normalize_text
+from ml.vision.screens.text.services import ContactKind
 
 PHONE, WECHAT, QQ = ContactKind.PHONE, ContactKind.WECHAT, ContactKind.QQ
 WHATSAPP, TELEGRAM = ContactKind.WHATSAPP, ContactKind.TELEGRAM
@@ -245,13 +241,19 @@ def test_phone_number_in_the_line_after_its_keyword_is_found() -> None:
     assert find_contacts(["Cotton", "555-0142"]) == []
 
 
-def test_prices_grouped_like_a_mobile_number_are_a_phone_number() -> None:
-    """Known false alarm: the text alone does not distinguish them; a reviewer does."""
-    assert find_contacts(["199 1299 1399"]) == [Contact(PHONE, "19912991399")]
+@pytest.mark.parametrize("prices", ["199 1299 1399", "180/2000/2200", "139 1599 1999"])
+def test_prices_and_sizes_grouped_like_a_mobile_number_are_none(prices: str) -> None:
+    assert find_contacts([prices]) == []
+    assert find_contacts(prices.replace("/", " ").split()) == []
 
 
-def test_numbers_in_two_lines_are_no_phone_number() -> None:
-    assert find_contacts(["138", "0013 8000"]) == []
+@pytest.mark.parametrize(
+    "lines",
+    [["138", "12345678"], ["1381234", "5678"], ["138", "1234", "5678"], ["加V138", "1234 5678"]],
+)
+def test_mobile_number_split_over_lines_is_found(lines: list[str]) -> None:
+    assert Contact(PHONE, "13812345678") in find_contacts(lines)
+    assert find_contacts([*lines[:-1], "Cotton", lines[-1]]) == []
 
 
 def test_repeated_contact_is_reported_once() -> None:
