@@ -22,7 +22,7 @@ class ScreenAction(StrEnum):
     EVIDENCE = "evidence"  # only recorded
 
 
-class _Screen(StrictModel):
+class Screen(StrictModel):
     """Settings that all screens share."""
 
     enabled: bool = False
@@ -30,20 +30,20 @@ class _Screen(StrictModel):
     allow_when_failed: bool = False  # whether a photo may pass on which the screen failed
 
 
-class Sharpness(_Screen):
+class Sharpness(Screen):
     """Blurred photos; `threshold` as in `ml.vision.screens.sharpness.THRESHOLD`."""
 
     threshold: Annotated[float, Field(ge=0.0, le=1e5)] = 29.0
 
 
-class Codes(_Screen):
+class Codes(Screen):
     """QR and other codes; payloads that fully match one of `allowed` are the shop's own."""
 
     allowed: Patterns = ()
     second_pass: Literal["on_detection", "always", "never"] = "on_detection"  # noqa: S105 - an enum value, not a password
 
 
-class TextScreen(_Screen):
+class TextScreen(Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
     `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
@@ -60,7 +60,7 @@ class TextScreen(_Screen):
     allowed: Patterns = ()
 
 
-class Duplicates(_Screen):
+class Duplicates(Screen):
     """Photos that reviewers decided on before."""
 
     distance: Annotated[int, Field(ge=0, le=31)] = 31  # maximum of a near duplicate, in bits
@@ -92,10 +92,10 @@ class Screens(StrictModel):
     similar_decisions: ModelScreen = ModelScreen()  # most similar decided photos are violations
     unfamiliar: ModelScreen = ModelScreen()  # unlike all photos that reviewers decided on
 
-    def enabled(self) -> Iterator[tuple[str, _Screen]]:
+    def enabled(self) -> Iterator[tuple[str, Screen]]:
         """The enabled screens by name; the one that weighs most in a verdict comes first."""
         for name in ("duplicates", "codes", "text", "sharpness"):
-            screen: _Screen = getattr(self, name)
+            screen: Screen = getattr(self, name)
             if screen.enabled:
                 yield name, screen
 

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ml.core.types import ScreenResult, ScreenStatus
+from ml.core.types import NOT_NEEDED, ScreenResult, ScreenStatus
 from ml.policy.schema import Policy
 from ml.policy.verdict import Decision, decide
 from tests.support.policies import policy
@@ -50,7 +50,9 @@ def test_even_odds_do_not_pass_at_the_lowest_threshold() -> None:
 
 NAMES = ("duplicates", "codes", "text", "sharpness")
 outcomes = st.builds(
-    lambda state: ScreenResult("screen", state, "found", None), st.sampled_from(list(ScreenStatus))
+    lambda state, reason: ScreenResult("screen", state, reason, None),
+    st.sampled_from(list(ScreenStatus)),
+    st.sampled_from(("found", NOT_NEEDED)),
 )
 screens = st.dictionaries(st.sampled_from(NAMES), outcomes)
 sections = st.fixed_dictionaries(
@@ -128,6 +130,24 @@ def test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so(
         and (name not in found or found[name].state is ScreenStatus.UNKNOWN)
     ]
     assert not untold or verdict.decision is not Decision.PASS
+
+
+@given(st.floats(0, 1), thresholds, sections, screens)
+def test_nothing_passes_without_a_screen_that_the_policy_does_not_let_it_skip(
+    violation: float,
+    threshold: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenResult],
+) -> None:
+    section["text"]["allow_when_skipped"] = False
+    scores = {"normal": 1 - violation, "violate": violation}
+    verdict = decide(scores, pass_confidence=threshold, policy=with_screens(section), screens=found)
+    skipped = [
+        name
+        for name, keys in section.items()
+        if keys["enabled"] and name in found and found[name].state is ScreenStatus.NOT_RUN
+    ]
+    assert not skipped or verdict.decision is not Decision.PASS
 
 
 @given(shares, st.sampled_from(sorted(FOUR.violations)), st.floats(0, 1), st.data())

@@ -16,6 +16,7 @@ from ml.moderation.nightly.shard_failures import ShardFailures
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
+from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
 from ml.moderation.pipeline.similar_decisions import load_for_version
@@ -56,6 +57,8 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
     decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
+    earlier = earlier_loader(engine, before=run.started_at)
+    check = PassCheck(run.policy, predictor.pass_confidence, earlier)
     pipeline = Pipeline(
         store=connections.photos,
         predictor=predictor,
@@ -64,7 +67,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         similar=similar,
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screening(run.policy.screens, DuplicateIndex(decided)),
+        screening=load_screening(run.policy.screens, DuplicateIndex(decided), check.needs_text),
         clock=timer,
     )
     failures = ShardFailures(
