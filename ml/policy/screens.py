@@ -136,6 +136,15 @@ class Screens(StrictModel):
         return {f"{SIGNAL}:{name}": s for name, s in self.signals.items() if s.enabled}
 
     @property
+    def signal_reasons(self) -> dict[str, str]:
+        """The violation class of each reason that an enabled signal gives."""
+        return {
+            f"{name}:{output}": raised.violation
+            for name, signal in self.enabled_signals.items()
+            for output, raised in signal.raises.items()
+        }
+
+    @property
     def picture_side(self) -> int | None:
         """Pixels of the long side that screens need decoded; None if the model's size suffices."""
         needs_pixels = self.sharpness.enabled or self.codes.enabled or self.text.enabled

@@ -90,3 +90,9 @@ def make_card(data: bytes, *classes: str, **changes: object) -> SignalCard:
             **sections,
         }
     )
+
+
+def policy_of(card: SignalCard, **raises: float) -> dict[str, object]:
+    """A signal of a policy: outputs with their thresholds."""
+    outputs = {name: {"class": "violate", "threshold": value} for name, value in raises.items()}
+    return {"model": card.signal_hash, "raises": outputs}

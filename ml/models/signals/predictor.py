@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]  # it ships no types
-import torch
 from scipy.special import expit, softmax
 
 from ml.core.errors import SignalError
@@ -25,19 +24,21 @@ Floats = npt.NDArray[np.float32]
 
 
 class SignalPredictor:
-    """A signal's model on a device (torch's name for it). Thread-safe.
+    """A signal's model, on a GPU if there is one for it and `gpu` is set. Thread-safe.
+
+    `threads` compute it on a CPU.
 
     Raises:
         SignalError: the file is not the card's, cannot be computed, or gives no probabilities.
     """
 
-    def __init__(self, card: SignalCard, data: bytes, *, device: torch.device) -> None:
+    def __init__(self, card: SignalCard, data: bytes, *, threads: int, gpu: bool = False) -> None:
         self.card = card
         takes_batches = check_file(data, card)
-        on_gpu = device.type == "cuda" and _CUDA in onnxruntime.get_available_providers()
+        on_gpu = gpu and _CUDA in onnxruntime.get_available_providers()
         self._batch_size = _GPU_BATCH if on_gpu and takes_batches else 1
         try:
-            self._session = _create_session(data, [_CUDA, _CPU] if on_gpu else [_CPU])
+            self._session = _create_session(data, [_CUDA, _CPU] if on_gpu else [_CPU], threads)
         except Exception as error:
             raise SignalError(f"onnxruntime cannot load {card.name}: {error}") from error
         self._check_scores()
@@ -88,10 +89,11 @@ class SignalPredictor:
             )
 
 
-def _create_session(data: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
+def _create_session(
+    data: bytes, providers: list[str], threads: int
+) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # Decode workers and other shards share these cores.
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(data, options, providers=providers)

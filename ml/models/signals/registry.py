@@ -105,7 +105,8 @@ def load_signal(
     if not path.is_file() or file_sha256(path) != card.model_sha256:
         key = f"{_PREFIX}{signal_hash}/{_MODEL}"
         write_file(path, store.get_hashed(key, card.model_sha256))
-    return SignalPredictor(card, path.read_bytes(), device=device)
+    gpu = device.type == "cuda"
+    return SignalPredictor(card, path.read_bytes(), threads=torch.get_num_threads(), gpu=gpu)
 
 
 def _read_card(signal_hash: str, store: ObjectStore) -> SignalCard:

@@ -8,7 +8,6 @@ import resource
 import time
 
 import numpy as np
-import torch
 
 from ml.core.errors import SignalError, WorkerDied
 from ml.core.message_channel import Message
@@ -18,7 +17,7 @@ from ml.models.signals.card import SignalCard, parse_card
 from ml.models.signals.predictor import SignalPredictor
 
 TRIAL_SECONDS = 120.0  # of a processor
-_MAX_MEMORY = 8 * 2**30  # bytes, with torch's own
+_MAX_MEMORY = 4 * 2**30  # bytes
 _PHOTOS = 4
 
 
@@ -57,9 +56,8 @@ class _Trial:
         self, _request: Message, data: bytes, _output: memoryview, _caller: Caller
     ) -> Message:
         resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
-        torch.set_num_threads(1)
         try:
-            predictor = SignalPredictor(self._card, data, device=torch.device("cpu"))
+            predictor = SignalPredictor(self._card, data, threads=1)
         except SignalError as error:
             return {"error": str(error)}
         size = self._card.input.size

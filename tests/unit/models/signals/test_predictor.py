@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from onnx import helper
 
 from ml.core.errors import SignalError
@@ -16,8 +15,6 @@ from tests.support.signal_models import (
     no_number_in_the_dark,
 )
 
-CPU = torch.device("cpu")
-
 
 def plain(*levels: int) -> np.ndarray:
     """A picture with these levels of red, green and blue."""
@@ -26,7 +23,7 @@ def plain(*levels: int) -> np.ndarray:
 
 def test_classifier_gives_a_row_a_photo() -> None:
     data = brightness()
-    predictor = SignalPredictor(make_card(data), data, device=CPU)
+    predictor = SignalPredictor(make_card(data), data, threads=1)
     scores = predictor.scores([plain(255, 255, 255), plain(0, 0, 0), plain(51, 51, 51)])
     assert scores.dtype == np.float32
     assert scores == pytest.approx(np.array([[1, 0], [0, 1], [0.2, 0.8]]), abs=1e-6)
@@ -35,10 +32,10 @@ def test_classifier_gives_a_row_a_photo() -> None:
 def test_single_photos_give_what_a_batch_gives() -> None:
     fixed = make_model(shape=(1, 3, SIZE, SIZE), output=(1, 2)).SerializeToString()
     photos = [plain(level, level, level) for level in (3, 99, 201)]
-    free = SignalPredictor(make_card(brightness()), brightness(), device=CPU)
+    free = SignalPredictor(make_card(brightness()), brightness(), threads=1)
     free._batch_size = 2  # as on a GPU
     assert (
-        SignalPredictor(make_card(fixed), fixed, device=CPU).scores(photos) == free.scores(photos)
+        SignalPredictor(make_card(fixed), fixed, threads=1).scores(photos) == free.scores(photos)
     ).all()
 
 
@@ -50,12 +47,12 @@ def test_detector_counts_the_likeliest_box_of_each_class() -> None:
     picture = plain(0, 0, 0)
     picture[0, 8:16, 24:32] = 255
     picture[2, :8, :8] = 51
-    [scores] = SignalPredictor(card, data, device=CPU).scores([picture])
+    [scores] = SignalPredictor(card, data, threads=1).scores([picture])
     assert scores == pytest.approx([1.0, 0.0, 0.2], abs=1e-6)
     rest = make_card(
         data, "green", "blue", output={"kind": "detector", "classes_first": True, "skip": 1}
     )
-    [scores] = SignalPredictor(rest, data, device=CPU).scores([picture])
+    [scores] = SignalPredictor(rest, data, threads=1).scores([picture])
     assert scores == pytest.approx([0.0, 0.2], abs=1e-6)
 
 
@@ -74,7 +71,7 @@ def test_pixels_are_scaled_by_channel_in_the_cards_order(
     data = bright_cells()
     output = {"kind": "detector", "classes_first": True}
     card = make_card(data, "first", "second", "third", input=spec, output=output)
-    [scores] = SignalPredictor(card, data, device=CPU).scores([plain(255, 51, 0)])
+    [scores] = SignalPredictor(card, data, threads=1).scores([plain(255, 51, 0)])
     assert scores == pytest.approx(expected, abs=1e-6)
 
 
@@ -88,7 +85,7 @@ def test_channels_last_layout_sees_the_same_picture() -> None:
     data = make_model(nodes, shape=shape, output=output).SerializeToString()
     spec = {"kind": "detector", "classes_first": True}
     card = make_card(data, "red", "green", "blue", input={"layout": "NHWC"}, output=spec)
-    [scores] = SignalPredictor(card, data, device=CPU).scores([plain(255, 51, 0)])
+    [scores] = SignalPredictor(card, data, threads=1).scores([plain(255, 51, 0)])
     assert scores == pytest.approx([1.0, 0.2, 0.0], abs=1e-6)
 
 
@@ -99,7 +96,7 @@ def test_channels_last_layout_sees_the_same_picture() -> None:
 def test_activation_makes_probabilities_of_logits(activation: str, expected: list[float]) -> None:
     data = brightness()
     card = make_card(data, output={"activation": activation})
-    [scores] = SignalPredictor(card, data, device=CPU).scores([plain(255, 255, 255)])
+    [scores] = SignalPredictor(card, data, threads=1).scores([plain(255, 255, 255)])
     assert scores == pytest.approx(expected, abs=1e-6)
 
 
@@ -107,7 +104,7 @@ def test_logits_without_an_activation_are_refused() -> None:
     data = brightness()
     card = make_card(data, input={"scale": 1})
     with pytest.raises(SignalError, match="no probabilities: name the card's `activation`"):
-        SignalPredictor(card, data, device=CPU)
+        SignalPredictor(card, data, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -123,12 +120,12 @@ def test_output_that_is_not_the_cards_is_refused(
 ) -> None:
     data = brightness()
     with pytest.raises(SignalError, match=words):
-        SignalPredictor(make_card(data, *classes, output=output), data, device=CPU)
+        SignalPredictor(make_card(data, *classes, output=output), data, threads=1)
 
 
 def test_photo_without_a_number_is_no_error_of_the_model() -> None:
     data = no_number_in_the_dark()
-    predictor = SignalPredictor(make_card(data, "bright"), data, device=CPU)
+    predictor = SignalPredictor(make_card(data, "bright"), data, threads=1)
     scores = predictor.scores([plain(0, 0, 0), plain(255, 255, 255)])
     assert np.isnan(scores[0, 0])
     assert scores[1, 0] == pytest.approx(0.7**0.5)
@@ -149,6 +146,6 @@ def test_detector_without_a_box_finds_nothing() -> None:
     model.graph.initializer[0].CopyFrom(helper.make_tensor("one", 1, [1], [1.0]))
     data = model.SerializeToString()
     predictor = SignalPredictor(
-        make_card(data, "white", output={"kind": "detector"}), data, device=CPU
+        make_card(data, "white", output={"kind": "detector"}), data, threads=1
     )
     assert predictor.scores([plain(9, 9, 9), plain(255, 255, 255)]).tolist() == [[0.0], [1.0]]

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from ml.core.concurrency import StageTimer
 from ml.core.types import ScreenStatus
@@ -29,7 +28,7 @@ def rule(output: str, threshold: float = 0.9) -> Signal:
 
 
 def predictor(data: bytes, *classes: str) -> SignalPredictor:
-    return SignalPredictor(make_card(data, *classes), data, device=torch.device("cpu"))
+    return SignalPredictor(make_card(data, *classes), data, threads=1)
 
 
 @pytest.fixture
