@@ -23,12 +23,12 @@ _CELLS = (
     helper.make_node("AveragePool", ["pixels"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
     helper.make_node("Reshape", ["cells", "boxes"], ["scores"]),
 )
-# No number for photos darker than 0.3.
+# No number for photos brighter than 0.7.
 _ROOT = (
     helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
     helper.make_node("Reshape", ["mean", "column"], ["bright"]),
-    helper.make_node("Sub", ["bright", "floor"], ["above"]),
-    helper.make_node("Sqrt", ["above"], ["scores"]),
+    helper.make_node("Sub", ["ceiling", "bright"], ["below"]),
+    helper.make_node("Sqrt", ["below"], ["scores"]),
 )
 
 
@@ -41,7 +41,7 @@ def make_model(
     """A model of these nodes from `pixels` to `scores`."""
     constants = {
         "one": np.array([[1.0]], np.float32),
-        "floor": np.array([[0.3]], np.float32),
+        "ceiling": np.array([[0.7]], np.float32),
         "column": np.array([-1, 1], np.int64),
         "boxes": np.array([0, 3, -1], np.int64),
     }
@@ -67,8 +67,8 @@ def bright_cells() -> bytes:
     return make_model(_CELLS, output=("photos", 3, 16)).SerializeToString()
 
 
-def no_number_in_the_dark() -> bytes:
-    """A classifier with the output `bright`, which is no number for dark photos."""
+def no_number_in_the_light() -> bytes:
+    """A classifier with the output `dark`, which is no number for bright photos."""
     return make_model(_ROOT, output=("photos", 1)).SerializeToString()
 
 

@@ -27,6 +27,7 @@ from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import Screening, load_screening
+from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
@@ -144,6 +145,7 @@ def load_scorer(
         predictor=predictor,
         violations=policy.violations,
         similar=similar,
+        signals=load_signals(policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=policy.screens.picture_side,
         screening=_load_screening(check, DuplicateIndex(decided), read_all=read_all_text),

@@ -19,6 +19,7 @@ from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
@@ -65,6 +66,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         violations=run.policy.violations,
         shadow=shadow,
         similar=similar,
+        signals=load_signals(run.policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=run.policy.screens.picture_side,
         screening=load_screening(run.policy.screens, DuplicateIndex(decided), check.needs_text),

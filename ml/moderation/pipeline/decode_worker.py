@@ -4,7 +4,7 @@ It loads neither the model nor the database, and knows of the run only its confi
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,18 +19,21 @@ from ml.core.message_channel import Message
 from ml.core.types import ScreenResult, screen_result_from_json, unknown
 from ml.core.worker_loop import Work, serve
 from ml.core.yaml_file import StrictModel
-from ml.policy.screens import Screens
+from ml.policy.screens import MAX_SIGNALS, Screens
 from ml.vision.images.decode import Decoded
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
 from ml.vision.images.views import MAX_VIEWS
 from ml.vision.screens.runner import ScreenRunner, guarded
+from ml.vision.screens.signals import MAX_SIDE, SignalInput, prepare_input
 from ml.vision.screens.text import screen as text
 from ml.vision.screens.views import describe_views, merge_outcomes
 
-# The pixels of all views, for the model and for its shadow.
-OUTPUT_BYTES = 2 * MAX_VIEWS * 3 * MAX_CROP**2
+# The pixels of all views: for the model, for its shadow, and for signals.
+_MODEL_BYTES = MAX_VIEWS * 3 * MAX_CROP**2
+SHADOW_AT, SIGNALS_AT = _MODEL_BYTES, 2 * _MODEL_BYTES
+OUTPUT_BYTES = SIGNALS_AT + MAX_SIGNALS * MAX_VIEWS * 3 * MAX_SIDE**2
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,7 +42,7 @@ class WorkerConfig(StrictModel):
     """What a run does with each of its photos.
 
     `picture_side` is `Screens.picture_side` of the policy, also where `screens` (None) do not run;
-    `shadow` is the preprocessing of the shadow model.
+    `shadow` is the preprocessing of the shadow model, `signals` are the inputs of signals.
     """
 
     limits: DecodeLimits
@@ -47,6 +50,7 @@ class WorkerConfig(StrictModel):
     picture_side: int | None = None
     screens: Screens | None = None
     shadow: Preprocessing | None = None
+    signals: tuple[SignalInput, ...] = ()
 
 
 # Processor seconds after which no further view of a photo is read: a page takes up to 2.5, and the
@@ -109,6 +113,10 @@ class PhotoWork:
             result["described"] = described.to_json()
         if self._screens is not None:
             result |= _run_screens(self._screens, photo)
+        if signals := self._config.signals:
+            with self._clock.time("screen_signals"):
+                inputs = (prepare_input(v.image, spec) for spec in signals for v in photo.views)
+                _write(output, SIGNALS_AT, inputs)
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)
         return result
@@ -151,7 +159,7 @@ class PhotoWork:
                 # small.
                 photo = self._plan.decode(data, shadow)
             pixels = [prepare(view, shadow) for view in self._for_model(photo, shadow)]
-            _write(output, OUTPUT_BYTES // 2, pixels)
+            _write(output, SHADOW_AT, pixels)
         except Exception as error:  # noqa: BLE001 - reported, and the shadow scores no more
             return {"shadow": f"{type(error).__name__}: {error}"}
         finally:
@@ -170,7 +178,7 @@ def _run_screens(screens: ScreenRunner, photo: Decoded) -> Message:
     return result
 
 
-def _write(output: memoryview, start: int, views: Sequence[Pixels]) -> None:
+def _write(output: memoryview, start: int, views: Iterable[Pixels]) -> None:
     for pixels in views:
         output[start : start + pixels.nbytes] = pixels.reshape(-1).data
         start += pixels.nbytes

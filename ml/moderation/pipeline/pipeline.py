@@ -24,6 +24,7 @@ from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor, UnreadText
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
+from ml.moderation.pipeline.signals import NO_SIGNALS, Signals
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions
 from ml.moderation.pipeline.text_reading import TextReading
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
@@ -63,6 +64,7 @@ class Pipeline:
         violations: Collection[str],
         shadow: Predictor | None = None,
         similar: SimilarDecisions | None = None,
+        signals: Signals = NO_SIGNALS,
         settings: Settings,
         picture_side: int | None = None,
         screening: Screening | None = None,
@@ -72,7 +74,7 @@ class Pipeline:
         self.clock = clock or StageTimer()
         self._settings = settings
         self._predictor, self.batch_size = predictor, predictor.batch_size
-        self._similar, self._screening = similar, screening
+        self._similar, self._screening, self._signals = similar, screening, signals
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._violations = violations
         self._shadow = Shadow(shadow, violations, self.clock) if shadow is not None else None
@@ -83,6 +85,7 @@ class Pipeline:
             picture_side=picture_side,
             screening=screening,
             shadow=self._shadow,
+            signals=signals.inputs,
             pool=pool,
         )
 
@@ -143,10 +146,11 @@ class Pipeline:
         screened = self._screen(scores, features)
         known = features if features is not None else [None] * len(photos)
         screens = [add_worst(p.screens, number) for p, number in zip(photos, worst, strict=True)]
-        columns = zip(photos, scores, shadow_scores, screens, screened, known, strict=True)
+        signals = self._signals.screen([photo.signal_pixels for photo in photos])
+        columns = zip(photos, scores, shadow_scores, screens, screened, signals, known, strict=True)
         scored = (
-            Scored(photo.image, photo.content, own, shadow, screens | results, row)
-            for photo, own, shadow, screens, results, row in columns
+            Scored(photo.image, photo.content, own, shadow, screens | results | raised, row)
+            for photo, own, shadow, screens, results, raised, row in columns
         )
         outcomes = [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
         unread = {

@@ -5,7 +5,7 @@ work is done by decode workers: a hostile file can neither occupy one for long n
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
@@ -31,7 +31,7 @@ from ml.core.worker_pool import WorkerPool
 from ml.core.worker_process import WorkerProcess
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.decode_tries import DecodeTries, was_killed
-from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, WorkerConfig
+from ml.moderation.pipeline.decode_worker import SHADOW_AT, SIGNALS_AT, WorkerConfig
 from ml.moderation.pipeline.fetch import Fetched
 from ml.moderation.pipeline.ocr_budget import OcrCost
 from ml.moderation.pipeline.screening import Screening
@@ -40,6 +40,7 @@ from ml.vision.images.fingerprint import content_hash
 from ml.vision.images.open_photo import check_bytes, decode_limits
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens import views
+from ml.vision.screens.signals import SignalInput
 from ml.vision.screens.text import screen as text
 
 Pixels = npt.NDArray[np.uint8]
@@ -73,7 +74,10 @@ class ReadText:
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """One preprocessed photo: pixels uint8 (views, 3, crop, crop) for the model and the shadow."""
+    """One preprocessed photo: pixels uint8 (views, 3, crop, crop) for the model and the shadow.
+
+    `signal_pixels` (views, 3, size, size) are those of each signal.
+    """
 
     image: PendingImage
     content: ImageContent
@@ -81,12 +85,14 @@ class PreparedImage:
     shadow_pixels: Pixels | None = None
     screens: dict[str, ScreenResult] = field(default_factory=dict)
     unread: UnreadText | None = None  # None: there is no text to read
+    signal_pixels: tuple[Pixels, ...] = ()
 
 
 class Preprocessor:
     """Has photos decoded, fingerprinted, screened and resized for a model's card. Thread-safe.
 
-    `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run.
+    `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run;
+    `signals` are the inputs of signals.
     `pool` None: the workers of the settings. `slow_seconds` as in `DecodeTries`.
     """
 
@@ -99,17 +105,19 @@ class Preprocessor:
         picture_side: int | None = None,
         screening: Screening | None = None,
         shadow: Shadow | None = None,
+        signals: tuple[SignalInput, ...] = (),
         pool: WorkerPool | None = None,
         slow_seconds: float | None = None,
     ) -> None:
         self._clock, self._crop, self._limits = clock, spec.crop, decode_limits(settings)
-        self._screening, self._shadow = screening, shadow
+        self._screening, self._shadow, self._signals = screening, shadow, signals
         config = WorkerConfig(
             limits=self._limits,
             preprocessing=spec,
             picture_side=picture_side,
             screens=screening.rules if screening else None,
             shadow=shadow.preprocessing if shadow else None,
+            signals=signals,
         )
         self._tries = DecodeTries(
             pool or decode_pool(settings),
@@ -191,12 +199,22 @@ class Preprocessor:
             return RejectedImage(fetched.image, result["sha256"], rejection)
         pixels = _read_pixels(process, 0, result["views"], self._crop)
         shadow_pixels = self._shadow_pixels(process, result)
+        signal_pixels = tuple(self._signal_pixels(process, result["views"]))
         content = ImageContent(result["sha256"], *result["content"])
         screens = self._screens(result, content)
         unread = None
         if "unread" in result:
             unread = UnreadText(fetched, content.sha256, tuple(result["unread"]))
-        return PreparedImage(fetched.image, content, pixels, shadow_pixels, screens, unread)
+        return PreparedImage(
+            fetched.image, content, pixels, shadow_pixels, screens, unread, signal_pixels
+        )
+
+    def _signal_pixels(self, process: WorkerProcess, views: int) -> Iterator[Pixels]:
+        start = SIGNALS_AT
+        for spec in self._signals:
+            pixels = _read_pixels(process, start, views, spec.size)
+            start += pixels.nbytes
+            yield pixels
 
     def _shadow_pixels(self, process: WorkerProcess, result: Message) -> Pixels | None:
         if self._shadow is None or "shadow" not in result:
@@ -205,7 +223,7 @@ class Preprocessor:
             self._shadow.disable(error)
             return None
         crop = self._shadow.preprocessing.crop
-        return _read_pixels(process, OUTPUT_BYTES // 2, result["views"], crop)
+        return _read_pixels(process, SHADOW_AT, result["views"], crop)
 
     def _screens(self, result: Message, content: ImageContent) -> dict[str, ScreenResult]:
         stored: dict[str, dict[str, Any]] = result.get("screens", {})

@@ -70,6 +70,9 @@ class Signals:
         return [screen_signal(name, rules, classes, scores[a:b]) for a, b in pairwise(ends)]
 
 
+NO_SIGNALS = Signals({}, {}, StageTimer())
+
+
 def load_signals(
     screens: Screens, settings: Settings, connections: Connections, clock: StageTimer | None = None
 ) -> Signals:

@@ -192,7 +192,11 @@ class PredictionService:
             pending = predictor.submit_all(list(chain.from_iterable(p.pixels for p in photos)))
             views, violations = [len(p.pixels) for p in photos], self.version.policy.violations
             (scores, features), worst = of_worst_views(pending(), views, violations)
-        screens = [add_worst(p.screens, n) for p, n in zip(photos, worst, strict=True)]
+        signals = self.version.signals.screen([photo.signal_pixels for photo in photos])
+        screens = [
+            add_worst(photo.screens, number) | raised
+            for photo, number, raised in zip(photos, worst, signals, strict=True)
+        ]
         if similar is None or features is None:
             return list(zip(scores, screens, strict=True))
         with self._resources.clock.time("screen_similar_decisions"):

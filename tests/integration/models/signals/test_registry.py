@@ -11,7 +11,7 @@ from ml.models.signals.card import SignalCard
 from ml.models.signals.predictor import SignalPredictor
 from ml.models.signals.registry import install, list_installed, load_signal, read_source
 from tests.support.servers import Shop
-from tests.support.signal_models import brightness, make_card, no_number_in_the_dark
+from tests.support.signal_models import brightness, make_card, no_number_in_the_light
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +82,7 @@ def test_signal_that_is_not_installed_is_refused_with_the_command(shop: Shop) ->
 def test_model_changed_in_the_bucket_is_refused(shop: Shop) -> None:
     card = make_card(DATA, input={"padding": 1})
     install(DATA, card, store=shop.connections.models)
-    shop.connections.models.put(f"signals/{card.signal_hash}/model.onnx", no_number_in_the_dark())
+    shop.connections.models.put(f"signals/{card.signal_hash}/model.onnx", no_number_in_the_light())
     with pytest.raises(ModelHashMismatch):
         load(shop, card.signal_hash)
 

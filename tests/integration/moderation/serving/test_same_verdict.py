@@ -16,6 +16,8 @@ from tests.support.nightly_run import delete_results, run_nightly
 from tests.support.photos import BRIGHT, DARK, MIDDLE, banner, photo
 from tests.support.servers import Shop
 from tests.support.serving import serving
+from tests.support.signal_models import brightness
+from tests.support.signals import install_signal, with_signals
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -35,6 +37,8 @@ def contents() -> list[bytes]:
 def test_predict_gives_the_verdicts_of_the_nightly_run(shop: Shop, tmp_path: Path) -> None:
     all_read = {"budget_share": 1.0}
     screened = with_policy(shop, tmp_path, sharpness={}, codes={}, text=all_read, duplicates={})
+    gloom = install_signal(shop, brightness(), dark=0.7)
+    screened = with_signals(screened, tmp_path, gloom=gloom)
     photos = contents()
     for number, data in enumerate(photos):
         screened.upload(f"{number:03}.jpg", data)
@@ -59,6 +63,7 @@ def test_predict_gives_the_verdicts_of_the_nightly_run(shop: Shop, tmp_path: Pat
             told = {name: (o["state"], o["reason"]) for name, o in answer["screens"].items()}
             assert told == states
             assert (answer["decision"], answer["reasons"]) == (decision, reasons)
+    assert {row[-1]["signal:gloom"]["state"] for row in night.values()} == {"fired", "clear"}  # type: ignore[index]  # an object
     texts = {(row[-1]["text"]["state"], row[-1]["text"]["reason"]) for row in night.values()}  # type: ignore[index]  # an object
     assert ("fired", "contact:wechat") in texts
     assert ("not_run", "not_needed") in texts

@@ -12,7 +12,7 @@ from tests.support.signal_models import (
     brightness,
     make_card,
     make_model,
-    no_number_in_the_dark,
+    no_number_in_the_light,
 )
 
 
@@ -124,9 +124,9 @@ def test_output_that_is_not_the_cards_is_refused(
 
 
 def test_photo_without_a_number_is_no_error_of_the_model() -> None:
-    data = no_number_in_the_dark()
-    predictor = SignalPredictor(make_card(data, "bright"), data, threads=1)
-    scores = predictor.scores([plain(0, 0, 0), plain(255, 255, 255)])
+    data = no_number_in_the_light()
+    predictor = SignalPredictor(make_card(data, "dark"), data, threads=1)
+    scores = predictor.scores([plain(255, 255, 255), plain(0, 0, 0)])
     assert np.isnan(scores[0, 0])
     assert scores[1, 0] == pytest.approx(0.7**0.5)
 

@@ -12,7 +12,7 @@ from ml.models.signals.predictor import SignalPredictor
 from ml.moderation.pipeline.signals import Signals
 from ml.policy.screens import Signal
 from ml.vision.screens.signals import Pixels, Scores
-from tests.support.signal_models import SIZE, brightness, make_card, no_number_in_the_dark
+from tests.support.signal_models import SIZE, brightness, make_card, no_number_in_the_light
 
 BRIGHT, DARK = "signal:bright", "signal:dark"
 
@@ -64,10 +64,10 @@ def test_result_of_a_photo_does_not_depend_on_its_batch(signals: Signals) -> Non
 def test_photo_on_which_a_model_gives_no_number_fails_alone() -> None:
     name = "signal:odd"
     odd = Signals(
-        {name: rule("bright", 0.99)}, {name: predictor(no_number_in_the_dark(), "bright")},
+        {name: rule("dark")}, {name: predictor(no_number_in_the_light(), "dark")},
         StageTimer(),
     )  # fmt: skip
-    states = [each[name].state for each in odd.screen([[plain(0)], [plain(200)]])]
+    states = [each[name].state for each in odd.screen([[plain(200)], [plain(20)]])]
     assert states == [ScreenStatus.UNKNOWN, ScreenStatus.CLEAR]
 
 
