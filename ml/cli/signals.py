@@ -8,6 +8,7 @@ import typer
 
 from ml.cli.context import console, opened, print_table
 from ml.core.format import MISSING, percent
+from ml.core.window import Window
 
 if TYPE_CHECKING:
     from ml.policy.spot_check import Rate
@@ -60,11 +61,12 @@ def report_command(
     from ml.policy.schema import load_policy
     from ml.storage.database import in_transaction
 
-    since = datetime.now(UTC) - timedelta(days=days)
+    now = datetime.now(UTC)
+    window = Window(now - timedelta(days=days), now)
     with opened() as (settings, connections):
         policy = load_policy(settings.policy_file)
         figures = in_transaction(
-            connections.engine, lambda c: report_signals(c, policy=policy, since=since)
+            connections.engine, lambda c: report_signals(c, window, policy=policy)
         )
     columns = (
         *("signal", "raised", "decided", "confirmed", "precision"),

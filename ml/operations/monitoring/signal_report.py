@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 
 from ml.core.types import ScreenStatus
+from ml.core.window import Window
 from ml.policy.schema import Policy
 from ml.policy.spot_check import Rate, SpotCheckCounts, estimate_rate
 from ml.storage.read.signal_results import SignalAnswers, count_raised, load_signal_answers
@@ -14,7 +14,7 @@ from ml.storage.read.signal_results import SignalAnswers, count_raised, load_sig
 
 @dataclass(frozen=True)
 class SignalFigures:
-    """One signal since a moment; rates (0..1) with exact 95 % intervals.
+    """One signal in a window; rates (0..1) with exact 95 % intervals.
 
     `raised` photos were raised by it. Of the `decided` ones among them, reviewers gave `confirmed`
     the class that it raises: `precision` is their share. Of the `spot_checked` photos, which passed
@@ -32,11 +32,10 @@ class SignalFigures:
 
 
 def report_signals(
-    connection: Connection, *, policy: Policy, since: datetime
+    connection: Connection, window: Window, *, policy: Policy
 ) -> list[SignalFigures]:
-    """The figures of every signal of the policy, and of those that it had since a moment."""
-    answers = load_signal_answers(connection, since=since)
-    raised = count_raised(connection, since=since)
+    """The figures of every signal of the policy, and of others with results in the window."""
+    answers, raised = load_signal_answers(connection, window), count_raised(connection, window)
     screens = {*policy.screens.enabled_signals, *raised, *(a.screen for a in answers)}
     return [
         _figures(screen, raised.get(screen, 0), [a for a in answers if a.screen == screen], policy)

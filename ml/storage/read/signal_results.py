@@ -1,10 +1,10 @@
-"""What signals found on photos that reviewers have decided since, and what runs counted."""
+"""What signals found on photos that reviewers decided, and what the reports of runs counted."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from ml.core.window import Window
 from ml.storage.rows import load_dict, load_rows
 
 MAX_LABELS = 20_000  # the newest ones of the period
@@ -33,9 +33,10 @@ _ANSWERS = text(
     with answered as (
         select distinct task_id from (
             select task_id from moderation.human_label
-            where decided_at >= :since and task_id is not null
+            where decided_at >= :since and decided_at < :until
             order by decided_at desc limit :max_labels
         ) newest
+        where task_id is not null
     )
     select screen, outcome ->> 'state' as state, outcome -> 'evidence' ->> 'class' as raised_class,
         t.is_spot_check and v.decision <> 'block' as passed, l.label, count(*) as photos
@@ -71,18 +72,19 @@ _RAISED = text(
     select screen, sum(coalesce((states ->> 'fired')::bigint, 0))::bigint
     from moderation.audit_run r
     cross join lateral jsonb_each(r.report -> 'screens') as each_screen (screen, states)
-    where r.started_at >= :since and r.report is not null and starts_with(screen, 'signal:')
+    where r.started_at >= :since and r.started_at < :until and r.report is not null
+        and starts_with(screen, 'signal:')
     group by 1 order by 1
     """
 )
 
 
-def load_signal_answers(connection: Connection, *, since: datetime) -> list[SignalAnswers]:
-    """Photos decided since a moment on which a signal has a result, counted."""
-    values = {"since": since, "max_labels": MAX_LABELS}
+def load_signal_answers(connection: Connection, window: Window) -> list[SignalAnswers]:
+    """Photos decided in a window on which a signal has a result, counted."""
+    values = {"since": window.start, "until": window.end, "max_labels": MAX_LABELS}
     return load_rows(connection, _ANSWERS, SignalAnswers, **values)
 
 
-def count_raised(connection: Connection, *, since: datetime) -> dict[str, int]:
-    """Contents that a signal's screen fired on, in the reports of runs that began since."""
-    return load_dict(connection, _RAISED, since=since)
+def count_raised(connection: Connection, window: Window) -> dict[str, int]:
+    """Contents that a signal's screen fired on, in the reports of runs that began in a window."""
+    return load_dict(connection, _RAISED, since=window.start, until=window.end)

@@ -142,9 +142,9 @@ def test_a_report_of_signals_visits_the_labels_of_its_period(record: Record, sho
 
 def _report_signals(nightly_run: NightlyRun) -> None:
     policy = load_policy(nightly_run.settings.policy_file)
-    since = OLD.midnight - timedelta(days=30)
+    window = Window(OLD.midnight - timedelta(days=30), OLD.midnight)
     [found] = in_transaction(
-        nightly_run.connections.engine, lambda c: report_signals(c, policy=policy, since=since)
+        nightly_run.connections.engine, lambda c: report_signals(c, window, policy=policy)
     )
     assert 0 < found.confirmed < found.decided
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ml.core.window import Window
 from ml.operations.monitoring.signal_report import SignalFigures, report_signals
 from ml.policy.schema import load_policy
 from ml.storage.database import in_transaction
@@ -29,9 +30,10 @@ def signalling(shop: Shop, tmp_path: Path) -> Shop:
 
 def figures(shop: Shop, *, days: int = 1) -> list[SignalFigures]:
     policy = load_policy(shop.settings.policy_file)
-    since = datetime.now(UTC) - timedelta(days=days)
+    end = datetime.now(UTC) + timedelta(days=max(0, -days))
+    window = Window(datetime.now(UTC) - timedelta(days=days), end + timedelta(minutes=1))
     return in_transaction(
-        shop.connections.engine, lambda c: report_signals(c, policy=policy, since=since)
+        shop.connections.engine, lambda c: report_signals(c, window, policy=policy)
     )
 
 
