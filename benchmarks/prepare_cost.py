@@ -20,7 +20,6 @@ from benchmarks.calibration import images_per_second
 from benchmarks.photos import REAL, real_phone_photos
 from benchmarks.screens_photos import load_real_photos, shop_mixture
 from ml.core.concurrency import StageTimer
-from ml.core.message_channel import Message
 from ml.core.settings import load_settings
 from ml.models.training.preset import load_preset
 from ml.moderation.pipeline.decode_worker import OUTPUT_BYTES, PhotoWork, WorkerConfig
@@ -67,16 +66,6 @@ def main(
     )
 
 
-class _NoBudget:
-    """A caller that lets no photo be read."""
-
-    def ask(self, message: Message) -> Message:  # noqa: ARG002 - whatever the likelihood is
-        return {"admitted": False}
-
-    def tell(self, message: Message) -> None:
-        """Nothing was spent."""
-
-
 def _measure(contents: list[bytes]) -> dict[bool, tuple[float, dict[str, float]]]:
     """Processor seconds, in all and by stage, without and with screens."""
     works = {screens: PhotoWork(_config(screens), ThreadTimer()) for screens in (False, True)}
@@ -88,7 +77,7 @@ def _measure(contents: list[bytes]) -> dict[bool, tuple[float, dict[str, float]]
             stages = {screens: {} for screens in works}
         for screens, work in works.items():
             start = time.thread_time()
-            result = work({"shadow": False}, photo, output, _NoBudget())
+            result = work({"shadow": False}, photo, output)
             seconds[screens] += time.thread_time() - start
             for stage, spent in result["seconds"].items():
                 stages[screens][stage] = stages[screens].get(stage, 0.0) + spent

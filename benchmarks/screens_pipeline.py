@@ -17,7 +17,7 @@ from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
 from ml.models.checkpoint import Checkpoint, build_network
 from ml.models.predictor import Predictor, resolve_device
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.screening import NeedsText, load_screening
 from ml.policy.screens import Screens
 from ml.vision.images.preprocess import Preprocessing
 from ml.vision.screens.duplicate_index import DuplicateIndex
@@ -72,6 +72,7 @@ def run_pipeline(
     predictor: Predictor,
     *,
     read_all: bool = False,
+    needs_text: NeedsText = lambda photos: [True] * len(photos),
 ) -> PipelineRun:
     """Score photos as `ml.moderation.nightly.score_shard` does, with the environment's settings.
 
@@ -80,6 +81,7 @@ def run_pipeline(
         rules: the policy's section `screens`; None: without screens.
         predictor: the model.
         read_all: OCR without a time budget.
+        needs_text: which photos' texts count; by default all, as if the model passed each.
     """
     settings, clock = load_settings(), StageTimer()
     budget = Budget(math.inf) if read_all else None
@@ -90,7 +92,9 @@ def run_pipeline(
         violations=(),
         settings=settings,
         picture_side=rules.picture_side if rules else None,
-        screening=load_screening(rules, DuplicateIndex([]), budget) if rules else None,
+        screening=load_screening(rules, DuplicateIndex([]), needs_text, budget=budget)
+        if rules
+        else None,
         clock=clock,
     )
     images = (PendingImage(photo.key, "", photo.size) for photo in photos)

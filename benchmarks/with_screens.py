@@ -32,6 +32,7 @@ from ml.models.training.image_folder import Photo
 from ml.models.training.preset import Preset, load_preset
 from ml.models.training.progress import listener
 from ml.models.training.train import train
+from ml.moderation.pipeline.pass_check import PassCheck
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
 from ml.vision.images.open_photo import decode_limits
@@ -73,10 +74,11 @@ def main(
         _train(rest, trained, run)
     photos = [LabelledPhoto(p.name, p.category, p.path) for p in held_out[:max_photos]]
     predictor = _predictor(trained, settings)
+    passes = PassCheck(policy, predictor.pass_confidence).needs_text
     results = {
         WITHOUT_SCREENS: run_pipeline(photos, None, predictor),
-        WITH_BUDGET: run_pipeline(photos, policy.screens, predictor),
-        ALL_READ: run_pipeline(photos, policy.screens, predictor, read_all=True),
+        WITH_BUDGET: run_pipeline(photos, policy.screens, predictor, needs_text=passes),
+        ALL_READ: run_pipeline(photos, policy.screens, predictor, read_all=True, needs_text=passes),
     }
     _print_table(results, predictor, run, len(rest))
 

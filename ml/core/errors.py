@@ -35,6 +35,10 @@ class PromotionConflict(ModelError):
     """Another promotion was committed first: the expected champion is no longer the champion."""
 
 
+class SignalError(ModelError):
+    """The model of a signal, or its card, cannot be used; names the fix."""
+
+
 class PretrainedWeightsError(ModelError):
     """The pretrained weights named in the settings cannot be loaded."""
 

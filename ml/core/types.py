@@ -51,6 +51,7 @@ class ImageContent:
     height: int
 
 
+NOT_NEEDED = "not_needed"  # reason of a screen left out: the photo does not pass anyway
 UNJUDGED = "unjudged"  # a reason of a photo that was not judged wholly begins with it
 
 
@@ -60,7 +61,7 @@ class ScreenStatus(StrEnum):
     FIRED = "fired"  # it found something
     CLEAR = "clear"  # it found nothing; that is no approval
     UNKNOWN = "unknown"  # it failed
-    NOT_RUN = "not_run"  # it was skipped, for lack of time
+    NOT_RUN = "not_run"  # it was skipped, for lack of time or of need
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def negative(
 
 
 def not_run(name: str, reason: str, evidence: Evidence | None = None) -> ScreenResult:
-    """The screen was skipped for lack of time."""
+    """The screen was skipped, for lack of time or of need (`NOT_NEEDED`)."""
     return ScreenResult(name, ScreenStatus.NOT_RUN, reason, None, evidence or {})
 
 

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import structlog
 
@@ -19,20 +18,8 @@ from ml.core.message_channel import Message, MessageChannel
 READY: Message = {"ready": True}
 
 
-class Caller(Protocol):
-    """What the work of a request may use while it runs."""
-
-    def ask(self, message: Message) -> Message:
-        """Send a message to the caller and return its answer."""
-        ...  # pragma: no cover - a protocol's method has no body
-
-    def tell(self, message: Message) -> None:
-        """Send a message that has no answer."""
-        ...  # pragma: no cover - a protocol's method has no body
-
-
 # Maps a request, its bytes and the shared output buffer to the result.
-Work = Callable[[Message, bytes, memoryview, Caller], Message]
+Work = Callable[[Message, bytes, memoryview], Message]
 
 
 def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
@@ -61,7 +48,7 @@ def serve(make_work: Callable[[str], Work], output_bytes: int) -> None:
             if work is None:
                 raise RuntimeError("the first request has no configuration")
             with _limited(cpu_seconds):
-                result = work(request, shared[: request["bytes"]], output, channel)
+                result = work(request, shared[: request["bytes"]], output)
             channel.tell({"result": result, "log": records.copy()})
             records.clear()
 
@@ -84,13 +71,6 @@ class _Channel:
             self._messages.send(message)
         except OSError:
             sys.exit(0)  # nobody waits for the result
-
-    def ask(self, message: Message) -> Message:
-        self.tell(message)
-        answer = self.receive()
-        if answer is None:
-            sys.exit(0)
-        return answer
 
 
 @contextmanager

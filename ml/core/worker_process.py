@@ -46,8 +46,6 @@ _INHERITED = frozenset(
 # One thread each: the number of workers is that of the cores.
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-# Gets a message that a worker sends during its work; returns the answer, or None if it needs none.
-OnMessage = Callable[[Message], Message | None]
 Call = tuple[float, Callable[[], None]]  # after so many seconds of work
 
 
@@ -125,7 +123,6 @@ class WorkerProcess:
         config: str,
         request: Message,
         data: bytes,
-        on_message: OnMessage,
         *,
         on_overdue: Callable[[], None] = lambda: None,
         on_slow: Call | None = None,
@@ -147,15 +144,10 @@ class WorkerProcess:
             self._config = config
         self._send({**request, "bytes": len(data)})
         watch = _Watch([*filter(None, [on_slow]), (OVERDUE_SECONDS, on_overdue)], cancelled)
-        while True:
-            message = self._receive(watch)
-            if "result" in message:
-                _log_again(message["log"])
-                result: Message = message["result"]
-                return result
-            answer = on_message(message)
-            if answer is not None:
-                self._send(answer)
+        message = self._receive(watch)
+        _log_again(message["log"])
+        result: Message = message["result"]
+        return result
 
     def read_output(self, start: int, size: int) -> bytes:
         """A copy of a part of the last result's output."""

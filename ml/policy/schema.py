@@ -105,6 +105,15 @@ class Policy(StrictModel):
             raise ValueError(f"retraining.gates.recall_floor names no class: {', '.join(unknown)}")
         return self
 
+    @model_validator(mode="after")
+    def _check_raised_classes(self) -> "Policy":
+        for name, signal in self.screens.signals.items():
+            named = {output.violation for output in signal.raises.values()}
+            if unknown := sorted(named - self.violations):
+                place = f"screens.signals.{name}.raises"
+                raise ValueError(f"{place}: no violation class is called {', '.join(unknown)}")
+        return self
+
     @property
     def violations(self) -> frozenset[str]:
         """Names of the classes that are violations."""

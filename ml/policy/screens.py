@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from ml.core.types import Sha256
 from ml.core.yaml_file import StrictModel
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -19,6 +20,8 @@ PHONE_REGIONS = (
 )
 
 MODEL_SCREENS = ("similar_decisions", "unfamiliar")  # in a verdict's order of reasons
+SIGNAL = "signal"  # screens of signals are called `signal:<name>`, reasons `signal:<name>:<output>`
+MAX_SIGNALS = 8
 
 
 class ScreenAction(StrEnum):
@@ -28,7 +31,7 @@ class ScreenAction(StrEnum):
     EVIDENCE = "evidence"  # only recorded
 
 
-class _Screen(StrictModel):
+class Screen(StrictModel):
     """Settings that all screens share."""
 
     enabled: bool = False
@@ -36,20 +39,20 @@ class _Screen(StrictModel):
     allow_when_failed: bool = False  # whether a photo may pass on which the screen failed
 
 
-class Sharpness(_Screen):
+class Sharpness(Screen):
     """Blurred photos; `threshold` as in `ml.vision.screens.sharpness.THRESHOLD`."""
 
     threshold: Annotated[float, Field(ge=0.0, le=1e5)] = 29.0
 
 
-class Codes(_Screen):
+class Codes(Screen):
     """QR and other codes; payloads that fully match one of `allowed` are the shop's own."""
 
     allowed: Patterns = ()
     second_pass: Literal["on_detection", "always", "never"] = "on_detection"  # noqa: S105 - an enum value, not a password
 
 
-class TextScreen(_Screen):
+class TextScreen(Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
     `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
@@ -79,7 +82,7 @@ class TextScreen(_Screen):
         return regions
 
 
-class Duplicates(_Screen):
+class Duplicates(Screen):
     """Photos that reviewers decided on before."""
 
     distance: Annotated[int, Field(ge=0, le=31)] = 31  # maximum of a near duplicate, in bits
@@ -93,6 +96,31 @@ class ModelScreen(StrictModel):
     """
 
     enabled: bool = False
+
+
+class RaisedOutput(StrictModel):
+    """An output of a signal: from `threshold` on, a photo is likely of a violation class."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    violation: str = Field(alias="class")
+    threshold: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class Signal(Screen):
+    """A model of others that is installed here; `model` is the hash of its card.
+
+    `raises` names outputs as the card does. The others have no effect.
+    """
+
+    enabled: bool = True
+    model: Sha256
+    raises: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[^\W_][\w .&/()+-]{0,59}$")], RaisedOutput],
+        Field(min_length=1, max_length=100),
+    ]
 
 
 class Screens(StrictModel):
@@ -110,19 +138,36 @@ class Screens(StrictModel):
     duplicates: Duplicates = Duplicates()
     similar_decisions: ModelScreen = ModelScreen()  # most similar decided photos are violations
     unfamiliar: ModelScreen = ModelScreen()  # unlike all photos that reviewers decided on
+    signals: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], Signal],
+        Field(max_length=MAX_SIGNALS),
+    ] = Field(default_factory=dict)  # models of others, by a name that the shop chooses
 
-    def enabled(self) -> Iterator[tuple[str, _Screen]]:
+    def enabled(self) -> Iterator[tuple[str, Screen]]:
         """The enabled screens by name; the one that weighs most in a verdict comes first."""
-        for name in ("duplicates", "codes", "text", "sharpness"):
-            screen: _Screen = getattr(self, name)
-            if screen.enabled:
-                yield name, screen
+        screens: dict[str, Screen] = {"duplicates": self.duplicates, **self.enabled_signals}
+        screens |= {"codes": self.codes, "text": self.text, "sharpness": self.sharpness}
+        yield from ((name, screen) for name, screen in screens.items() if screen.enabled)
+
+    @property
+    def enabled_signals(self) -> dict[str, Signal]:
+        """The enabled signals by the name of their screen."""
+        return {f"{SIGNAL}:{name}": s for name, s in self.signals.items() if s.enabled}
+
+    @property
+    def signal_reasons(self) -> dict[str, str]:
+        """The violation class of each reason that an enabled signal gives."""
+        return {
+            f"{name}:{output}": raised.violation
+            for name, signal in self.enabled_signals.items()
+            for output, raised in signal.raises.items()
+        }
 
     @property
     def picture_side(self) -> int | None:
         """Pixels of the long side that screens need decoded; None if the model's size suffices."""
         needs_pixels = self.sharpness.enabled or self.codes.enabled or self.text.enabled
-        return self.long_side if needs_pixels else None
+        return self.long_side if needs_pixels or self.enabled_signals else None
 
     @property
     def verdict_settings(self) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.core.errors import PolicyError
-from ml.core.types import UNJUDGED, ScreenResult, ScreenStatus
+from ml.core.types import NOT_NEEDED, UNJUDGED, ScreenResult, ScreenStatus
 from ml.policy.schema import Policy
-from ml.policy.screens import ScreenAction, TextScreen
+from ml.policy.screens import Screen, ScreenAction, TextScreen
 
 VIOLATION_MAJORITY = 0.5  # violation score from which a violation is the likelier case
 HUMAN = "human_decision"  # reason: a reviewer decided on exactly these bytes
@@ -73,6 +73,7 @@ def decide(
     A screen that fires, or that failed (`screen_failed:<name>`), turns a pass into a review and
     adds its reason; it never makes a decision milder. An earlier human label overrides scores and
     screens, except that a photo never passes if a screen failed on it, or not all of it was judged.
+    A screen that was left out as not needed counts as not run only if nothing else stops a pass.
 
     Args:
         scores: calibrated probability of each class of the policy, each 0..1, summing to 1.
@@ -92,6 +93,8 @@ def decide(
     conclusive = not any(reason.startswith(_INCONCLUSIVE_PREFIXES) for reason in screened)
     if human_label in policy.classes and conclusive:
         return Verdict(Decision.PASS, human, by_scores.violation_score)
+    if not screened and by_scores.decision is Decision.PASS and screens is not None:
+        screened = tuple(_left_out_reasons(screens, policy))
     if not screened:
         return by_scores
     if by_scores.decision is Decision.PASS:
@@ -150,11 +153,28 @@ def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iter
                 yield result.reason or name
         elif state is ScreenStatus.UNKNOWN and not rules.allow_when_failed:
             failed.append(f"{_FAILED}:{name}")
-        elif state is ScreenStatus.NOT_RUN and not (
-            isinstance(rules, TextScreen) and rules.allow_when_skipped
-        ):
+        # One that was not needed counts only where nothing else stops the photo: see `decide`.
+        elif _was_skipped(result) and not _may_skip(rules):
             failed.append(f"{_NOT_RUN}:{name}")
     # These have no result where there is nothing to compare with, which is no failure.
     of_model = [screens[name] for name in policy.screens.of_model if name in screens]
     yield from (result.reason or result.name for result in of_model if result.fired)
     yield from failed
+
+
+def _left_out_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iterator[str]:
+    """The reasons of screens that were left out as not needed, on a photo that would pass."""
+    for name, rules in policy.screens.enabled():
+        if name in screens and screens[name].reason == NOT_NEEDED and not _may_skip(rules):
+            yield f"{_NOT_RUN}:{name}"
+
+
+def _was_skipped(result: ScreenResult | None) -> bool:
+    """Whether it did not run although it was needed."""
+    if result is None or result.state is not ScreenStatus.NOT_RUN:
+        return False
+    return result.reason != NOT_NEEDED
+
+
+def _may_skip(rules: Screen) -> bool:
+    return isinstance(rules, TextScreen) and rules.allow_when_skipped

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from ml.policy.schema import Policy
-from ml.policy.screens import MODEL_SCREENS
+from ml.policy.screens import MODEL_SCREENS, SIGNAL
 from ml.review.second_review import AppealState, load_appeal_states
 from ml.review.task_view import WITHHELD, scores_hidden
 from ml.storage.read.similar_decisions import (
@@ -163,8 +163,8 @@ def explain_task(
         near = decided.find_similar(connection, task.pdq, exclude=content if hidden else None)
     screens = screen_results(task.screens)
     if hidden:
-        # These would tell what the model thinks of the photo, and the photo's own label.
-        screens = [screen for screen in screens if screen.name not in MODEL_SCREENS]
+        # These would tell what models think of the photo, and the photo's own label.
+        screens = [s for s in screens if not s.name.startswith((*MODEL_SCREENS, f"{SIGNAL}:"))]
     else:
         near += _find_recorded(connection, task.screens, {p.content_sha256 for p in near})
         near = _with_appeals(connection, near)

@@ -84,10 +84,13 @@ def category_of(
     reasons: Iterable[str], scores: Mapping[str, float] | None, policy: Policy
 ) -> str | None:
     """The class that a reason names, else the violation with the highest score; None without."""
+    raised = policy.screens.signal_reasons
     for reason in reasons:
         word, _, name = reason.partition(":")
         if word in CLASS_REASONS and name:
             return name
+        if reason in raised:
+            return raised[reason]
     scores = scores or {}
     return max(sorted(policy.violations & scores.keys()), key=scores.__getitem__, default=None)
 

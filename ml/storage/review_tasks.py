@@ -169,7 +169,8 @@ def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
     """Open a task for each image of the range whose verdict is `review`; returns how many are new.
 
     The priority is the sum of the violation classes' scores, weighted by `Policy.priority_weights`;
-    where the score is doubted by what reviewers decided, it is that of a certain violation.
+    where the score is doubted by what reviewers decided, or by a signal, it is that of a certain
+    violation.
     """
     weights = sa.cast(run.policy.priority_weights, JSONB)
     weight = sa.func.jsonb_each_text(weights).table_valued("key", "value").c
@@ -187,10 +188,11 @@ def open_tasks(connection: Connection, run: AuditRun, keys: KeyRange) -> int:
 
 
 def _is_doubted() -> sa.ColumnElement[bool]:
-    """Whether a screen by features fired: see `ml.moderation.pipeline.similar_decisions`."""
+    """Whether a screen by features, or a signal, sends the photo to review."""
     # Between separators: a class may be called `unfamiliar`.
     reasons = "," + sa.func.array_to_string(_result.reasons, ",") + ","
-    return reasons.contains(",unfamiliar,") | reasons.contains(",similar_violation:")
+    found = [reasons.contains(w) for w in (",unfamiliar,", ",similar_violation:", ",signal:")]
+    return sa.or_(*found)
 
 
 def load_sampling_key(connection: Connection) -> bytes:

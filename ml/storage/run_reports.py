@@ -119,7 +119,9 @@ def _count_by(
 
 _SCREEN_STATES = text(
     """
-    select screen, outcome ->> 'state', count(*)
+    select screen,
+        case outcome ->> 'reason' when 'not_needed' then 'not_needed' else outcome ->> 'state' end,
+        count(*)
     from (
         select distinct on (content_sha256) screens from moderation.audit_result
         where run_id = :run_id and machine_decision is not null
@@ -131,7 +133,7 @@ _SCREEN_STATES = text(
 
 
 def count_screen_states(connection: Connection, run_id: str) -> dict[str, dict[str, int]]:
-    """Screen -> state -> contents, sorted by both names."""
+    """Screen -> state -> contents, sorted by both names; `not_needed` apart from `not_run`."""
     counts: dict[str, dict[str, int]] = {}
     for screen, state, contents in connection.execute(_SCREEN_STATES, {"run_id": run_id}):
         counts.setdefault(screen, {})[state] = contents

@@ -21,12 +21,14 @@ class Filters:
     """Conditions that must all hold; None means no condition.
 
     `reasons`: the task has at least one of them, written as in the task (`violation:violate`).
-    `category`: a reason names this class. `since` (inclusive) and `until` (exclusive) bound the
-    time when the task was opened. `product_id` is the commerce database's, as text.
+    `category`: a reason names this class, or is one of `category_reasons`, those of signals that
+    raise it. `since` (inclusive) and `until` (exclusive) bound the time when the task was opened.
+    `product_id` is the commerce database's, as text.
     """
 
     reasons: tuple[str, ...] | None = None
     category: str | None = None
+    category_reasons: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     product_id: str | None = None
@@ -39,7 +41,8 @@ class Filters:
         if self.reasons is not None:
             clauses.append(_has_any_reason(self.reasons))
         if self.category is not None:
-            clauses.append(_has_any_reason([f"{word}:{self.category}" for word in CLASS_REASONS]))
+            of_class = [f"{word}:{self.category}" for word in CLASS_REASONS]
+            clauses.append(_has_any_reason([*of_class, *self.category_reasons]))
         if self.since is not None:
             clauses.append(task.opened_at >= self.since)
         if self.until is not None:

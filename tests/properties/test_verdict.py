@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ml.core.types import ScreenResult, ScreenStatus
+from ml.core.types import NOT_NEEDED, ScreenResult, ScreenStatus
 from ml.policy.schema import Policy
 from ml.policy.verdict import Decision, decide
 from tests.support.policies import policy
@@ -49,27 +49,30 @@ def test_even_odds_do_not_pass_at_the_lowest_threshold() -> None:
 
 
 NAMES = ("duplicates", "codes", "text", "sharpness")
+SIGNALS = ("signal:nudity", "signal:weapons")
 outcomes = st.builds(
-    lambda state: ScreenResult("screen", state, "found", None), st.sampled_from(list(ScreenStatus))
+    lambda state, reason: ScreenResult("screen", state, reason, None),
+    st.sampled_from(list(ScreenStatus)),
+    st.sampled_from(("found", NOT_NEEDED)),
 )
-screens = st.dictionaries(st.sampled_from(NAMES), outcomes)
-sections = st.fixed_dictionaries(
+screens = st.dictionaries(st.sampled_from(NAMES + SIGNALS), outcomes)
+keys = st.fixed_dictionaries(
     {
-        name: st.fixed_dictionaries(
-            {
-                "enabled": st.booleans(),
-                "action": st.sampled_from(("review", "evidence")),
-                "allow_when_failed": st.booleans(),
-            }
-        )
-        for name in NAMES
+        "enabled": st.booleans(),
+        "action": st.sampled_from(("review", "evidence")),
+        "allow_when_failed": st.booleans(),
     }
 )
+sections = st.fixed_dictionaries(dict.fromkeys(NAMES + SIGNALS, keys))
 earlier = st.sampled_from((None, "normal", "violate", "dropped"))
 
 
-def with_screens(section: dict[str, dict[str, object]]) -> Policy:
-    return Policy.model_validate({**TWO.model_dump(mode="json"), "screens": section})
+def with_screens(section: dict[str, dict[str, object]], base: Policy = TWO) -> Policy:
+    raised = {"class": min(base.violations), "threshold": 0.5}
+    model = {"model": "a" * 64, "raises": {"x": raised}}
+    signals = {name.partition(":")[2]: section[name] | model for name in SIGNALS}
+    screens = {name: section[name] for name in NAMES} | {"signals": signals}
+    return Policy.model_validate({**base.model_dump(mode="json"), "screens": screens})
 
 
 @given(st.floats(0, 1), thresholds, sections, screens)
@@ -130,6 +133,24 @@ def test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so(
     assert not untold or verdict.decision is not Decision.PASS
 
 
+@given(st.floats(0, 1), thresholds, sections, screens)
+def test_nothing_passes_without_a_screen_that_the_policy_does_not_let_it_skip(
+    violation: float,
+    threshold: float,
+    section: dict[str, dict[str, object]],
+    found: dict[str, ScreenResult],
+) -> None:
+    section["text"]["allow_when_skipped"] = False
+    scores = {"normal": 1 - violation, "violate": violation}
+    verdict = decide(scores, pass_confidence=threshold, policy=with_screens(section), screens=found)
+    skipped = [
+        name
+        for name, keys in section.items()
+        if keys["enabled"] and name in found and found[name].state is ScreenStatus.NOT_RUN
+    ]
+    assert not skipped or verdict.decision is not Decision.PASS
+
+
 @given(shares, st.sampled_from(sorted(FOUR.violations)), st.floats(0, 1), st.data())
 def test_mass_moved_to_a_violation_never_lowers_the_priority(
     parts: list[int], name: str, moved: float, data: st.DataObject
@@ -154,7 +175,7 @@ def test_screen_never_makes_a_verdict_milder_with_many_classes_and_human_label(
     found: dict[str, ScreenResult],
     said: str | None,
 ) -> None:
-    rule = Policy.model_validate({**FOUR.model_dump(mode="json"), "screens": section})
+    rule = with_screens(section, FOUR)
     scores = {n: p / sum(parts) for n, p in zip(sorted(FOUR.classes), parts, strict=True)}
     alone, screened = (
         decide(scores, pass_confidence=threshold, policy=rule, screens=outcomes, human_label=said)

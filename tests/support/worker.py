@@ -8,13 +8,13 @@ import time
 import structlog
 
 from ml.core.message_channel import Message
-from ml.core.worker_loop import Caller, Work, serve
+from ml.core.worker_loop import Work, serve
 
 OUTPUT_BYTES = 1024
 log = structlog.get_logger()
 
 
-def do_work(request: Message, data: bytes, output: memoryview, caller: Caller) -> Message:
+def do_work(request: Message, data: bytes, output: memoryview) -> Message:
     """Follow the request; the result has the configuration's number and the bytes' length."""
     match request["do"]:
         case "echo":
@@ -29,9 +29,6 @@ def do_work(request: Message, data: bytes, output: memoryview, caller: Caller) -
             ctypes.string_at(0)
         case "exit":
             os._exit(7)
-        case "ask":
-            caller.tell({"told": 1})
-            return {"answer": caller.ask({"question": 2})}
         case "environment":
             return dict(os.environ)
         case "log":

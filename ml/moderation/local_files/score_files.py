@@ -24,8 +24,10 @@ from ml.models.predictor import Predictor
 from ml.moderation.local_files.scored_file import ScoredFile
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
+from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.screening import Screening, load_screening
+from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
@@ -115,8 +117,8 @@ def load_scorer(
 ) -> FileScorer:
     """Load a version (its hash or the first digits; None: the champion) as a nightly run does.
 
-    With `read_all_text`, every photo on which the gate finds text likely enough is read; else
-    within the OCR budget, which is empty at the start, as in a nightly run.
+    With `read_all_text`, every photo on which the gate finds text likely enough is read, also those
+    that do not pass anyway; else, as in a nightly run, those that would pass, within the budget.
 
     Raises:
         NoChampion, ModelError, PolicyError, SettingsError: nothing can be scored; says why.
@@ -137,19 +139,28 @@ def load_scorer(
     predictor = loader.load(model_hash, computation)
     duplicates = policy.screens.duplicates.enabled
     decided = decided_photos(engine, policy, before=None) if duplicates else ()
+    check = PassCheck(policy, predictor.pass_confidence, earlier_loader(engine, before=None))
     pipeline = Pipeline(
         store=FileSource(),
         predictor=predictor,
         violations=policy.violations,
         similar=similar,
+        signals=load_signals(policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=policy.screens.picture_side,
-        screening=load_screening(
-            policy.screens, DuplicateIndex(decided), Budget(math.inf) if read_all_text else None
-        ),
+        screening=_load_screening(check, DuplicateIndex(decided), read_all=read_all_text),
         clock=timer,
     )
     return FileScorer(policy, predictor, pipeline, timer, connections)
+
+
+def _load_screening(
+    check: PassCheck, decided: DuplicateIndex, *, read_all: bool
+) -> Screening | None:
+    screens = check.policy.screens
+    if read_all:
+        return load_screening(screens, decided, budget=Budget(math.inf))
+    return load_screening(screens, decided, check.needs_text)
 
 
 def _find_version(connection: Connection, version: str | None) -> str:

@@ -8,6 +8,7 @@ from ml.core.window import Window
 from ml.models import registry
 from ml.models.predictor import describe_device, resolve_device
 from ml.moderation.pipeline.model_loading import ModelLoader
+from ml.moderation.pipeline.signals import load_signals
 from ml.policy.schema import Policy, load_policy
 from ml.storage import audit_runs, shadow_verdicts
 from ml.storage.audit_runs import AuditRun
@@ -28,7 +29,7 @@ def preflight(
     `ml.models.batch_size`).
     The champion is loaded and its scores are checked on the device, so that a broken file or driver
     stops the run here and not in 200 shards. A shadow model is checked in the same way, but left
-    out if it fails. The screens are created once, to test what they load.
+    out if it fails. Screens and signals are created once, to test what they load.
 
     Raises:
         SettingsError, PolicyError: with the remedy. A run that an earlier attempt began needs no
@@ -43,6 +44,7 @@ def preflight(
     connections.photos.check()
     connections.models.check()
     ScreenRunner(policy.screens).load()
+    load_signals(policy.screens, settings, connections)
     champion = in_transaction(engine, registry.champion_hash)
     loader = ModelLoader(policy, settings, connections, batch_size=1, check=True)
     choice = loader.choose(champion)

@@ -71,7 +71,7 @@ class NightlyReport:
     rows_without_key: int  # commerce rows, no photos
     verdicts: dict[str, int]
     quarantine_reasons: dict[str, int]
-    screens: dict[str, dict[str, int]]  # screen -> state -> contents
+    screens: dict[str, dict[str, int]]  # screen -> state or `not_needed` -> contents
     reused_decisions: dict[str, int]
     spot_check: dict[str, int]
     active_learning: int

@@ -16,8 +16,10 @@ from ml.moderation.nightly.shard_failures import ShardFailures
 from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
+from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
 from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
@@ -56,15 +58,18 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
     duplicates = run.policy.screens.duplicates.enabled
     decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
+    earlier = earlier_loader(engine, before=run.started_at)
+    check = PassCheck(run.policy, predictor.pass_confidence, earlier)
     pipeline = Pipeline(
         store=connections.photos,
         predictor=predictor,
         violations=run.policy.violations,
         shadow=shadow,
         similar=similar,
+        signals=load_signals(run.policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screening(run.policy.screens, DuplicateIndex(decided)),
+        screening=load_screening(run.policy.screens, DuplicateIndex(decided), check.needs_text),
         clock=timer,
     )
     failures = ShardFailures(

@@ -43,7 +43,7 @@ def check_workers(settings: Settings) -> None:
     config = WorkerConfig(limits=decode_limits(settings), preprocessing=ARTICLE).model_dump_json()
     try:
         with decode_pool(settings).worker(fresh=True) as worker:
-            worker.process.run(config, {"shadow": False}, _flawless_photo(), lambda _message: None)
+            worker.process.run(config, {"shadow": False}, _flawless_photo())
     except WorkerDied as error:
         raise WorkerFailed(
             f"decoding a flawless photo: {error}; is there memory for MODERATION_DECODE_WORKERS "

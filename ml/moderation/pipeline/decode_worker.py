@@ -4,8 +4,9 @@ It loads neither the model nor the database, and knows of the run only its confi
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,22 +16,24 @@ from PIL import Image
 from ml.core.concurrency import StageTimer
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.message_channel import Message
-from ml.core.types import ScreenResult, unknown
-from ml.core.worker_loop import Caller, Work, serve
+from ml.core.types import ScreenResult, screen_result_from_json, unknown
+from ml.core.worker_loop import Work, serve
 from ml.core.yaml_file import StrictModel
-from ml.moderation.pipeline.ocr_budget import OcrCost, charge
-from ml.policy.screens import Screens
+from ml.policy.screens import MAX_SIGNALS, Screens
 from ml.vision.images.decode import Decoded
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
 from ml.vision.images.preprocess import MAX_CROP, DecodePlan, Preprocessing, prepare
 from ml.vision.images.views import MAX_VIEWS
-from ml.vision.screens.runner import Outcomes, ScreenRunner
+from ml.vision.screens.runner import ScreenRunner, guarded
+from ml.vision.screens.signals import MAX_SIDE, SignalInput, prepare_input
 from ml.vision.screens.text import screen as text
 from ml.vision.screens.views import describe_views, merge_outcomes
 
-# The pixels of all views, for the model and for its shadow.
-OUTPUT_BYTES = 2 * MAX_VIEWS * 3 * MAX_CROP**2
+# The pixels of all views: for the model, for its shadow, and for signals.
+_MODEL_BYTES = MAX_VIEWS * 3 * MAX_CROP**2
+SHADOW_AT, SIGNALS_AT = _MODEL_BYTES, 2 * _MODEL_BYTES
+OUTPUT_BYTES = SIGNALS_AT + MAX_SIGNALS * MAX_VIEWS * 3 * MAX_SIDE**2
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,7 +42,7 @@ class WorkerConfig(StrictModel):
     """What a run does with each of its photos.
 
     `picture_side` is `Screens.picture_side` of the policy, also where `screens` (None) do not run;
-    `shadow` is the preprocessing of the shadow model.
+    `shadow` is the preprocessing of the shadow model, `signals` are the inputs of signals.
     """
 
     limits: DecodeLimits
@@ -47,43 +50,12 @@ class WorkerConfig(StrictModel):
     picture_side: int | None = None
     screens: Screens | None = None
     shadow: Preprocessing | None = None
+    signals: tuple[SignalInput, ...] = ()
 
 
 # Processor seconds after which no further view of a photo is read: a page takes up to 2.5, and the
 # photo has `MODERATION_DECODE_SECONDS`.
 MAX_OCR_SECONDS = 4.0
-
-
-@dataclass
-class _Reader:
-    """Reads the text of the views of one photo, within the budget of the caller.
-
-    The views together have a limit of their own.
-    """
-
-    screens: ScreenRunner
-    caller: Caller
-    spent: float = 0.0
-
-    def run(self, image: Image.Image) -> Outcomes:
-        outcomes = self.screens.run(image)
-        if text.NAME in outcomes and text.is_unread(found := outcomes[text.NAME]):
-            outcomes[text.NAME] = self._read(image, found)
-        return outcomes
-
-    def _read(self, image: Image.Image, found: ScreenResult) -> ScreenResult:
-        if self.spent > MAX_OCR_SECONDS:
-            return unknown(text.NAME, "too_much_text")
-        likelihood = text.likelihood_of(found)
-        if not self.caller.ask({"likelihood": likelihood})["admitted"]:
-            return found
-        self.screens.prepare_to_read()  # no cost of this photo: the budget's mean would be too high
-        with charge(self):
-            return self.screens.read(image, likelihood)
-
-    def add_cost(self, cost: OcrCost) -> None:
-        self.spent += cost.cpu_seconds
-        self.caller.tell({"ocr_cost": [cost.wall_seconds, cost.cpu_seconds, cost.succeeded]})
 
 
 class PhotoWork:
@@ -98,29 +70,36 @@ class PhotoWork:
             else None
         )
 
-    def __call__(
-        self, request: Message, data: bytes, output: memoryview, caller: Caller
-    ) -> Message:
-        """Prepare one photo: its pixels to `output`, the rest into the result."""
-        sha256, start = content_hash(data), time.process_time()
+    def __call__(self, request: Message, data: bytes, output: memoryview) -> Message:
+        """Prepare one photo: its pixels to `output`, the rest into the result; or read its text.
+
+        The text of a photo is read by a second request, once it is known that this is worth it:
+        `read` has the first step's result of each view.
+        """
+        if "read" in request and self._screens is not None:
+            self._screens.prepare_to_read()  # no cost of this photo: the budget's mean would rise
+        wall, start = time.monotonic(), time.process_time()
+        if "read" in request:
+            result = self._read(request["read"], data)
+        else:
+            result = self._prepare_or_reject(request, data, output)
+        seconds = {
+            "cpu_seconds": time.process_time() - start,
+            "wall_seconds": time.monotonic() - wall,
+        }
+        return {**result, **seconds, "seconds": self._clock.drain()}
+
+    def _prepare_or_reject(self, request: Message, data: bytes, output: memoryview) -> Message:
         try:
-            result = self._prepare(request, data, output, caller)
+            result = self._prepare(request, data, output)
         except ImageRejected as error:
             result = {"rejected": [error.reason.value, error.detail]}
         except MemoryError:
             detail = "its pixels do not fit into the memory of this machine"
             result = {"rejected": [QuarantineReason.TOO_COSTLY.value, detail]}
-        cpu_seconds = time.process_time() - start
-        return {
-            **result,
-            "sha256": sha256,
-            "cpu_seconds": cpu_seconds,
-            "seconds": self._clock.drain(),
-        }
+        return {**result, "sha256": content_hash(data)}
 
-    def _prepare(
-        self, request: Message, data: bytes, output: memoryview, caller: Caller
-    ) -> Message:
+    def _prepare(self, request: Message, data: bytes, output: memoryview) -> Message:
         spec = self._config.preprocessing
         with self._clock.time("decode"):
             photo = self._plan.decode(data, spec)
@@ -133,14 +112,38 @@ class PhotoWork:
         if (described := describe_views(photo)) is not None:
             result["described"] = described.to_json()
         if self._screens is not None:
-            reader = _Reader(self._screens, caller)
-            outcomes = merge_outcomes(
-                [reader.run(view.image) for view in photo.views], self._screens.rules
-            )
-            result["screens"] = {name: found.to_json() for name, found in outcomes.items()}
+            result |= _run_screens(self._screens, photo)
+        if signals := self._config.signals:
+            with self._clock.time("screen_signals"):
+                inputs = (prepare_input(v.image, spec) for spec in signals for v in photo.views)
+                _write(output, SIGNALS_AT, inputs)
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)
         return result
+
+    def _read(self, stored: list[dict[str, Any]], data: bytes) -> Message:
+        """Read the text of the views on which the first step found it likely."""
+        found = [screen_result_from_json(text.NAME, result) for result in stored]
+        result = guarded(text.NAME, lambda: self._read_views(found, data), lambda _: nullcontext())
+        return {"text": result.to_json()}
+
+    def _read_views(self, found: list[ScreenResult], data: bytes) -> ScreenResult:
+        """The weightiest result; the likeliest views are read first, while the photo has time."""
+        screens = self._screens
+        if screens is None:  # pragma: no cover - nobody asks for it
+            raise RuntimeError("there are no screens")
+        with self._clock.time("screen_text"):
+            photo = self._plan.decode(data, self._config.preprocessing)
+        start = time.process_time()
+        for number in sorted(range(len(found)), key=lambda n: -text.likelihood_of(found[n])):
+            if not text.is_unread(found[number]):
+                continue
+            if time.process_time() - start > MAX_OCR_SECONDS:
+                found[number] = unknown(text.NAME, "too_much_text")
+                continue
+            likelihood = text.likelihood_of(found[number])
+            found[number] = screens.read(photo.views[number].image, likelihood)
+        return merge_outcomes([{text.NAME: each} for each in found], screens.rules)[text.NAME]
 
     def _for_model(self, photo: Decoded, spec: Preprocessing) -> list[Image.Image]:
         return [self._plan.for_model(view.image, spec) for view in photo.views]
@@ -156,7 +159,7 @@ class PhotoWork:
                 # small.
                 photo = self._plan.decode(data, shadow)
             pixels = [prepare(view, shadow) for view in self._for_model(photo, shadow)]
-            _write(output, OUTPUT_BYTES // 2, pixels)
+            _write(output, SHADOW_AT, pixels)
         except Exception as error:  # noqa: BLE001 - reported, and the shadow scores no more
             return {"shadow": f"{type(error).__name__}: {error}"}
         finally:
@@ -164,7 +167,18 @@ class PhotoWork:
         return {"shadow": ""}
 
 
-def _write(output: memoryview, start: int, views: Sequence[Pixels]) -> None:
+def _run_screens(screens: ScreenRunner, photo: Decoded) -> Message:
+    """The results of all views, and those of each one if its text may be read."""
+    of_views = [screens.run(view.image) for view in photo.views]
+    merged = merge_outcomes(of_views, screens.rules)
+    result: Message = {"screens": {name: found.to_json() for name, found in merged.items()}}
+    texts = [outcomes[text.NAME] for outcomes in of_views if text.NAME in outcomes]
+    if any(text.is_unread(found) for found in texts):
+        result["unread"] = [found.to_json() for found in texts]
+    return result
+
+
+def _write(output: memoryview, start: int, views: Iterable[Pixels]) -> None:
     for pixels in views:
         output[start : start + pixels.nbytes] = pixels.reshape(-1).data
         start += pixels.nbytes

@@ -1,12 +1,14 @@
-"""Process one shard as a stream: fetch ∥ decode and screen ∥ forward, with bounded memory.
+"""Process one shard as a stream: fetch ∥ decode and screen ∥ forward ∥ read, with bounded memory.
 
-Only a bounded number of images is fetched and prepared ahead of the forward pass. The caller stores
-a batch while the next one is being prepared, and on a GPU computed.
+Only a bounded number of images is fetched and prepared ahead of the forward pass, and a bounded
+number of batches waits for texts to be read. The caller stores a batch while the next one is being
+prepared, and on a GPU computed.
 """
 
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -19,10 +21,12 @@ from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Prediction, Predictor, Scores
 from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
 from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
-from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor, UnreadText
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
+from ml.moderation.pipeline.signals import NO_SIGNALS, Signals
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions
+from ml.moderation.pipeline.text_reading import TextReading
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
@@ -32,6 +36,14 @@ Features = npt.NDArray[np.float32]
 # Upper bound of the photos that are prepared ahead: the files of a GPU's batch may be too many for
 # the memory.
 MAX_AHEAD = 128
+
+
+@dataclass(frozen=True)
+class _ScoredBatch:
+    """Outcomes in order, and the texts by place that may be read."""
+
+    outcomes: list[Outcome]
+    unread: dict[int, UnreadText]
 
 
 class Pipeline:
@@ -52,6 +64,7 @@ class Pipeline:
         violations: Collection[str],
         shadow: Predictor | None = None,
         similar: SimilarDecisions | None = None,
+        signals: Signals = NO_SIGNALS,
         settings: Settings,
         picture_side: int | None = None,
         screening: Screening | None = None,
@@ -61,7 +74,7 @@ class Pipeline:
         self.clock = clock or StageTimer()
         self._settings = settings
         self._predictor, self.batch_size = predictor, predictor.batch_size
-        self._similar = similar
+        self._similar, self._screening, self._signals = similar, screening, signals
         self._fetcher = Fetcher(store, settings.max_image_bytes, self.clock)
         self._violations = violations
         self._shadow = Shadow(shadow, violations, self.clock) if shadow is not None else None
@@ -72,6 +85,7 @@ class Pipeline:
             picture_side=picture_side,
             screening=screening,
             shadow=self._shadow,
+            signals=signals.inputs,
             pool=pool,
         )
 
@@ -87,19 +101,29 @@ class Pipeline:
                 bounded_results(threads.submit, images, ahead=self._ahead(threads))
             ) as prepared,
         ):
-            begun: deque[Callable[[], list[Outcome]]] = deque()
-            for batch in _group_batches(prepared, self.batch_size):
-                begun.append(self._begin(batch))
-                if len(begun) > self._predictor.ahead:
-                    yield begun.popleft()()
-            for finish in begun:
-                yield finish()
+            scored = self._score(prepared)
+            if self._screening is None:
+                yield from (batch.outcomes for batch in scored)
+                return
+            reading = TextReading(self._screening, threads.read, batch_size=self.batch_size)
+            for batch in scored:
+                yield from reading.add(batch.outcomes, batch.unread)
+            yield from reading.finish()
+
+    def _score(self, prepared: Iterator[Prepared]) -> Iterator["_ScoredBatch"]:
+        begun: deque[Callable[[], _ScoredBatch]] = deque()
+        for batch in _group_batches(prepared, self.batch_size):
+            begun.append(self._begin(batch))
+            if len(begun) > self._predictor.ahead:
+                yield begun.popleft()()
+        for finish in begun:
+            yield finish()
 
     def _ahead(self, threads: PhotoThreads) -> int:
         """Photos that are prepared while the previous batch is computed, and those in work."""
         return min(self.batch_size, MAX_AHEAD) + threads.number
 
-    def _begin(self, batch: list[Prepared]) -> Callable[[], list[Outcome]]:
+    def _begin(self, batch: list[Prepared]) -> Callable[[], "_ScoredBatch"]:
         """Begin to score a batch; the returned function waits for its outcomes."""
         photos = [item for item in batch if isinstance(item, PreparedImage)]
         with self.clock.time("forward"):
@@ -112,7 +136,7 @@ class Pipeline:
         batch: list[Prepared],
         photos: list[PreparedImage],
         pending: Callable[[], Prediction],
-    ) -> list[Outcome]:
+    ) -> "_ScoredBatch":
         with self.clock.time("forward"):
             views = [len(photo.pixels) for photo in photos]
             (scores, features), worst = of_worst_views(pending(), views, self._violations)
@@ -122,12 +146,19 @@ class Pipeline:
         screened = self._screen(scores, features)
         known = features if features is not None else [None] * len(photos)
         screens = [add_worst(p.screens, number) for p, number in zip(photos, worst, strict=True)]
-        columns = zip(photos, scores, shadow_scores, screens, screened, known, strict=True)
+        signals = self._signals.screen([photo.signal_pixels for photo in photos])
+        columns = zip(photos, scores, shadow_scores, screens, screened, signals, known, strict=True)
         scored = (
-            Scored(photo.image, photo.content, own, shadow, screens | results, row)
-            for photo, own, shadow, screens, results, row in columns
+            Scored(photo.image, photo.content, own, shadow, screens | results | raised, row)
+            for photo, own, shadow, screens, results, raised, row in columns
         )
-        return [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
+        outcomes = [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
+        unread = {
+            place: item.unread
+            for place, item in enumerate(batch)
+            if isinstance(item, PreparedImage) and item.unread is not None
+        }
+        return _ScoredBatch(outcomes, unread)
 
     def _screen(
         self, scores: Sequence[Scores], features: Features | None

@@ -2,29 +2,35 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
-from ml.core.types import ImageContent
-from ml.moderation.pipeline.ocr_budget import OcrAdmission, OcrScheduler
+from ml.core.types import ImageContent, Scored, ScreenResult
+from ml.moderation.pipeline.ocr_budget import OcrBudget
 from ml.policy.screens import Screens
 from ml.vision.screens import near_duplicates
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.runner import Outcomes, guarded, is_page_of_text
+from ml.vision.screens.text import screen as text
+
+# Whether each of the photos would pass if its text said nothing: of others the text is not read.
+NeedsText = Callable[[Sequence[Scored]], Sequence[bool]]
 
 
 @dataclass(frozen=True)
 class Screening:
-    """The screens of a policy, with the photos that reviewers decided on. Thread-safe.
+    """The screens of a policy, with the photos that reviewers decided on.
 
-    `admission` decides which photos are read, unless a caller has its own.
+    `budget` and `needs_text` decide which texts a run reads. Thread-safe but for these.
     """
 
     rules: Screens
     decided: DuplicateIndexProtocol
-    admission: OcrAdmission
+    budget: OcrBudget
+    needs_text: NeedsText
     processor_time: "ProcessorTime"
 
     def screen_duplicates(
@@ -39,7 +45,6 @@ class Screening:
             content.pdq_quality,
             self.decided,
             distance=self.rules.duplicates.distance,
-            dense_text=is_page_of_text(outcomes),
         )
         name = near_duplicates.NAME
         return {**outcomes, name: guarded(name, search, lambda n: clock.time(f"screen_{n}"))}
@@ -62,8 +67,25 @@ class ProcessorTime:
             self._of_workers += seconds
 
 
+def add_text(photo: Scored, result: ScreenResult) -> Scored:
+    """The photo with the result of reading its text.
+
+    Near duplicates of a page of text say nothing: PDQ cannot distinguish pages. Those that fired
+    before it was read stay: no result makes a verdict milder.
+    """
+    screens = {**photo.screens, text.NAME: result}
+    duplicates = photo.screens.get(near_duplicates.NAME)
+    if is_page_of_text(screens) and duplicates is not None and duplicates.fired is False:
+        screens[near_duplicates.NAME] = near_duplicates.of_page_of_text()
+    return replace(photo, screens=screens)
+
+
 def load_screening(
-    rules: Screens, decided: DuplicateIndexProtocol, budget: Budget | None = None
+    rules: Screens,
+    decided: DuplicateIndexProtocol,
+    needs_text: NeedsText = lambda photos: [True] * len(photos),
+    *,
+    budget: Budget | None = None,
 ) -> Screening | None:
     """The screens of a policy; None if none is enabled.
 
@@ -72,6 +94,6 @@ def load_screening(
     """
     if not rules.verdict_settings:
         return None
-    used = ProcessorTime()
-    budget = budget or Budget(0.0, rate=rules.text.budget_share, clock=used)
-    return Screening(rules, decided, OcrScheduler(budget), used)
+    used, share = ProcessorTime(), rules.text.budget_share
+    budget = budget or Budget(0.0, rate=share, clock=used)
+    return Screening(rules, decided, OcrBudget(budget, share), needs_text, used)

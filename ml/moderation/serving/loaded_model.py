@@ -11,6 +11,7 @@ from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.preprocessing import Preprocessor
 from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.signals import Signals, load_signals
 from ml.moderation.pipeline.similar_decisions import needs_features
 from ml.moderation.serving.resources import Resources
 from ml.moderation.serving.screens import (
@@ -34,6 +35,7 @@ class LoadedModel:
     policy: Policy
     predictor: Predictor
     preprocessor: Preprocessor
+    signals: Signals
     ocr_budget: SharedOcrBudget
     duplicate_index: RefreshingDuplicateIndex
     similar: RefreshingSimilarDecisions | None  # None: no screen compares features
@@ -82,18 +84,20 @@ def load_model(model_hash: str, policy: Policy, resources: Resources) -> LoadedM
     predictor = loader.load(model_hash, choice.computation)
     duplicate_index = RefreshingDuplicateIndex()
     ScreenRunner(policy.screens).load()  # a broken file stops here
+    signals = load_signals(policy.screens, settings, connections, clock)
     preprocessor = Preprocessor(
         predictor.card.preprocessing,
         settings,
         clock,
         picture_side=policy.screens.picture_side,
         screening=load_screening(policy.screens, duplicate_index),
+        signals=signals.inputs,
         slow_seconds=SLOW_SECONDS,
     )
     budget = SharedOcrBudget(policy.screens.text.budget_share * settings.decode_workers)
     loaded = LoadedModel(
-        model_hash, policy, predictor, preprocessor, budget, duplicate_index, similar,
-        choice.fallback,
+        model_hash, policy, predictor, preprocessor, signals, budget, duplicate_index,
+        similar, choice.fallback,
     )  # fmt: skip
     loaded.read_decided_photos(connections.engine)
     return loaded

@@ -1,7 +1,7 @@
 """Async version of the nightly pipeline for one request: fetch, preprocess, score, decide."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -20,7 +20,10 @@ from ml.core.errors import (
 from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored, ScreenResult
 from ml.models.predictor import Scores
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
-from ml.moderation.pipeline.preprocessing import PreparedImage
+from ml.moderation.pipeline.pass_check import PassCheck
+from ml.moderation.pipeline.preprocessing import PreparedImage, ReadText, UnreadText
+from ml.moderation.pipeline.screening import add_text
+from ml.moderation.pipeline.text_reading import leave_out
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 from ml.moderation.serving.batching import Batcher
 from ml.moderation.serving.loaded_model import LoadedModel
@@ -44,6 +47,14 @@ class Prediction:
 
 
 Photo = Prediction | RejectedImage
+
+
+@dataclass
+class _ScoredPhoto:
+    """A photo on its way to a verdict; `unread` is its text, as long as it is not read."""
+
+    scored: Scored
+    unread: UnreadText | None
 
 
 class PredictionService:
@@ -89,33 +100,34 @@ class PredictionService:
         Raises:
             StorageForbidden, StorageUnavailable: the database, for decisions on the same bytes.
         """
-        seconds = self._resources.settings.serve_ocr_budget_seconds
-        budget = RequestOcrBudget(self.version.ocr_budget, seconds)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._score(photo, budget)) for photo in photos]
+            tasks = [group.create_task(self._score(photo)) for photo in photos]
         outcomes = [task.result() for task in tasks]
-        earlier = await self._earlier({o.content.sha256 for o in outcomes if isinstance(o, Scored)})
+        scored = [outcome for outcome in outcomes if isinstance(outcome, _ScoredPhoto)]
+        earlier = await self._earlier({photo.scored.content.sha256 for photo in scored})
+        await self._read_texts(scored, earlier)
         return [
-            outcome if isinstance(outcome, RejectedImage) else self._decide(outcome, earlier)
+            self._decide(outcome.scored, earlier) if isinstance(outcome, _ScoredPhoto) else outcome
             for outcome in outcomes
         ]
 
     async def _score(
-        self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
-    ) -> Scored | RejectedImage:
+        self, photo: Fetched | PendingImage | RejectedImage
+    ) -> "_ScoredPhoto | RejectedImage":
         self._preparing += 1
         try:
-            prepared = await self._prepare(photo, budget)
+            prepared = await self._prepare(photo)
         finally:
             self._preparing -= 1
             self._batcher.changed()
         if isinstance(prepared, RejectedImage):
             return prepared
         scores, screens = await self._batcher.submit(prepared)
-        return Scored(prepared.image, prepared.content, scores, None, screens)
+        scored = Scored(prepared.image, prepared.content, scores, None, screens)
+        return _ScoredPhoto(scored, prepared.unread)
 
     async def _prepare(
-        self, photo: Fetched | PendingImage | RejectedImage, budget: RequestOcrBudget
+        self, photo: Fetched | PendingImage | RejectedImage
     ) -> PreparedImage | RejectedImage:
         pools = self._resources.pools
         fetched = (
@@ -129,9 +141,47 @@ class PredictionService:
             return _for_client(fetched)
         prepare, cancelled = self.version.preprocessor.prepare, Event()
         try:
-            return await run_in(pools.decode, partial(prepare, fetched, budget, cancelled))
+            return await run_in(pools.decode, partial(prepare, fetched, cancelled))
         finally:
             cancelled.set()  # a request that timed out frees its worker
+
+    async def _read_texts(
+        self, photos: Sequence["_ScoredPhoto"], earlier: Mapping[str, EarlierDecision]
+    ) -> None:
+        """Read the texts of the photos that would pass, the likeliest first, within the budgets."""
+        check = PassCheck(self.version.policy, self.version.predictor.pass_confidence)
+        likelihoods: list[tuple[float, _ScoredPhoto, UnreadText]] = []
+        for photo in photos:
+            if photo.unread is None:
+                continue
+            if check.passes(photo.scored, earlier.get(photo.scored.content.sha256)):
+                likelihoods.append((photo.unread.likelihood, photo, photo.unread))
+            else:
+                photo.scored = leave_out(photo.scored)
+        seconds = self._resources.settings.serve_ocr_budget_seconds
+        budget = RequestOcrBudget(self.version.ocr_budget, seconds)
+        async with asyncio.TaskGroup() as group:
+            for _, photo, unread in sorted(likelihoods, key=lambda each: -each[0]):
+                group.create_task(self._read_text(photo, unread, budget))
+
+    async def _read_text(
+        self, photo: "_ScoredPhoto", unread: UnreadText, budget: RequestOcrBudget
+    ) -> None:
+        cancelled = Event()
+
+        def read() -> ReadText | None:
+            if not budget.admits(unread.likelihood):
+                return None
+            found = self.version.preprocessor.read(unread, cancelled)
+            budget.add_cost(found.cost)
+            return found
+
+        try:
+            found = await run_in(self._resources.pools.decode, read)
+        finally:
+            cancelled.set()
+        if found is not None:
+            photo.scored = add_text(photo.scored, found.result)
 
     def _compute(
         self, photos: Sequence[PreparedImage]
@@ -142,7 +192,11 @@ class PredictionService:
             pending = predictor.submit_all(list(chain.from_iterable(p.pixels for p in photos)))
             views, violations = [len(p.pixels) for p in photos], self.version.policy.violations
             (scores, features), worst = of_worst_views(pending(), views, violations)
-        screens = [add_worst(p.screens, n) for p, n in zip(photos, worst, strict=True)]
+        signals = self.version.signals.screen([photo.signal_pixels for photo in photos])
+        screens = [
+            add_worst(photo.screens, number) | raised
+            for photo, number, raised in zip(photos, worst, signals, strict=True)
+        ]
         if similar is None or features is None:
             return list(zip(scores, screens, strict=True))
         with self._resources.clock.time("screen_similar_decisions"):

@@ -1,9 +1,10 @@
 """OCR budget and decided photos of the service.
 
-The nightly run spends a share of its processor time on the likeliest texts of a shard. The service
-spends that share of its decode workers' time over the last minute: its budget holds at most what a
-minute earns. So every photo is read while few arrive, and the likeliest ones under load. Each
-request has a limit of its own, so that a single request cannot exhaust the shared OCR budget.
+Text is read of photos that would pass otherwise. The nightly run spends a share of its processor
+time on the likeliest texts of a shard. The service spends that share of its decode workers' time
+over the last minute: its budget holds at most what a minute earns. So every such text is read while
+few photos arrive, and the likeliest ones under load. Each request has a limit of its own, so that a
+single request cannot exhaust the shared OCR budget.
 """
 
 import threading

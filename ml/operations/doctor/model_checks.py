@@ -1,6 +1,7 @@
 """Checks of policy, champion, device and `/predict`."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from ml.models.card import check_classes, parse_card
 from ml.models.distillation.networks import TEACHER, load_teacher
 from ml.models.load_check import check_version
 from ml.models.predictor import describe_device, resolve_device
+from ml.moderation.pipeline.signals import load_signals
 from ml.operations.doctor.check import Deployment, Finding, failed, ok, skipped
 from ml.policy.schema import load_policy
 from ml.storage.database import in_transaction
@@ -65,6 +67,18 @@ def check_champion_classes(deployment: Deployment) -> Finding:
     card = in_transaction(deployment.connections.engine, load_champion_card)
     check_classes(parse_card(card, source="the champion"), policy)
     return ok(", ".join(policy.classes))
+
+
+def check_signals(deployment: Deployment) -> Finding:
+    """Fetch the policy's signals from the bucket, not from this machine's cache, and check them."""
+    settings = deployment.settings
+    screens = load_policy(settings.policy_file).screens
+    with tempfile.TemporaryDirectory() as scratch:
+        connections = replace(deployment.connections, model_cache=Path(scratch))
+        loaded = load_signals(screens, settings, connections)
+    if not len(loaded):
+        return skipped("screens.signals of the policy names none")
+    return ok("; ".join(f"{name}: {loaded.predictors[name].card.name}" for name in loaded.rules))
 
 
 def check_teacher(deployment: Deployment) -> Finding:

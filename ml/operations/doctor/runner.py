@@ -58,6 +58,12 @@ def library_checks(deployment: Deployment, *, predict_url: str | None = None) ->
             needs=("champion", "policy"),
             remedies={PolicyError: "restore the policy, or promote a model trained for it"},
         ),
+        Check(
+            "signals",
+            on(model_checks.check_signals),
+            needs=("policy", "model bucket"),
+            remedies={PolicyError: "install it, or correct the policy (docs/signals.md)"},
+        ),
         Check("teacher", on(model_checks.check_teacher), needs=("policy",)),
         Check("/predict", partial(model_checks.check_predict, predict_url)),
     ]

@@ -38,20 +38,16 @@ def screen_duplicates(
     decided: DuplicateIndexProtocol,
     *,
     distance: int = NEAR_DUPLICATE_DISTANCE,
-    dense_text: bool = False,
 ) -> ScreenResult:
     """Fire `near_duplicate_blocked` if a reviewer blocked a near duplicate of the photo.
 
     Near duplicates that passed are evidence only: a screen never approves a photo. `value` is the
-    distance to the nearest blocked photo, in bits. A hash of low quality is not looked up, nor that
-    of a page of text (`dense_text`), because PDQ cannot distinguish pages.
+    distance to the nearest blocked photo, in bits. A hash of low quality is not looked up.
     """
     if len(pdq) != _HEX_DIGITS:
         return unknown(NAME, "failed", {"error": f"not a PDQ hash: {len(pdq)} digits"})
     if pdq_quality <= MIN_QUALITY:
         return negative(NAME, None, {"low_quality": pdq_quality})
-    if dense_text:
-        return negative(NAME, None, {"dense_text": True})
     matches = decided.find_near(pdq, distance)
     blocked = [match for match in matches if match.blocked]
     passed = [match for match in matches if not match.blocked]
@@ -66,3 +62,8 @@ def screen_duplicates(
     if blocked:
         return positive(NAME, "near_duplicate_blocked", float(blocked[0].distance), evidence)
     return negative(NAME, None, evidence)
+
+
+def of_page_of_text() -> ScreenResult:
+    """The result for a page of text: PDQ cannot distinguish such photos."""
+    return negative(NAME, None, {"dense_text": True})

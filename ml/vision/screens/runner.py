@@ -7,8 +7,8 @@ from functools import cached_property
 import structlog
 from PIL import Image
 
-from ml.core.types import ScreenResult, not_run, screen_failed
-from ml.policy.screens import ScreenAction, Screens
+from ml.core.types import ScreenResult, screen_failed
+from ml.policy.screens import Screens
 from ml.vision.images.grayscale import Gray, limit_long_side
 from ml.vision.screens import barcodes, sharpness
 from ml.vision.screens.text import screen
@@ -16,8 +16,6 @@ from ml.vision.screens.text.gate import load_gate
 from ml.vision.screens.text.ocr import TextReader
 
 log = structlog.get_logger()
-
-SENT_BY_CODE = "sent_by_code"  # reason why `text` does not run: a code sends the photo to review
 
 Outcomes = dict[str, ScreenResult]
 Timer = Callable[[str], AbstractContextManager[None]]
@@ -78,7 +76,7 @@ class ScreenRunner:
             barcodes.NAME: lambda: barcodes.screen_codes(
                 pictures.gray, rules.codes.allowed, barcodes.SecondPass(rules.codes.second_pass)
             ),
-            screen.NAME: lambda: self._screen_likelihood(pictures, outcomes),
+            screen.NAME: lambda: screen.screen_likelihood(pictures.gray, rules.text),
         }
         for name, run_screen in screens.items():
             if name in self._enabled:
@@ -104,16 +102,6 @@ class ScreenRunner:
             raise RuntimeError("the text screen is not enabled")
         self._reader.load()
         return self._reader
-
-    def _screen_likelihood(self, pictures: _Pictures, outcomes: Outcomes) -> ScreenResult:
-        if self._sent_by_code(outcomes):
-            return not_run(screen.NAME, SENT_BY_CODE)
-        return screen.screen_likelihood(pictures.gray, self.rules.text)
-
-    def _sent_by_code(self, outcomes: Outcomes) -> bool:
-        """Whether a code sends the photo to review anyway: then no OCR budget is spent on it."""
-        codes = outcomes.get(barcodes.NAME)
-        return bool(codes and codes.fired and self.rules.codes.action is ScreenAction.REVIEW)
 
 
 def guarded(name: str, run_screen: Callable[[], ScreenResult], timed: Timer) -> ScreenResult:

@@ -103,11 +103,11 @@ def undo(body: TaskBody, opened: Opened, policy: RequiredPolicy, user: UserName)
 
 
 @router.post("/counts")
-def counts(body: CountsBody, opened: Opened) -> Json:
+def counts(body: CountsBody, opened: Opened, policy: ShownPolicy) -> Json:
     """How many tasks wait, and for how long."""
     from ml.storage.review_queue import count_tasks
 
-    commerce, filters = opened.connections.commerce, body.filters.for_library()
+    commerce, filters = opened.connections.commerce, body.filters.for_library(policy)
     found = _filtered(opened, lambda c: count_tasks(c, commerce=commerce, filters=filters))
     oldest = None if found.oldest_age is None else found.oldest_age.total_seconds()
     return {"open": found.open_count, "claimed": found.claimed_count, "oldest_seconds": oldest}
@@ -127,7 +127,7 @@ def _claim(
         count=body.count,
         lease_seconds=lease,
         commerce=opened.connections.commerce,
-        filters=body.filters.for_library(),
+        filters=body.filters.for_library(policy),
         order=body.order or policy.reviewing.order,
     )
     if body.filters.product_id is None:  # else a golden photo of another product stands out

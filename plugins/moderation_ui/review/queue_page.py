@@ -110,7 +110,8 @@ def _reasons(policy: Policy) -> list[str]:
     violations = [f"violation:{name}" for name in of_class]
     similar = [f"similar_violation:{name}" for name in of_class]
     label_issues = [f"label_issue:{name}" for name in policy.classes]
-    return [*violations, *similar, *_OTHER_REASONS, *label_issues]
+    signals = policy.screens.signal_reasons
+    return [*violations, *similar, *signals, *_OTHER_REASONS, *label_issues]
 
 
 def task_views(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from ml.policy.schema import Policy
 from moderation_ui.web.resources import NO_NUL, RequestModel, TaskId, Word
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class FiltersBody(RequestModel):
     until: AwareDatetime | None = None
     product_id: Word | None = None
 
-    def for_library(self) -> "Filters":
+    def for_library(self, policy: Policy) -> "Filters":
         """The library's filters; a reason that would reveal a hidden task finds nothing."""
         from ml.review.task_view import REVEALING_REASONS
         from ml.storage.task_filters import Filters
@@ -30,7 +31,9 @@ class FiltersBody(RequestModel):
         values = self.model_dump()
         if self.reasons is not None:
             values["reasons"] = tuple(r for r in self.reasons if r not in REVEALING_REASONS)
-        return Filters(**values)
+        raised = policy.screens.signal_reasons
+        reasons = tuple(r for r, violation in raised.items() if violation == self.category)
+        return Filters(**values, category_reasons=reasons)
 
 
 class CountsBody(RequestModel):

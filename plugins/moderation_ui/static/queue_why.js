@@ -4,7 +4,7 @@ import { button, byId, element } from "./queue_dom.js";
 import { read } from "./queue_evidence.js";
 import { titleOf } from "./queue_facts.js";
 import { nearPhotos } from "./queue_near.js";
-import { reasonInWords, share, when } from "./queue_words.js";
+import { reasonInWords, share, titleOfScreen, when } from "./queue_words.js";
 import { get } from "./requests.js";
 
 const KEPT = 20;
@@ -51,14 +51,12 @@ function scores(why) {
   return element("div", {}, heading("scores"), bars, soft(note));
 }
 
-const nameOf = (screen) => page.words[`queue.screen_${screen.name}`] ?? String(screen.name);
-
 // Which of the numbered pictures counts, of a photo that is shown as several.
 function viewsLine(screen) {
   const reason = screen.fired ? reasonInWords(screen.reason ?? "") : "";
   const text = [reason, ...describeViews(screen.evidence)].filter(Boolean).join(" · ");
   const line = element("span", { class: "long" }, ` ${text}`);
-  return element("li", { class: screen.fired ? "fired" : "unsure" }, element("strong", {}, nameOf(screen)), line);
+  return element("li", { class: screen.fired ? "fired" : "unsure" }, element("strong", {}, titleOfScreen(screen.name)), line);
 }
 
 function describeViews({ views, worst, frames }) {
@@ -90,7 +88,7 @@ function screenLine(screen) {
   return element(
     "li",
     { class: screen.fired ? "fired" : "unsure" },
-    element("strong", {}, nameOf(screen)),
+    element("strong", {}, titleOfScreen(screen.name)),
     element("span", { class: "long" }, ` ${[told, where, value].filter(Boolean).join(" · ")}`),
     texts.map((text) => element("q", { class: "long" }, text)),
   );

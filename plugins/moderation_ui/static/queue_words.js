@@ -15,7 +15,17 @@ export function when(iso) {
   return Number.isNaN(date.getTime()) ? String(iso) : moment.format(date);
 }
 
-const TITLES = { contact: "common.contact_", screen_failed: "queue.screen_", screen_not_run: "queue.screen_" };
+const TITLES = {
+  contact: (name) => page.words[`common.contact_${name}`] ?? name,
+  screen_failed: titleOfScreen,
+  screen_not_run: titleOfScreen,
+};
+
+// A signal's screen is called "signal:" and its name in the policy.
+export function titleOfScreen(name) {
+  const [kind, ...rest] = String(name).split(":");
+  return page.words[`queue.screen_${name}`] ?? (kind === "signal" ? words("queue.screen_signal", { title: rest.join(":") }) : name);
+}
 
 // "violation:violate" has the text queue.reason_violation; an unknown reason is shown as it is.
 export function reasonInWords(reason) {
@@ -23,7 +33,7 @@ export function reasonInWords(reason) {
   const key = `queue.reason_${word}`;
   if (!Object.hasOwn(page.words, key)) return String(reason);
   const name = rest.join(":");
-  const text = words(key, { title: page.words[`${TITLES[word]}${name}`] ?? titleOf(name) });
+  const text = words(key, { title: (TITLES[word] ?? titleOf)(name) });
   return name && !page.words[key].includes("{title}") ? `${text} (${name})` : text;
 }
 

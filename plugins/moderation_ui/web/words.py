@@ -86,12 +86,19 @@ class Labels:
         else:
             part = "common.contact" if kind == "contact" else "operations.screen"
             title = self.words.get(f"{part}_{name}", name)
+            if name.startswith("signal:"):
+                title = self.words("operations.screen_signal", title=name.partition(":")[2])
         return self.words.get(f"operations.reason_{kind}", reason, title=title)
 
     def is_blurred(self, reasons: Iterable[str]) -> bool:
         """Whether the policy blurs photos with one of the reasons; all photos without a policy."""
         classes = self.policy.classes
-        names = {r.partition(":")[2] for r in reasons if r.startswith(_REASONS_WITH_CLASS)}
+        raised = self.policy.screens.signal_reasons
+        names = {
+            raised.get(r, r.partition(":")[2])
+            for r in reasons
+            if r in raised or r.startswith(_REASONS_WITH_CLASS)
+        }
         return not classes or any(classes[name].blur for name in names & classes.keys())
 
 

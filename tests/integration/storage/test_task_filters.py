@@ -12,6 +12,7 @@ pytestmark = pytest.mark.integration
         (Filters(category="ad"), ["a", "b", "c"]),
         (Filters(category="qr"), ["d"]),
         (Filters(category="confidence"), []),
+        (Filters(category="qr", category_reasons=("signal:codes:qr",)), ["d", "e"]),
         (Filters(category="ad", reasons=("low_confidence",)), ["c"]),
     ],
 )
@@ -22,5 +23,6 @@ def test_category_filter_matches_the_class_of_a_reason(
     room.task("b", reasons=("block:ad", "appeal"))
     room.task("c", reasons=("low_confidence", "label_issue:ad"))
     room.task("d", reasons=("screen:ad", "violation:qr"))
+    room.task("e", reasons=("signal:codes:qr",))
     tasks = room.claim(count=9, filters=filters)
     assert sorted(task.object_key for task in tasks) == wanted

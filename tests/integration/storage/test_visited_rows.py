@@ -18,6 +18,7 @@ from benchmarks.visited_rows import Execution, record_executions
 from ml.core.window import Window
 from ml.learning.pretraining import photo_list
 from ml.learning.pretraining.photo_list import list_photos
+from ml.operations.monitoring.signal_report import report_signals
 from ml.operations.retention import expired_rows
 from ml.policy.schema import load_policy
 from ml.review.golden_tasks import insert_golden_tasks
@@ -129,6 +130,23 @@ def _look_up_features(nightly_run: NightlyRun) -> None:
         assert photo_features.list_missing(connection, "now", before=before) == []
 
     in_transaction(nightly_run.connections.engine, look_up)
+
+
+def test_a_report_of_signals_visits_the_labels_of_its_period(record: Record, shop: Shop) -> None:
+    shop.execute(
+        "update moderation.verdict set screens = screens || jsonb_build_object('signal:nudity', "
+        "jsonb_build_object('state', 'fired', 'evidence', jsonb_build_object('class', 'violate')))"
+    )
+    assert _wide(record(_report_signals), least=2) == []
+
+
+def _report_signals(nightly_run: NightlyRun) -> None:
+    policy = load_policy(nightly_run.settings.policy_file)
+    window = Window(OLD.midnight - timedelta(days=30), OLD.midnight)
+    [found] = in_transaction(
+        nightly_run.connections.engine, lambda c: report_signals(c, window, policy=policy)
+    )
+    assert 0 < found.confirmed < found.decided
 
 
 def test_opinions_on_a_golden_set_are_looked_up_by_photo(record: Record) -> None:

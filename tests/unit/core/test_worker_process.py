@@ -33,7 +33,7 @@ def start(module: str = MODULE, cpu_seconds: float = 30.0) -> WorkerProcess:
 
 
 def run(worker: WorkerProcess, do: str, data: bytes = b"", **request: object) -> Message:
-    return worker.run(CONFIG, {"do": do, **request}, data, lambda _message: None)
+    return worker.run(CONFIG, {"do": do, **request}, data)
 
 
 def is_alive(pid: int) -> bool:
@@ -49,17 +49,6 @@ def test_worker_gets_bytes_and_returns_a_result_and_output(worker: WorkerProcess
         result = run(worker, "echo", data)
         assert result == {"bytes": len(data), "pid": worker.pid}
         assert worker.read_output(0, len(data)) == data
-
-
-def test_worker_asks_its_caller(worker: WorkerProcess) -> None:
-    messages: list[Message] = []
-
-    def answer(message: Message) -> Message | None:
-        messages.append(message)
-        return {"number": 5} if "question" in message else None
-
-    assert worker.run(CONFIG, {"do": "ask"}, b"", answer) == {"answer": {"number": 5}}
-    assert messages == [{"told": 1}, {"question": 2}]
 
 
 def test_worker_over_its_processor_seconds_ends_by_itself() -> None:
@@ -107,7 +96,6 @@ def test_cancelled_work_ends_once_it_is_overdue(worker: WorkerProcess) -> None:
             CONFIG,
             {"do": "sleep", "seconds": 60.0},
             b"",
-            lambda _message: None,
             on_overdue=lambda: overdue.append(time.monotonic() - began),
             cancelled=cancelled,
         )
@@ -121,7 +109,6 @@ def test_slow_work_is_reported_before_it_is_overdue(worker: WorkerProcess) -> No
         CONFIG,
         {"do": "sleep", "seconds": 0.5},
         b"",
-        lambda _message: None,
         on_overdue=lambda: reported.append("overdue"),
         on_slow=(0.1, lambda: reported.append("slow")),
     )
@@ -132,7 +119,7 @@ def test_cancelled_work_that_is_soon_done_ends_by_itself(worker: WorkerProcess) 
     cancelled = threading.Event()
     cancelled.set()
     request = {"do": "sleep", "seconds": 0.1}
-    result = worker.run(CONFIG, request, b"", lambda _message: None, cancelled=cancelled)
+    result = worker.run(CONFIG, request, b"", cancelled=cancelled)
     assert result["pid"] == worker.pid
 
 

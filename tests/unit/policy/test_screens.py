@@ -18,6 +18,14 @@ from ml.vision.screens.sharpness import THRESHOLD
 SHIPPED = ROOT / "config" / "policy.yaml"
 
 
+def raising(violation: str, threshold: float) -> dict[str, Any]:
+    """A signal that raises one output."""
+    return {"model": "a" * 64, "raises": {"nsfw": {"class": violation, "threshold": threshold}}}
+
+
+SIGNAL = raising("violate", 0.8)
+
+
 @pytest.fixture
 def raw() -> dict[str, Any]:
     return yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
@@ -54,6 +62,14 @@ def test_policy_without_screens_runs_none_and_has_the_same_version(raw: dict[str
         (("text",), {"budget_share": 1.1}, "screens.text.budget_share"),
         (("duplicates",), {"distance": 32}, "screens.duplicates.distance"),
         ((), {"long_side": 100}, "screens.long_side"),
+        ((), {"signals": {"Nudity": SIGNAL}}, "screens.signals"),
+        ((), {"signals": {f"s{n}": raising("violate", 0.8) for n in range(9)}}, "screens.signals"),
+        ((), {"signals": {"nudity": SIGNAL | {"model": "open_nsfw"}}}, "signals.nudity.model"),
+        ((), {"signals": {"nudity": SIGNAL | {"raises": {}}}}, "signals.nudity.raises"),
+        ((), {"signals": {"nudity": SIGNAL | {"action": "pass"}}}, "signals.nudity.action"),
+        ((), {"signals": {"nudity": raising("violate", 0.0)}}, "threshold"),
+        ((), {"signals": {"nudity": raising("normal", 0.5)}}, "no violation class is called norm"),
+        ((), {"signals": {"nudity": raising("nudity", 0.5)}}, "no violation class is called nudi"),
     ],
 )
 def test_unknown_key_or_invalid_value_of_screens_is_rejected(
@@ -96,7 +112,32 @@ def test_version_ignores_settings_of_a_disabled_screen(
     assert version(raw) == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "b" * 64}, {"action": "evidence"}, {"allow_when_failed": True},
+     raising("violate", 0.9)],
+)  # fmt: skip
+def test_version_changes_with_an_enabled_signal_alone(
+    change: dict[str, Any], raw: dict[str, Any]
+) -> None:
+    without = version(raw)
+    raw["screens"]["signals"] = {"nudity": SIGNAL}
+    before = version(raw)
+    raw["screens"]["signals"] = {"nudity": SIGNAL | change}
+    assert len({without, before, version(raw)}) == 3
+    raw["screens"]["signals"] = {"nudity": SIGNAL | change | {"enabled": False}}
+    assert version(raw) == without
+
+
+def test_signal_is_a_screen_of_its_own_name_whose_reasons_name_a_class(raw: dict[str, Any]) -> None:
+    raw["screens"]["signals"] = {"nudity": SIGNAL}
+    screens = Policy.model_validate(raw).screens
+    assert [n for n, _ in screens.enabled()][:2] == ["duplicates", "signal:nudity"]
+    assert screens.signal_reasons == {"signal:nudity:nsfw": "violate"}
+
+
 def test_policy_survives_a_json_round_trip(raw: dict[str, Any]) -> None:
+    raw["screens"]["signals"] = {"nudity": SIGNAL}
     raw["screens"]["codes"]["allowed"] = ["https://shop\\.example/.*"]
     policy = Policy.model_validate(raw)
     again = Policy.model_validate(json.loads(json.dumps(policy.model_dump(mode="json"))))
@@ -116,3 +157,8 @@ def test_screen_defaults_equal_the_measured_constants() -> None:
 def test_picture_side_is_set_only_for_screens_that_need_pixels(name: str, *, looks: bool) -> None:
     screens = Screens.model_validate({name: {"enabled": True}})
     assert (screens.picture_side == screens.long_side) is looks
+
+
+def test_signals_need_pixels() -> None:
+    screens = Screens.model_validate({"signals": {"nudity": SIGNAL}})
+    assert screens.picture_side == screens.long_side

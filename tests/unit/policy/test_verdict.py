@@ -1,7 +1,7 @@
 import pytest
 
 from ml.core.errors import PolicyError
-from ml.core.types import ScreenResult, negative, not_run, positive, screen_failed
+from ml.core.types import NOT_NEEDED, ScreenResult, negative, not_run, positive, screen_failed
 from ml.policy.schema import Policy
 from ml.policy.screens import Screens
 from ml.policy.verdict import Decision, Route, decide
@@ -129,6 +129,39 @@ def test_decide_on_a_photo_that_was_not_read(*, may_pass: bool, decision: str) -
     screens = {"text": not_run("text", "budget")}
     verdict = decide(CLEAR, pass_confidence=0.7, policy=rule, screens=screens)
     assert verdict.decision == decision
+
+
+LEFT_OUT = {"text": not_run("text", NOT_NEEDED)}
+
+
+@pytest.mark.parametrize(
+    ("scores", "said", "decision", "reasons"),
+    [
+        (UNSURE, None, "review", ("low_confidence",)),
+        (UNSURE, "normal", "pass", ("human_decision:normal",)),
+        (CLEAR, "normal", "pass", ("human_decision:normal",)),
+        (CLEAR, "violate", "block", ("human_decision:violate",)),
+        (CLEAR, None, "review", ("screen_not_run:text",)),
+    ],
+)
+def test_text_that_was_not_needed_counts_as_skipped_only_on_a_pass(
+    scores: dict[str, float], said: str | None, decision: str, reasons: tuple[str, ...]
+) -> None:
+    rule = screening(text={"allow_when_skipped": False})
+    verdict = decide(scores, pass_confidence=0.7, policy=rule, screens=LEFT_OUT, human_label=said)
+    assert (verdict.decision, verdict.reasons) == (decision, reasons)
+
+
+def test_text_that_was_not_needed_may_pass_where_skipped_text_may() -> None:
+    verdict = decide(CLEAR, pass_confidence=0.7, policy=screening(text={}), screens=LEFT_OUT)
+    assert verdict.decision is Decision.PASS
+
+
+def test_text_skipped_by_the_budget_outweighs_a_reviewers_decision() -> None:
+    rule = screening(text={"allow_when_skipped": False})
+    screens = {"text": not_run("text", "budget")}
+    verdict = decide(CLEAR, pass_confidence=0.7, policy=rule, screens=screens, human_label="normal")
+    assert verdict.reasons == ("screen_not_run:text",)
 
 
 def test_decide_ignores_results_of_disabled_screens() -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from ml.policy.schema import Policy
 from ml.review.task_view import category_of, scores_hidden
 from tests.support.policies import policy
 
@@ -22,6 +23,15 @@ def test_category_is_the_class_of_a_reason_else_the_likeliest_violation(
     reasons: tuple[str, ...], category: str
 ) -> None:
     assert category_of(reasons, SCORES, POLICY) == category
+
+
+def test_category_of_a_photo_that_a_signal_raised_is_the_class_of_its_output() -> None:
+    raised = {"nsfw": {"class": "ad", "threshold": 0.8}}
+    raw = POLICY.model_dump(mode="json")
+    raw["screens"] = {"signals": {"nudity": {"model": "a" * 64, "raises": raised}}}
+    signalling = Policy.model_validate(raw)
+    assert category_of(("signal:nudity:nsfw",), SCORES, signalling) == "ad"
+    assert category_of(("signal:nudity:gone",), SCORES, signalling) == "qr"
 
 
 def test_without_scores_of_violations_there_is_no_category() -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from ml.moderation.nightly.replay import replay
 from ml.moderation.pipeline.decode_pool import decode_pool
+from ml.vision.images.fingerprint import content_hash
 from tests.integration.moderation.nightly.screened import task_of, with_code, with_policy
+from tests.support.labelled_photos import label_photos
 from tests.support.nightly_run import dump_results, run_nightly
-from tests.support.photos import BRIGHT, DARK, photo
+from tests.support.photos import BRIGHT, DARK, banner, photo
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
@@ -96,6 +98,62 @@ def test_photo_skipped_by_the_ocr_budget_follows_the_policy(
     report = run_nightly(screened)
     assert screened.status(bright) == status
     assert report["screens"] == {"text": {"not_run": 1}}
+
+
+def test_text_is_read_of_photos_that_would_pass_and_of_no_others(
+    shop: Shop, tmp_path: Path
+) -> None:
+    screened = with_policy(shop, tmp_path, codes={}, text={"budget_share": 1.0})
+    lure = screened.upload("lure.jpg", banner("WeChat: lucky_mei77"))
+    dark = screened.upload("dark.jpg", banner("WeChat: lucky_mei77", bright=False))
+    plain = screened.upload("plain.jpg", photo(BRIGHT))
+    report = run_nightly(screened)
+    assert verdict(screened, lure)[:2] == ("review", ["contact:wechat"])
+    decision, reasons, screens = verdict(screened, dark)
+    assert (decision, reasons) == ("review", ["violation:violate"])
+    assert isinstance(screens, dict)
+    assert (screens["text"]["state"], screens["text"]["reason"]) == ("not_run", "not_needed")
+    assert screened.status(plain) == "pass"
+    assert report["screens"]["text"] == {"clear": 1, "fired": 1, "not_needed": 1}
+    result = replay("night", settings=screened.settings, connections=screened.connections)
+    assert (result.photos, result.equal) == (3, 3)
+
+
+def test_reviewers_decision_counts_where_unread_text_does_not_pass(
+    shop: Shop, tmp_path: Path
+) -> None:
+    keys = {"budget_share": 0.0, "allow_when_skipped": False}
+    screened = with_policy(shop, tmp_path, text=keys, duplicates={})
+    data, other = banner("SUNDAY CLUB"), banner("MONDAY CLUB", bright=False)
+    decided, unread = screened.upload("decided.jpg", data), banner("FRIDAY CLUB")
+    run_nightly(screened)
+    assert verdict(screened, decided)[:2] == ("review", ["screen_not_run:text"])
+    label_photos(screened, [content_hash(data)], "normal")
+    again, new = screened.upload("again.jpg", data), screened.upload("new.jpg", unread)
+    dark = screened.upload("dark.jpg", other)
+    run_nightly(screened, "next")
+    assert screened.status(again) == "pass"
+    assert screened.status(new) == "review"
+    assert verdict(screened, dark)[1] == ["violation:violate"]
+
+
+def test_text_whose_worker_ends_sends_the_photo_to_review_and_harms_no_other(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing else in a decode worker uses this function.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n\nimport cv2\n\ncv2.contourArea = lambda _box: os.abort()\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own = shop.settings.model_copy(update={"decode_seconds": 17.75})
+    screened = with_policy(replace(shop, settings=own), tmp_path, text={"budget_share": 1.0})
+    lure = screened.upload("lure.jpg", banner("WeChat: lucky_mei77"))
+    plain = [screened.upload(f"{n}.jpg", photo(BRIGHT, seed=n)) for n in range(8)]
+    run_nightly(screened)
+    decode_pool(own).close()
+    assert verdict(screened, lure)[:2] == ("review", ["screen_failed:text"])
+    assert {screened.status(key) for key in plain} == {"pass"}
+    assert screened.rows("select * from moderation.quarantine") == []
 
 
 def test_screen_with_action_evidence_sends_no_photo_to_review(shop: Shop, tmp_path: Path) -> None:

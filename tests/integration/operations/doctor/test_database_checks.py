@@ -25,7 +25,7 @@ def test_deployment_with_least_privilege_passes(run_doctor: Examine) -> None:
     found = run_doctor()
     assert failures(found) == []
     skipped = [name for name, finding in found.items() if finding.state is CheckStatus.SKIPPED]
-    assert skipped == ["teacher", "/predict"]
+    assert skipped == ["signals", "teacher", "/predict"]
 
 
 def test_wrong_password_fails_and_other_database_checks_are_skipped(

@@ -12,6 +12,8 @@ from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
 from tests.support.policies import policy, write_policy
 from tests.support.servers import Shop
+from tests.support.signal_models import brightness
+from tests.support.signals import install_signal, with_signals
 from tests.support.versions import add_altered_version
 
 pytestmark = pytest.mark.integration
@@ -83,6 +85,20 @@ def test_teacher_is_checked_where_the_policy_asks_for_a_distillation(
     found = run_doctor(policy_file=asked)
     assert failures(found) == ["teacher"]
     assert "`teacher`" in found["teacher"].remedy
+
+
+def test_signal_of_the_policy_is_fetched_from_the_bucket_and_checked(
+    run_doctor: Examine, shop: Shop, tmp_path: Path
+) -> None:
+    glare = install_signal(shop, brightness(), bright=0.6)
+    signalling = with_signals(shop, tmp_path, glare=glare)
+    found = run_doctor(policy_file=signalling.settings.policy_file)["signals"]
+    assert (found.state, found.message) == (CheckStatus.OK, "signal:glare: brightness")
+    missing = with_signals(shop, tmp_path, glare=glare | {"model": "0" * 64})
+    found = run_doctor(policy_file=missing.settings.policy_file)["signals"]
+    assert found.state is CheckStatus.FAILED
+    assert "screens.signals.glare: no signal 000000" in found.message
+    assert "docs/signals.md" in found.remedy
 
 
 def test_policy_of_other_classes_fails(run_doctor: Examine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,9 +15,13 @@ from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.photo_threads import PhotoThreads
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.moderation.pipeline.screening import Screening, load_screening
+from ml.policy.screens import Screens
 from ml.vision.images.preprocess import ARTICLE
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from tests.support.decoding import decode_workers
 from tests.unit.vision.images.pictures import encoded, photo
+from tests.unit.vision.screens.conftest import with_text
 
 JPEG = encoded(photo(), "JPEG")
 
@@ -26,6 +31,7 @@ class Source:
     """Photos of a bucket; the key `bug` is an error that is no answer of a bucket."""
 
     most: int = 0
+    data: bytes = JPEG
     contexts: list[dict[str, object]] = field(default_factory=list)
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,18 +47,24 @@ class Source:
             self._now -= 1
         if key == "bug":
             raise ZeroDivisionError
-        return JPEG
+        return self.data
 
 
 def settings_of(decode_seconds: float) -> Settings:
     return Settings(decode_seconds=decode_seconds, decode_workers=1, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument
 
 
-def threads(source: Source, decode_seconds: float, *, fetch_threads: int = 4) -> PhotoThreads:
+def threads(
+    source: Source,
+    decode_seconds: float,
+    *,
+    fetch_threads: int = 4,
+    screening: Screening | None = None,
+) -> PhotoThreads:
     settings, clock = settings_of(decode_seconds), StageTimer()
     return PhotoThreads(
         Fetcher(source, settings.max_image_bytes, clock),
-        Preprocessor(ARTICLE, settings, clock),
+        Preprocessor(ARTICLE, settings, clock, screening=screening),
         fetch_threads=fetch_threads,
     )
 
@@ -75,6 +87,41 @@ def test_photos_are_prepared_and_few_are_fetched_at_a_time() -> None:
     assert {(c["run_id"], c["image"]) for c in source.contexts} == {
         ("r", str(n)) for n in range(20)
     }
+
+
+def test_texts_are_read_before_further_photos_are_prepared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screens = Screens.model_validate({"text": {"enabled": True}})
+    banner = encoded(with_text("WeChat: lucky_mei77"), "PNG")
+    begun: list[str] = []
+    for name in ("read", "prepare"):
+        monkeypatch.setattr(Preprocessor, name, noted(begun, name))
+    with threads(
+        Source(data=banner), 15.75, screening=load_screening(screens, DuplicateIndex([]))
+    ) as run:
+        first = run.submit(image("first")).result()
+        assert isinstance(first, PreparedImage)
+        assert first.unread is not None
+        with run._places.take():  # the only one
+            waiting = [run.submit(image(str(n))) for n in range(3)]
+            while len(run._fetched) < len(waiting):
+                time.sleep(0.01)
+            read = run.read(first.unread)
+        run._do_waiting()
+        assert read.result().result.reason == "contact:wechat"
+        assert all(isinstance(future.result(), PreparedImage) for future in waiting)
+    assert begun == ["prepare", "read", *["prepare"] * 3]
+
+
+def noted(begun: list[str], name: str) -> Callable[..., object]:
+    method = getattr(Preprocessor, name)
+
+    def call(*arguments: object, **keywords: object) -> object:
+        begun.append(name)
+        return method(*arguments, **keywords)
+
+    return call
 
 
 def test_an_error_is_raised_where_the_result_is_asked_for() -> None:

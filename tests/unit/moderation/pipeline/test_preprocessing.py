@@ -14,11 +14,11 @@ from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.errors import QuarantineReason, WorkerFailed
 from ml.core.settings import Settings
-from ml.core.types import DecidedPhoto, PendingImage, RejectedImage
+from ml.core.types import DecidedPhoto, PendingImage, RejectedImage, ScreenStatus
 from ml.moderation.pipeline.decode_pool import check_workers, decode_pool
 from ml.moderation.pipeline.fetch import Fetched
-from ml.moderation.pipeline.ocr_budget import OcrScheduler
-from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor
+from ml.moderation.pipeline.ocr_budget import OcrBudget
+from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor, UnreadText
 from ml.moderation.pipeline.screening import ProcessorTime, Screening
 from ml.policy.screens import Screens
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
@@ -39,7 +39,8 @@ def settings(seconds: float = 20.0, workers: int = 2) -> Settings:
 def preprocessor(used: Settings, rules: Screens | None = None, **screening: object) -> Preprocessor:
     defaults = {
         "decided": DuplicateIndex([]),
-        "admission": OcrScheduler(Budget(60.0)),
+        "budget": OcrBudget(Budget(60.0)),
+        "needs_text": lambda photos: [True] * len(photos),
         "processor_time": ProcessorTime(),
     }
     return Preprocessor(
@@ -103,34 +104,74 @@ def test_rejections_have_their_reason_and_hash() -> None:
         assert outcome.sha256 == content_hash(data)
 
 
-def test_text_is_read_within_the_budget_of_all_workers() -> None:
+def test_text_is_read_by_a_second_request() -> None:
     rules = Screens.model_validate({"text": {"enabled": True}})
-    banner = fetched(encoded(with_text("WeChat: lucky_mei77"), "PNG"))
-    scheduler = OcrScheduler(Budget(0.001), expected_seconds=0.0001)
-    made = preprocessor(settings(), rules, admission=scheduler)
-    read, unread = made.prepare(banner), made.prepare(banner)
-    assert isinstance(read, PreparedImage)
-    assert isinstance(unread, PreparedImage)
-    assert read.screens["text"].reason == "contact:wechat"
-    assert scheduler.budget.level < 0  # what reading took was charged here
-    assert unread.screens["text"].reason == "budget"
+    used = ProcessorTime()
+    made = preprocessor(settings(), rules, processor_time=used)
+    prepared = made.prepare(fetched(encoded(with_text("WeChat: lucky_mei77"), "PNG")))
+    assert isinstance(prepared, PreparedImage)
+    assert prepared.screens["text"].reason == "budget"
+    assert prepared.unread is not None
+    assert (prepared.unread.sha256, prepared.unread.likelihood) == (
+        prepared.content.sha256,
+        prepared.screens["text"].evidence["likelihood"],
+    )
+    before = used()
+    read = made.read(prepared.unread)
+    assert read.result.reason == "contact:wechat"
+    assert read.cost.succeeded
+    assert 0 < read.cost.cpu_seconds <= used() - before
 
 
-def test_duplicates_are_looked_up_here_unless_a_photo_is_a_page_of_text() -> None:
-    lines = ["the parcel never arrived and", "I want my money back now"] * 4
-    page = with_text(*lines, size=30)
+def test_photo_without_text_keeps_no_bytes() -> None:
+    rules = Screens.model_validate({"text": {"enabled": True}})
+    prepared = preprocessor(settings(), rules).prepare(fetched(encoded(photo(), "JPEG")))
+    assert isinstance(prepared, PreparedImage)
+    assert prepared.unread is None
+
+
+def test_text_whose_worker_ends_is_unknown_and_harms_no_other() -> None:
+    rules = Screens.model_validate({"text": {"enabled": True}})
+    unread = unread_text(preprocessor(settings(), rules))
+    strict = preprocessor(settings(SHORT), rules)  # too short to load the models of OCR
+    with ThreadPoolExecutor(2) as threads:
+        reading = threads.submit(strict.read, unread)
+        other = preprocessor(settings(SHORT)).prepare(fetched(encoded(photo(), "JPEG")))
+        read = reading.result()
+    assert (read.result.state, read.result.reason) == (ScreenStatus.UNKNOWN, "failed")
+    assert "2 tries" in str(read.result.evidence["error"])
+    assert not read.cost.succeeded
+    assert read.cost.cpu_seconds > 0
+    assert isinstance(other, PreparedImage)
+
+
+def unread_text(made: Preprocessor) -> UnreadText:
+    prepared = made.prepare(fetched(encoded(with_text("WeChat: lucky_mei77"), "PNG")))
+    assert isinstance(prepared, PreparedImage)
+    assert prepared.unread is not None
+    return prepared.unread
+
+
+def test_text_whose_worker_was_killed_once_is_read_by_the_next() -> None:
+    made = preprocessor(settings(18.75), Screens.model_validate({"text": {"enabled": True}}))
+    unread = unread_text(made)
+    [first] = decode_workers(18.75)
+    first.suspend()
+    timer = threading.Timer(0.2, first.kill)
+    timer.start()
+    assert made.read(unread).result.reason == "contact:wechat"
+    timer.join()
+    assert not first.is_running()
+
+
+def test_duplicates_are_looked_up_here() -> None:
+    page = with_text("the parcel never arrived", size=30)
     pdq, quality = perceptual_hash(page)
     bank = DuplicateIndex([DecidedPhoto("a" * 64, pdq, quality, blocked=True)])
-    alone = Screens.model_validate({"duplicates": {"enabled": True}})
-    read = Screens.model_validate({"duplicates": {"enabled": True}, "text": {"enabled": True}})
-    data = fetched(encoded(page, "PNG"))
-    found = preprocessor(settings(), alone, decided=bank).prepare(data)
+    rules = Screens.model_validate({"duplicates": {"enabled": True}})
+    found = preprocessor(settings(), rules, decided=bank).prepare(fetched(encoded(page, "PNG")))
     assert isinstance(found, PreparedImage)
     assert found.screens["duplicates"].reason == "near_duplicate_blocked"
-    found = preprocessor(settings(), read, decided=bank).prepare(data)
-    assert isinstance(found, PreparedImage)
-    assert found.screens["text"].reason == "text_dominated"
-    assert found.screens["duplicates"].evidence == {"dense_text": True}
 
 
 def test_photo_over_the_deadline_is_rejected_and_harms_no_other() -> None:
@@ -203,7 +244,7 @@ def test_cancelled_photo_frees_its_worker_and_is_not_tried_again() -> None:
     worker.suspend()
     cancelled = threading.Event()
     cancelled.set()
-    assert reason_of(made.prepare(data, None, cancelled)) is QuarantineReason.TOO_COSTLY
+    assert reason_of(made.prepare(data, cancelled)) is QuarantineReason.TOO_COSTLY
     assert decode_workers(18.5) == []
 
 

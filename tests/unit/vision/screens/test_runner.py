@@ -45,20 +45,6 @@ def test_runner_reports_unknown_for_a_picture_that_cannot_be_read() -> None:
     assert (outcome.state, outcome.reason) == (ScreenStatus.UNKNOWN, "failed")
 
 
-def test_runner_reads_no_photo_that_a_code_sends_to_review() -> None:
-    code = with_code("https://elsewhere.example/x")
-    outcomes = screened(code, {"codes": {}, "text": {}})
-    assert (outcomes["text"].state, outcomes["text"].reason) == (
-        ScreenStatus.NOT_RUN,
-        "sent_by_code",
-    )
-    for rules in (
-        {"codes": {"allowed": [r"https://elsewhere\.example/.*"]}, "text": {}},
-        {"codes": {"action": "evidence"}, "text": {}},
-    ):
-        assert screened(code, rules)["text"].reason != "sent_by_code"
-
-
 @pytest.mark.parametrize("error", [TimeoutError("too late"), MemoryError(), KeyError("x")])
 def test_runner_reports_unknown_for_a_screen_that_raises(
     error: Exception, monkeypatch: pytest.MonkeyPatch

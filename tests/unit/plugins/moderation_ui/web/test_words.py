@@ -2,7 +2,7 @@ import pytest
 
 from ml.core.errors import QuarantineReason
 from ml.core.settings import ROOT
-from ml.policy.schema import load_policy
+from ml.policy.schema import Policy, load_policy
 from ml.vision.screens.text.services import ContactKind
 from moderation_ui.web.words import Labels, Words, load_texts, short_name
 
@@ -19,6 +19,12 @@ POLICY = load_policy(ROOT / "config" / "policy.yaml")
         # A name without a text, or that the policy no longer has, is shown as it is.
         ("violation:weapon", "likely weapon", "疑似weapon"),
         ("screen_failed:codes", "check failed: QR codes", "检查失败：二维码"),
+        ("signal:nudity:nsfw", "raised by another model: nudity:nsfw", "外部模型标记：nudity:nsfw"),
+        (
+            "screen_failed:signal:nudity",
+            "check failed: other model nudity",
+            "检查失败：外部模型 nudity",
+        ),
         ("contact:phone", "contact details: phone number", "联系方式：手机号"),
         ("contact:fax", "contact details: fax", "联系方式：fax"),
         ("human_decision:violate", "reviewer's decision: Violation", "人工判定：违规"),
@@ -59,3 +65,14 @@ def test_only_classes_that_the_policy_blurs_are_blurred() -> None:
     assert not labels.is_blurred(["confident_normal", "violation:gone"])
     unknown = POLICY.model_copy(update={"classes": {}})
     assert Labels(Words("en"), unknown).is_blurred([])
+
+
+def test_photo_that_a_signal_raised_is_blurred_as_its_class_is() -> None:
+    raises = {"nsfw": {"class": "violate", "threshold": 0.8}}
+    signals = {"nudity": {"model": "a" * 64, "raises": raises}}
+    raw = POLICY.model_dump(mode="json")
+    raw["screens"]["signals"] = signals
+    raw["classes"]["violate"]["blur"] = True
+    labels = Labels(Words("en"), Policy.model_validate(raw))
+    assert labels.is_blurred(["signal:nudity:nsfw"])
+    assert not labels.is_blurred(["signal:nudity:hot", "unfamiliar"])
