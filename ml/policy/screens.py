@@ -46,8 +46,9 @@ class Codes(Screen):
 class TextScreen(Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
-    `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
-    advertising without a contact detail that fire, see `ml.vision.screens.text.overlays`.
+    `budget_share` is the share of a run's processor time that OCR may use, on photos that would
+    pass. `overlays`: the kinds of advertising without a contact detail that fire, see
+    `ml.vision.screens.text.overlays`.
     """
 
     budget_share: Share = 0.05
