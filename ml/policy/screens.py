@@ -55,8 +55,9 @@ class Codes(Screen):
 class TextScreen(Screen):
     """Text; `ml.vision.screens.text.screen` explains the limits.
 
-    `budget_share` is the share of a run's processor time that OCR may use. `overlays`: the kinds of
-    advertising without a contact detail that fire, see `ml.vision.screens.text.overlays`.
+    `budget_share` is the share of a run's processor time that OCR may use, on photos that would
+    pass. `overlays`: the kinds of advertising without a contact detail that fire, see
+    `ml.vision.screens.text.overlays`.
     `phone_regions`: countries (ISO 3166, two letters) as whose national numbers a number counts
     that has no keyword and no +; see `ml.vision.screens.text.phone_numbers`.
     """

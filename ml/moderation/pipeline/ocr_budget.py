@@ -32,10 +32,14 @@ class OcrBudget:
         self._seconds = expected_seconds * _EXPECTATION_WEIGHT
         self._photos = float(_EXPECTATION_WEIGHT)
 
+    def covers(self, photos: int) -> bool:
+        """Whether so many photos can begin to be read: the last one while anything is left."""
+        expected = (1.0 - self._share) * self._seconds / self._photos
+        return self.budget.level - (self._in_work + photos - 1) * expected > 0
+
     def take(self) -> bool:
         """Begin to read a photo if anything is left; started work is finished."""
-        expected = (1.0 - self._share) * self._seconds / self._photos
-        if self.budget.level - self._in_work * expected <= 0:
+        if not self.covers(1):
             return False
         self._in_work += 1
         return True

@@ -1,8 +1,8 @@
 """The text of photos that would pass is read after the forward pass, the likeliest first.
 
-A batch waits while others are scored: until its photos are read, or likelier ones have used up the
-budget. So the budget of each moment goes to the likeliest photos of the last batches, and it is
-used from the first photo to the last one. Nothing is written before a batch is whole.
+A batch waits while others are scored: when the first one has to leave, the budget goes to the
+likeliest photos of all that wait. At the end of a run, it goes to the likeliest of what still
+waits; where it covers all texts, none waits. Nothing is written before a batch is whole.
 """
 
 from bisect import insort_left
@@ -55,9 +55,16 @@ class TextReading:
     `read` begins to read a text in a decode worker.
     """
 
-    def __init__(self, screening: Screening, read: Read, *, batch_size: int) -> None:
+    def __init__(
+        self,
+        screening: Screening,
+        read: Read,
+        *,
+        batch_size: int,
+        window_photos: int = WINDOW_PHOTOS,
+    ) -> None:
         self._screening, self._read, self._budget = screening, read, screening.budget
-        self._max_open = max(1, WINDOW_PHOTOS // batch_size)
+        self._max_open = max(1, window_photos // batch_size)
         self._batches: deque[_Batch] = deque()  # in order
         self._candidates: list[_Candidate] = []  # by likelihood; of equal ones the first is last
         self._in_work: dict[Future[ReadText], int] = {}  # with the bytes of the file
@@ -70,7 +77,8 @@ class TextReading:
         batch = _Batch(outcomes)
         self._batches.append(batch)
         self._add_candidates(batch, unread)
-        self._begin_reads()
+        self._charge_done()
+        self._begin_reads(must_choose=len(self._batches) > self._max_open)
         self._limit_bytes()
         for closed in islice(self._batches, max(0, len(self._batches) - self._max_open)):
             self._close(closed)
@@ -78,9 +86,11 @@ class TextReading:
 
     def finish(self) -> Iterator[list[Outcome]]:
         """Read what the budget still covers, and yield the batches that are left."""
+        self._charge_done()
+        self._begin_reads(must_choose=True)
         while self._in_work:
             self._await_one()
-            self._begin_reads()
+            self._begin_reads(must_choose=True)
         self._candidates.clear()
         yield from self._take_done(0)
 
@@ -94,10 +104,9 @@ class TextReading:
             else:
                 batch.outcomes[place] = leave_out(photo)
 
-    def _begin_reads(self) -> None:
-        """Begin with the likeliest candidates, as many as the budget covers."""
-        self._charge_done()
-        while self._candidates:
+    def _begin_reads(self, *, must_choose: bool) -> None:
+        """Begin with the likeliest candidates if the budget covers all; or some, if it must be."""
+        while self._candidates and (must_choose or self._budget.covers(len(self._candidates))):
             candidate = self._candidates[-1]
             content = candidate.unread.sha256
             if content not in self._remembered:
@@ -126,9 +135,14 @@ class TextReading:
             self._budget.add_cost(read.result().cost)
 
     def _limit_bytes(self) -> None:
-        waiting = sum(candidate.size for candidate in self._candidates)
-        while waiting > MAX_WAITING_BYTES:
-            waiting -= self._candidates.pop(0).size
+        """Read if the files that wait are too large in sum; what the budget does not cover goes."""
+        if self._waiting_bytes() > MAX_WAITING_BYTES:
+            self._begin_reads(must_choose=True)
+        while self._waiting_bytes() > MAX_WAITING_BYTES:
+            self._candidates.pop(0)
+
+    def _waiting_bytes(self) -> int:
+        return sum(candidate.size for candidate in self._candidates)
 
     def _close(self, batch: _Batch) -> None:
         self._candidates = [c for c in self._candidates if c.batch is not batch]
