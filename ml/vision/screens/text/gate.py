@@ -12,7 +12,7 @@ from ml.vision.images.grayscale import Gray, fix_short_side
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
 
-SHORT_SIDE = 224
+SHORT_SIDE = 256
 STRIDE = 8  # pixels per side of one cell
 CELLS = 12  # number of likeliest cells whose mean is the photo's logit: a short word
 WEIGHTS = Path(__file__).with_name("text_gate.onnx")
