@@ -24,12 +24,14 @@ def main(
         list[Path], typer.Option(help="Folder of photos without banners; again for more weight.")
     ],
     folder: Annotated[Path, typer.Option(help="Folder for samples and state, to continue from.")],
+    *,
     fonts: Annotated[
         list[Path] | None, typer.Option(help="Folder of fonts besides the system's.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Output file of the network.")] = WEIGHTS,
     samples: Annotated[int, typer.Option(help="Number of samples.", min=32)] = Recipe.samples,
     epochs: Annotated[int, typer.Option(help="Training epochs.", min=1)] = Recipe.epochs,
+    start: Annotated[Path | None, typer.Option(help="state.pt to begin with.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and training.")] = Recipe.seed,
 ) -> None:
     """Draw text over the photos, train, and write the network."""
@@ -38,7 +40,7 @@ def main(
     files = [file for file in found if is_trained_on(file)]
     mixed = [files[n] for n in np.random.default_rng(seed).permutation(len(files))]
     folder.mkdir(parents=True, exist_ok=True)
-    export_onnx(train(mixed, Recipe(samples, epochs, seed), folder), out)
+    export_onnx(train(mixed, Recipe(samples, epochs, seed, start), folder), out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
 from devtools.sample_photos.rendering.colors import Color, contrasting_ink

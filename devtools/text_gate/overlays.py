@@ -101,7 +101,7 @@ def draw_watermark(rng: Rng, canvas: Canvas) -> None:
     line = _fit_line(
         rng, 0.95 * width, tall * canvas.short, random_color(rng), edge=choice(rng, (0, 0, 1))
     )
-    line = fade(line, uniform(rng, 0.4, 1.0))
+    line = fade(line, uniform(rng, 0.3, 1.0))
     if middle:
         turned = line.rotate(
             choice(rng, (0, 0, uniform(rng, -45, 45))), Image.Resampling.BICUBIC, expand=True
@@ -172,9 +172,7 @@ def draw_photographed_page(rng: Rng, canvas: Canvas) -> None:
     sheet.lay(rng, canvas)
 
 
-def _paste_picture(
-    rng: Rng, page: Canvas, picture: Image.Image, rows: tuple[float, float]
-) -> None:
+def _paste_picture(rng: Rng, page: Canvas, picture: Image.Image, rows: tuple[float, float]) -> None:
     tall = max(round(rows[1] - rows[0]), 1)
     wide = max(round(page.photo.width * uniform(rng, 0.3, 1)), 1)
     left = round((page.photo.width - wide) * uniform(rng, 0, 1))
@@ -211,7 +209,8 @@ class _Sheet:
         turned = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
         bent = turned * rng.uniform(0.85, 1.05, (4, 2)) + np.array(size) / 2
         start = np.array([(0, 0), (wide, 0), (wide, tall), (0, tall)])
-        return cv2.getPerspectiveTransform(start.astype(np.float32), bent.astype(np.float32))
+        warp = cv2.getPerspectiveTransform(start.astype(np.float32), bent.astype(np.float32))
+        return warp.astype(np.float64)
 
 
 def _shade(rng: Rng, page: Image.Image) -> Image.Image:

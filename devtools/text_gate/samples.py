@@ -18,10 +18,10 @@ DRAW_SHORT_SIDE = 384  # pixels; text is drawn at this size, then reduced, as a 
 TEXT_SHARE = 0.6
 _MIN_COVERAGE = 0.4  # of a cell
 
-# Banners, lines and watermarks are twice as frequent as the others.
+# Watermarks are the hardest to see.
 _OVERLAYS = (
-    overlays.draw_banner, overlays.draw_banner, overlays.draw_lines, overlays.draw_lines,
-    overlays.draw_watermark, overlays.draw_watermark, overlays.draw_tiled_watermark,
+    *2 * (overlays.draw_banner, overlays.draw_lines),
+    *3 * (overlays.draw_watermark, overlays.draw_tiled_watermark),
     overlays.draw_page, overlays.draw_photographed_page, overlays.draw_flyer,
 )  # fmt: skip
 _TURNED_SHARE = 0.1  # of the samples: by a quarter or by half
@@ -41,9 +41,7 @@ def is_trained_on(photo: Path) -> bool:
     return hashlib.sha256(photo.name.encode()).digest()[-1] % 2 == 0
 
 
-def generate_samples(
-    photos: Sequence[Path], numbers: Iterable[int], seed: int
-) -> Iterator[Sample]:
+def generate_samples(photos: Sequence[Path], numbers: Iterable[int], seed: int) -> Iterator[Sample]:
     """Yield the samples of these numbers, cycling through the photos; deterministic for a seed."""
     for number in numbers:
         rng = np.random.default_rng((seed, number))

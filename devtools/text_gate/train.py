@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
 import torch
 from torch.nn import functional
 
-from devtools.text_gate.network import Gate
+from devtools.text_gate.network import Gate, pool_logits
 from devtools.text_gate.samples import generate_samples
 from ml.vision.screens.text.gate import STRIDE
 
@@ -29,11 +30,12 @@ Samples = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Number of samples and epochs, and the seed."""
+    """Number of samples and epochs, the seed, and the first weights."""
 
-    samples: int = 4096
-    epochs: int = 12
+    samples: int = 6144
+    epochs: int = 16
     seed: int = 0
+    start: Path | None = None  # `state.pt` of another training, to begin with its weights
 
 
 def train(photos: Sequence[Path], recipe: Recipe, folder: Path) -> Gate:
@@ -47,10 +49,12 @@ def train(photos: Sequence[Path], recipe: Recipe, folder: Path) -> Gate:
     torch.manual_seed(recipe.seed)
     grey, cells = _load_samples(photos, recipe, folder)
     network = Gate().to(memory_format=torch.channels_last)
+    if recipe.start is not None:
+        network.load_state_dict(torch.load(recipe.start, weights_only=True)["network"])
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=0.02)
     steps = recipe.epochs * (len(grey) // _BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, steps, pct_start=0.2)
-    state = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    state: dict[str, Any] = {"network": network, "optimizer": optimizer, "schedule": schedule}
     for epoch in range(_restore(state, folder), recipe.epochs):
         torch.manual_seed(recipe.seed + epoch)
         losses = [
@@ -73,7 +77,8 @@ def _load_samples(photos: Sequence[Path], recipe: Recipe, folder: Path) -> Sampl
         if not file.exists():
             numbers = range(start, min(start + _PART, recipe.samples))
             drawn = list(generate_samples(photos, numbers, recipe.seed))
-            grey, cells = (np.stack(part) for part in zip(*((s.grey, s.cells) for s in drawn), strict=True))
+            grey = np.stack([sample.grey for sample in drawn])
+            cells = np.stack([sample.cells for sample in drawn])
             np.savez(file, grey=grey, cells=cells)
             log.info("samples drawn", samples=numbers.stop)
         with np.load(file) as stored:
@@ -82,13 +87,13 @@ def _load_samples(photos: Sequence[Path], recipe: Recipe, folder: Path) -> Sampl
     return torch.from_numpy(grey), torch.from_numpy(cells)
 
 
-def _restore(state: dict[str, object], folder: Path) -> int:
+def _restore(state: dict[str, Any], folder: Path) -> int:
     """Load the state after the last epoch; return how many are done."""
     if not (folder / "state.pt").exists():
         return 0
     saved = torch.load(folder / "state.pt", weights_only=True)
     for name, part in state.items():
-        part.load_state_dict(saved[name])  # type: ignore[attr-defined]
+        part.load_state_dict(saved[name])
     return int(saved["epochs"])
 
 
@@ -119,7 +124,7 @@ def _change(grey: torch.Tensor, cells: torch.Tensor) -> Samples:
 
 def _loss(network: Gate, pixels: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
     whole = (cells.flatten(1).sum(dim=1) >= _MIN_TEXT_CELLS).float()
-    photo, found = network(pixels.contiguous(memory_format=torch.channels_last))
+    found = network(pixels.contiguous(memory_format=torch.channels_last))
     return functional.binary_cross_entropy_with_logits(
         found, cells
-    ) + functional.binary_cross_entropy_with_logits(photo, whole)
+    ) + functional.binary_cross_entropy_with_logits(pool_logits(found), whole)
