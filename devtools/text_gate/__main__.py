@@ -1,29 +1,46 @@
 """`python -m devtools.text_gate`: train the text gate of the text screen.
 
-The bundled network was trained on 1,153 real product photos, those whose names hash to an even
-number. It is evaluated on the other half and on all photos with real banners and pages.
+The bundled network was trained with `--photos normal --photos normal --photos normal --photos
+unlabelled --photos unlabelled_wide` of the real photos and 405 font files of Debian: of each folder
+those photos whose names hash to an even number. It is evaluated on the others of `normal` and on
+photos with real banners and pages (`python -m benchmarks.text_reading`).
 """
 
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from devtools.text_gate.lettering import FONT_FOLDERS
 from devtools.text_gate.network import export_onnx
+from devtools.text_gate.samples import is_trained_on
 from devtools.text_gate.train import Recipe, train
 from ml.vision.screens.text.gate import WEIGHTS
 
 
 def main(
-    photos: Annotated[Path, typer.Option(help="Folder of product photos without banners.")],
+    photos: Annotated[
+        list[Path], typer.Option(help="Folder of photos without banners; again for more weight.")
+    ],
+    folder: Annotated[Path, typer.Option(help="Folder for samples and state, to continue from.")],
+    *,
+    fonts: Annotated[
+        list[Path] | None, typer.Option(help="Folder of fonts besides the system's.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Output file of the network.")] = WEIGHTS,
     samples: Annotated[int, typer.Option(help="Number of samples.", min=32)] = Recipe.samples,
     epochs: Annotated[int, typer.Option(help="Training epochs.", min=1)] = Recipe.epochs,
+    start: Annotated[Path | None, typer.Option(help="state.pt to begin with.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and training.")] = Recipe.seed,
 ) -> None:
     """Draw text over the photos, train, and write the network."""
-    files = sorted(file for file in photos.rglob("*") if file.is_file())
-    export_onnx(train(files, Recipe(samples, epochs, seed)), out)
+    FONT_FOLDERS.extend(fonts or ())
+    found = [file for place in photos for file in sorted(place.rglob("*")) if file.is_file()]
+    files = [file for file in found if is_trained_on(file)]
+    mixed = [files[n] for n in np.random.default_rng(seed).permutation(len(files))]
+    folder.mkdir(parents=True, exist_ok=True)
+    export_onnx(train(mixed, Recipe(samples, epochs, seed, start), folder), out)
 
 
 if __name__ == "__main__":

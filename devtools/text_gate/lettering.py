@@ -1,10 +1,11 @@
 """Random text lines, fonts and colors of text overlays."""
 
 import string
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
 from devtools.sample_photos.rendering.colors import Color, contrasting_ink
@@ -19,27 +20,22 @@ from devtools.sample_photos.rendering.sample_texts import (
     price,
 )
 
-# Fonts of the matplotlib package. With one font alone the gate would not generalize.
-_FONT_FILES = (
-    "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSansMono.ttf",
-    "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "STIXGeneral.ttf",
-    "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "cmr10.ttf", "cmss10.ttf", "cmtt10.ttf",
-)  # fmt: skip
-# Fonts with Chinese characters are those of the system, if it has some.
-_CHINESE_FONT_FILES = (
-    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-)
+# Without others, the fonts of the matplotlib package; with one font the gate would not generalize.
+FONT_FOLDERS = [Path("/usr/share/fonts")]
 _CHINESE_CHARACTERS = (
     "加微信联系电话优惠批发代购厂家直销包邮特价私信客服扫码领取红包正品现货折扣新款上市限时秒杀"
 )
+_LATIN, _CHINESE = string.ascii_letters + string.digits, "微信电话"
+
+_MIN_LETTERS = 40
+_LAST_LETTER = "\U00010000"
 
 Font = ImageFont.FreeTypeFont
 
 
 def random_line(rng: Rng) -> str:
-    """Return one line: an offer, a contact detail, a name, or random letters and digits."""
-    kinds = (_realistic_line, _realistic_line, _random_characters, _random_chinese)
+    """Return one line: an offer, a contact detail, a name, or random letters of some script."""
+    kinds = (_realistic_line, _realistic_line, _random_characters, _random_chinese, _any_script)
     line = choice(rng, kinds)(rng)
     return line.upper() if chance(rng, 0.3) else line
 
@@ -62,27 +58,53 @@ def _random_characters(rng: Rng) -> str:
 
 
 def _random_chinese(rng: Rng) -> str:
-    if _chinese_font_file() is None:
+    if not _fonts_with(_CHINESE):
         return _random_characters(rng)
     return "".join(choice(rng, _CHINESE_CHARACTERS) for _ in range(integer(rng, 3, 10)))
 
 
+def _any_script(rng: Rng) -> str:
+    letters = _letters(choice(rng, _fonts()))
+    return "".join(choice(rng, letters) for _ in range(integer(rng, 3, 14)))
+
+
 def random_font(rng: Rng, line: str, size: int) -> Font:
     """Return a font with the line's characters, at a size in pixels."""
-    chinese = _chinese_font_file()
-    if chinese is not None and not line.isascii():
-        return _load_font(str(chinese), size)
-    return _load_font(_matplotlib_font(choice(rng, _FONT_FILES)), size)
+    script = _CHINESE if any(c in _CHINESE_CHARACTERS for c in line) else _LATIN
+    if script == _LATIN and not line.isascii():
+        script = "".join(c for c in line if c.isalpha() and not c.isascii())
+    return _load_font(choice(rng, _fonts_with(script) or _fonts_with(_LATIN)), size)
 
 
 @cache
-def _chinese_font_file() -> Path | None:
-    return next((path for path in _CHINESE_FONT_FILES if path.is_file()), None)
+def _fonts() -> tuple[str, ...]:
+    """Files of all fonts that have at least an alphabet."""
+    shipped = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
+    files = sorted(
+        str(file)
+        for folder in (shipped, *FONT_FOLDERS)
+        for file in folder.rglob("*")
+        if file.suffix in {".ttf", ".otf", ".ttc"} and file.is_file()
+    )
+    return tuple(file for file in files if len(_letters(file)) >= _MIN_LETTERS)
+
+
+@lru_cache(maxsize=4096)
+def _fonts_with(characters: str) -> tuple[str, ...]:
+    return tuple(file for file in _fonts() if set(characters) <= _letter_set(file))
 
 
 @cache
-def _matplotlib_font(name: str) -> str:
-    return str(distribution("matplotlib").locate_file(f"matplotlib/mpl-data/fonts/ttf/{name}"))
+def _letter_set(file: str) -> frozenset[str]:
+    return frozenset(_letters(file))
+
+
+@cache
+def _letters(file: str) -> str:
+    """The letters and digits of a font; none of one whose characters lie at other codes."""
+    with TTFont(file, fontNumber=0, lazy=True) as font:
+        codes = font.getBestCmap() or {}
+    return "".join(c for c in map(chr, sorted(codes)) if c.isalnum() and c < _LAST_LETTER)
 
 
 @cache

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from devtools.sample_photos.rendering.colors import Color, contrasting_ink
@@ -72,8 +75,9 @@ def draw_banner(rng: Rng, canvas: Canvas) -> None:
 
 def _fit_line(rng: Rng, wide: float, tall: float, color: Color, *, edge: int = 0) -> Image.Image:
     text = random_line(rng)
-    size = min(tall, wide / max(random_font(rng, text, 40).getlength(text) / 40, 0.1))
-    return render_line(text, random_font(rng, text, round(size)), color, edge=edge)
+    font = random_font(rng, text, 40)
+    size = min(tall, wide / max(font.getlength(text) / 40, 0.1))
+    return render_line(text, font.font_variant(size=max(round(size), 6)), color, edge=edge)
 
 
 def draw_lines(rng: Rng, canvas: Canvas) -> None:
@@ -97,7 +101,7 @@ def draw_watermark(rng: Rng, canvas: Canvas) -> None:
     line = _fit_line(
         rng, 0.95 * width, tall * canvas.short, random_color(rng), edge=choice(rng, (0, 0, 1))
     )
-    line = fade(line, uniform(rng, 0.4, 1.0))
+    line = fade(line, uniform(rng, 0.3, 1.0))
     if middle:
         turned = line.rotate(
             choice(rng, (0, 0, uniform(rng, -45, 45))), Image.Resampling.BICUBIC, expand=True
@@ -138,3 +142,79 @@ def draw_page(rng: Rng, canvas: Canvas) -> None:
             line = _fit_line(rng, uniform(rng, 0.3, 0.92) * width, tall, contrasting_ink(ground))
             canvas.paste(line, left if chance(rng, 0.8) else width - line.width - left, top)
         top += tall * uniform(rng, 1.3, 2.5)
+
+
+def draw_flyer(rng: Rng, canvas: Canvas) -> None:
+    """Lay a photographed flyer over the photo: a headline, offers, columns, pictures."""
+    ground, sheet = random_color(rng), _Sheet(rng, canvas)
+    sheet.page.photo.paste(ground, (0, 0, *sheet.page.photo.size))
+    width, height = sheet.page.photo.size
+    top = 0.03 * height
+    while top < 0.97 * height:
+        tall = log_uniform(rng, 0.02, 0.16) * height
+        if chance(rng, 0.25):
+            _paste_picture(rng, sheet.page, canvas.photo, (top, min(top + 3 * tall, height)))
+            top += 3 * tall
+            continue
+        columns = choice(rng, (1, 1, 2, 3))
+        color = choice(rng, (contrasting_ink(ground), random_color(rng)))
+        for column in range(columns):
+            line = _fit_line(rng, 0.9 * width / columns, tall, color)
+            sheet.page.paste(line, (column + 0.05) * width / columns, top)
+        top += tall * uniform(rng, 1.0, 1.6)
+    sheet.lay(rng, canvas)
+
+
+def draw_photographed_page(rng: Rng, canvas: Canvas) -> None:
+    """Lay a photographed page of text over the photo: a letter, a receipt, a screen."""
+    sheet = _Sheet(rng, canvas)
+    draw_page(rng, sheet.page)
+    sheet.lay(rng, canvas)
+
+
+def _paste_picture(rng: Rng, page: Canvas, picture: Image.Image, rows: tuple[float, float]) -> None:
+    tall = max(round(rows[1] - rows[0]), 1)
+    wide = max(round(page.photo.width * uniform(rng, 0.3, 1)), 1)
+    left = round((page.photo.width - wide) * uniform(rng, 0, 1))
+    page.photo.paste(picture.resize((wide, tall)), (left, round(rows[0])))
+
+
+class _Sheet:
+    """A page as a camera sees it: at an angle, unevenly lit."""
+
+    def __init__(self, rng: Rng, canvas: Canvas) -> None:
+        aspect = uniform(rng, 0.4, 1.0)
+        size = (round(1.2 * canvas.short * aspect), round(1.2 * canvas.short))
+        size = choice(rng, (size, size, size[::-1]))
+        self.page = Canvas(Image.new("RGB", size), Image.new("L", size))
+
+    def lay(self, rng: Rng, canvas: Canvas) -> None:
+        """Lay the page over the photo, and its text over the mask."""
+        warp = self._warp(rng, canvas.photo.size)
+        light = _shade(rng, self.page.photo)
+        place = [
+            cv2.warpPerspective(np.asarray(layer), warp, canvas.photo.size, flags=cv2.INTER_AREA)
+            for layer in (light, self.page.mask, Image.new("L", self.page.photo.size, 255))
+        ]
+        photo, text, shape = (Image.fromarray(layer) for layer in place)
+        canvas.photo.paste(photo, (0, 0), shape)
+        canvas.mask.paste(text, (0, 0), shape)
+
+    def _warp(self, rng: Rng, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+        """Return the transform that puts the page's corners near those of a part of the photo."""
+        (wide, tall), share = self.page.photo.size, uniform(rng, 0.55, 1.1)
+        scale = share * min(size[0] / wide, size[1] / tall)
+        turn = np.deg2rad(choice(rng, (0.0, uniform(rng, -15, 15), 90, 180)))
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (wide * scale, tall * scale) / 2
+        turned = corners @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        bent = turned * rng.uniform(0.85, 1.05, (4, 2)) + np.array(size) / 2
+        start = np.array([(0, 0), (wide, 0), (wide, tall), (0, tall)])
+        warp = cv2.getPerspectiveTransform(start.astype(np.float32), bent.astype(np.float32))
+        return warp.astype(np.float64)
+
+
+def _shade(rng: Rng, page: Image.Image) -> Image.Image:
+    """Return the page under light that falls off towards one side."""
+    corners = rng.uniform(0.5, 1.1, (2, 2)).astype(np.float32)
+    light = cv2.resize(corners, page.size)[..., None]
+    return Image.fromarray((np.asarray(page) * light).clip(0, 255).astype(np.uint8))

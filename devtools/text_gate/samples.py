@@ -1,27 +1,31 @@
 """Training samples of the text gate: product photos, a share of them with drawn text."""
 
+import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from devtools.sample_photos.rendering.random_choice import Rng, chance, choice, integer, uniform
 from devtools.text_gate import overlays
 from ml.vision.screens.text.gate import SHORT_SIDE, STRIDE
 
-DRAW_SHORT_SIDE = 480  # pixels; text is drawn at this size, then reduced, as a camera does
+DRAW_SHORT_SIDE = 384  # pixels; text is drawn at this size, then reduced, as a camera does
 TEXT_SHARE = 0.6
 _MIN_COVERAGE = 0.4  # of a cell
 
-# Banners and lines are twice as frequent as the others.
+# Watermarks are the hardest to see.
 _OVERLAYS = (
-    overlays.draw_banner, overlays.draw_banner, overlays.draw_lines, overlays.draw_lines,
-    overlays.draw_watermark, overlays.draw_tiled_watermark, overlays.draw_page,
+    *2 * (overlays.draw_banner, overlays.draw_lines),
+    *3 * (overlays.draw_watermark, overlays.draw_tiled_watermark),
+    overlays.draw_page, overlays.draw_photographed_page, overlays.draw_flyer,
 )  # fmt: skip
+_TURNED_SHARE = 0.1  # of the samples: by a quarter or by half
+_BLURRED_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,14 @@ class Sample:
     cells: npt.NDArray[np.bool_]
 
 
-def generate_samples(photos: Sequence[Path], count: int, seed: int) -> Iterator[Sample]:
-    """Yield `count` samples, cycling through the photos; deterministic for a seed."""
-    for number in range(count):
+def is_trained_on(photo: Path) -> bool:
+    """Whether a photo is one of the half that the gate learns from; benchmarks use the others."""
+    return hashlib.sha256(photo.name.encode()).digest()[-1] % 2 == 0
+
+
+def generate_samples(photos: Sequence[Path], numbers: Iterable[int], seed: int) -> Iterator[Sample]:
+    """Yield the samples of these numbers, cycling through the photos; deterministic for a seed."""
+    for number in numbers:
         rng = np.random.default_rng((seed, number))
         with Image.open(photos[number % len(photos)]) as photo:
             yield make_sample(rng, photo.convert("RGB"))
@@ -47,10 +56,16 @@ def make_sample(rng: Rng, photo: Image.Image) -> Sample:
     canvas = overlays.Canvas(sized, Image.new("L", sized.size))
     if chance(rng, TEXT_SHARE):
         choice(rng, _OVERLAYS)(rng, canvas)
-    return _crop_window(rng, _through_jpeg(rng, canvas.photo), canvas.mask)
+    photo, mask = _through_jpeg(rng, canvas.photo), canvas.mask
+    if chance(rng, _TURNED_SHARE):
+        turn = choice(rng, (90, 180, 270))
+        photo, mask = (layer.rotate(turn, expand=True) for layer in (photo, mask))
+    return _crop_window(rng, photo, mask)
 
 
 def _through_jpeg(rng: Rng, photo: Image.Image) -> Image.Image:
+    if chance(rng, _BLURRED_SHARE):  # small photos are enlarged: text must not be what is sharp
+        photo = photo.filter(ImageFilter.GaussianBlur(uniform(rng, 0.3, 1.8)))
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=integer(rng, 50, 95))
     return Image.open(buffer).convert("L")

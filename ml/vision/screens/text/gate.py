@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,28 +12,37 @@ from ml.vision.images.grayscale import Gray, fix_short_side
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
 
-SHORT_SIDE = 224
+SHORT_SIDE = 256
 STRIDE = 8  # pixels per side of one cell
-CELLS = 12  # number of likeliest cells whose mean is the photo's logit: a short word
 WEIGHTS = Path(__file__).with_name("text_gate.onnx")
 
 
-def text_likelihood(picture: Image.Image | Gray) -> float:
-    """Score (0..1, not a probability) that text overlays the photo or that it is a page of text.
+class TextEstimate(NamedTuple):
+    """Likelihood of text (0..1, not a probability), and the share (0..1) of the photo under it."""
 
-    A fully convolutional network of 10,000 weights gives each cell of 8 x 8 pixels a logit. It was
+    likelihood: float
+    cover: float
+
+
+def estimate_text(picture: Image.Image | Gray) -> TextEstimate:
+    """Score that text overlays the photo or that it is a page of text; thread-safe.
+
+    A network of 90,000 weights gives each cell of 8 x 8 pixels a logit, and the photo one. It was
     trained on photos of products, half of them with text drawn over them (`python -m
     devtools.text_gate`), so it distinguishes a banner from a printed shirt or a shelf. It takes
-    less than a millisecond. Thread-safe.
+    two milliseconds.
 
     Raises:
         cv2.error: the picture has no pixels.
     """
     gray = fix_short_side(picture, SHORT_SIDE).astype(np.float32) / 255 - 0.5
-    cells = load_gate().run(None, {"grey": gray[None, None]})[0].ravel()
-    count = min(CELLS, cells.size)
-    logit = np.partition(cells, -count)[-count:].mean()
-    return float(1 / (1 + np.exp(-logit)))
+    logit, cover = load_gate().run(None, {"grey": gray[None, None]})
+    return TextEstimate(float(1 / (1 + np.exp(-logit[0]))), float(cover[0]))
+
+
+def text_likelihood(picture: Image.Image | Gray) -> float:
+    """The likelihood of `estimate_text`."""
+    return estimate_text(picture).likelihood
 
 
 @cache

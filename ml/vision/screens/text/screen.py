@@ -6,10 +6,10 @@ which photos are read.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import cv2
-import numpy as np
 from PIL import Image
 
 from ml.core.types import (
@@ -24,9 +24,16 @@ from ml.core.types import (
 from ml.policy.screens import TextScreen
 from ml.vision.images.grayscale import Gray, gray_pixels
 from ml.vision.screens.text.contacts import Contact, find_contacts
-from ml.vision.screens.text.gate import text_likelihood
-from ml.vision.screens.text.lines import Quad, TextLine, covered_share, reading_order
-from ml.vision.screens.text.ocr import TextReader
+from ml.vision.screens.text.gate import estimate_text, text_likelihood
+from ml.vision.screens.text.lines import (
+    Quad,
+    TextLine,
+    box_sides,
+    covered_share,
+    reading_order,
+    turn_upright,
+)
+from ml.vision.screens.text.ocr import BANNER_SIDE, PAGE_SIDE, TextReader
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"
@@ -34,18 +41,17 @@ OVER_BUDGET = "budget"  # reason why a photo with likely text is not read
 DENSE = "dense"  # evidence: the photo is a page of text; PDQ cannot distinguish such photos
 _MAX_LINE_LENGTH = 200  # characters kept as evidence
 
-# The default limits of `TextScreen` were chosen on a part of the real photos (that of the gate on
-# all pages and banners). On the others the screen fired on 0 of 120 photos of products, on 95 % of
-# 62 pages and on 67 % of 73 photos with a banner. docs/screens.md has later measurements.
-# - min_text_likelihood: 99 % of 150 banners and of 145 pages reach it, and 62 % of 1,147 photos of
-#   products that the gate's network was not trained on.
+# The default limits of `TextScreen` were chosen on a part of the real photos; docs/screens.md has
+# measurements on others.
 # - max_text_area: the 99th percentile of 120 photos of products is 0.12; the lower quartile of 40
 #   pages is 0.13.
 # - max_text_characters: products had up to 85.
-# - max_lines: the largest lines are read; a line takes about 35 ms.
+# - max_lines: the largest lines are read; a line takes about 25 ms.
 
-# Lines that are read if the area alone makes the photo a page: it is reviewed anyway.
-_MAX_PAGE_LINES = 6
+# Share of cells with text from which the gate expects a page: its letters are small.
+_PAGE_COVER = 0.03
+# Lines that are read of a photo that is reviewed anyway, in search of a contact detail.
+_MAX_CERTAIN_LINES = 4
 # Share of the short side. The detector often returns whole garments as taller "lines"; no line of
 # 40 pages was so tall.
 _MAX_LINE_HEIGHT = 0.3
@@ -96,50 +102,74 @@ def read_text(
     The first that applies counts. `value` is the share of the photo under text.
     """
     rules = rules or TextScreen()
-    boxes = _line_boxes(reader.find(image), image.size)
-    covered = covered_share(boxes, image.size)
-    is_page = covered >= rules.max_text_area
-    lines = reader.read(image, boxes[: _MAX_PAGE_LINES if is_page else rules.max_lines])
-    return _outcome_of_lines(lines, image.width, covered, likelihood, rules)
+    is_page = estimate_text(image).cover >= _PAGE_COVER
+    boxes = _line_boxes(reader.find(image, PAGE_SIDE if is_page else BANNER_SIDE), image.size)
+    photo = _Photo(image.size, likelihood, covered_share(boxes, image.size), len(boxes))
+    lines: list[TextLine] = []
+    result = _judge(photo, lines, [], rules)
+    for number, box in enumerate(boxes[: rules.max_lines]):
+        if result.fired and (_is_contact(result) or number >= _MAX_CERTAIN_LINES):
+            break
+        if (line := reader.read(image, box)) is not None:
+            lines.append(line)
+        result = _judge(photo, lines, boxes[number + 1 : rules.max_lines], rules)
+    return result
+
+
+def _is_contact(result: ScreenResult) -> bool:
+    return (result.reason or "").startswith("contact:")
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """What is known of a photo before its lines are read."""
+
+    size: tuple[int, int]
+    likelihood: float
+    covered: float
+    lines: int
 
 
 def _line_boxes(boxes: Sequence[Quad], size: tuple[int, int]) -> list[Quad]:
-    """Boxes that can be lines of text, the largest first."""
-    usable = [box for box in boxes if _height(box) <= _MAX_LINE_HEIGHT * min(size)]
+    """Boxes that can be lines of text, the largest first: mostly, that is the banner."""
+    usable = [box for box in boxes if min(box_sides(box)) <= _MAX_LINE_HEIGHT * min(size)]
     return sorted(usable, key=lambda box: -float(cv2.contourArea(box)))
 
 
-def _height(box: Quad) -> float:
-    """The shorter side of a box in pixels: vertical lines are rotated before they are read."""
-    return float(min(np.linalg.norm(box[0] - box[1]), np.linalg.norm(box[0] - box[3])))
-
-
-def _outcome_of_lines(
-    lines: list[TextLine], width: int, covered: float, likelihood: float, rules: TextScreen
+def _judge(
+    photo: _Photo, lines: Sequence[TextLine], unread: Sequence[Quad], rules: TextScreen
 ) -> ScreenResult:
-    ordered = reading_order(lines)
+    upright, width = turn_upright(lines, photo.size)
+    ordered, originals = reading_order(upright), dict(zip(upright, lines, strict=True))
     found = find_contacts([line.text for line in ordered], rules.phone_regions)
     contacts = _without_allowed(found, rules.allowed)
     overlays = _without_allowed(find_overlays(ordered, width), rules.allowed)
     characters = sum(len(line.text) for line in lines)
-    dense = covered >= rules.max_text_area or characters >= rules.max_text_characters
-    evidence: dict[str, Json] = {
-        "likelihood": likelihood,
-        "read": True,
-        "characters": characters,
-        DENSE: dense,
-        "lines": [_line_evidence(line) for line in ordered],
-        "contacts": [_finding_evidence(contact) for contact in contacts],
-        "overlays": [_finding_evidence(overlay) for overlay in overlays],
-    }
+    is_page = photo.covered >= rules.max_text_area or characters >= rules.max_text_characters
     reasons = [
         *(f"contact:{contact.kind.value}" for contact in contacts),
         *(overlay.kind.value for overlay in overlays if overlay.kind.value in rules.overlays),
-        *(["text_dominated"] if dense else []),
+        *(["text_dominated"] if is_page else []),
     ]
+    evidence: dict[str, Json] = {
+        "likelihood": photo.likelihood,
+        "read": True,
+        "characters": characters,
+        # Reading stops at a contact detail, also on a page.
+        DENSE: is_page or characters + _letters(unread) >= rules.max_text_characters,
+        "lines_found": photo.lines,
+        "lines": [_line_evidence(originals[line]) for line in ordered],
+        "contacts": [_finding_evidence(contact) for contact in contacts],
+        "overlays": [_finding_evidence(overlay) for overlay in overlays],
+    }
     if reasons:
-        return positive(NAME, reasons[0], covered, evidence)
-    return negative(NAME, covered, evidence)
+        return positive(NAME, reasons[0], photo.covered, evidence)
+    return negative(NAME, photo.covered, evidence)
+
+
+def _letters(boxes: Sequence[Quad]) -> float:
+    """About how many letters fit into boxes: Chinese ones, others are half as wide."""
+    return sum(max(box_sides(box)) / max(min(box_sides(box)), 1) for box in boxes)
 
 
 def _without_allowed(findings: list[Finding], allowed: Sequence[re.Pattern[str]]) -> list[Finding]:

@@ -54,9 +54,31 @@ def test_screen_text_fires_on_overlays_that_the_rules_enable(
 
 
 def test_screen_text_reports_a_contact_before_a_promotion(reader: TextReader) -> None:
-    outcome = screen_text(with_text("CLICK THE LINK", "WeChat: lucky_mei77"), reader)
+    outcome = screen_text(with_text("CLICK THE LINK", "VX: mei77"), reader)
     assert outcome.reason == "contact:wechat"
     assert [overlay["kind"] for overlay in outcome.evidence["overlays"]] == ["promotion"]
+
+
+def test_reading_stops_at_a_contact_detail_and_says_how_many_lines_there_are(
+    reader: TextReader,
+) -> None:
+    outcome = screen_text(with_text("WeChat: lucky_mei77", "ask me", "any day"), reader)
+    assert len(outcome.evidence["lines"]) == 1
+    assert outcome.evidence["lines_found"] == 3
+
+
+def test_page_with_a_contact_detail_remains_a_page(reader: TextReader) -> None:
+    lines = [*PAGE, "please add WeChat: lucky_mei77"]
+    outcome = screen_text(with_text(*lines, size=28), reader)
+    assert outcome.reason == "contact:wechat"
+    assert len(outcome.evidence["lines"]) < outcome.evidence["lines_found"]
+    assert outcome.evidence["dense"] is True
+
+
+def test_few_lines_are_read_of_a_page_without_a_contact_detail(reader: TextReader) -> None:
+    outcome = screen_text(with_text(*PAGE, size=30), reader)
+    assert outcome.reason == "text_dominated"
+    assert len(outcome.evidence["lines"]) <= 4 < outcome.evidence["lines_found"]
 
 
 def test_screen_text_ignores_allowed_contacts(reader: TextReader) -> None:
