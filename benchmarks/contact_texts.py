@@ -6,7 +6,7 @@ folder; a text holds the lines of one photo, separated by a backslash and an n.
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,8 @@ def find_reasons(text: str) -> frozenset[str]:
     lines = text.split("\\n")
     contacts = find_contacts(lines, TextScreen().phone_regions)
     overlays = find_overlays([_line(n, line) for n, line in enumerate(lines)], _WIDTH)
-    return frozenset(finding.kind.value for finding in (*contacts, *overlays))
+    kinds = [*(contact.kind.value for contact in contacts), *(o.kind.value for o in overlays)]
+    return frozenset(kinds)
 
 
 def _line(number: int, text: str) -> TextLine:
@@ -95,7 +96,8 @@ def main(
     console.print(_table("Honest texts", sure, {"raised": is_raised}))
     console.print(_table("Doubtful texts", doubtful, {"raised": is_raised}))
     if list_wrong:
-        for text in (*(t for t in contacts if not is_right(t)), *filter(is_raised, sure)):
+        wrong = [text for text in contacts if not is_right(text)]
+        for text in wrong + [text for text in sure if is_raised(text)]:
             console.print(f"{text.kind}: {text.text} {sorted(text.found)}", markup=False)
 
 
@@ -114,12 +116,12 @@ def is_raised(text: Text) -> bool:
     return bool(text.found)
 
 
-def _table(title: str, texts: list[Text], rates: dict[str, Callable[[Text], bool]]) -> Table:
+def _table(title: str, texts: Sequence[Text], rates: Mapping[str, Callable[[Text], bool]]) -> Table:
     table = Table("kind", *rates, title=title)
     by_kind: defaultdict[str, list[Text]] = defaultdict(list)
     for text in texts:
         by_kind[text.kind].append(text)
-    for kind, group in (*sorted(by_kind.items()), ("all", texts)):
+    for kind, group in [*sorted(by_kind.items()), ("all", list(texts))]:
         table.add_row(kind, *(str(share(group, hit)) for hit in rates.values()))
     return table
 

@@ -34,9 +34,9 @@ _NO_ACCOUNT = (
 _HANDLE = r"(?=[\w.-]{4,30}(?![\w-]))[a-z](?:[a-z\d_-]|\.(?=[a-z\d_]))+(?:#\d{1,5})?"
 # Without a colon a word is an account only if it has a digit or an underscore: "WeChat account" and
 # "微信支付" are none.
-_ODD = r"(?=[a-z_.-]*(?:[\d_]|#\d))" + _HANDLE
+_ODD = r"(?=[a-z_.-]{0,30}(?:[\d_]|#\d))" + _HANDLE
 # Next to a name of few letters it must be in lower case: WX-XM5B2 is a model.
-_LOWER_ODD = r"(?=(?-i:[A-Z\d.-]*[a-z_]))" + _ODD
+_LOWER_ODD = r"(?=(?-i:[A-Z\d.-]{0,30}[a-z_]))" + _ODD
 _NUMBER = rf"\+? ?\(?\d(?:{_GAP}\d){{5,14}}(?!\d)"
 _LONG_NUMBER = rf"\+? ?\(?\d(?:{_GAP}\d){{7,14}}(?!\d)"
 _MOBILE = rf"1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)"
@@ -67,7 +67,7 @@ def _named(name: str, service: Service) -> Iterator[str]:
     yield rf"{name}{_LABEL}{_COLON}@?{_NO_ACCOUNT}(?:{account}|{_NUMBER})"
     yield rf"{name}{_LABEL}(?:公众号)?{_SIGNS}{_LABEL} ?{near}"
     # The account first: 138... (WeChat), lucky_88 on Telegram.
-    first = rf"(?:{_NUMBER}|@{_HANDLE}|(?<![\w.]){_LOWER_ODD})"
+    first = rf"(?:(?<!\d){_NUMBER}|@{_HANDLE}|(?<![\w.]){_LOWER_ODD})"
     owner, end = r"(?:是|为|on |is )?(?:我的?|my )?", r"(?:同步|同号|号|同)?\s?(?:$|[^\w.@])"
     yield rf"{first}{_SIGNS}{owner}{name}{end}"
     yield (
@@ -82,9 +82,9 @@ def _named(name: str, service: Service) -> Iterator[str]:
 def _worded(word: str, service: Service) -> Iterator[str]:
     yield rf"{word}[^\w]{{0,2}}(?:ids?|[号號]|账号)(?![a-z]){_SIGNS}(?:{_HANDLE}|{_NUMBER})"
     yield rf"{word}{_LABEL}{_SIGNS}@ ?{_HANDLE}"
-    yield rf"{word}{_LABEL}(?:{_COLON}|[^\w]{{1,3}})(?=[\w.-]*[a-z]{{3}}){_LOWER_ODD}"
+    yield rf"{word}{_LABEL}(?:{_COLON}|[^\w]{{1,3}})(?=[\w.-]{{0,30}}[a-z]{{3}}){_LOWER_ODD}"
     yield rf"{word}{_LABEL}{_COLON}(?:{_LOWER_ODD}|{_LONG_NUMBER})"
-    yield rf"(?:{_LONG_NUMBER}|{_LOWER_ODD}) ?[(\[]{word}[)\]]|@{_HANDLE} on {word}"
+    yield rf"(?:(?<!\d){_LONG_NUMBER}|{_LOWER_ODD}) ?[(\[]{word}[)\]]|@{_HANDLE} on {word}"
     if service.phones:
         yield rf"{word}(?:[ /]call)?{_SIGNS}(?<!\d){_LONG_NUMBER}"
     if service.nicknames:
@@ -108,7 +108,7 @@ _OWN_FORMS = {
             rf"(?!支付|公众|[a-z])(?:(?:{_COLON}| ?)(?:{_ODD}|{_NUMBER}))?"
         ),
         r"\bjia ?(?:wo ?)?(?:wei ?xin|v ?x|wx)\b|(?:微信|vx|wx|v)同(?:号|步)",
-        rf"(?<![a-z\d])(?:[vw] ?x|v){_MOBILE}",
+        rf"(?<![a-z\d])(?:[vw] ?x|v)(?:[^\w]{{0,2}}|同){_MOBILE}",
         r"(?<![a-z\d])wxid_[a-z0-9]{6,}",
     ),
     ContactKind.SKYPE: (r"skype[^\w]{0,3}live:\S{4,}|\blive:\.cid\.\w+",),

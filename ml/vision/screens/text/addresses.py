@@ -19,7 +19,7 @@ _EMAIL = re.compile(
 _SERVICE = r"(?:qq|163|126|gmail|outlook|hotmail|yahoo|foxmail|icloud|sina)"
 _MAIL_SERVICE = re.compile(
     rf"(?<![\w.+-])[\w.+-]{{3,64}} ?@ ?{_SERVICE}(?![\w@])|[\w.+-]{{2,64}} {_SERVICE}[ .]com\b"
-    r"|\b(?:gmail|hotmail|e-?mail|邮箱|郵箱) ?[:=] ?(?=[a-z_.-]*[\d_])[a-z][\w.]{4,}",
+    r"|\b(?:gmail|hotmail|e-?mail|邮箱|郵箱) ?[:=] ?(?=[a-z_.-]{0,30}[\d_])[a-z][\w.]{4,}",
     _I,
 )
 # A social media handle: 0 of 300 photos of products have one, 16 of 140 with a banner do.
@@ -31,7 +31,7 @@ _HANDLE_ALONE = re.compile(
 _OWN_ACCOUNT = re.compile(
     r"(?:[账帐帳][号號]|我的? ?id|\b(?:my|our) ?id|user ?name|\badd ?me|全网同名|[关關]注我?"
     r"|follow ?me)"
-    r"[^\w]{1,3}(?:(?=[a-z_.-]*[\d_])[a-z][\w.]{4,}|@[^\Wa-z]\w{2,20})"
+    r"[^\w]{1,3}(?:(?=[a-z_.-]{0,30}[\d_])[a-z][\w.]{4,}|@[^\Wa-z]\w{2,20})"
     r"|全网同名[^\w]{1,2}\w{2,}",
     _I,
 )
@@ -78,7 +78,7 @@ _LINK_HOSTS = (
 _LINK = re.compile(
     r"(?<![\w@-])(?:[\w-]+\.)?"
     + one_of(*(re.escape(host).replace(r"\.", r" ?[.,] ?") for host in _LINK_HOSTS))
-    + r"(?: ?/ ?\S+|(?![\w.-]))|\blink ?tree[^\w]{1,3}(?=[a-z_.-]*[\d_])[a-z][\w.]{3,}",
+    + r"(?: ?/ ?\S+|(?![\w.-]))|\blink ?tree[^\w]{1,3}(?=[a-z_.-]{0,30}[\d_])[a-z][\w.]{3,}",
     _I | re.ASCII,
 )
 

@@ -16,6 +16,8 @@ from ml.vision.screens.text.phone_numbers import (
 from ml.vision.screens.text.search_calls import find_search_call
 from ml.vision.screens.text.services import ContactKind
 
+_MAX_JOINED = 60  # characters of a line that are searched together with its neighbors
+
 
 @dataclass(frozen=True)
 class Contact:
@@ -39,8 +41,9 @@ def find_contacts(lines: Sequence[str], regions: Sequence[str] = PHONE_REGIONS) 
         contacts += _in_line(line, regions)
         if next_line is not None:
             contacts += _across_lines(line, next_line, regions)
-    for three in zip(normalized, normalized[1:], normalized[2:], strict=False):
-        contacts += _accounts(" ".join(three))
+    for first, second, third in zip(normalized, normalized[1:], normalized[2:], strict=False):
+        if len(second) <= _MAX_JOINED:
+            contacts += _accounts(f"{first[-_MAX_JOINED:]} {second} {third[:_MAX_JOINED]}")
     if "CN" in regions:
         contacts += _split_numbers(normalized)
     return list(dict.fromkeys(contacts))
@@ -63,7 +66,7 @@ _ADDRESSES = (
 
 
 def _across_lines(line: str, next_line: str, regions: Sequence[str]) -> Iterator[Contact]:
-    joined = f"{line} {next_line}"
+    joined = f"{line[-_MAX_JOINED:]} {next_line[:_MAX_JOINED]}"
     yield from _accounts(joined)
     if line.endswith("@") or next_line.startswith("@"):
         for address in find_emails(joined):

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 LOOK_ALIKES = Path(__file__).with_name("look_alikes.txt")  # `devtools.text_gate.look_alikes`
-# No recognized line is longer: a strip of 800 x 8 pixels has at most 600 characters.
-MAX_LINE_LENGTH = 1000
+# No recognized line is longer: letters in a picture of 800 pixels are read from 4 pixels of width.
+MAX_LINE_LENGTH = 400
 
 _DIGITS = dict(
     zip("〇○◯零一二三四五六七八九壹贰叁肆伍陆柒捌玖", "0000123456789123456789", strict=True),
@@ -31,7 +31,7 @@ _LATIN_NAME = re.compile(
 _COMBINING = re.compile("[\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f]")
 _SPACES = re.compile(r"\s+")
 _HAN = "[\u3400-\u9fff]"
-_SPACED = re.compile(rf"(?<!\S)[^\s:](?: [^\s:]){{4,}}(?!\S)|(?<!\S){_HAN}(?: {_HAN}){{2,}}")
+_SPACED = re.compile(rf"(?<!\S)[^\s:](?: [^\s:]){{4,}}(?!\S)|(?<!\S)(?:{_HAN}|\d)(?: {_HAN}){{2,}}")
 
 # Suffixes that are read as such when the dot before them is spelt out or has spaces around it.
 _SUFFIX = (
@@ -76,15 +76,14 @@ def normalize_text(text: str) -> str:
     visible, and the spaces of a word that is set letter by letter.
     """
     digits = "".join(map(_digit, text[:MAX_LINE_LENGTH]))
-    text = _SPACES.sub(" ", normalize_letters(digits)).strip()
+    text = _SPACES.sub(" ", normalize_letters(digits)[:MAX_LINE_LENGTH]).strip()
     text = _SPACED.sub(_join_letters, text)
     return _SPACED_DOT.sub(".", _SPELT_DOT.sub(".", _SPELT_AT.sub("@", text)))
 
 
 def normalize_letters(text: str) -> str:
     """Apply NFKC, replace letters by the Latin ones that they look like, remove the invisible."""
-    plain = unicodedata.normalize("NFKC", text)
-    return "".join(map(_letter, plain[:MAX_LINE_LENGTH]))
+    return "".join(map(_letter, unicodedata.normalize("NFKC", text)))
 
 
 def digits_for_letters(text: str) -> str:

@@ -138,7 +138,9 @@ def _is_chinese_mobile(groups: list[str], before: str, after: str) -> bool:
 
 def _are_prices(groups: list[str]) -> bool:
     """Whether groups of digits are prices or sizes: 199 1299 1399, 180 2000 2200."""
-    return len(groups) == _PRICE_GROUPS and {group[-1] for group in groups} <= set("089")
+    begin_with_zero = any(group.startswith("0") for group in groups)
+    ends = {group[-1] for group in groups}
+    return len(groups) == _PRICE_GROUPS and not begin_with_zero and ends <= set("089")
 
 
 def _is_phone(run: str, before: str, after: str, regions: tuple[str, ...]) -> bool:

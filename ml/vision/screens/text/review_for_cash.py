@@ -9,7 +9,7 @@ from ml.vision.screens.text.spelling import one_of
 _MAX_LINES = 3  # of a call that is split over lines
 _BETWEEN = r"[^。]{0,50}?"
 
-_SUM = r"(?:(?:[$€£¥]|usd|eur|rmb) ?\d+|\d+ ?(?:[$€£¥]|usd|eur|euros?|dollars?|rmb|k\b))"
+_SUM = r"(?:(?:[$€£¥]|usd|eur|rmb) ?\d|\d{1,6} ?(?:[$€£¥]|usd|eur|euros?|dollars?|rmb|k\b))"
 _STARS = "[★⭐☆]{5}"
 # For each language what is asked for, and what is paid; either may come first. A sum counts only
 # with a word such as "get": shops show prices next to the number of reviews. Digits and letters
@@ -23,7 +23,7 @@ _LANGUAGES = (
         ),
         one_of(
             r"返(?:现|現|利|还|钱|红包|(?=$|\W))|(?:反|fan)现|fan ?xian|红包|紅包|现金(?!支付)",
-            r"現金|[返奖獎送领領得赠补] ?\d+|\d+ ?元(?:红包|现金|奖|返)",
+            r"現金|[返奖獎送领領得赠补] ?\d+|\d{1,6} ?元(?:红包|现金|奖|返)",
             "奖励|獎勵|免单|免單|话费|折现|全额返|礼品卡|京东卡|送礼[物品]|送(?:小|好|大|精美)礼|有礼|回馈金",
         ),
     ),
@@ -74,11 +74,11 @@ _LANGUAGES = (
     ),
     (  # Japanese
         r"(?:レビュー|口コミ|星5|高評価)",
-        r"(?:プレゼント|クーポン|返金|キャッシュ|ギフト|\d+ ?円|進呈)",
+        r"(?:プレゼント|クーポン|返金|キャッシュ|ギフト|\d ?円|進呈)",
     ),
     (  # Korean
         r"(?:리뷰|후기|별점)",
-        r"(?:현금|캐시|쿠폰|적립|상품권|기프티콘|\d+ ?원|페이백)",
+        r"(?:현금|캐시|쿠폰|적립|상품권|기프티콘|\d ?원|페이백)",
     ),
     (  # Russian
         r"(?:отзыв|5 ?звезд)",
