@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.core.errors import SignalError, WorkerDied
 from ml.core.message_channel import Message
-from ml.core.worker_loop import Caller, serve
+from ml.core.worker_loop import serve
 from ml.core.worker_process import WorkerProcess
 from ml.models.signals.card import SignalCard, parse_card
 from ml.models.signals.predictor import SignalPredictor
@@ -32,7 +32,7 @@ def run_trial(data: bytes, card: SignalCard, *, cpu_seconds: float = TRIAL_SECON
         __name__, input_bytes=max(1, len(data)), output_bytes=1, cpu_seconds=cpu_seconds
     )
     try:
-        result = process.run(card.model_dump_json(), {}, data, lambda _message: None)
+        result = process.run(card.model_dump_json(), {}, data)
     except WorkerDied as error:
         raise SignalError(f"{card.name} cannot be used, trying it failed: {error}") from error
     finally:
@@ -52,9 +52,7 @@ class _Trial:
     def __init__(self, card: SignalCard) -> None:
         self._card = card
 
-    def __call__(
-        self, _request: Message, data: bytes, _output: memoryview, _caller: Caller
-    ) -> Message:
+    def __call__(self, _request: Message, data: bytes, _output: memoryview) -> Message:
         resource.setrlimit(resource.RLIMIT_DATA, (_MAX_MEMORY, _MAX_MEMORY))
         try:
             predictor = SignalPredictor(self._card, data, threads=1)
