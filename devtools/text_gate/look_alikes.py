@@ -64,7 +64,9 @@ def find_look_alikes(skeleton: Skeleton) -> dict[str, str]:
             continue
         seen = skeleton(character)
         name = unicodedata.name(seen, "") if len(seen) == 1 else ""
-        if _PLAIN.fullmatch(name) and not latin_letter(character):
+        # A small letter that looks like a digit (б) would not be found by its capital.
+        small_digit = seen.isdigit() and character.islower()
+        if _PLAIN.fullmatch(name) and not latin_letter(character) and not small_digit:
             found[latin_letter(seen) or seen].append(character)
     _add_lower_case(found)
     return {latin: "".join(found[latin]) for latin in sorted(found)}
@@ -73,7 +75,7 @@ def find_look_alikes(skeleton: Skeleton) -> dict[str, str]:
 def _add_lower_case(found: dict[str, list[str]]) -> None:
     """Add small letters whose capital looks like a Latin one: the letters of a Cyrillic name."""
     known = {character for others in found.values() for character in others}
-    for latin in [letter for letter in found if letter.isupper()]:
+    for latin in [letter for letter in found if not letter.islower()]:
         small = {character.lower() for character in found[latin]} - known - set(found[latin])
         found[latin.lower()] += sorted(c for c in small if len(c) == 1 and not latin_letter(c))
 

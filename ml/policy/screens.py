@@ -16,7 +16,7 @@ Patterns = tuple[re.Pattern[str], ...]
 Overlay = Literal["promotion", "watermark", "review_for_cash"]
 PHONE_REGIONS = (
     *("CN", "HK", "TW", "US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "RU", "TR", "JP", "KR"),
-    *("TH", "VN", "ID", "MY", "IN", "AE", "BR", "MX", "AU"),
+    *("TH", "VN", "ID", "MY", "IN", "AE", "BR", "MX", "AU", "PH"),
 )
 
 MODEL_SCREENS = ("similar_decisions", "unfamiliar")  # in a verdict's order of reasons

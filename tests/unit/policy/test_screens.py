@@ -60,6 +60,8 @@ def test_policy_without_screens_runs_none_and_has_the_same_version(raw: dict[str
         (("codes",), {"allowed": ["https://("]}, "screens.codes.allowed"),
         (("codes",), {"second_pass": "often"}, "screens.codes.second_pass"),
         (("text",), {"budget_share": 1.1}, "screens.text.budget_share"),
+        (("text",), {"phone_regions": ["CN", "UK"]}, "UK"),
+        (("text",), {"overlays": ["advert"]}, "screens.text.overlays"),
         (("duplicates",), {"distance": 32}, "screens.duplicates.distance"),
         ((), {"long_side": 100}, "screens.long_side"),
         ((), {"signals": {"Nudity": SIGNAL}}, "screens.signals"),

@@ -19,10 +19,10 @@ _GAP = r"[ \-./()_*·]{0,3}"  # between two digits
 
 _LABEL_WORDS = one_of(
     r"ids?|uid|[帐账帳]?[号號]码?|hao|account|acc|user ?name|name|nick|number|num|nummer|nr|no\.?",
-    r"me|at|on|only|plus|is|es|ist|est|shop|page|是|为|搜索?|搜[尋寻]|[請请]?加|添加|联系|找我",
+    r"me|at|on|only|plus|is|es|ist|est|shop|page|channel|是|为|搜索?|搜[尋寻]|[請请]?加|添加|联系|找我",
     r"扫码|好友|直播间|主页|店铺|아이디|채널|追加|登録|ください|ไอดี|ร้าน|ca nhan|dt|call",
 )
-_LABEL = rf"(?:[^\w:@]{{0,2}}{_LABEL_WORDS}(?![a-z])){{0,2}}"
+_LABEL = rf"(?:[^\w:@]{{0,2}}{_LABEL_WORDS}(?:(?<![a-z])|(?![a-z]))){{0,2}}"
 
 # --- accounts
 
@@ -31,7 +31,7 @@ _NO_ACCOUNT = (
     r"(?!(?:pay|payment|ali ?pay|official|account|scan|login|log|follow|free|version|channel|group"
     r"|store|shop|name|number|code|https?|www|messenger)(?!\w))"
 )
-_HANDLE = r"(?=[\w.-]{4,30}(?![\w-]))[a-z](?:[a-z\d_-]|\.(?=[a-z\d_]))+(?:#\d{1,5})?"
+_HANDLE = r"(?=[a-z\d_.-]{4,30}(?![a-z\d_-]))[a-z](?:[a-z\d_-]|\.(?=[a-z\d_]))+(?:#\d{1,5})?"
 # Without a colon a word is an account only if it has a digit or an underscore: "WeChat account" and
 # "微信支付" are none.
 _ODD = r"(?=[a-z_.-]{0,30}(?:[\d_]|#\d))" + _HANDLE
@@ -67,7 +67,7 @@ def _named(name: str, service: Service) -> Iterator[str]:
     yield rf"{name}{_LABEL}{_COLON}@?{_NO_ACCOUNT}(?:{account}|{_NUMBER})"
     yield rf"{name}{_LABEL}(?:公众号)?{_SIGNS}{_LABEL} ?{near}"
     # The account first: 138... (WeChat), lucky_88 on Telegram.
-    first = rf"(?:(?<!\d){_NUMBER}|@{_HANDLE}|(?<![\w.]){_LOWER_ODD})"
+    first = rf"(?:(?<!\d){_NUMBER}|@{_HANDLE}|(?<![a-z\d_.]){_LOWER_ODD})"
     owner, end = r"(?:是|为|on |is )?(?:我的?|my )?", r"(?:同步|同号|号|同)?\s?(?:$|[^\w.@])"
     yield rf"{first}{_SIGNS}{owner}{name}{end}"
     yield (
@@ -82,7 +82,7 @@ def _named(name: str, service: Service) -> Iterator[str]:
 def _worded(word: str, service: Service) -> Iterator[str]:
     yield rf"{word}[^\w]{{0,2}}(?:ids?|[号號]|账号)(?![a-z]){_SIGNS}(?:{_HANDLE}|{_NUMBER})"
     yield rf"{word}{_LABEL}{_SIGNS}@ ?{_HANDLE}"
-    yield rf"{word}{_LABEL}(?:{_COLON}|[^\w]{{1,3}})(?=[\w.-]{{0,30}}[a-z]{{3}}){_LOWER_ODD}"
+    yield rf"{word}{_LABEL}(?:{_COLON}|[^\w]{{1,3}})(?=[\w.-]{{0,30}}[a-z]{{2}}){_LOWER_ODD}"
     yield rf"{word}{_LABEL}{_COLON}(?:{_LOWER_ODD}|{_LONG_NUMBER})"
     yield rf"(?:(?<!\d){_LONG_NUMBER}|{_LOWER_ODD}) ?[(\[]{word}[)\]]|@{_HANDLE} on {word}"
     if service.phones:

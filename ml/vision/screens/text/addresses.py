@@ -56,7 +56,7 @@ _CHINESE_HOST = re.compile(
 # Suffixes of which some are words, so that the whole line must be the domain, or the name has a
 # digit or a hyphen: "cotton.top quality" is usually a missing space.
 _WORD_SUFFIXES = frozenset(
-    "vip shop store club site online app ltd my link live info top me io co tv fun pro ink art one"  # noqa: SIM905 - a list of words
+    "vip shop store club site online app my link live info top me io co tv fun pro ink art one"  # noqa: SIM905 - a list of words
     " world today life love group wang website space email tech".split()
 )
 # Suffixes that no sentence ends with and no unit is written as: enough for a bare domain.
@@ -65,6 +65,7 @@ _PLAIN_SUFFIXES = frozenset(
 )
 _RESERVED_SUFFIXES = frozenset({"example", "test"})  # RFC 2606: of no list, but in test photos
 _UNITS = frozenset({"cm", "mm", "kg", "mg", "ml", "in", "gm", "km", "pm", "am", "ms", "mb"})
+_ANNOUNCED = re.compile(r"(?:访问|官网|网址|网站|登录|\bvisit|\bshop at|\bsite)[: ]*$", _I)
 _MIN_NAME = 2  # characters before the suffix: "s.shop" is no domain
 
 # Short links and collections of links: nearly always lead to an account or a shop.
@@ -132,5 +133,6 @@ def _is_address(match: re.Match[str], line: str) -> bool:
     if path:
         return suffix not in _UNITS
     if suffix in _WORD_SUFFIXES:
-        return match.group() == line or bool(re.search(r"[\d-]", name))
+        announced = _ANNOUNCED.search(line[: match.start()])
+        return bool(match.group() == line or announced or re.search(r"[\d-]", name))
     return suffix in _PLAIN_SUFFIXES or bool(re.fullmatch(r"[a-z-]{4,}\d+", name, _I))

@@ -40,7 +40,7 @@ _SUFFIX = (
 )
 _SPELT_DOT = re.compile(
     rf" ?[(\[{{<] ?(?:dot|点|\.) ?[)\]}}>] ?(?=[a-z])"
-    rf"|(?:(?<=[a-z\d]) ?[点點。]| dot|(?<=[a-z\d]) \.) ?(?={_SUFFIX}(?![a-z]))",
+    rf"|(?:(?<=[a-z\d]) ?[点點。]|(?<!\bthe) dot|(?<=[a-z\d]) \.) ?(?={_SUFFIX}(?![a-z]))",
     re.IGNORECASE,
 )
 _SPACED_DOT = re.compile(
@@ -63,7 +63,7 @@ _SPOKEN_RUN = re.compile(r"(?<=\d)[洞拐勾两\d]+")
 _LIKE_DIGITS = str.maketrans("oOQDlI|iZzSsBbGgq", "00001111225588699")
 # As long as a Chinese mobile number, and mostly digits.
 _LIKE_MOBILE = re.compile(
-    r"(?<![A-Za-z\d])(?=(?:[^\d\s]?[ .\-]?\d){7})[1lI|i](?:[ .\-]?[\doOQDlI|iZzSsBbGgq]){10}"
+    r"(?<![A-Za-z\d])(?=(?:[^\d]{0,3}\d){7})[1lI|i](?:[ .\-]?[\doOQDlI|iZzSsBbGgq]){10}"
     r"(?![A-Za-z\d])"
 )
 

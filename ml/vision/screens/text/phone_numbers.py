@@ -37,7 +37,7 @@ _OTHER_LATIN_KEYWORDS = one_of(
 )
 _OTHER_KEYWORD = re.compile(
     rf"(?:(?<![a-z]){_OTHER_LATIN_KEYWORDS}"
-    "|订单|单号|编号|型号|货号|运单|条码|条形码|批号|生产批|流水|序列号|快递|账号|代码|传真"
+    "|订单|单号|编号|型号|货号|运单|条码|条形码|批号|批次|合格证|卡号|车架号|序号|生产批|流水|序列号|快递|账号|代码|传真"
     "|许可证|税号|标准|备案|证号|专利|番号|番號|번호|หมายเลข)"
     r"[^\d+(]{0,10}\(?$",
     _I,
@@ -186,7 +186,8 @@ def _is_possible(digits: str) -> bool:
 
 def _is_answered(number: str, regions: tuple[str, ...]) -> bool:
     """Whether a region has the number, and none of them as one that manufacturers print."""
-    types = {_type_in(region, number) for region in regions}
+    # China has rules of its own: without the leading 0 its area codes are those of other countries.
+    types = {_type_in(region, number) for region in regions if region != "CN"}
     return bool(types & _TYPES) and PhoneNumberType.TOLL_FREE not in types
 
 

@@ -23,13 +23,14 @@ _LANGUAGES = (
         ),
         one_of(
             r"返(?:现|現|利|还|钱|红包|(?=$|\W))|(?:反|fan)现|fan ?xian|红包|紅包|现金(?!支付)",
-            r"現金|[返奖獎送领領得赠补] ?\d+|\d{1,6} ?元(?:红包|现金|奖|返)",
+            r"現金|[返奖獎领領] ?\d+|[送得赠补] ?\d+(?:\.\d)? ?[元块]",
+            r"\d{1,6} ?元(?:红包|现金|奖|返)",
             "奖励|獎勵|免单|免單|话费|折现|全额返|礼品卡|京东卡|送礼[物品]|送(?:小|好|大|精美)礼|有礼|回馈金",
         ),
     ),
     (  # English
         one_of(
-            r"(?:5|five)[ -]?stars?|\brev[i1]ews?\b|\b(?:positive|good) feedback\b",
+            r"(?:5|five)[ -]?stars?|\brev[i1]ews?\b|\b(?:positive|good|your) feedback\b",
             rf"\brat(?:e us|ing)\b|{_STARS}",
         ),
         one_of(

@@ -63,18 +63,19 @@ SERVICES = (
         ContactKind.WECHAT,
         (
             *(
-                "[微薇威嶶徽維维溦葳巍][信芯訊讯心伈]",
+                "[微薇威嶶徽維维唯溦葳巍][信芯訊讯心伈]",
                 "[微威薇]❤",
                 "v[信芯心]",
                 "we信",
                 "wei信",
-                "微x",
+                "[微薇威]x",
                 "卫星",
             ),
             *(
                 "wechat",
                 "vvechat",
                 "weixin",
+                "wxid",
                 "wx",
                 "vx",
                 "vchat",
@@ -85,7 +86,7 @@ SERVICES = (
                 "ウィーチャット",
             ),
         ),
-        ("v", "[微薇威围]", "wc"),
+        ("v", "v我", "[微薇威围]", "wc"),
         links=("u.wechat.com/", "weixin.qq.com/", "work.weixin.qq.com/"),
     ),
     Service(

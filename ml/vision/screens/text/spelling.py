@@ -23,7 +23,9 @@ def any_name(names: tuple[str, ...]) -> str:
 
     In a name, letters in brackets are alternatives, and a question mark makes one optional.
     """
-    return f"(?:{'|'.join(map(_spelled, map(normalize_letters, names)))})"
+    # The capital of a letter that looks Latin may not: ТГ and тг become different letters.
+    cases = [name for n in names for name in ((n,) if n.isascii() else (n, n.upper()))]
+    return one_of(*dict.fromkeys(_spelled(normalize_letters(name)) for name in cases))
 
 
 def _spelled(name: str) -> str:

@@ -48,3 +48,15 @@ def test_white_text_on_a_transparent_ground_is_read() -> None:
 
 def test_banner_with_an_orientation_in_xmp_alone_is_read_upright() -> None:
     assert screened("xmp_orientation_3.jpg")["text"].reason == "contact:wechat"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("banner_vx_number.jpg", "contact:wechat"),
+        ("banner_bracket.jpg", "contact:phone"),
+        ("banner_us.jpg", "contact:phone"),
+    ],
+)
+def test_contact_details_in_spellings_of_sellers_are_recognized(name: str, reason: str) -> None:
+    assert screened(name)["text"].reason == reason

@@ -263,3 +263,23 @@ def test_repeated_contact_is_reported_once() -> None:
 def test_digits_for_letters_keeps_sizes_and_words() -> None:
     assert normalize_text("ＸＬ　１０ｏｚ") == "XL 10oz"
     assert digits_for_letters("10oz 5l XL 2lbs") == "10oz 5l XL 2lbs"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("VX13812345678", WECHAT),
+        ("13812 345678", PHONE),
+        ("(138)1234-5678", PHONE),
+        ("微❤信 abc123", WECHAT),
+        ("V.X: abc123", WECHAT),
+        ("W\u0435\u0421h\u0430t abc123", WECHAT),
+        ("LINE ID: abc123", ContactKind.LINE),
+        ("Instagram: abc.123", ContactKind.INSTAGRAM),
+        ("抖音号：abc123", ContactKind.TIKTOK),
+        ("linktr.ee/abc123", URL),
+        ("415-555-0132", PHONE),
+    ],
+)
+def test_spelling_that_once_passed_is_found(text: str, kind: ContactKind) -> None:
+    assert kind in {contact.kind for contact in find_contacts([text])}

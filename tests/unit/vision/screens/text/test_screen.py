@@ -81,6 +81,20 @@ def test_few_lines_are_read_of_a_page_without_a_contact_detail(reader: TextReade
     assert len(outcome.evidence["lines"]) <= 4 < outcome.evidence["lines_found"]
 
 
+def test_screen_text_fires_on_a_paid_review_if_the_rules_enable_it(reader: TextReader) -> None:
+    card = with_text("CASHBACK FOR 5 STARS")
+    assert screen_text(card, reader).reason == "review_for_cash"
+    rules = TextScreen(overlays=("promotion",))
+    assert screen_text(card, reader, rules).fired is False
+
+
+def test_screen_text_reads_phone_numbers_as_the_regions_write_them(reader: TextReader) -> None:
+    banner = with_text("415-555-0132")
+    found = screen_text(banner, reader, TextScreen(phone_regions=("US",)))
+    assert found.reason == "contact:phone"
+    assert not screen_text(banner, reader, TextScreen(phone_regions=("CN",))).fired
+
+
 def test_screen_text_ignores_allowed_contacts(reader: TextReader) -> None:
     banner = with_text("www.shop.example")
     rules = TextScreen(allowed=(re.compile(r"www\.shop\.example"),))
