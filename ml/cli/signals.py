@@ -13,6 +13,8 @@ from ml.core.window import Window
 if TYPE_CHECKING:
     from ml.policy.spot_check import Rate
 
+_SHOWN = 10  # outputs
+
 app = typer.Typer(help="Signals: models of others. Install, list, report.", no_args_is_help=True)
 
 
@@ -31,7 +33,7 @@ def install_command(
     data = registry.read_source(source)
     with opened() as (_, connections):
         seconds = registry.install(data, read_card, store=connections.models)
-    classes = ", ".join(read_card.output.classes[:10])
+    classes = ", ".join(read_card.output.classes[:_SHOWN])
     console.print(
         f"{read_card.name} is installed: {1000 * seconds:.0f} ms of a core a photo, outputs "
         f"{classes}. Its hash, for screens.signals of the policy:"
@@ -45,11 +47,12 @@ def list_command() -> None:
     from ml.models.signals.registry import list_installed
 
     with opened() as (_, connections):
-        rows = [
-            (s.signal_hash, s.card.name, ", ".join(s.card.output.classes[:5]), s.card.licence)
-            for s in list_installed(connections.models)
-        ]
-    print_table("hash", "name", "outputs", "licence", rows=rows)
+        for signal in list_installed(connections.models):
+            card = signal.card
+            outputs = ", ".join(card.output.classes[:_SHOWN])
+            line = f"{signal.signal_hash}  {card.name}: {outputs}. {card.licence}"
+            # Not wrapped: the hash is copied into a policy.
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command("report")

@@ -13,6 +13,7 @@ _PHOTOS = "tests/integration/cli/test_photos.py"
 _REPLAY = "tests/integration/cli/test_replay.py"
 _SCORE = "tests/integration/cli/test_score.py"
 _SERVE = "tests/integration/cli/test_serve.py"
+_SIGNALS = "tests/integration/cli/test_signals.py"
 _BACKUP = "tests/integration/cli/test_backup.py"
 
 RUN_BY = {
@@ -72,6 +73,15 @@ RUN_BY = {
     "python -m ml restore": f"{_BACKUP}::test_backup_and_restore_report_what_they_did",
     "python -m ml score": f"{_SCORE}::test_score_prints_one_line_a_file_whatever_the_verdicts",
     "python -m ml serve": f"{_SERVE}::test_serve_and_keys",
+    "python -m ml signals install": (
+        f"{_SIGNALS}::test_install_prints_the_hash_that_a_policy_names_and_list_shows_it"
+    ),
+    "python -m ml signals list": (
+        f"{_SIGNALS}::test_install_prints_the_hash_that_a_policy_names_and_list_shows_it"
+    ),
+    "python -m ml signals report": (
+        f"{_SIGNALS}::test_report_of_a_policy_without_signals_is_empty"
+    ),
     "python -m ml train": f"{_CLI}::test_train_registers_and_promotes",
     "sha256sum --check": (
         "tests/integration/operations/backup/test_backup.py"

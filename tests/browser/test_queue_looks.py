@@ -8,6 +8,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.faults import faults
 from tests.browser.queue_page import labels, open_queue, waiting
 from tests.support.pages import Pages
+from tests.support.photos import photo
+from tests.support.review_tasks import judged_photo
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.browser]
 LogIn = Callable[..., BrowserContext]
@@ -42,6 +44,27 @@ def test_queue_page_passes_axe(pages: Pages, logged_in: LogIn, theme: str) -> No
     expect(page.locator("#nothing-title")).to_have_text("All done")
     found += faults(page)
     assert found == []
+
+
+def test_raised_and_failed_signals_are_named_in_both_languages(
+    pages: Pages, logged_in: LogIn
+) -> None:
+    reasons = ["signal:nudity:nsfw", "screen_failed:signal:arms"]
+    screens = {
+        "signal:nudity": {"fired": True, "value": 0.97, "reason": reasons[0]},
+        "signal:arms": {"fired": None, "value": None, "reason": "failed"},
+    }
+    judged_photo(pages.shop, "0.jpg", photo(), reasons=reasons, screens=screens, score=0.02)
+    queue = open_queue(logged_in("reviewer"), pages)
+    queue.shows(" 0.jpg")
+    expect(queue.page.locator("#reason")).to_contain_text("Raised by another model: nudity:nsfw")
+    queue.press("w")
+    expect(queue.page.locator("#why-body")).to_contain_text("Other model: arms")
+    queue.page.click("#language")
+    expect(queue.page.locator("#reason")).to_contain_text("外部模型标记：nudity:nsfw")
+    queue.press("w")
+    expect(queue.page.locator("#why-body")).to_contain_text("外部模型：arms")
+    assert queue.faults == []
 
 
 def test_language_switch_changes_page_and_photo_texts(pages: Pages, logged_in: LogIn) -> None:

@@ -4,7 +4,7 @@ It loads neither the model nor the database, and knows of the run only its confi
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -32,8 +32,10 @@ from ml.vision.screens.views import describe_views, merge_outcomes
 
 # The pixels of all views: for the model, for its shadow, and for signals.
 _MODEL_BYTES = MAX_VIEWS * 3 * MAX_CROP**2
-SHADOW_AT, SIGNALS_AT = _MODEL_BYTES, 2 * _MODEL_BYTES
-OUTPUT_BYTES = SIGNALS_AT + MAX_SIGNALS * MAX_VIEWS * 3 * MAX_SIDE**2
+_SIGNAL_BYTES = MAX_VIEWS * 3 * MAX_SIDE**2
+SHADOW_AT = _MODEL_BYTES
+SIGNALS_AT = tuple(2 * _MODEL_BYTES + n * _SIGNAL_BYTES for n in range(MAX_SIGNALS))
+OUTPUT_BYTES = 2 * _MODEL_BYTES + MAX_SIGNALS * _SIGNAL_BYTES
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -115,8 +117,8 @@ class PhotoWork:
             result |= _run_screens(self._screens, photo)
         if signals := self._config.signals:
             with self._clock.time("screen_signals"):
-                inputs = (prepare_input(v.image, spec) for spec in signals for v in photo.views)
-                _write(output, SIGNALS_AT, inputs)
+                for start, signal in zip(SIGNALS_AT, signals, strict=False):
+                    _write(output, start, [prepare_input(v.image, signal) for v in photo.views])
         if self._config.shadow is not None and request["shadow"]:
             result |= self._prepare_shadow(self._config.shadow, data, photo, output)
         return result
@@ -178,7 +180,7 @@ def _run_screens(screens: ScreenRunner, photo: Decoded) -> Message:
     return result
 
 
-def _write(output: memoryview, start: int, views: Iterable[Pixels]) -> None:
+def _write(output: memoryview, start: int, views: Sequence[Pixels]) -> None:
     for pixels in views:
         output[start : start + pixels.nbytes] = pixels.reshape(-1).data
         start += pixels.nbytes

@@ -5,7 +5,7 @@ work is done by decode workers: a hostile file can neither occupy one for long n
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
@@ -92,8 +92,7 @@ class Preprocessor:
     """Has photos decoded, fingerprinted, screened and resized for a model's card. Thread-safe.
 
     `picture_side` is `Screens.picture_side` of the policy, also where the screens do not run;
-    `signals` are the inputs of signals.
-    `pool` None: the workers of the settings. `slow_seconds` as in `DecodeTries`.
+    `signals` are their inputs. `pool` None: the settings' workers; `slow_seconds`: `DecodeTries`.
     """
 
     def __init__(
@@ -199,7 +198,10 @@ class Preprocessor:
             return RejectedImage(fetched.image, result["sha256"], rejection)
         pixels = _read_pixels(process, 0, result["views"], self._crop)
         shadow_pixels = self._shadow_pixels(process, result)
-        signal_pixels = tuple(self._signal_pixels(process, result["views"]))
+        signal_pixels = tuple(
+            _read_pixels(process, start, result["views"], spec.size)
+            for start, spec in zip(SIGNALS_AT, self._signals, strict=False)
+        )
         content = ImageContent(result["sha256"], *result["content"])
         screens = self._screens(result, content)
         unread = None
@@ -208,13 +210,6 @@ class Preprocessor:
         return PreparedImage(
             fetched.image, content, pixels, shadow_pixels, screens, unread, signal_pixels
         )
-
-    def _signal_pixels(self, process: WorkerProcess, views: int) -> Iterator[Pixels]:
-        start = SIGNALS_AT
-        for spec in self._signals:
-            pixels = _read_pixels(process, start, views, spec.size)
-            start += pixels.nbytes
-            yield pixels
 
     def _shadow_pixels(self, process: WorkerProcess, result: Message) -> Pixels | None:
         if self._shadow is None or "shadow" not in result:

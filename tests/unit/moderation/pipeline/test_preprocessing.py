@@ -25,7 +25,9 @@ from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import decode_limits
 from ml.vision.images.preprocess import ARTICLE, DecodePlan, prepare
 from ml.vision.screens.duplicate_index import DuplicateIndex
+from ml.vision.screens.signals import SignalInput, prepare_input
 from tests.support.decoding import costly_photo, decode_workers, killed_workers
+from tests.unit.vision.images.animations import animated
 from tests.unit.vision.images.pictures import encoded, photo
 from tests.unit.vision.screens.conftest import with_text
 
@@ -73,6 +75,20 @@ def test_worker_gives_the_very_pixels_and_hashes(side: int | None) -> None:
     assert (made.content.pdq, made.content.pdq_quality) == perceptual_hash(image)
     assert made.content.sha256 == content_hash(data)
     assert (made.content.width, made.content.height) == (1700, 1300)
+
+
+def test_worker_gives_the_very_pixels_of_each_signal_and_view() -> None:
+    used, inputs = settings(), (SignalInput(size=48, fit="pad"), SignalInput(size=640))
+    data = animated([photo(300, 200), photo(300, 200).rotate(180)], "PNG")
+    made = Preprocessor(ARTICLE, used, StageTimer(), picture_side=800, signals=inputs).prepare(
+        fetched(data)
+    )
+    assert isinstance(made, PreparedImage)
+    decoded = DecodePlan(decode_limits(used), 800).decode(data, ARTICLE)
+    assert len(decoded.views) == 2
+    for pixels, spec in zip(made.signal_pixels, inputs, strict=True):
+        expected = [prepare_input(view.image, spec) for view in decoded.views]
+        np.testing.assert_array_equal(pixels, expected)
 
 
 def test_results_of_photos_in_parallel_are_not_mixed_up() -> None:

@@ -22,6 +22,7 @@ SIMILAR = {"content_sha256": content_hash(PHOTO), "label": "violate", "similarit
 BY_FEATURES = {
     "similar_decisions": {"fired": False, "value": 0.2, "evidence": {"photos": [SIMILAR]}},
     "unfamiliar": {"fired": False, "value": 0.8},
+    "signal:nudity": {"fired": True, "value": 0.97, "reason": "signal:nudity:nsfw"},
 }
 HIDDEN = [
     {"kind": "blind"},
