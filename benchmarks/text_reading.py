@@ -30,7 +30,7 @@ from ml.vision.screens.text.lines import Quad, TextLine
 from ml.vision.screens.text.ocr import BANNER_SIDE, TextReader
 from ml.vision.screens.text.screen import read_text
 
-ADMITTED = (0.01, 0.02, 0.05, 0.1, 0.3)  # shares of product photos
+ADMITTED = (0.01, 0.02, 0.05, 0.1, 0.3, 0.6)  # shares of product photos
 CATEGORIES = ("normal", "ad", "text")
 PHONE_PHOTOS = 40
 SIDE = Screens().long_side  # pixels

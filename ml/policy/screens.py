@@ -64,7 +64,7 @@ class TextScreen(Screen):
 
     budget_share: Share = 0.05
     allow_when_skipped: bool = True  # whether a photo may pass that the budget left unread
-    min_text_likelihood: Share = 0.1
+    min_text_likelihood: Share = 0.3
     max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     max_text_characters: Annotated[int, Field(ge=1)] = 100
     max_lines: Annotated[int, Field(ge=1, le=200)] = 16

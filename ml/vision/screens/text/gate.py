@@ -27,7 +27,7 @@ class TextEstimate(NamedTuple):
 def estimate_text(picture: Image.Image | Gray) -> TextEstimate:
     """Score that text overlays the photo or that it is a page of text; thread-safe.
 
-    A network of 90,000 weights gives each cell of 8 x 8 pixels a logit, and the photo one. It was
+    A network of 100,000 weights gives each cell of 8 x 8 pixels a logit, and the photo one. It was
     trained on photos of products, half of them with text drawn over them (`python -m
     devtools.text_gate`), so it distinguishes a banner from a printed shirt or a shelf. It takes
     two milliseconds.

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from devtools.text_gate import overlays
-from devtools.text_gate.samples import generate_samples, make_sample
+from devtools.text_gate.samples import generate_samples, is_trained_on, make_sample
 from ml.vision.screens.text.gate import SHORT_SIDE, STRIDE
 from tests.unit.vision.images.pictures import photo
 
@@ -22,7 +22,9 @@ def goods(folder: Path) -> list[Path]:
 
 
 def test_generate_samples_is_deterministic_for_a_seed(tmp_path: Path) -> None:
-    first, again, other = (list(generate_samples(goods(tmp_path), 4, seed)) for seed in (1, 1, 2))
+    first, again, other = (
+        list(generate_samples(goods(tmp_path), range(4), seed)) for seed in (1, 1, 2)
+    )
     for one, two in zip(first, again, strict=True):
         assert np.array_equal(one.grey, two.grey)
         assert np.array_equal(one.cells, two.cells)
@@ -32,7 +34,7 @@ def test_generate_samples_is_deterministic_for_a_seed(tmp_path: Path) -> None:
 
 
 def test_samples_are_square_with_and_without_text(tmp_path: Path) -> None:
-    drawn = list(generate_samples(goods(tmp_path), 24, 3))
+    drawn = list(generate_samples(goods(tmp_path), range(24), 3))
     side = SHORT_SIDE // STRIDE
     assert {s.grey.shape for s in drawn} == {(SHORT_SIDE, SHORT_SIDE)}
     assert {s.cells.shape for s in drawn} == {(side, side)}
@@ -47,6 +49,8 @@ def test_samples_are_square_with_and_without_text(tmp_path: Path) -> None:
         overlays.draw_watermark,
         overlays.draw_tiled_watermark,
         overlays.draw_page,
+        overlays.draw_photographed_page,
+        overlays.draw_flyer,
     ],
     ids=lambda way: way.__name__,
 )
@@ -71,3 +75,9 @@ def test_sample_without_text_has_no_text_cells() -> None:
         if not (found := make_sample(np.random.default_rng(seed), photo(160, 120))).cells.any()
     )
     assert plain.grey.std() > 0
+
+
+def test_half_of_the_photos_is_kept_for_measuring() -> None:
+    kept = [is_trained_on(Path(f"{number}.jpg")) for number in range(400)]
+    assert 0.4 < np.mean(kept) < 0.6
+    assert kept == [is_trained_on(Path(f"elsewhere/{number}.jpg")) for number in range(400)]

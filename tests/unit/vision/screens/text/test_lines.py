@@ -1,6 +1,8 @@
 """Reading order of recognized lines."""
 
-from ml.vision.screens.text.lines import TextLine, reading_order
+import pytest
+
+from ml.vision.screens.text.lines import TextLine, reading_order, turn_upright
 
 
 def line(text: str, left: int, top: int, *, rise: int = 0) -> TextLine:
@@ -25,3 +27,29 @@ def test_reading_order_separates_adjacent_rows() -> None:
 
 def test_reading_order_of_no_lines_is_empty() -> None:
     assert reading_order([]) == []
+
+
+@pytest.mark.parametrize(
+    ("quarters", "boxes"),
+    [
+        (1, (((90, 10), (90, 60), (70, 60), (70, 10)), ((60, 10), (60, 60), (40, 60), (40, 10)))),
+        (2, (((60, 90), (10, 90), (10, 70), (60, 70)), ((60, 60), (10, 60), (10, 40), (60, 40)))),
+        (3, (((10, 60), (10, 10), (30, 10), (30, 60)), ((40, 60), (40, 10), (60, 10), (60, 60)))),
+    ],
+)
+def test_turned_lines_are_ordered_as_they_are_read(
+    quarters: int, boxes: tuple[tuple[tuple[int, int], ...], ...]
+) -> None:
+    lines = [TextLine("second", 0.9, boxes[1]), TextLine("first", 0.9, boxes[0])]
+    upright, width = turn_upright(lines, (300, 200))
+    assert width == (200 if quarters % 2 else 300)
+    assert [line.text for line in reading_order(upright)] == ["first", "second"]
+    for line in upright:
+        (left, top), (right, also_top), *_ = line.box
+        assert (right - left, also_top - top) == (50, 0)
+
+
+def test_upright_lines_stay_as_they_are() -> None:
+    lines = [line("Tel", 10, 103), line("555-0111", 150, 98)]
+    assert turn_upright(lines, (300, 200)) == (lines, 300)
+    assert turn_upright([], (300, 200)) == ([], 300)
