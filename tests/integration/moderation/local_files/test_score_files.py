@@ -26,7 +26,7 @@ from tests.integration.moderation.nightly.screened import (
 from tests.integration.moderation.serving.photos import odd_photo
 from tests.support.decided_photos import with_remembered_photos
 from tests.support.nightly_run import run_nightly
-from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
+from tests.support.photos import BRIGHT, DARK, MIDDLE, banner, photo
 from tests.support.servers import Shop
 from tests.support.versions import add_altered_version
 from tests.unit.vision.images.animations import animated
@@ -200,6 +200,21 @@ def test_text_is_read_without_the_budget_where_that_is_asked(shop: Shop, tmp_pat
     [read] = score(screened, paths, read_all_text=True)
     assert read.screens["text"].state == "fired"
     assert read.screens["text"].reason in read.reasons
+
+
+def test_text_of_a_photo_that_does_not_pass_is_read_only_where_that_is_asked(
+    shop: Shop, tmp_path: Path
+) -> None:
+    screened = with_policy(shop, tmp_path, text={"budget_share": 1.0})
+    paths = stored(tmp_path / "files", [banner("WeChat: lucky_mei77", bright=False)])
+    [unread] = score(screened, paths)
+    assert (unread.screens["text"].state, unread.screens["text"].reason) == (
+        "not_run",
+        "not_needed",
+    )
+    assert unread.reasons == ("violation:violate",)
+    [read] = score(screened, paths, read_all_text=True)
+    assert read.reasons == ("violation:violate", "contact:wechat")
 
 
 def test_named_version_scores_in_place_of_the_champion(
