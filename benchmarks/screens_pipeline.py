@@ -13,6 +13,7 @@ from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.settings import load_settings
 from ml.core.types import PendingImage, Scored, ScreenResult, ScreenStatus
+from ml.models.architectures.classifier import Classifier
 from ml.models.card import Calibration, ModelCard, PretrainedWeights, Thresholds
 from ml.models.checkpoint import Checkpoint, build_network
 from ml.models.predictor import Predictor, resolve_device
@@ -109,8 +110,17 @@ def run_pipeline(
     return PipelineRun(scored, len(outcomes) - len(scored), *took, clock.drain())
 
 
-def untrained_predictor(spec: Preprocessing, device: torch.device | None = None) -> Predictor:
-    """Return a predictor with random weights; `device` None: the device of the settings."""
+def untrained_predictor(
+    spec: Preprocessing,
+    device: torch.device | None = None,
+    *,
+    network: Classifier | None = None,
+    with_features: bool = False,
+) -> Predictor:
+    """Return a predictor with a network, by default with random weights.
+
+    `device` None: the device of the settings.
+    """
     settings = load_settings()
     torch.manual_seed(0)
     card = ModelCard(
@@ -127,6 +137,8 @@ def untrained_predictor(spec: Preprocessing, device: torch.device | None = None)
         libraries={},
         seed=0,
     )
-    checkpoint = Checkpoint(build_network(2).state_dict(), card)
+    checkpoint = Checkpoint((network or build_network(2)).state_dict(), card)
     there = device or resolve_device(settings.device)
-    return Predictor(checkpoint, device=there, batch_size=settings.batch_size)
+    return Predictor(
+        checkpoint, device=there, batch_size=settings.batch_size, with_features=with_features
+    )

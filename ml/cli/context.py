@@ -1,9 +1,11 @@
 """What all commands share: console, logs, settings with open connections, queries and tables."""
 
+import csv
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TextIO, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import structlog
 from rich.console import Console
@@ -14,7 +16,12 @@ from sqlalchemy import Connection
 from ml.storage.connections import task_context as opened
 from ml.storage.database import in_transaction
 
-__all__ = ["configure_logs", "console", "opened", "print_table", "query"]
+if TYPE_CHECKING:
+    from ml.learning.labels.csv_rows import RowError
+
+__all__ = ["configure_logs", "console", "opened", "print_rejected", "print_table", "query"]
+
+_SHOWN = 20  # rejected lines
 
 T = TypeVar("T")
 
@@ -58,6 +65,25 @@ def print_table(*columns: str, rows: Iterable[Iterable[object]], title: str | No
     for row in rows:
         table.add_row(*map(_cell, row))
     console.print(table)
+
+
+def print_rejected(file: Path, rejected: "Sequence[RowError]") -> str:
+    """Print the first rejected lines of a file, and write all next to it; returns where they are.
+
+    Empty if there are none; then the report of an earlier attempt is deleted.
+    """
+    report = file.with_name(f"{file.name}.rejected.csv")
+    if not rejected:
+        report.unlink(missing_ok=True)
+        return ""
+    rows = [(error.line, error.reason) for error in rejected]
+    print_table("line", "reason", rows=rows[:_SHOWN], title="rejected")
+    try:
+        with report.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([("line", "reason"), *rows])
+    except OSError as error:
+        return f"the list of them cannot be written to {report}: {error.strerror}"
+    return f"see {report}"
 
 
 def _cell(value: object) -> str:

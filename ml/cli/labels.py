@@ -1,17 +1,13 @@
 """`python -m ml labels`: import human labels."""
 
-import csv
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ml.cli.context import console, opened, print_table
+from ml.cli.context import console, opened, print_rejected
 from ml.core.errors import LabelImportError
-
-_SHOWN = 20
 
 app = typer.Typer(help="Human labels: import them.", no_args_is_help=True)
 
@@ -42,14 +38,9 @@ def import_command(
     console.print(
         f"{result.imported:,} imported, {result.known:,} already known, {rejected:,} rejected"
     )
-    report = file.with_name(f"{file.name}.rejected.csv")
-    if not result.rejected:
-        report.unlink(missing_ok=True)  # of an earlier attempt
-        return
-    rows = [(error.line, error.reason) for error in result.rejected]
-    print_table("line", "reason", rows=rows[:_SHOWN], title="rejected")
-    place = _write_report(report, rows)
-    raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {place}")
+    left_out = print_rejected(file, result.rejected)
+    if left_out:
+        raise LabelImportError(f"{rejected:,} lines were rejected, all others imported; {left_out}")
 
 
 def _count_lines(file: Path) -> int | None:
@@ -59,13 +50,3 @@ def _count_lines(file: Path) -> int | None:
             return max(0, sum(1 for _ in source) - 1)
     except OSError:
         return None
-
-
-def _write_report(report: Path, rows: Iterable[tuple[int, str]]) -> str:
-    """Write all rejected lines next to the file; returns where they are."""
-    try:
-        with report.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows([("line", "reason"), *rows])
-    except OSError as error:
-        return f"the list of them cannot be written to {report}: {error.strerror}"
-    return f"see {report}"

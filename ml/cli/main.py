@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ml.cli import keys, labels, models, operations, photos, score, signals, training
+from ml.cli import blocklist, keys, labels, models, operations, photos, score, signals, training
 from ml.cli.context import configure_logs, console, opened
 from ml.core.errors import ModerationError
 
@@ -24,7 +24,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(training.pretrain, name="pretrain")
 app.add_typer(photos.app, name="photos")
 app.add_typer(labels.app, name="labels")
-app.add_typer(photos.blocklist, name="blocklist")
+app.add_typer(blocklist.app, name="blocklist")
 app.add_typer(signals.app, name="signals")
 app.add_typer(keys.app, name="keys")
 

@@ -149,8 +149,8 @@ class Scored:
     """A scored photo, with the calibrated probability of each class.
 
     `shadow_scores` are those of the shadow model, if it scored the photo; `screens` maps the name
-    of each enabled screen to its result. `features` (F,) are there where the predictor computes
-    them.
+    of each enabled screen to its result. `features` (F,) and a small gray `picture` (H, W) are
+    there where the predictor computes features.
     """
 
     image: PendingImage
@@ -159,6 +159,7 @@ class Scored:
     shadow_scores: dict[str, float] | None = None
     screens: dict[str, ScreenResult] = field(default_factory=dict)
     features: "npt.NDArray[np.float32] | None" = field(default=None, compare=False)
+    picture: "npt.NDArray[np.uint8] | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,15 @@ class DecidedPhoto:
     pdq: str
     pdq_quality: int
     blocked: bool
+
+
+@dataclass(frozen=True)
+class ListedHash:
+    """A hash of the outside list `source`; `kind` is `pdq`, `md5` or `sha256`."""
+
+    kind: str
+    hash: str
+    source: str
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ PHONE_REGIONS = (
     *("TH", "VN", "ID", "MY", "IN", "AE", "BR", "MX", "AU", "PH"),
 )
 
-MODEL_SCREENS = ("similar_decisions", "unfamiliar")  # in a verdict's order of reasons
+MODEL_SCREENS = ("copies", "similar_decisions", "unfamiliar")  # in a verdict's order of reasons
 SIGNAL = "signal"  # screens of signals are called `signal:<name>`, reasons `signal:<name>:<output>`
 MAX_SIGNALS = 8
 
@@ -137,6 +137,7 @@ class Screens(StrictModel):
     codes: Codes = Codes()
     text: TextScreen = TextScreen()
     duplicates: Duplicates = Duplicates()
+    copies: ModelScreen = ModelScreen()  # edited copies of blocked photos
     similar_decisions: ModelScreen = ModelScreen()  # most similar decided photos are violations
     unfamiliar: ModelScreen = ModelScreen()  # unlike all photos that reviewers decided on
     signals: Annotated[

@@ -159,6 +159,8 @@ def _screen_reasons(screens: Mapping[str, ScreenResult], policy: Policy) -> Iter
     # These have no result where there is nothing to compare with, which is no failure.
     of_model = [screens[name] for name in policy.screens.of_model if name in screens]
     yield from (result.reason or result.name for result in of_model if result.fired)
+    unknown = (result for result in of_model if result.state is ScreenStatus.UNKNOWN)
+    failed += [f"{_FAILED}:{result.name}" for result in unknown]
     yield from failed
 
 

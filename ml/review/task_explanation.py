@@ -185,15 +185,23 @@ def explain_task(
 def _find_recorded(
     connection: Connection, screens: object, known: Collection[str]
 ) -> list[SimilarDecision]:
-    """The photos that the verdict's screen found similar, but those known, most similar first."""
-    stored = screens.get("similar_decisions") if isinstance(screens, Mapping) else None
-    evidence = stored.get("evidence") if isinstance(stored, Mapping) else None
-    photos = evidence.get("photos", ()) if isinstance(evidence, Mapping) else ()
-    listed = [str(p.get("content_sha256")) for p in photos if isinstance(p, Mapping)]
-    contents = [content for content in listed if content not in known]
+    """The photos that the verdict's screens found similar, but those known, copies first."""
+    listed = [content for name, kind in _RECORDED for content in _recorded(screens, name, kind)]
+    contents = [content for content in dict.fromkeys(listed) if content not in known]
     # Not the labels of the verdict: some may have been undone since.
     labels = {found.content_sha256: found for found in load_active_labels(connection, contents)}
     return [SimilarDecision(**vars(labels[c]), distance=None) for c in contents if c in labels]
+
+
+# Screens, and where their evidence names decided photos.
+_RECORDED = (("copies", "photos"), ("duplicates", "blocked"), ("similar_decisions", "photos"))
+
+
+def _recorded(screens: object, name: str, kind: str) -> list[str]:
+    stored = screens.get(name) if isinstance(screens, Mapping) else None
+    evidence = stored.get("evidence") if isinstance(stored, Mapping) else None
+    photos = evidence.get(kind, ()) if isinstance(evidence, Mapping) else ()
+    return [str(p.get("content_sha256")) for p in photos if isinstance(p, Mapping)]
 
 
 def _with_appeals(connection: Connection, near: list[SimilarDecision]) -> list[SimilarDecision]:

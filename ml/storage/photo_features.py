@@ -1,4 +1,7 @@
-"""Features of photos that reviewers decided on, by network: `moderation.photo_feature`."""
+"""Features of photos that reviewers decided on, by network, and their small pictures.
+
+`moderation.photo_feature` and `moderation.photo_picture`; photos of the blocklist are among them.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,10 +9,11 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, Engine, delete, select, text
 
-from ml.storage.rows import insert_new
-from ml.storage.schema import archived_photo, photo_feature
+from ml.storage.database import in_transaction
+from ml.storage.rows import insert_new, load_dict
+from ml.storage.schema import archived_photo, photo_feature, photo_picture
 
 Features = npt.NDArray[np.float16]
 
@@ -21,11 +25,19 @@ _KEPT = "30 days"  # features of another network, for a rollback
 
 @dataclass(frozen=True)
 class DecidedFeatures:
-    """A decided photo with its features (F,), and its label."""
+    """A decided photo with its features (F,), and its label; None of a photo of the blocklist."""
 
     content_sha256: str
     features: Features
-    label: str
+    label: str | None
+
+
+@dataclass(frozen=True)
+class PhotoSummary:
+    """What is remembered of a decided photo: features (F,), and a file of a small picture."""
+
+    features: Features
+    picture: bytes
 
 
 # The newest labels are found by an index; `offset 0` and `count(*)` let each content be looked up,
@@ -40,6 +52,8 @@ _NEWEST = """
             select count(*) from moderation.decision_undo u
             where u.label_id = n.label_id and u.undone_at < :before
         ) = 0
+        union
+        select content_sha256 from moderation.blocklist_photo where added_at < :before
     )
 """
 
@@ -51,7 +65,11 @@ _MISSING = text(
         select true as known from moderation.photo_feature
         where source = :source and content_sha256 = d.content_sha256 offset 0
     ) f on true
-    where f.known is null and (
+    left join lateral (
+        select true as known from moderation.photo_picture
+        where content_sha256 = d.content_sha256 offset 0
+    ) s on true
+    where (f.known is null or s.known is null) and (
         select count(*) from moderation.archived_photo p
         where p.content_sha256 = d.content_sha256 and p.deleted_at is not null
     ) = 0
@@ -68,7 +86,7 @@ _DECIDED = text(
         select features from moderation.photo_feature
         where source = :source and content_sha256 = d.content_sha256 offset 0
     ) f
-    cross join lateral (
+    left join lateral (
         select label from (
             select distinct on (h.reviewer) h.label, h.decided_at, h.label_id
             from (
@@ -83,15 +101,18 @@ _DECIDED = text(
         ) latest
         where label = any(cast(:classes as text[])) group by label
         order by count(*) desc, max(decided_at) desc, max(label_id) desc limit 1
-    ) l
-    where length(f.features) > 0
+    ) l on true
+    where length(f.features) > 0 and (l.label is not null or (
+        select count(*) from moderation.blocklist_photo b
+        where b.content_sha256 = d.content_sha256
+    ) > 0)
     order by d.content_sha256
     """  # noqa: S608 - built from constants
 )
 
 
 def list_missing(connection: Connection, source: str, *, before: datetime) -> list[str]:
-    """Content hashes of the newest decided photos without features of this source.
+    """Content hashes of the newest decided photos without features of this source, or a picture.
 
     Deleted photos are left out, even where the shop still has their bytes.
     """
@@ -117,31 +138,47 @@ def load_decided(
     ]
 
 
-def write(connection: Connection, source: str, features: Mapping[str, Features | None]) -> None:
-    """Write features by content hash; None of a photo that cannot be decoded: it is tried once.
+def load_pictures(engine: Engine, contents: Collection[str]) -> dict[str, bytes]:
+    """The small pictures of photos, as files, by content hash."""
+    picture = photo_picture.c
+    query = select(picture.content_sha256, picture.picture)
+    query = query.where(picture.content_sha256.in_(contents))
+    return in_transaction(engine, load_dict, query)
+
+
+def write(
+    connection: Connection, source: str, summaries: Mapping[str, PhotoSummary | None]
+) -> None:
+    """Write summaries by content hash; None of a photo that cannot be decoded: it is tried once.
 
     Those of a photo that was deleted meanwhile are left out.
     """
     photo = archived_photo.c
     known = select(photo.content_sha256, photo.deleted_at)
     # A purge of these photos has ended, or waits until this is written, and deletes it.
-    locked = known.where(photo.content_sha256.in_(sorted(features))).with_for_update(read=True)
+    locked = known.where(photo.content_sha256.in_(sorted(summaries))).with_for_update(read=True)
     deleted = {content for content, at in connection.execute(locked) if at is not None}
-    rows = [
+    kept = [(content, s) for content, s in sorted(summaries.items()) if content not in deleted]
+    features = [
         {
             "source": source,
             "content_sha256": content,
-            "features": b"" if found is None else found.tobytes(),
+            "features": b"" if found is None else found.features.tobytes(),
         }
-        for content, found in sorted(features.items())
-        if content not in deleted
+        for content, found in kept
     ]
-    insert_new(connection, photo_feature, rows)
+    pictures = [
+        {"content_sha256": content, "picture": b"" if found is None else found.picture}
+        for content, found in kept
+    ]
+    insert_new(connection, photo_feature, features)
+    insert_new(connection, photo_picture, pictures)
 
 
 def delete_of_photos(connection: Connection, contents: Collection[str]) -> None:
     """Delete what is known of photos whose bytes are deleted."""
-    connection.execute(delete(photo_feature).where(photo_feature.c.content_sha256.in_(contents)))
+    for table in (photo_feature, photo_picture):
+        connection.execute(delete(table).where(table.c.content_sha256.in_(contents)))
 
 
 # Sources are few: each is found by a step in the primary key, and its latest row by an index.
@@ -194,4 +231,6 @@ def delete_unused(connection: Connection, source: str, *, before: datetime) -> i
     new = connection.execute(_NEW, {"before": before, "max_photos": MAX_PHOTOS}).scalars()
     forgotten = sorted(set(oldest) - set(new))
     connection.execute(_DELETE, {"source": source, "contents": forgotten})
+    picture = photo_picture.c.content_sha256
+    connection.execute(delete(photo_picture).where(picture.in_(forgotten)))
     return int(of_sources.rowcount) + len(forgotten)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from ml.core.types import NOT_NEEDED, ScreenResult, ScreenStatus
 from ml.policy.schema import Policy
+from ml.policy.screens import MODEL_SCREENS
 from ml.policy.verdict import Decision, decide
 from tests.support.policies import policy
 
@@ -55,7 +56,7 @@ outcomes = st.builds(
     st.sampled_from(list(ScreenStatus)),
     st.sampled_from(("found", NOT_NEEDED)),
 )
-screens = st.dictionaries(st.sampled_from(NAMES + SIGNALS), outcomes)
+screens = st.dictionaries(st.sampled_from((*NAMES, *SIGNALS, *MODEL_SCREENS)), outcomes)
 keys = st.fixed_dictionaries(
     {
         "enabled": st.booleans(),
@@ -63,7 +64,10 @@ keys = st.fixed_dictionaries(
         "allow_when_failed": st.booleans(),
     }
 )
-sections = st.fixed_dictionaries(dict.fromkeys(NAMES + SIGNALS, keys))
+switch = st.fixed_dictionaries({"enabled": st.booleans()})
+sections = st.fixed_dictionaries(
+    dict.fromkeys(NAMES + SIGNALS, keys) | dict.fromkeys(MODEL_SCREENS, switch)
+)
 earlier = st.sampled_from((None, "normal", "violate", "dropped"))
 
 
@@ -71,7 +75,7 @@ def with_screens(section: dict[str, dict[str, object]], base: Policy = TWO) -> P
     raised = {"class": min(base.violations), "threshold": 0.5}
     model = {"model": "a" * 64, "raises": {"x": raised}}
     signals = {name.partition(":")[2]: section[name] | model for name in SIGNALS}
-    screens = {name: section[name] for name in NAMES} | {"signals": signals}
+    screens = {name: section[name] for name in (*NAMES, *MODEL_SCREENS)} | {"signals": signals}
     return Policy.model_validate({**base.model_dump(mode="json"), "screens": screens})
 
 
@@ -123,12 +127,16 @@ def test_nothing_passes_on_which_a_screen_failed_unless_the_policy_says_so(
     verdict = decide(
         scores, pass_confidence=threshold, policy=rule, screens=found, human_label=said
     )
+    # Without a photo to compare with, a screen by features has no result.
+    unknown = ScreenResult("screen", ScreenStatus.UNKNOWN, "failed", None)
+    missing = {name: unknown for name in section if name not in MODEL_SCREENS} | found
     untold = [
         name
         for name, keys in section.items()
         if keys["enabled"]
-        and not keys["allow_when_failed"]
-        and (name not in found or found[name].state is ScreenStatus.UNKNOWN)
+        and not keys.get("allow_when_failed")
+        and name in missing
+        and missing[name].state is ScreenStatus.UNKNOWN
     ]
     assert not untold or verdict.decision is not Decision.PASS
 

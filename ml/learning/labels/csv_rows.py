@@ -4,10 +4,11 @@ import codecs
 import csv
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ml.core.errors import LabelImportError
 from ml.storage.labels import ROUTES
@@ -19,6 +20,7 @@ _MAX_TEXT = 1024  # characters of a value; also the longest key that S3 allows
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_APART = timedelta(hours=1)
 _UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, or bytes that are no text
+T = TypeVar("T")
 _MAX_RECORD, _MAX_RECORD_LINES = 64 * 1024, 100  # characters of a line that is continued; lines
 
 # Bytes that are no text must spoil their own line only: `_check_text` finds the surrogate.
@@ -59,19 +61,38 @@ def read_rows(
 ) -> Iterator[CsvRow | RowError]:
     """Yield the lines in order; only one at a time is held in memory.
 
-    The file is UTF-8, or UTF-16 with a byte order mark; its modification time dates undated lines.
-    Labels are `classes`; no decision is later than `now`, but for an hour between two clocks.
+    The file's modification time dates undated lines. Labels are `classes`; no decision is later
+    than `now`, but for an hour between two clocks.
 
     Raises:
         LabelImportError: the file as a whole: missing, no header, or an unknown column.
+    """
+
+    def begin(columns: list[str]) -> Callable[[int, dict[str, str]], CsvRow]:
+        _check_columns(columns, file)
+        default = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return _Parser(classes, default, now + _CLOCKS_APART).line
+
+    return read_lines(file, begin)
+
+
+def read_lines(
+    file: Path, begin: Callable[[list[str]], Callable[[int, dict[str, str]], T]]
+) -> Iterator[T | RowError]:
+    """Yield what the lines of a CSV file are parsed to, in order, or what is wrong with them.
+
+    The file is UTF-8, or UTF-16 with a byte order mark. `begin` checks the header and returns the
+    function that parses a line, given its number and its values by column.
+
+    Raises:
+        LabelImportError: the file as a whole: missing, or no header.
     """
     try:
         # A byte that is not UTF-8 must spoil its own line only: `_check_text` finds the surrogate.
         with file.open(encoding=_encoding(file), errors=_ERRORS, newline="") as source:
             records = _Records(source)
             columns = records.columns = _header(records, file)
-            default = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            yield from _lines(records, _Parser(columns, classes, default, now + _CLOCKS_APART))
+            yield from _lines(records, begin(columns))
     except OSError as error:
         raise LabelImportError(f"{file} cannot be read: {error.strerror}") from error
 
@@ -139,19 +160,12 @@ def _count_values(line: str) -> int:
 
 @dataclass(frozen=True)
 class _Parser:
-    columns: list[str]
     classes: Collection[str]
     default: datetime
     latest: datetime
 
-    def line(self, number: int, values: Sequence[str]) -> CsvRow:
+    def line(self, number: int, fields: dict[str, str]) -> CsvRow:
         """Check one line. Raises LabelImportError with what is wrong with it."""
-        _check_text(values)
-        if len(values) != len(self.columns):
-            raise LabelImportError(
-                f"bad_line: {len(values)} values, the header has {len(self.columns)}"
-            )
-        fields = dict(zip(self.columns, values, strict=True))
         # A key or a file name may begin or end with a space; nothing else means one.
         fields |= {name: text.strip() for name, text in fields.items() if name not in _PLACES}
         key, path = fields.get("object_key") or None, fields.get("path") or None
@@ -189,28 +203,38 @@ def _header(records: _Records, file: Path) -> list[str]:
     if isinstance(values, LabelImportError):
         raise LabelImportError(f"{file}: the header is no CSV: {values}")
     columns = [name.strip() for name in values]
+    if len(set(columns)) < len(columns):
+        raise LabelImportError(f"{file}: the header has a column twice")
+    return columns
+
+
+def _check_columns(columns: Sequence[str], file: Path) -> None:
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise LabelImportError(
             f"{file}: unknown column {', '.join(map(repr, unknown))}; "
             f"known are {', '.join(COLUMNS)}, separated by commas"
         )
-    if len(set(columns)) < len(columns):
-        raise LabelImportError(f"{file}: the header has a column twice")
     if "label" not in columns or not set(_PLACES) & set(columns):
         raise LabelImportError(f"{file}: the header needs label, and object_key or path")
-    return columns
 
 
-def _lines(records: _Records, parser: _Parser) -> Iterator[CsvRow | RowError]:
+def _lines(records: _Records, parse: Callable[[int, dict[str, str]], T]) -> Iterator[T | RowError]:
     for number, values in records:
         try:
             if isinstance(values, LabelImportError):
                 raise values
             if values:  # else the line is blank
-                yield parser.line(number, values)
+                yield parse(number, _by_column(records.columns, values))
         except LabelImportError as error:
             yield RowError(number, str(error))
+
+
+def _by_column(columns: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    _check_text(values)
+    if len(values) != len(columns):
+        raise LabelImportError(f"bad_line: {len(values)} values, the header has {len(columns)}")
+    return dict(zip(columns, values, strict=True))
 
 
 def _check_text(values: Sequence[str]) -> None:

@@ -26,14 +26,18 @@ from ml.moderation.pipeline.decode_pool import decode_pool
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.moderation.pipeline.screening import Screening, load_screening
+from ml.moderation.pipeline.screening import (
+    Screening,
+    load_duplicate_index,
+    load_screening,
+)
 from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import Policy, load_policy
 from ml.policy.verdict import decide
 from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction
-from ml.storage.decided_photos import EarlierDecision, decided_photos, earlier_decisions
+from ml.storage.decided_photos import EarlierDecision, earlier_decisions
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.runner import ScreenRunner
 
@@ -137,8 +141,7 @@ def load_scorer(
     similar = load_for_version(loader, model_hash, computation, before=datetime.now(UTC))
     loader = replace(loader, batch_size=batch_size, with_features=similar is not None)
     predictor = loader.load(model_hash, computation)
-    duplicates = policy.screens.duplicates.enabled
-    decided = decided_photos(engine, policy, before=None) if duplicates else ()
+    decided = load_duplicate_index(engine, policy, before=None)
     check = PassCheck(policy, predictor.pass_confidence, earlier_loader(engine, before=None))
     pipeline = Pipeline(
         store=FileSource(),
@@ -148,7 +151,7 @@ def load_scorer(
         signals=load_signals(policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=policy.screens.picture_side,
-        screening=_load_screening(check, DuplicateIndex(decided), read_all=read_all_text),
+        screening=_load_screening(check, decided, read_all=read_all_text),
         clock=timer,
     )
     return FileScorer(policy, predictor, pipeline, timer, connections)

@@ -1,4 +1,4 @@
-"""Compute the features of photos that reviewers decided on since, for the run's screens.
+"""Compute features and pictures of what reviewers decided on since, for the run's screens.
 
 It commits in batches: killed and retried, it continues where it was.
 """
@@ -22,7 +22,8 @@ from ml.storage import audit_runs, photo_archive, photo_features
 from ml.storage.audit_runs import AuditRun
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.photo_features import Features
+from ml.storage.photo_features import PhotoSummary
+from ml.vision.screens.copies import encode_picture
 
 log = structlog.get_logger()
 
@@ -62,11 +63,11 @@ def remember_decisions(
     if missing:
         predictor = loader.load(run.model_hash, run.computation)
         pipeline = _pipeline(run, predictor, settings, connections)
-        for features in _compute(pipeline, missing):
-            in_transaction(engine, photo_features.write, source, features)
-            unreadable = sum(found is None for found in features.values())
+        for summaries in _compute(pipeline, missing):
+            in_transaction(engine, photo_features.write, source, summaries)
+            unreadable = sum(found is None for found in summaries.values())
             counts["unreadable"] += unreadable
-            counts["computed"] += len(features) - unreadable
+            counts["computed"] += len(summaries) - unreadable
             log.info("decided photos remembered", of=len(missing), **counts)
     counts["absent"] = len(missing) - counts["computed"] - counts["unreadable"]
     log.info("decisions remembered", deleted=deleted, **counts)
@@ -85,7 +86,7 @@ def _pipeline(
     )
 
 
-def _compute(pipeline: Pipeline, contents: list[str]) -> Iterable[dict[str, Features | None]]:
+def _compute(pipeline: Pipeline, contents: list[str]) -> Iterable[dict[str, PhotoSummary | None]]:
     """The features of the photos, in batches by content hash."""
     images = (PendingImage(content, "", 0) for content in contents)
     with closing(pipeline.run(images)) as batches:
@@ -99,13 +100,14 @@ def _is_absent(outcome: Outcome) -> bool:
     return isinstance(outcome, RejectedImage) and outcome.error.reason in _ABSENT
 
 
-def _read(outcome: Outcome) -> tuple[str, Features | None]:
+def _read(outcome: Outcome) -> tuple[str, PhotoSummary | None]:
     if isinstance(outcome, NotFetched):
         raise outcome.error  # the bucket failed, not the photo
-    found = outcome.features if isinstance(outcome, Scored) else None
-    if found is None:
-        return outcome.image.object_key, None
-    return outcome.image.object_key, found.clip(-_LARGEST, _LARGEST).astype(np.float16)
+    key = outcome.image.object_key
+    if not isinstance(outcome, Scored) or outcome.features is None or outcome.picture is None:
+        return key, None
+    features = outcome.features.clip(-_LARGEST, _LARGEST).astype(np.float16)
+    return key, PhotoSummary(features, encode_picture(outcome.picture))
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,14 @@ from ml.moderation.pipeline.fetch import Fetcher
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.moderation.pipeline.pass_check import PassCheck, earlier_loader
 from ml.moderation.pipeline.pipeline import Pipeline
-from ml.moderation.pipeline.screening import load_screening
+from ml.moderation.pipeline.screening import load_duplicate_index, load_screening
 from ml.moderation.pipeline.signals import load_signals
 from ml.moderation.pipeline.similar_decisions import load_for_version
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
 from ml.storage.connections import Connections
 from ml.storage.database import in_transaction
-from ml.storage.decided_photos import decided_photos
 from ml.storage.pending_images import last_pending_image, pending_images
-from ml.vision.screens.duplicate_index import DuplicateIndex
 
 log = structlog.get_logger()
 
@@ -56,8 +54,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
     loader = replace(loader, with_features=similar is not None)
     predictor = loader.load(run.model_hash, run.computation)
     shadow = loader.load_shadow(run.shadow_hash, run.computation)
-    duplicates = run.policy.screens.duplicates.enabled
-    decided = decided_photos(engine, run.policy, before=run.started_at) if duplicates else ()
+    decided = load_duplicate_index(engine, run.policy, before=run.started_at)
     earlier = earlier_loader(engine, before=run.started_at)
     check = PassCheck(run.policy, predictor.pass_confidence, earlier)
     pipeline = Pipeline(
@@ -69,7 +66,7 @@ def score_shard(shard: Shard, *, settings: Settings, connections: Connections) -
         signals=load_signals(run.policy.screens, settings, connections, timer),
         settings=settings,
         picture_side=run.policy.screens.picture_side,
-        screening=load_screening(run.policy.screens, DuplicateIndex(decided), check.needs_text),
+        screening=load_screening(run.policy.screens, decided, check.needs_text),
         clock=timer,
     )
     failures = ShardFailures(

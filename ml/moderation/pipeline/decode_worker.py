@@ -20,6 +20,7 @@ from ml.core.types import ScreenResult, screen_result_from_json, unknown
 from ml.core.worker_loop import Work, serve
 from ml.core.yaml_file import StrictModel
 from ml.policy.screens import MAX_SIGNALS, Screens
+from ml.vision.images.borders import trim_borders
 from ml.vision.images.decode import Decoded
 from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.images.open_photo import DecodeLimits
@@ -111,6 +112,9 @@ class PhotoWork:
             _write(output, 0, [prepare(view, spec) for view in views])
         content = [pdq, quality, photo.width, photo.height]
         result: Message = {"content": content, "views": len(photo.views)}
+        if self._config.screens is not None and self._config.screens.duplicates.enabled:
+            trimmed = trim_borders(hashed)
+            result["trimmed"] = trimmed and perceptual_hash(trimmed)
         if (described := describe_views(photo)) is not None:
             result["described"] = described.to_json()
         if self._screens is not None:

@@ -16,18 +16,20 @@ import numpy.typing as npt
 
 from ml.core.concurrency import StageTimer, bounded_results
 from ml.core.settings import Settings
-from ml.core.types import Outcome, PendingImage, Scored, ScreenResult
+from ml.core.types import Outcome, PendingImage, Scored
 from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Prediction, Predictor, Scores
+from ml.moderation.pipeline.copies import small_pictures
 from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
 from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
 from ml.moderation.pipeline.preprocessing import PreparedImage, Preprocessor, UnreadText
 from ml.moderation.pipeline.screening import Screening
 from ml.moderation.pipeline.shadow import Shadow
 from ml.moderation.pipeline.signals import NO_SIGNALS, Signals
-from ml.moderation.pipeline.similar_decisions import SimilarDecisions
+from ml.moderation.pipeline.similar_decisions import SimilarDecisions, screen_by_features
 from ml.moderation.pipeline.text_reading import TextReading
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
+from ml.vision.screens.copies import Gray
 
 # Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
 MAX_GROUP_FACTOR = 4
@@ -139,18 +141,25 @@ class Pipeline:
     ) -> "_ScoredBatch":
         with self.clock.time("forward"):
             views = [len(photo.pixels) for photo in photos]
-            (scores, features), worst = of_worst_views(pending(), views, self._violations)
+            prediction, worst = of_worst_views(pending(), views, self._violations)
         shadow_scores: Sequence[Scores | None] = [None] * len(photos)
         if self._shadow is not None:
             shadow_scores = self._shadow.scores([p.shadow_pixels for p in photos])
-        screened = self._screen(scores, features)
-        known = features if features is not None else [None] * len(photos)
+        scores, features = prediction
+        known: Sequence[Features | None] = [None] * len(photos)
+        pictures: Sequence[Gray | None] = [None] * len(photos)
+        if features is not None:
+            known = list(features)
+            pictures = small_pictures(photos, worst, self._predictor.card.preprocessing)
+        confidence = self._predictor.pass_confidence
+        screened = screen_by_features(self._similar, prediction, pictures, confidence, self.clock)
         screens = [add_worst(p.screens, number) for p, number in zip(photos, worst, strict=True)]
         signals = self._signals.screen([photo.signal_pixels for photo in photos])
-        columns = zip(photos, scores, shadow_scores, screens, screened, signals, known, strict=True)
+        found = [a | b | c for a, b, c in zip(screens, screened, signals, strict=True)]
+        columns = zip(photos, scores, shadow_scores, found, known, pictures, strict=True)
         scored = (
-            Scored(photo.image, photo.content, own, shadow, screens | results | raised, row)
-            for photo, own, shadow, screens, results, raised, row in columns
+            Scored(photo.image, photo.content, own, shadow, results, row, picture)
+            for photo, own, shadow, results, row, picture in columns
         )
         outcomes = [next(scored) if isinstance(item, PreparedImage) else item for item in batch]
         unread = {
@@ -159,15 +168,6 @@ class Pipeline:
             if isinstance(item, PreparedImage) and item.unread is not None
         }
         return _ScoredBatch(outcomes, unread)
-
-    def _screen(
-        self, scores: Sequence[Scores], features: Features | None
-    ) -> list[dict[str, ScreenResult]]:
-        """The results of the screens by features, of each photo."""
-        if self._similar is None or features is None:
-            return [{} for _ in scores]
-        with self.clock.time("screen_similar_decisions"):
-            return self._similar.screen(features, scores, self._predictor.pass_confidence)
 
 
 def _nothing() -> Prediction:

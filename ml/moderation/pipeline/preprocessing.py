@@ -203,7 +203,7 @@ class Preprocessor:
             for start, spec in zip(SIGNALS_AT, self._signals, strict=False)
         )
         content = ImageContent(result["sha256"], *result["content"])
-        screens = self._screens(result, content)
+        screens = self._screens(result, content, fetched.data)
         unread = None
         if "unread" in result:
             unread = UnreadText(fetched, content.sha256, tuple(result["unread"]))
@@ -220,14 +220,17 @@ class Preprocessor:
         crop = self._shadow.preprocessing.crop
         return _read_pixels(process, SHADOW_AT, result["views"], crop)
 
-    def _screens(self, result: Message, content: ImageContent) -> dict[str, ScreenResult]:
+    def _screens(
+        self, result: Message, content: ImageContent, data: bytes
+    ) -> dict[str, ScreenResult]:
         stored: dict[str, dict[str, Any]] = result.get("screens", {})
         if "described" in result:
             stored[views.NAME] = result["described"]
         outcomes = {name: screen_result_from_json(name, found) for name, found in stored.items()}
         if self._screening is None:
             return outcomes
-        return self._screening.screen_duplicates(outcomes, content, self._clock)
+        trimmed = result.get("trimmed")
+        return self._screening.screen_duplicates(outcomes, content, data, trimmed, self._clock)
 
 
 def _read_pixels(process: WorkerProcess, start: int, count: int, crop: int) -> Pixels:

@@ -4,14 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import datetime
+
+from sqlalchemy import Engine
 
 from ml.core.budget import Budget
 from ml.core.concurrency import StageTimer
 from ml.core.types import ImageContent, Scored, ScreenResult
 from ml.moderation.pipeline.ocr_budget import OcrBudget
+from ml.policy.schema import Policy
 from ml.policy.screens import Screens
+from ml.storage.blocklist_hashes import listed_hashes
+from ml.storage.decided_photos import decided_photos
 from ml.vision.screens import near_duplicates
+from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import DuplicateIndexProtocol
 from ml.vision.screens.runner import Outcomes, guarded, is_page_of_text
 from ml.vision.screens.text import screen as text
@@ -34,20 +40,42 @@ class Screening:
     processor_time: "ProcessorTime"
 
     def screen_duplicates(
-        self, outcomes: Outcomes, content: ImageContent, clock: StageTimer
+        self,
+        outcomes: Outcomes,
+        content: ImageContent,
+        data: bytes,
+        trimmed: tuple[str, int] | None,
+        clock: StageTimer,
     ) -> Outcomes:
-        """Add the result of `duplicates`, if it is enabled, to those of the other screens."""
+        """Add the result of `duplicates`, if it is enabled, to those of the other screens.
+
+        `data` are the bytes of the photo, `trimmed` hash and quality of it without its borders.
+        """
         if not self.rules.duplicates.enabled:
             return outcomes
-        search = partial(
-            near_duplicates.screen_duplicates,
-            content.pdq,
-            content.pdq_quality,
-            self.decided,
-            distance=self.rules.duplicates.distance,
-        )
+
+        def search() -> ScreenResult:
+            return near_duplicates.screen_duplicates(
+                content.pdq,
+                content.pdq_quality,
+                self.decided,
+                trimmed=trimmed,
+                distance=self.rules.duplicates.distance,
+                listed=self.decided.find_listed(content.sha256, data),
+            )
+
         name = near_duplicates.NAME
         return {**outcomes, name: guarded(name, search, lambda n: clock.time(f"screen_{n}"))}
+
+
+def load_duplicate_index(
+    engine: Engine, policy: Policy, *, before: datetime | None
+) -> DuplicateIndex:
+    """What the screen compares with, of before a moment; None: of up to now."""
+    if not policy.screens.duplicates.enabled:
+        return DuplicateIndex(())
+    decided = decided_photos(engine, policy, before=before)
+    return DuplicateIndex(decided, listed_hashes(engine, before=before))
 
 
 class ProcessorTime:

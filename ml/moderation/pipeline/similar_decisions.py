@@ -14,15 +14,24 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from ml.core.computation import Computation
+from ml.core.concurrency import StageTimer
 from ml.core.types import Evidence, ScreenResult, negative, positive
 from ml.models.card import ModelCard
 from ml.models.evaluation.held_out_labels import passes
 from ml.models.nearest_photos import NearestPhotos
-from ml.models.predictor import Scores
+from ml.models.predictor import Prediction, Scores
+from ml.moderation.pipeline.copies import BlockedCopies, LoadPictures
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
-from ml.storage.photo_features import MAX_PHOTOS, DecidedFeatures, load_decided
+from ml.storage.photo_features import (
+    MAX_PHOTOS,
+    DecidedFeatures,
+    load_decided,
+    load_pictures,
+)
+from ml.vision.screens import copies
+from ml.vision.screens.copies import Gray
 
 SIMILAR, UNFAMILIAR = "similar_decisions", "unfamiliar"
 USUAL_SHARE = 0.5  # of the photos that the model was trained on
@@ -36,19 +45,41 @@ def needs_features(card: ModelCard, policy: Policy) -> bool:
     """Whether a screen of the policy asks for them, and the model has a rule for it."""
     screens = policy.screens
     similar = screens.similar_decisions.enabled and card.memory is not None
-    return similar or (screens.unfamiliar.enabled and card.min_similarity is not None)
+    return (
+        screens.copies.enabled
+        or similar
+        or (screens.unfamiliar.enabled and card.min_similarity is not None)
+    )
 
 
 class SimilarDecisions:
     """The photos that reviewers decided on, and the rules of a model for them. Thread-safe.
 
-    `len` is the number of photos to compare with, 0 if there are too few.
+    `len` is the number of photos to compare with, 0 if there are too few. `copies` are the blocked
+    ones with their pictures; None where there are none, or the policy does not ask.
     """
 
-    def __init__(self, decided: Sequence[DecidedFeatures], card: ModelCard, policy: Policy) -> None:
+    def __init__(
+        self,
+        decided: Sequence[DecidedFeatures],
+        card: ModelCard,
+        policy: Policy,
+        load_pictures: LoadPictures = lambda _: {},
+    ) -> None:
         self._card, self._policy = card, policy
+        blocked = [d for d in decided if d.label is None or d.label in policy.violations]
+        self.copies = (
+            BlockedCopies(
+                [photo.content_sha256 for photo in blocked],
+                np.stack([photo.features for photo in blocked]),
+                load_pictures,
+            )
+            if blocked and policy.screens.copies.enabled
+            else None
+        )
+        decided = [photo for photo in decided if photo.label is not None]
         self._contents = [photo.content_sha256 for photo in decided]
-        self._labels = [photo.label for photo in decided]
+        self._labels = [photo.label or "" for photo in decided]
         self._violates = np.array([photo.label in policy.violations for photo in decided])
         enough = len(decided) >= MIN_PHOTOS
         self._nearest = (
@@ -125,12 +156,37 @@ class SimilarDecisions:
         return positive(UNFAMILIAR, "unfamiliar", similarity)
 
 
+def screen_by_features(
+    similar: SimilarDecisions | None,
+    prediction: Prediction,
+    pictures: Sequence[Gray | None],
+    pass_confidence: float,
+    clock: StageTimer,
+) -> list[dict[str, ScreenResult]]:
+    """The results of all screens by features, of each photo; `pictures` are from `small_pictures`.
+
+    Raises:
+        StorageError: pictures of blocked photos cannot be loaded.
+    """
+    scores, features = prediction
+    if similar is None or features is None:
+        return [{} for _ in scores]
+    with clock.time("screen_similar_decisions"):
+        results = similar.screen(features, scores, pass_confidence)
+    if similar.copies is None:
+        return results
+    with clock.time("screen_copies"):
+        found = similar.copies.screen(features, pictures)
+    return [{copies.NAME: copy} | result for copy, result in zip(found, results, strict=True)]
+
+
 def load_similar_decisions(
     engine: Engine, card: ModelCard, policy: Policy, *, source: str, before: datetime
 ) -> SimilarDecisions:
     """Load the photos that were decided before a moment and have features of this source."""
     load = partial(load_decided, source=source, before=before, classes=policy.classes)
-    return SimilarDecisions(in_transaction(engine, load), card, policy)
+    pictures = partial(load_pictures, engine)
+    return SimilarDecisions(in_transaction(engine, load), card, policy, pictures)
 
 
 def load_for_version(

@@ -19,10 +19,12 @@ from ml.core.errors import (
 )
 from ml.core.types import NotFetched, PendingImage, RejectedImage, Scored, ScreenResult
 from ml.models.predictor import Scores
+from ml.moderation.pipeline.copies import small_pictures
 from ml.moderation.pipeline.fetch import Fetched, Fetcher
 from ml.moderation.pipeline.pass_check import PassCheck
 from ml.moderation.pipeline.preprocessing import PreparedImage, ReadText, UnreadText
 from ml.moderation.pipeline.screening import add_text
+from ml.moderation.pipeline.similar_decisions import screen_by_features
 from ml.moderation.pipeline.text_reading import leave_out
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 from ml.moderation.serving.batching import Batcher
@@ -191,18 +193,21 @@ class PredictionService:
         with self._resources.clock.time("forward"):
             pending = predictor.submit_all(list(chain.from_iterable(p.pixels for p in photos)))
             views, violations = [len(p.pixels) for p in photos], self.version.policy.violations
-            (scores, features), worst = of_worst_views(pending(), views, violations)
+            prediction, worst = of_worst_views(pending(), views, violations)
         signals = self.version.signals.screen([photo.signal_pixels for photo in photos])
         screens = [
             add_worst(photo.screens, number) | raised
             for photo, number, raised in zip(photos, worst, signals, strict=True)
         ]
-        if similar is None or features is None:
-            return list(zip(scores, screens, strict=True))
-        with self._resources.clock.time("screen_similar_decisions"):
-            results = similar.current.screen(features, scores, predictor.pass_confidence)
+        results = screen_by_features(
+            similar.current if similar is not None else None,
+            prediction,
+            small_pictures(photos, worst, predictor.card.preprocessing),
+            predictor.pass_confidence,
+            self._resources.clock,
+        )
         merged = [own | found for own, found in zip(screens, results, strict=True)]
-        return list(zip(scores, merged, strict=True))
+        return list(zip(prediction.scores, merged, strict=True))
 
     async def _earlier(self, contents: set[str]) -> dict[str, EarlierDecision]:
         version = self.version

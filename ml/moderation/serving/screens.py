@@ -19,10 +19,10 @@ from sqlalchemy import Engine
 from ml.core.budget import Budget, Clock
 from ml.models.card import ModelCard
 from ml.moderation.pipeline.ocr_budget import EXPECTED_SECONDS, OcrCost
+from ml.moderation.pipeline.screening import load_duplicate_index
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions, load_similar_decisions
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
-from ml.storage.decided_photos import decided_photos
 from ml.storage.photo_features import list_missing
 from ml.vision.images.fingerprint import NEAR_DUPLICATE_DISTANCE
 from ml.vision.screens.duplicate_index import DuplicateIndex
@@ -41,10 +41,13 @@ class RefreshingDuplicateIndex:
         """The decided photos at most `distance` bits away, the nearest first."""
         return self._photos.find_near(pdq, distance)
 
+    def find_listed(self, content_sha256: str, data: bytes) -> str | None:
+        """The outside list that has the very bytes, if there is one."""
+        return self._photos.find_listed(content_sha256, data)
+
     def read(self, engine: Engine, policy: Policy) -> None:
         """Load all photos that reviewers have decided on; if it raises, the index is unchanged."""
-        if policy.screens.duplicates.enabled:
-            self._photos = DuplicateIndex(decided_photos(engine, policy, before=None))
+        self._photos = load_duplicate_index(engine, policy, before=None)
 
 
 class RefreshingSimilarDecisions:

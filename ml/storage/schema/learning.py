@@ -63,6 +63,15 @@ blocklist_photo = sa.Table(
     *required(TIME, "added_at"),
 )
 
+blocklist_hash = sa.Table(
+    "blocklist_hash",  # hashes of outside lists
+    metadata,
+    *primary(sa.Text, "kind", "hash", "source"),  # kind: pdq, md5 or sha256; hash: hexadecimal
+    *required(sa.Text, "added_by"),
+    *required(TIME, "added_at"),
+    sa.Index("blocklist_hash_source", "source"),
+)
+
 golden_set = sa.Table(
     "golden_set",  # its photos are listed in the model bucket under golden/<hash>.json
     metadata,

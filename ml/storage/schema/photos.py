@@ -93,6 +93,13 @@ photo_feature = sa.Table(
     sa.Index("photo_feature_computed", "source", "computed_at"),
 )
 
+photo_picture = sa.Table(
+    "photo_picture",  # decided photos as the model saw them, small and gray
+    metadata,
+    *primary(sa.Text, "content_sha256"),
+    *required(sa.LargeBinary, "picture"),  # a file; empty of a photo that cannot be decoded
+)
+
 quarantine = sa.Table(
     "quarantine",
     metadata,

@@ -44,7 +44,8 @@ router = APIRouter(dependencies=[Depends(requires(PagePermission.REVIEW))])
 _DIGITS = "123456789"
 _OTHER_REASONS = (
     "low_confidence", "appeal", "contested", "code", "code_unreadable", "text_dominated", "blurred",
-    "promotion", "review_for_cash", "watermark", "near_duplicate_blocked", "unfamiliar",
+    "promotion", "review_for_cash", "watermark", "near_duplicate_blocked", "copy_of_blocked",
+    "unfamiliar",
     "unjudged_frames", "unjudged_strip", "unjudged_color",
 )  # fmt: skip
 

@@ -73,6 +73,15 @@ function describeViews({ views, worst, frames }) {
   ];
 }
 
+// How the photo differs from the blocked one that it is a copy of.
+function changesOf({ photos, blocked }) {
+  const lists = [photos, blocked].filter(Array.isArray);
+  const [nearest] = lists.flat();
+  const { mirrored, turned, trimmed } = nearest ?? {};
+  const names = [mirrored === true && "mirrored", turned, trimmed === true && "trimmed"];
+  return names.map((name) => `queue.copy_${name}`).filter((key) => key in page.words).map((key) => words(key));
+}
+
 function screenLine(screen) {
   if (screen.name === "views") return viewsLine(screen);
   const told =
@@ -83,13 +92,14 @@ function screenLine(screen) {
     ? words("queue.value", { value: figure.format(screen.value) })
     : "";
   const { texts } = read(screen.evidence);
+  const changes = changesOf(screen.evidence ?? {});
   const { view } = screen.evidence ?? {};
   const where = Number.isInteger(view) ? words("queue.views_in", { n: view + 1 }) : "";
   return element(
     "li",
     { class: screen.fired ? "fired" : "unsure" },
     element("strong", {}, titleOfScreen(screen.name)),
-    element("span", { class: "long" }, ` ${[told, where, value].filter(Boolean).join(" · ")}`),
+    element("span", { class: "long" }, ` ${[told, ...changes, where, value].filter(Boolean).join(" · ")}`),
     texts.map((text) => element("q", { class: "long" }, text)),
   );
 }

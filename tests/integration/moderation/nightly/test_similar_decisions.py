@@ -15,6 +15,7 @@ from ml.moderation.pipeline.similar_decisions import MIN_PHOTOS
 from ml.storage import photo_features
 from ml.storage.database import in_transaction
 from ml.storage.photo_cache import cache_photo
+from ml.storage.photo_features import PhotoSummary
 from ml.storage.purge import mark_photos_deleted
 from tests.support.decided_photos import (
     ENOUGH,
@@ -31,6 +32,8 @@ from tests.support.policies import with_screens
 from tests.support.servers import Shop
 
 pytestmark = pytest.mark.integration
+
+SUMMARY = PhotoSummary(np.ones(4, np.float16), b"a file")
 
 
 @pytest.fixture
@@ -211,17 +214,19 @@ def test_features_of_a_deleted_photo_are_deleted(screened: Shop) -> None:
     in_transaction(engine, mark_photos_deleted, contents[:3], datetime.now(UTC))
     assert remember(screened, "again")["computed"] == 0
     [(left,)] = screened.rows("select count(*) from moderation.photo_feature")
-    assert left == 2 * ENOUGH - 3
+    [(pictures,)] = screened.rows("select count(*) from moderation.photo_picture")
+    assert left == pictures == 2 * ENOUGH - 3
 
 
 def test_features_that_are_written_while_the_photo_is_deleted_do_not_stay(screened: Shop) -> None:
     contents = decide_bright_photos(screened)
     engine = screened.connections.engine
     in_transaction(engine, mark_photos_deleted, contents[:1], datetime.now(UTC))
-    read_before = {content: np.ones(4, np.float16) for content in contents[:2]}
+    read_before = dict.fromkeys(contents[:2], SUMMARY)
     in_transaction(engine, photo_features.write, "network", read_before)
-    rows = screened.rows("select content_sha256 from moderation.photo_feature")
-    assert rows == [(contents[1],)]
+    for table in ("photo_feature", "photo_picture"):
+        rows = screened.rows(f"select content_sha256 from moderation.{table}")  # noqa: S608 - a constant
+        assert rows == [(contents[1],)]
 
 
 def test_features_of_an_unused_network_and_of_old_decisions_are_deleted(
@@ -229,7 +234,7 @@ def test_features_of_an_unused_network_and_of_old_decisions_are_deleted(
 ) -> None:
     contents = decide_bright_photos(screened)
     engine = screened.connections.engine
-    found = {content: np.ones(4, np.float16) for content in contents}
+    found = dict.fromkeys(contents, SUMMARY)
     for source in ("now", "month before", "year before"):
         in_transaction(engine, photo_features.write, source, found)
     screened.execute(
@@ -249,3 +254,5 @@ def test_features_of_an_unused_network_and_of_old_decisions_are_deleted(
     # Of the network in use go those beyond the newest, at most ten, the oldest first.
     assert left == {"now": ENOUGH - 10, "month before": ENOUGH}
     assert deleted == ENOUGH + 10
+    [(pictures,)] = screened.rows("select count(*) from moderation.photo_picture")
+    assert pictures == ENOUGH - 10

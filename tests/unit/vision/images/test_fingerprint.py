@@ -5,8 +5,10 @@ from ml.vision.images.decode import decode
 from ml.vision.images.fingerprint import (
     MIN_QUALITY,
     NEAR_DUPLICATE_DISTANCE,
+    TURNS,
     content_hash,
     perceptual_hash,
+    turned_hashes,
 )
 from ml.vision.images.open_photo import DecodeLimits
 from tests.support.hamming import hamming
@@ -49,3 +51,26 @@ def test_perceptual_hashes_of_other_photos_are_far_apart() -> None:
 
 def test_perceptual_hash_of_a_flat_picture_has_quality_zero() -> None:
     assert perceptual_hash(Image.new("RGB", (300, 200), (90, 120, 30)))[1] <= MIN_QUALITY
+
+
+@pytest.mark.parametrize(
+    ("transpose", "name"),
+    [
+        (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
+        (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored_turned"),
+        (Image.Transpose.ROTATE_90, "turned"),
+        (Image.Transpose.ROTATE_180, "turned"),
+        (Image.Transpose.ROTATE_270, "turned"),
+        (Image.Transpose.TRANSPOSE, "mirrored_turned"),
+        (Image.Transpose.TRANSVERSE, "mirrored_turned"),
+    ],
+)
+def test_hash_of_each_other_orientation_is_derived(transpose: Image.Transpose, name: str) -> None:
+    for seed in range(5):
+        picture = photo(seed=seed)
+        asked, _ = perceptual_hash(picture.transpose(transpose))
+        original, _ = perceptual_hash(picture)
+        bits = [hamming(row.tobytes().hex(), original) for row in turned_hashes(asked)]
+        nearest = min(range(7), key=bits.__getitem__)
+        assert (TURNS[nearest], bits[nearest] <= NEAR_DUPLICATE_DISTANCE) == (name, True)
+        assert sorted(bits)[1] > NEAR_DUPLICATE_DISTANCE

@@ -1,13 +1,14 @@
 """Near duplicates of decided photos: exact at the limit, and never an approval."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ml.core.types import DecidedPhoto
-from ml.vision.images.fingerprint import perceptual_hash
+from ml.core.types import DecidedPhoto, ListedHash
+from ml.vision.images.fingerprint import content_hash, perceptual_hash
 from ml.vision.screens.duplicate_index import DuplicateIndex
 from ml.vision.screens.near_duplicates import screen_duplicates
 from tests.support.hamming import hamming
@@ -97,3 +98,34 @@ def test_duplicate_index_is_thread_safe() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda d: index.find_near(d.pdq)[0].content_sha256, bank))
     assert found == [d.content_sha256 for d in bank]
+
+
+def test_mirrored_copy_of_a_blocked_photo_fires_and_of_a_passed_one_does_not() -> None:
+    asked = perceptual_hash(photo().transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    for blocked in (True, False):
+        index = DuplicateIndex([decided(perceptual_hash(photo())[0], blocked=blocked)])
+        outcome = screen_duplicates(*asked, index)
+        assert outcome.fired is blocked
+        found = outcome.evidence.get("blocked", [{}])
+        assert isinstance(found, list)
+        assert found[0] == ({**found[0], "turned": "mirrored"} if blocked else {})
+
+
+def test_hash_of_an_outside_list_fires_with_its_name() -> None:
+    pdq = random_hash()
+    index = DuplicateIndex([], [ListedHash("pdq", turned(pdq, 20), "theirs")])
+    outcome = screen_duplicates(pdq, 90, index)
+    assert (outcome.fired, outcome.reason, outcome.value) == (True, "blocklist:theirs", 20.0)
+    assert outcome.evidence == {"blocked": [{"source": "theirs", "distance": 20}]}
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_bytes_on_an_outside_list_are_found(kind: str) -> None:
+    data = b"some bytes"
+    listed = ListedHash(kind, hashlib.new(kind, data).hexdigest(), "theirs")
+    index = DuplicateIndex([], [listed])
+    assert index.find_listed(content_hash(data), data) == "theirs"
+    assert index.find_listed(content_hash(b"others"), b"others") is None
+    # Whatever its PDQ hash, which may be of too low a quality to be compared.
+    outcome = screen_duplicates(random_hash(), 0, index, listed="theirs")
+    assert (outcome.fired, outcome.reason) == (True, "blocklist:theirs")
