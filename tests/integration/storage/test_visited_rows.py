@@ -23,7 +23,7 @@ from ml.operations.retention import expired_rows
 from ml.policy.schema import load_policy
 from ml.review.golden_tasks import insert_golden_tasks
 from ml.review.queue import claim_tasks
-from ml.storage import decided_photos, photo_features
+from ml.storage import blocklist_hashes, decided_photos, photo_features
 from ml.storage.database import in_transaction
 from ml.storage.golden_answers import load_opinions
 from tests.support.nightly_run import run_nightly
@@ -116,7 +116,11 @@ def test_decided_photos_of_a_run_are_looked_up_by_the_newest_labels(
         "from (select distinct content_sha256 from moderation.human_label) l, "
         "unnest(array['now', 'before']) as source"
     )
-    assert _wide(record(_look_up_features), least=2) == []
+    shop.execute(
+        "insert into moderation.photo_picture (content_sha256, picture) "
+        "select distinct content_sha256, cast('\\x00' as bytea) from moderation.human_label"
+    )
+    assert _wide(record(_look_up_features), least=3) == []
 
 
 def _look_up_features(nightly_run: NightlyRun) -> None:
@@ -128,8 +132,26 @@ def _look_up_features(nightly_run: NightlyRun) -> None:
         )
         assert 0 < len(found) <= 200
         assert photo_features.list_missing(connection, "now", before=before) == []
+        contents = [photo.content_sha256 for photo in found[:10]]
+        assert len(photo_features.load_pictures(nightly_run.connections.engine, contents)) == 10
 
     in_transaction(nightly_run.connections.engine, look_up)
+
+
+def test_hashes_of_outside_lists_are_read_in_pages_and_removed_by_list(
+    record: Record, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocklist_hashes, "_PAGE", 200)
+    shop.execute(
+        "insert into moderation.blocklist_hash (kind, hash, source, added_by) "
+        "select 'md5', md5(n::text), case when n > 8000 then 'few' else 'many' end, 'ann' "
+        "from generate_series(1, 8010) n"
+    )
+    engine = shop.connections.engine
+    listed = record(lambda _: list(blocklist_hashes.listed_hashes(engine, before=None)))
+    assert _wide(listed, least=40) == []
+    removed = record(lambda _: in_transaction(engine, blocklist_hashes.remove_source, "few"))
+    assert _wide(removed, least=1) == []
 
 
 def test_a_report_of_signals_visits_the_labels_of_its_period(record: Record, shop: Shop) -> None:
