@@ -35,7 +35,7 @@ from ml.vision.screens.barcodes import SecondPass, screen_codes
 
 BACKGROUNDS = 60
 MODES = {"one search": SecondPass.NEVER, "with renditions": SecondPass.ON_DETECTION}
-console = Console(width=None if Console().is_terminal else 120)
+console = Console(width=None if Console().is_terminal else 160)
 Results = dict[str, list[ScreenResult]]
 
 
