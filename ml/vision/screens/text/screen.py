@@ -109,13 +109,13 @@ def read_text(
     boxes = _line_boxes(reader.find(image, PAGE_SIDE if is_page else BANNER_SIDE), image.size)
     photo = _Photo(image.size, likelihood, covered_share(boxes, image.size), len(boxes))
     lines: list[TextLine] = []
-    result = _judge(photo, lines, boxes, rules)
+    result = _summarize(photo, lines, boxes, rules)
     for number, box in enumerate(boxes[: rules.max_lines]):
         if result.fired and (_is_contact(result) or number >= _MAX_CERTAIN_LINES):
             break
         if (line := reader.read(image, box)) is not None:
             lines.append(line)
-        result = _judge(photo, lines, boxes[number + 1 :], rules)
+        result = _summarize(photo, lines, boxes[number + 1 :], rules)
     return result
 
 
@@ -139,7 +139,7 @@ def _line_boxes(boxes: Sequence[Quad], size: tuple[int, int]) -> list[Quad]:
     return sorted(usable, key=lambda box: -float(cv2.contourArea(box)))
 
 
-def _judge(
+def _summarize(
     photo: _Photo, lines: Sequence[TextLine], unread: Sequence[Quad], rules: TextScreen
 ) -> ScreenResult:
     upright, width = turn_upright(lines, photo.size)
