@@ -98,9 +98,9 @@ _LANGUAGES = (
 
 def _forms() -> Iterator[str]:
     for pair in _LANGUAGES:
-        asked, paid = map(normalize_letters, pair)
-        yield rf"{asked}{_BETWEEN}{paid}"
-        yield rf"{paid}{_BETWEEN}{asked}"
+        request, paid = map(normalize_letters, pair)
+        yield rf"{request}{_BETWEEN}{paid}"
+        yield rf"{paid}{_BETWEEN}{request}"
 
 
 _CALL = re.compile(one_of(*_forms()), re.IGNORECASE)
