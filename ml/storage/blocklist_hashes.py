@@ -28,7 +28,7 @@ _INSERT = text(
 
 _NEXT = text(
     """
-    select kind, hash, source, 
+    select kind, hash, source,
         added_at < coalesce(cast(:before as timestamptz), 'infinity') as counts
     from moderation.blocklist_hash
     where (kind, hash, source) > (:kind, :hash, :source)
