@@ -110,8 +110,10 @@ class SharedOcrBudget:
         return not self._budget.exhausted and rank <= affordable
 
     def add_cost(self, cost: OcrCost) -> None:
-        """Charge the CPU time, and include it in the mean cost of a photo."""
+        """Charge the CPU time; that of a failure does not enter the mean cost of a photo."""
         self._budget.spend(cost.cpu_seconds)
+        if not cost.succeeded:
+            return
         with self._lock:
             self._cost += _COST_WEIGHT * (cost.cpu_seconds - self._cost)
 
