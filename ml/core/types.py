@@ -51,6 +51,7 @@ class ImageContent:
     height: int
 
 
+OVER_BUDGET = "budget"  # reason of a screen that ran out of time
 NOT_NEEDED = "not_needed"  # reason of a screen left out: the photo does not pass anyway
 UNJUDGED = "unjudged"  # a reason of a photo that was not judged wholly begins with it
 

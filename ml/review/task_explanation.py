@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
+from ml.core.types import NOT_NEEDED, OVER_BUDGET
 from ml.policy.schema import Policy
 from ml.policy.screens import MODEL_SCREENS, SIGNAL
 from ml.review.second_review import AppealState, load_appeal_states
@@ -165,6 +166,7 @@ def explain_task(
     if hidden:
         # These would tell what models think of the photo, and the photo's own label.
         screens = [s for s in screens if not s.name.startswith((*MODEL_SCREENS, f"{SIGNAL}:"))]
+        screens = [_without_need(screen) for screen in screens]
     else:
         near += _find_recorded(connection, task.screens, {p.content_sha256 for p in near})
         near = _with_appeals(connection, near)
@@ -191,6 +193,11 @@ def _find_recorded(
     # Not the labels of the verdict: some may have been undone since.
     labels = {found.content_sha256: found for found in load_active_labels(connection, contents)}
     return [SimilarDecision(**vars(labels[c]), distance=None) for c in contents if c in labels]
+
+
+def _without_need(screen: ShownScreenResult) -> ShownScreenResult:
+    """The result as if time had been lacking: that it was not needed tells the verdict."""
+    return replace(screen, reason=OVER_BUDGET) if screen.reason == NOT_NEEDED else screen
 
 
 # Screens, and where their evidence names decided photos.

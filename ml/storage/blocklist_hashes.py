@@ -1,5 +1,6 @@
 """Hashes of outside lists: `moderation.blocklist_hash`."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,4 +99,6 @@ def _load_page(
     values = {"before": before, "kind": kind, "hash": value, "source": source, "limit": _PAGE}
     rows = connection.execute(_NEXT, values).all()
     last = (rows[-1].kind, rows[-1].hash, rows[-1].source) if len(rows) == _PAGE else None
-    return last, [ListedHash(row.kind, row.hash, row.source) for row in rows if row.counts]
+    # Names are few, hashes may be a million: each name is one string.
+    found = [row for row in rows if row.counts]
+    return last, [ListedHash(sys.intern(r.kind), r.hash, sys.intern(r.source)) for r in found]

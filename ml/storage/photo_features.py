@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, delete, select, text
 
-from ml.storage.database import in_transaction
+from ml.storage.database import RETRY_SECONDS, in_transaction
 from ml.storage.rows import insert_new, load_dict
 from ml.storage.schema import archived_photo, photo_feature, photo_picture
 
@@ -138,12 +138,14 @@ def load_decided(
     ]
 
 
-def load_pictures(engine: Engine, contents: Collection[str]) -> dict[str, bytes]:
-    """The small pictures of photos, as files, by content hash."""
+def load_pictures(
+    engine: Engine, contents: Collection[str], *, seconds: float = RETRY_SECONDS
+) -> dict[str, bytes]:
+    """The small pictures of photos, as files, by content hash; `seconds` as of `in_transaction`."""
     picture = photo_picture.c
     query = select(picture.content_sha256, picture.picture)
     query = query.where(picture.content_sha256.in_(contents))
-    return in_transaction(engine, load_dict, query)
+    return in_transaction(engine, load_dict, query, seconds=seconds)
 
 
 def write(

@@ -191,8 +191,8 @@ def _is_doubted() -> sa.ColumnElement[bool]:
     """Whether a screen by features, or a signal, sends the photo to review."""
     # Between separators: a class may be called `unfamiliar`.
     reasons = "," + sa.func.array_to_string(_result.reasons, ",") + ","
-    found = [reasons.contains(w) for w in (",unfamiliar,", ",similar_violation:", ",signal:")]
-    return sa.or_(*found)
+    words = (",copy_of_blocked,", ",unfamiliar,", ",similar_violation:", ",signal:")
+    return sa.or_(*map(reasons.contains, words))
 
 
 def load_sampling_key(connection: Connection) -> bytes:

@@ -53,6 +53,7 @@ def test_raised_and_failed_signals_are_named_in_both_languages(
     screens = {
         "signal:nudity": {"fired": True, "value": 0.97, "reason": reasons[0]},
         "signal:arms": {"fired": None, "value": None, "reason": "failed"},
+        "sharpness": {"fired": False, "value": 120.5},
     }
     judged_photo(pages.shop, "0.jpg", photo(), reasons=reasons, screens=screens, score=0.02)
     queue = open_queue(logged_in("reviewer"), pages)
@@ -60,6 +61,7 @@ def test_raised_and_failed_signals_are_named_in_both_languages(
     expect(queue.page.locator("#reason")).to_contain_text("Raised by another model: nudity:nsfw")
     queue.press("w")
     expect(queue.page.locator("#why-body")).to_contain_text("Other model: arms")
+    expect(queue.page.locator("#why-body")).to_contain_text("OK: Sharpness")
     queue.page.click("#language")
     expect(queue.page.locator("#reason")).to_contain_text("外部模型标记：nudity:nsfw")
     queue.press("w")

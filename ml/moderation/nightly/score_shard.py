@@ -29,7 +29,7 @@ from ml.storage.pending_images import last_pending_image, pending_images
 
 log = structlog.get_logger()
 
-COMMIT_BATCHES = 4  # forward batches a commit: of 32 images each, a kill repeats at most some 400
+COMMIT_BATCHES = 4  # forward batches a commit: of 32 images each, a kill repeats at most some 700
 COMMIT_IMAGES = 128  # a commit has fewer batches if they are larger, one at least
 WRITES_AHEAD = 2
 

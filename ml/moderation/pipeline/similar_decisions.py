@@ -23,7 +23,7 @@ from ml.models.predictor import Prediction, Scores
 from ml.moderation.pipeline.copies import BlockedCopies, LoadPictures
 from ml.moderation.pipeline.model_loading import ModelLoader
 from ml.policy.schema import Policy
-from ml.storage.database import in_transaction
+from ml.storage.database import RETRY_SECONDS, in_transaction
 from ml.storage.photo_features import (
     MAX_PHOTOS,
     DecidedFeatures,
@@ -181,11 +181,20 @@ def screen_by_features(
 
 
 def load_similar_decisions(
-    engine: Engine, card: ModelCard, policy: Policy, *, source: str, before: datetime
+    engine: Engine,
+    card: ModelCard,
+    policy: Policy,
+    *,
+    source: str,
+    before: datetime,
+    picture_seconds: float = RETRY_SECONDS,
 ) -> SimilarDecisions:
-    """Load the photos that were decided before a moment and have features of this source."""
+    """Load the photos that were decided before a moment and have features of this source.
+
+    Pictures are loaded later, while photos are screened: `picture_seconds` limit the retries.
+    """
     load = partial(load_decided, source=source, before=before, classes=policy.classes)
-    pictures = partial(load_pictures, engine)
+    pictures = partial(load_pictures, engine, seconds=picture_seconds)
     return SimilarDecisions(in_transaction(engine, load), card, policy, pictures)
 
 

@@ -1,6 +1,5 @@
 """Async version of the nightly pipeline for one request: fetch, preprocess, score, decide."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +28,7 @@ from ml.moderation.pipeline.text_reading import leave_out
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 from ml.moderation.serving.batching import Batcher
 from ml.moderation.serving.loaded_model import LoadedModel
-from ml.moderation.serving.resources import Resources, run_in
+from ml.moderation.serving.resources import Resources, run_all, run_in
 from ml.moderation.serving.screens import RequestOcrBudget
 from ml.policy.verdict import Verdict, decide
 from ml.storage.decided_photos import EarlierDecision, earlier_decisions
@@ -81,10 +80,8 @@ class PredictionService:
 
     async def resolve_keys(self, keys: Sequence[str]) -> list[ResolvedKey]:
         """Look up each key, in order; the ETag pins the content that is fetched later."""
-        async with asyncio.TaskGroup() as group:
-            pool = self._resources.pools.fetch
-            tasks = [group.create_task(run_in(pool, partial(self._head, key))) for key in keys]
-        return [task.result() for task in tasks]
+        pool = self._resources.pools.fetch
+        return await run_all(run_in(pool, partial(self._head, key)) for key in keys)
 
     def _head(self, key: str) -> ResolvedKey:
         try:
@@ -100,11 +97,11 @@ class PredictionService:
         A `RejectedImage` is returned unchanged.
 
         Raises:
-            StorageForbidden, StorageUnavailable: the database, for decisions on the same bytes.
+            StorageForbidden, StorageUnavailable: the database, for decisions on the same bytes,
+                or pictures of blocked photos.
+            WorkerFailed: photos cannot be decoded on this machine.
         """
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._score(photo)) for photo in photos]
-        outcomes = [task.result() for task in tasks]
+        outcomes = await run_all(self._score(photo) for photo in photos)
         scored = [outcome for outcome in outcomes if isinstance(outcome, _ScoredPhoto)]
         earlier = await self._earlier({photo.scored.content.sha256 for photo in scored})
         await self._read_texts(scored, earlier)
@@ -162,9 +159,8 @@ class PredictionService:
                 photo.scored = leave_out(photo.scored)
         seconds = self._resources.settings.serve_ocr_budget_seconds
         budget = RequestOcrBudget(self.version.ocr_budget, seconds)
-        async with asyncio.TaskGroup() as group:
-            for _, photo, unread in sorted(likelihoods, key=lambda each: -each[0]):
-                group.create_task(self._read_text(photo, unread, budget))
+        ranked = sorted(likelihoods, key=lambda each: -each[0])
+        await run_all(self._read_text(photo, unread, budget) for _, photo, unread in ranked)
 
     async def _read_text(
         self, photo: "_ScoredPhoto", unread: UnreadText, budget: RequestOcrBudget

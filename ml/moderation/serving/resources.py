@@ -1,9 +1,9 @@
 """What the parts of one service share: settings, connections, thread pools and metrics."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ from ml.storage.database import in_transaction
 T = TypeVar("T")
 
 _DATABASE_THREADS = 4  # the number of connections that the engine keeps
-_DATABASE_SECONDS = 5.0  # of retries within one request
+DATABASE_SECONDS = 5.0  # of retries within one request
 
 
 class Executors:
@@ -59,10 +59,23 @@ class Resources:
         """Run work in a transaction; a request waits for a few seconds of retries at most."""
         engine = self.connections.engine
         return await run_in(
-            self.pools.database, lambda: in_transaction(engine, work, seconds=_DATABASE_SECONDS)
+            self.pools.database, lambda: in_transaction(engine, work, seconds=DATABASE_SECONDS)
         )
 
 
 async def run_in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     """Run work in a pool and await it; if the caller is cancelled first, it does not start."""
     return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+async def run_all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all, in order; if one fails, the others are cancelled, and its error is raised.
+
+    The handlers of errors know the error, and not the group in which asyncio raises it.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]

@@ -21,6 +21,7 @@ from ml.models.card import ModelCard
 from ml.moderation.pipeline.ocr_budget import EXPECTED_SECONDS, OcrCost
 from ml.moderation.pipeline.screening import load_duplicate_index
 from ml.moderation.pipeline.similar_decisions import SimilarDecisions, load_similar_decisions
+from ml.moderation.serving.resources import DATABASE_SECONDS
 from ml.policy.schema import Policy
 from ml.storage.database import in_transaction
 from ml.storage.photo_features import list_missing
@@ -66,7 +67,12 @@ class RefreshingSimilarDecisions:
         """Load the photos decided up to now; if it raises, the old ones stay."""
         now = datetime.now(UTC)
         self.current = load_similar_decisions(
-            engine, self._card, self._policy, source=self._source, before=now
+            engine,
+            self._card,
+            self._policy,
+            source=self._source,
+            before=now,
+            picture_seconds=DATABASE_SECONDS,
         )
         self.missing = len(
             in_transaction(engine, lambda c: list_missing(c, self._source, before=now))
@@ -110,8 +116,10 @@ class SharedOcrBudget:
         return not self._budget.exhausted and rank <= affordable
 
     def add_cost(self, cost: OcrCost) -> None:
-        """Charge the CPU time, and include it in the mean cost of a photo."""
+        """Charge the CPU time; that of a failure does not enter the mean cost of a photo."""
         self._budget.spend(cost.cpu_seconds)
+        if not cost.succeeded:
+            return
         with self._lock:
             self._cost += _COST_WEIGHT * (cost.cpu_seconds - self._cost)
 

@@ -35,13 +35,13 @@ class DuplicateIndex:
 
     def __init__(self, photos: Iterable[DecidedPhoto], listed: Iterable[ListedHash] = ()) -> None:
         usable = [photo for photo in photos if photo.pdq_quality > MIN_QUALITY]
-        passed = [_Entry(photo.pdq, photo.content_sha256) for photo in usable if not photo.blocked]
-        blocked = [_Entry(photo.pdq, photo.content_sha256) for photo in usable if photo.blocked]
+        passed = [(p.pdq, _Entry(p.content_sha256)) for p in usable if not p.blocked]
+        blocked = [(p.pdq, _Entry(p.content_sha256)) for p in usable if p.blocked]
         self._of_bytes: dict[bytes, str] = {}
         self._has_md5 = False
         for found in listed:
             if found.kind == "pdq":
-                blocked.append(_Entry(found.hash, "", found.source))
+                blocked.append((found.hash, _Entry("", found.source)))
             else:
                 self._of_bytes.setdefault(bytes.fromhex(found.hash), found.source)
                 self._has_md5 |= found.kind == "md5"
@@ -81,7 +81,6 @@ _TURNS = (None, *TURNS)
 
 
 class _Entry(NamedTuple):
-    pdq: str
     content_sha256: str
     source: str | None = None
 
@@ -89,11 +88,11 @@ class _Entry(NamedTuple):
 class _Hashes:
     """Entries by their hash; faiss compares all of them."""
 
-    def __init__(self, entries: Sequence[_Entry]) -> None:
-        self._entries = entries
+    def __init__(self, entries: Sequence[tuple[str, _Entry]]) -> None:
+        self._entries = [entry for _, entry in entries]
         self._index = faiss.IndexBinaryFlat(HASH_BITS)
         if entries:
-            self._index.add(_to_bytes(*(entry.pdq for entry in entries)))
+            self._index.add(_to_bytes(*(pdq for pdq, _ in entries)))
 
     def __len__(self) -> int:
         return len(self._entries)

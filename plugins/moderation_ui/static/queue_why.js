@@ -110,7 +110,7 @@ function screens(why) {
   const order = [...loud].sort((a, b) => Number(b.fired ?? 0) - Number(a.fired ?? 0));
   const parts = [element("ul", { class: "screens" }, order.map(screenLine))];
   if (quiet.length > 0) {
-    const names = quiet.map(nameOf).join(", ");
+    const names = quiet.map((s) => titleOfScreen(s.name)).join(", ");
     parts.push(soft(words("queue.screens_quiet", { names })));
   }
   if (why.screens.length === 0) parts.push(soft(words("queue.screens_none")));

@@ -13,6 +13,7 @@ import cv2
 from PIL import Image
 
 from ml.core.types import (
+    OVER_BUDGET,
     Evidence,
     Json,
     ScreenResult,
@@ -37,7 +38,6 @@ from ml.vision.screens.text.ocr import BANNER_SIDE, PAGE_SIDE, TextReader
 from ml.vision.screens.text.overlays import Overlay, find_overlays
 
 NAME = "text"
-OVER_BUDGET = "budget"  # reason why a photo with likely text is not read
 DENSE = "dense"  # evidence: the photo is a page of text; PDQ cannot distinguish such photos
 _MAX_LINE_LENGTH = 200  # characters kept as evidence
 

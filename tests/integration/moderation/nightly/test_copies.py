@@ -209,6 +209,11 @@ def test_cropped_mirrored_and_framed_copies_go_to_review(
     told = {reason for some in keys.values() for key in some for reason in reasons(compared, key)}
     assert told <= {"near_duplicate_blocked", "copy_of_blocked", "confident_normal"}
     assert "copy_of_blocked" in told
+    # They do not wait behind all others because the model scores them low.
+    priorities = compared.rows(
+        "select priority from moderation.review_task where 'copy_of_blocked' = any(reasons)"
+    )
+    assert {priority for (priority,) in priorities} == {1.0}
     result = replay("next", settings=compared.settings, connections=compared.connections)
     assert result.equal == result.photos
 

@@ -53,6 +53,17 @@ def test_shared_ocr_budget_forgets_photos_after_a_minute() -> None:
     assert budget.admits(0.5)
 
 
+def test_shared_ocr_budget_reads_again_after_a_failure_that_took_long() -> None:
+    """One photo whose worker died must not end reading until the model is loaded again."""
+    clock = ManualClock()
+    budget = SharedOcrBudget(0.05, clock)
+    assert budget.admits(0.9)
+    budget.add_cost(OcrCost(60.0, 60.0, succeeded=False))
+    assert not budget.admits(0.9)
+    clock.now += 60.0 / 0.05
+    assert budget.admits(0.9)
+
+
 def test_request_ocr_budget_limits_a_single_request() -> None:
     clock = ManualClock()
     service = SharedOcrBudget(1.0, clock)

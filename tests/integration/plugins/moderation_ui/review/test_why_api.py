@@ -137,6 +137,15 @@ def test_imported_label_cannot_be_appealed(pages: Pages) -> None:
     assert [one["appeal"] for one in _why(pages, task_id)["near"]] == ["impossible"]
 
 
+@pytest.mark.parametrize(("hidden", "reason"), [({}, "not_needed"), ({"kind": "golden"}, "budget")])
+def test_hidden_task_does_not_tell_that_a_text_was_not_needed(
+    pages: Pages, hidden: dict[str, Any], reason: str
+) -> None:
+    text = {"fired": None, "reason": "not_needed", "evidence": {"read": False}}
+    task_id = judged_photo(pages.shop, "a.jpg", PHOTO, screens={"text": text}, **hidden)
+    assert [one["reason"] for one in _why(pages, task_id)["screens"]] == [reason]
+
+
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_explanation_of_a_hidden_task_reveals_nothing(pages: Pages, hidden: dict[str, Any]) -> None:
     _past(pages)
