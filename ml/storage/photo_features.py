@@ -69,7 +69,7 @@ _MISSING = text(
         select true as known from moderation.photo_picture
         where content_sha256 = d.content_sha256 offset 0
     ) s on true
-    where (f.known is null or s.known is null) and (
+    where (f.known is null or (:pictures and s.known is null)) and (
         select count(*) from moderation.archived_photo p
         where p.content_sha256 = d.content_sha256 and p.deleted_at is not null
     ) = 0
@@ -111,12 +111,17 @@ _DECIDED = text(
 )
 
 
-def list_missing(connection: Connection, source: str, *, before: datetime) -> list[str]:
-    """Content hashes of the newest decided photos without features of this source, or a picture.
+def list_missing(
+    connection: Connection, source: str, *, before: datetime, pictures: bool
+) -> list[str]:
+    """Content hashes of the newest decided photos without features of this source.
 
-    Deleted photos are left out, even where the shop still has their bytes.
+    With `pictures` also of those without a picture. Deleted photos are left out, even where the
+    shop still has their bytes.
     """
-    values = {"source": source, "before": before, "max_photos": MAX_PHOTOS}
+    values = {
+        "source": source, "before": before, "max_photos": MAX_PHOTOS, "pictures": pictures
+    }  # fmt: skip
     return list(connection.execute(_MISSING, values).scalars())
 
 
@@ -202,6 +207,7 @@ _DELETE_OLD_SOURCES = text(
         ) latest
         where s.source <> :source and latest.computed_at < now() - cast(:kept as interval)
     )
+    returning content_sha256
     """
 )
 
@@ -213,6 +219,16 @@ _OLDEST = text(
 )
 
 _NEW = text(f"with {_NEWEST} select content_sha256 from decided")  # noqa: S608 - as above
+
+# Pictures outlive a network, but not the last features that would choose them.
+_DELETE_PICTURES = text(
+    """
+    delete from moderation.photo_picture p
+    where p.content_sha256 = any(cast(:contents as text[])) and (
+        select count(*) from moderation.photo_feature f where f.content_sha256 = p.content_sha256
+    ) = 0
+    """
+)
 
 _DELETE = text(
     """
@@ -228,11 +244,11 @@ def delete_unused(connection: Connection, source: str, *, before: datetime) -> i
     Of the latter at most MAX_DELETED, the oldest ones. Returns how many. Once a run it may read the
     keys of the whole table, whose size it bounds.
     """
-    of_sources = connection.execute(_DELETE_OLD_SOURCES, {"source": source, "kept": _KEPT})
+    old = {"source": source, "kept": _KEPT}
+    of_sources = connection.execute(_DELETE_OLD_SOURCES, old).scalars().all()
     oldest = connection.execute(_OLDEST, {"source": source, "max_deleted": MAX_DELETED}).scalars()
     new = connection.execute(_NEW, {"before": before, "max_photos": MAX_PHOTOS}).scalars()
     forgotten = sorted(set(oldest) - set(new))
     connection.execute(_DELETE, {"source": source, "contents": forgotten})
-    picture = photo_picture.c.content_sha256
-    connection.execute(delete(photo_picture).where(picture.in_(forgotten)))
-    return int(of_sources.rowcount) + len(forgotten)
+    connection.execute(_DELETE_PICTURES, {"contents": sorted({*of_sources, *forgotten})})
+    return len(of_sources) + len(forgotten)

@@ -220,7 +220,7 @@ def open_shop(
     connections = open_connections(settings)
     model_hash = in_transaction(connections.engine, registry.champion_hash)
     now = datetime.now(UTC)
-    window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
+    window = Window(now - timedelta(minutes=10), now + timedelta(hours=2))
     yield Shop(settings, connections, window, model_hash)
     connections.close()
 

@@ -6,6 +6,7 @@ It commits in batches: killed and retried, it continues where it was.
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
@@ -56,9 +57,13 @@ def remember_decisions(
     deleted = in_transaction(
         engine, lambda c: photo_features.delete_unused(c, source, before=before)
     )
-    missing = in_transaction(
-        engine, lambda c: photo_features.list_missing(c, source, before=before)
+    list_missing = partial(
+        photo_features.list_missing,
+        source=source,
+        before=before,
+        pictures=run.policy.screens.copies.enabled,
     )
+    missing = in_transaction(engine, list_missing)
     counts = dict.fromkeys(_COUNTS, 0)
     if missing:
         predictor = loader.load(run.model_hash, run.computation)

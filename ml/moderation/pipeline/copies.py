@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from ml.core.types import Evidence, ScreenResult, negative, positive, screen_failed
 from ml.models.nearest_photos import NearestPhotos
@@ -21,6 +22,8 @@ from ml.vision.screens.copies import (
     find_copy,
     small_picture,
 )
+
+log = structlog.get_logger()
 
 COMPARED = 10  # blocked photos, of each photo
 MIN_SIMILARITY = 0.75  # cosine; of less similar photos none is a copy
@@ -88,8 +91,7 @@ class BlockedCopies:
             self._pictures, missing = {}, sorted(contents)
         files = self._load_pictures(missing) if missing else {}
         for content in missing:
-            data = files.get(content)
-            self._pictures[content] = Picture(decode_picture(data)) if data else None
+            self._pictures[content] = _read_picture(content, files.get(content))
         return {content: self._pictures[content] for content in contents}
 
 
@@ -104,6 +106,15 @@ def small_pictures(
         )
         for photo, number in zip(photos, worst, strict=True)
     ]
+
+
+def _read_picture(content: str, data: bytes | None) -> Picture | None:
+    """None of a photo that cannot be compared."""
+    try:
+        return Picture(decode_picture(data)) if data else None
+    except Exception as error:  # noqa: BLE001 - one damaged row may not stop the shard
+        log.warning("a blocked photo's picture is damaged", content=content, error=str(error))
+        return None
 
 
 def _describe(content: str, copy: Alignment) -> Evidence:

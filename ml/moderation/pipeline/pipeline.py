@@ -19,6 +19,7 @@ from ml.core.settings import Settings
 from ml.core.types import Outcome, PendingImage, Scored
 from ml.core.worker_pool import WorkerPool
 from ml.models.predictor import Prediction, Predictor, Scores
+from ml.moderation.pipeline.batches import group_batches
 from ml.moderation.pipeline.copies import small_pictures
 from ml.moderation.pipeline.fetch import Fetcher, PhotoSource
 from ml.moderation.pipeline.photo_threads import PhotoThreads, Prepared
@@ -31,8 +32,6 @@ from ml.moderation.pipeline.text_reading import TextReading
 from ml.moderation.pipeline.worst_view import add_worst, of_worst_views
 from ml.vision.screens.copies import Gray
 
-# Maximum outcomes of a batch, in batch sizes: many rejected photos in a row must still be stored.
-MAX_GROUP_FACTOR = 4
 Features = npt.NDArray[np.float32]
 
 # Upper bound of the photos that are prepared ahead: the files of a GPU's batch may be too many for
@@ -114,7 +113,7 @@ class Pipeline:
 
     def _score(self, prepared: Iterator[Prepared]) -> Iterator["_ScoredBatch"]:
         begun: deque[Callable[[], _ScoredBatch]] = deque()
-        for batch in _group_batches(prepared, self.batch_size):
+        for batch in group_batches(prepared, self.batch_size):
             begun.append(self._begin(batch))
             if len(begun) > self._predictor.ahead:
                 yield begun.popleft()()
@@ -172,17 +171,3 @@ class Pipeline:
 
 def _nothing() -> Prediction:
     return Prediction([], None)
-
-
-def _group_batches(items: Iterator[Prepared], batch_size: int) -> Iterator[list[Prepared]]:
-    """Group a stream into batches with `batch_size` photos to score; fewer if many are rejected."""
-    batch: list[Prepared] = []
-    photos = 0
-    for item in items:
-        batch.append(item)
-        photos += isinstance(item, PreparedImage)
-        if photos == batch_size or len(batch) == MAX_GROUP_FACTOR * batch_size:
-            yield batch
-            batch, photos = [], 0
-    if batch:
-        yield batch

@@ -110,6 +110,7 @@ class Preprocessor:
     ) -> None:
         self._clock, self._crop, self._limits = clock, spec.crop, decode_limits(settings)
         self._screening, self._shadow, self._signals = screening, shadow, signals
+        self._max_read_seconds = 2 * settings.decode_seconds  # of two tries
         config = WorkerConfig(
             limits=self._limits,
             preprocessing=spec,
@@ -176,16 +177,13 @@ class Preprocessor:
         """
         start, request = time.monotonic(), {"read": list(unread.of_views)}
         try:
+            data = unread.fetched.data
             return self._tries.run(
-                request,
-                unread.fetched.data,
-                _take_read,
-                cancelled=cancelled,
-                on_overdue=on_overdue,
+                request, data, _take_read, cancelled=cancelled, on_overdue=on_overdue
             )
         except WorkerDied as error:
-            # What the workers took is unknown: as long as the caller waited, at most.
-            seconds = time.monotonic() - start
+            # What the workers took is unknown; the caller may have waited for one.
+            seconds = min(time.monotonic() - start, self._max_read_seconds)
             cost = OcrCost(seconds, seconds, succeeded=False)
             return ReadText(screen_failed(text.NAME, error), cost)
 
@@ -204,9 +202,8 @@ class Preprocessor:
         )
         content = ImageContent(result["sha256"], *result["content"])
         screens = self._screens(result, content, fetched.data)
-        unread = None
-        if "unread" in result:
-            unread = UnreadText(fetched, content.sha256, tuple(result["unread"]))
+        of_views = tuple(result.get("unread", ()))
+        unread = UnreadText(fetched, content.sha256, of_views) if of_views else None
         return PreparedImage(
             fetched.image, content, pixels, shadow_pixels, screens, unread, signal_pixels
         )

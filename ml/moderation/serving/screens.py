@@ -12,6 +12,7 @@ import time
 from bisect import bisect_right, insort
 from collections import deque
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from sqlalchemy import Engine
@@ -74,9 +75,9 @@ class RefreshingSimilarDecisions:
             before=now,
             picture_seconds=DATABASE_SECONDS,
         )
-        self.missing = len(
-            in_transaction(engine, lambda c: list_missing(c, self._source, before=now))
-        )
+        pictures = self._policy.screens.copies.enabled
+        find = partial(list_missing, source=self._source, before=now, pictures=pictures)
+        self.missing = len(in_transaction(engine, find))
         if not len(self.current):
             log.warning(
                 "photos are not compared with decided ones: too few have features of this "

@@ -131,7 +131,7 @@ def _look_up_features(nightly_run: NightlyRun) -> None:
             connection, "now", before=before, classes=["normal", "violate"]
         )
         assert 0 < len(found) <= 200
-        assert photo_features.list_missing(connection, "now", before=before) == []
+        assert photo_features.list_missing(connection, "now", before=before, pictures=True) == []
         contents = [photo.content_sha256 for photo in found[:10]]
         assert len(photo_features.load_pictures(nightly_run.connections.engine, contents)) == 10
 

@@ -108,7 +108,11 @@ def test_explanation_has_the_photos_that_the_model_found_similar(pages: Pages) -
     assert [(one["content_sha256"], one["distance"]) for one in found["near"]] == [
         (content_hash(PHOTO), None)
     ]
-    assert [one["name"] for one in found["screens"]] == ["signal:nudity", "similar_decisions", "unfamiliar"]
+    assert [one["name"] for one in found["screens"]] == [
+        "signal:nudity",
+        "similar_decisions",
+        "unfamiliar",
+    ]
 
 
 def test_similar_photos_say_whether_their_decision_can_be_appealed(pages: Pages) -> None:
