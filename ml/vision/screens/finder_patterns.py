@@ -28,6 +28,11 @@ _OUTSIDE = (3.0, 10.0)  # area of the ring's outside to that of the center: 5.4
 _MAX_OFFSET = 0.35  # between the middles, as a share of the center's side
 _MAX_ELONGATION = 2.2
 _MIN_FILLED = 0.6  # share of the rectangle around the center; a circle has 0.79
+# Contour of a hole in the center to that of the center: the character 回 has 0.6 and more.
+_MAX_HOLE = 0.5
+# Contour around the ring to that of the ring's outside: around a code is much more room, and the
+# outer stroke of the same character is as near as 1.2.
+_MIN_AROUND = 1.5
 _HALF_PATTERN = 7 / 6  # in sides of the center
 _MAX_SIZE_RATIO = 1.5  # of two patterns of a code
 _DISTANCE = (3.5, 60.0)  # of two patterns of a code, in sides of the center: 4.7 to 57
@@ -77,10 +82,16 @@ def bound_code(patterns: Sequence[FinderPattern]) -> Box | None:
 def _nested_contours(
     contours: Sequence[Contour], parents: npt.NDArray[np.int32]
 ) -> Iterator[tuple[Contour, Contour, Contour]]:
-    """Contours within contours within contours, if their lengths may be those of a pattern."""
+    """Filled contours in contours in contours, if their lengths may be those of a pattern."""
     lengths = np.array([len(contour) for contour in contours])
     ratio = lengths[parents] / lengths
+    holes = np.zeros_like(lengths)  # the longest contour within each
+    np.maximum.at(holes, parents[parents >= 0], lengths[parents >= 0])
     has_ring = (parents >= 0) & (parents[parents] >= 0) & (lengths >= _MIN_CONTOUR)
+    has_ring &= holes <= _MAX_HOLE * lengths
+    outside = parents[parents]
+    around = parents[outside]
+    has_ring &= (around < 0) | (lengths[around] >= _MIN_AROUND * lengths[outside])
     for n in np.flatnonzero(has_ring & (ratio > _LENGTHS[0]) & (ratio < _LENGTHS[1])).tolist():
         parent = int(parents[n])
         yield contours[n], contours[parent], contours[int(parents[parent])]

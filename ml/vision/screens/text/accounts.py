@@ -66,6 +66,8 @@ def _named(name: str, service: Service) -> Iterator[str]:
     near = rf"(?:@ ?{_HANDLE}|{_LOWER_ODD}|{_LONG_NUMBER})"
     yield rf"{name}{_LABEL}{_COLON}@?{_NO_ACCOUNT}(?:{account}|{_NUMBER})"
     yield rf"{name}{_LABEL}(?:公众号)?{_SIGNS}{_LABEL} ?{near}"
+    # "WeChat ID meimei", 微信号meimei: no colon is needed.
+    yield rf"{name} ?(?:ids?(?![a-z\d])|[号號]) ?{_NO_ACCOUNT}(?=[a-z._-]{{6}}){_HANDLE}"
     # The account first: 138... (WeChat), lucky_88 on Telegram.
     first = rf"(?:(?<!\d){_NUMBER}|@{_HANDLE}|(?<![a-z\d_.]){_LOWER_ODD})"
     owner, end = r"(?:是|为|on |is )?(?:我的?|my )?", r"(?:同步|同号|号|同)?\s?(?:$|[^\w.@])"

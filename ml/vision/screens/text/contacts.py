@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 
 from ml.policy.screens import PHONE_REGIONS
@@ -17,6 +18,9 @@ from ml.vision.screens.text.search_calls import find_search_call
 from ml.vision.screens.text.services import ContactKind
 
 _MAX_JOINED = 60  # characters of a line that are searched together with its neighbors
+# Searches that are kept: the lines of a photo are searched again after each line that is read, and
+# a line takes milliseconds.
+_MAX_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def find_contacts(lines: Sequence[str], regions: Sequence[str] = PHONE_REGIONS) 
     normalized = [normalize_text(line) for line in lines]
     contacts: list[Contact] = []
     for line, next_line in zip_longest(normalized, normalized[1:]):
-        contacts += _in_line(line, regions)
+        contacts += _in_line(line, tuple(regions))
         if next_line is not None:
             contacts += _across_lines(line, next_line, regions)
     for first, second, third in zip(normalized, normalized[1:], normalized[2:], strict=False):
@@ -49,13 +53,11 @@ def find_contacts(lines: Sequence[str], regions: Sequence[str] = PHONE_REGIONS) 
     return list(dict.fromkeys(contacts))
 
 
-def _in_line(line: str, regions: Sequence[str]) -> Iterator[Contact]:
-    yield from _accounts(line)
-    for number in find_phone_numbers(line, regions):
-        yield Contact(ContactKind.PHONE, number)
-    for kind, find in _ADDRESSES:
-        for address in find(line):
-            yield Contact(kind, address)
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _in_line(line: str, regions: tuple[str, ...]) -> tuple[Contact, ...]:
+    numbers = (Contact(ContactKind.PHONE, n) for n in find_phone_numbers(line, regions))
+    addresses = (Contact(kind, found) for kind, find in _ADDRESSES for found in find(line))
+    return (*_accounts(line), *numbers, *addresses)
 
 
 _ADDRESSES = (
@@ -76,12 +78,11 @@ def _across_lines(line: str, next_line: str, regions: Sequence[str]) -> Iterator
             yield Contact(ContactKind.PHONE, number)
 
 
-def _accounts(line: str) -> Iterator[Contact]:
-    for kind, text in find_accounts(line):
-        yield Contact(kind, text)
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _accounts(line: str) -> tuple[Contact, ...]:
     call = find_search_call(line)
-    if call:
-        yield Contact(ContactKind.SEARCH_CALL, call)
+    calls = (Contact(ContactKind.SEARCH_CALL, call),) if call else ()
+    return (*(Contact(kind, text) for kind, text in find_accounts(line)), *calls)
 
 
 def _split_numbers(lines: Sequence[str]) -> Iterator[Contact]:

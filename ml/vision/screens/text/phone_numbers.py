@@ -30,6 +30,7 @@ _PHONE_KEYWORD = re.compile(
 _KEYWORD_AFTER = re.compile(
     r"[^\w]{0,3}(?:call|text|sms|whats|联系|致电|致電|来电|來電|电话|电联)", _I
 )
+_UNIT = re.compile(r" ?(?:%|(?:mah|wh|hz|mm|cm|kg|ml|gb|mb)(?![a-z\d]))", _I)  # Cell 18650 2600mAh
 _OTHER_LATIN_KEYWORDS = one_of(
     r"order|no|s/?n|p/?n|nr|serial|serie|lot|batch|ref|invoice|item|sku|model|code|barcode|art",
     r"tracking|awb|id|imei|ean|gtin|upc|isbn|\w*nummer|numero|fax|gst|vat|ein|reg|pat|cas|fda",
@@ -148,7 +149,7 @@ def _is_phone(run: str, before: str, after: str, regions: tuple[str, ...]) -> bo
     if _TOLL_FREE.fullmatch(digits) or len(digits) > _MAX_DIGITS or _DATE.match(run):
         return False
     if _PHONE_KEYWORD.search(before) or _KEYWORD_AFTER.match(after):
-        return len(digits) >= _MIN_DIGITS_AFTER_KEYWORD and not after.startswith("%")
+        return len(digits) >= _MIN_DIGITS_AFTER_KEYWORD and not _UNIT.match(after)
     if _OTHER_KEYWORD.search(before) or _is_part_of_word(before, after):
         return False
     if run.startswith("+"):

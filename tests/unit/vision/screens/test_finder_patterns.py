@@ -53,7 +53,7 @@ def test_positions_are_those_of_the_picture_before_it_was_enlarged() -> None:
     assert found == pytest.approx(expected, abs=2)
 
 
-@pytest.mark.parametrize("shape", ["plain", "disks", "rings", "letters", "noise"])
+@pytest.mark.parametrize("shape", ["plain", "disks", "rings", "letters", "noise", "回"])
 def test_other_shapes_are_no_finder_patterns(shape: str) -> None:
     picture = np.full((300, 300), 230, dtype=np.uint8)
     if shape == "disks":
@@ -64,6 +64,11 @@ def test_other_shapes_are_no_finder_patterns(shape: str) -> None:
         cv2.putText(picture, "BOOK @", (20, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 20, 4)
     if shape == "noise":
         picture = np.random.default_rng(0).integers(0, 256, picture.shape, dtype=np.uint8)
+    if shape == "回":  # strokes of 3 pixels
+        for left in (20, 90, 160):
+            for inset in (0, 15):
+                corners = (left + inset, 100 + inset), (left + 50 - inset, 150 - inset)
+                cv2.rectangle(picture, *corners, 20, 3)
     assert bound_code(find_finder_patterns(picture)) is None
 
 

@@ -19,6 +19,8 @@ VARIATIONS = {
         "徽 信 号 mm_1130",
         "加我薇",
         "w.e.c.h.a.t mm_0912",
+        "WeChat ID mmtrading",
+        "微信号 mmtrading",
     ),
     ContactKind.QQ: (
         "Q Q 7788990",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ml.vision.screens.text import contacts
 from ml.vision.screens.text.contacts import Contact, find_contacts
 from ml.vision.screens.text.normalize_text import digits_for_letters, normalize_text
 from ml.vision.screens.text.services import ContactKind
@@ -283,3 +284,19 @@ def test_digits_for_letters_keeps_sizes_and_words() -> None:
 )
 def test_spelling_that_once_passed_is_found(text: str, kind: ContactKind) -> None:
     assert kind in {contact.kind for contact in find_contacts([text])}
+
+
+def test_lines_that_were_searched_before_are_not_searched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = ["Lot 0815 searched once", "Net weight 500 g searched once", "call me searched once"]
+    searched: list[str] = []
+
+    def find_none(line: str) -> list[tuple[ContactKind, str]]:
+        searched.append(line)
+        return []
+
+    monkeypatch.setattr(contacts, "find_accounts", find_none)
+    for count in range(1, len(lines) + 1):  # as each line is read
+        find_contacts(lines[:count])
+    assert len(searched) == len(set(searched)) == 3 + 2 + 1
