@@ -40,18 +40,25 @@ def read_source(source: str) -> bytes:
     Raises:
         SignalError: there is no such file or package.
     """
-    path = Path(source)
     name, colon, inside = source.partition(":")
-    if colon and not path.exists():
-        try:
-            path = Path(str(metadata.distribution(name).locate_file(inside)))
-        except (metadata.PackageNotFoundError, ValueError) as error:
-            raise SignalError(f"no package {name} is installed: `pip install {name}`") from error
     try:
+        path = Path(source)
+        if colon and not path.exists():
+            path = _find_in_package(name, inside)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SignalError(f"{path} cannot be read: {error.strerror}") from error
+        raise SignalError(f"{source[:200]} cannot be read: {error.strerror}") from error
+
+
+def _find_in_package(name: str, inside: str) -> Path:
+    try:
+        installed = metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError) as error:
+        raise SignalError(f"no package {name} is installed: `pip install {name}`") from error
+    if inside not in {str(file) for file in installed.files or ()}:
+        raise SignalError(f"package {name} has no file {inside}: see `pip show --files {name}`")
+    return Path(str(installed.locate_file(inside)))
 
 
 def install(data: bytes, card: SignalCard, *, store: ObjectStore) -> float:

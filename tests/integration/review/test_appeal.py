@@ -11,6 +11,7 @@ from ml.review.second_review import (
 from ml.storage import photo_features
 from ml.storage.activity_log import history, task_target
 from ml.storage.database import current_time
+from ml.storage.photo_features import PhotoSummary
 from ml.vision.images.fingerprint import content_hash
 from tests.integration.review.queue_fixture import NIGHT, Room
 from tests.support.labelled_photos import label_photos
@@ -187,8 +188,8 @@ def test_golden_task_is_no_appeal(room: Room) -> None:
 def test_label_counts_for_similar_photos_until_the_appeal_is_decided(room: Room) -> None:
     task_id = room.task("a.jpg")
     room.decide(task_id, "violate", "ann", lease=False)
-    features = {CONTENT: np.ones(2, np.float16)}
-    room.act(lambda c: photo_features.write(c, "network", features))
+    summaries = {CONTENT: PhotoSummary(np.ones(2, np.float16), b"")}
+    room.act(lambda c: photo_features.write(c, "network", summaries))
 
     def remembered() -> list[str]:
         found = room.act(

@@ -124,7 +124,8 @@ def test_file_of_an_installed_package_is_read_without_importing_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("source", "words"),
     [("missing.onnx", "cannot be read"), ("no-such-package:model.onnx", "pip install"),
-     ("onnx:onnx/missing.onnx", "cannot be read")],
+     ("onnx:onnx/missing.onnx", "has no file"), ("onnx:/etc/hostname", "has no file"),
+     ("onnx:../../../../etc/hostname", "has no file"), ("a" * 5000 + ":b", "cannot be read")],
 )  # fmt: skip
 def test_source_that_does_not_exist_is_refused(source: str, words: str) -> None:
     with pytest.raises(SignalError, match=words):

@@ -49,3 +49,14 @@ def test_tables_are_large_enough_to_say_something() -> None:
     assert len(CONTACTS) >= 400
     assert len(honest) >= 400
     assert len({text.text for text in CONTACTS + HONEST}) == len(CONTACTS) + len(HONEST)
+
+
+def test_texts_that_nobody_looked_at_are_recognized_and_left_alone_nearly_as_well() -> None:
+    contacts, honest = load_tables(TABLES / "held_out")
+    sure = [text for text in honest if not text.kind.startswith(DOUBTFUL)]
+    # As measured when the rules were written: 89.0 %, 90.8 % and 0.8 %.
+    assert sum(map(is_right, contacts)) >= 0.89 * len(contacts) - 1
+    assert sum(map(is_raised, contacts)) >= 0.90 * len(contacts)
+    assert sum(map(is_raised, sure)) <= 0.01 * len(sure)
+    known = {text.text for text in CONTACTS + HONEST}
+    assert not known & {text.text for text in contacts + honest}
