@@ -29,7 +29,7 @@ def run(pool: WorkerPool, do: str = "echo", *, fresh: bool = False, **request: o
     """The process id of the worker that did it."""
     with pool.worker(fresh=fresh) as worker:
         done = worker.process.run(
-            "any", {"do": do, **request}, b"x", lambda _: None, on_overdue=worker.mark_overdue
+            "any", {"do": do, **request}, b"x", on_overdue=worker.mark_overdue
         )
         return int(done["pid"])
 
