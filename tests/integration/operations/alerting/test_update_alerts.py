@@ -53,7 +53,7 @@ def _add_task(shop: Shop, *, hours: float) -> None:
         "insert into moderation.review_task (object_key, etag, content_sha256, model_hash, "
         "policy_version, reasons, violation_score, run_id, priority, opened_at) "
         "values ('k', 'e', 's', 'm', 'p', '{}', 0.5, 'night', 0.5, :at)",
-        at=NOW - timedelta(hours=hours),
+        at=datetime.now(UTC) - timedelta(hours=hours),
     )
 
 
