@@ -220,7 +220,7 @@ _OLDEST = text(
 
 _NEW = text(f"with {_NEWEST} select content_sha256 from decided")  # noqa: S608 - as above
 
-# Pictures outlive a network, but not the last features that would choose them.
+# A picture outlives a network, but not the last features that would choose it.
 _DELETE_PICTURES = text(
     """
     delete from moderation.photo_picture p
@@ -250,5 +250,7 @@ def delete_unused(connection: Connection, source: str, *, before: datetime) -> i
     new = connection.execute(_NEW, {"before": before, "max_photos": MAX_PHOTOS}).scalars()
     forgotten = sorted(set(oldest) - set(new))
     connection.execute(_DELETE, {"source": source, "contents": forgotten})
-    connection.execute(_DELETE_PICTURES, {"contents": sorted({*of_sources, *forgotten})})
+    connection.execute(_DELETE_PICTURES, {"contents": sorted({*of_sources})})
+    picture = photo_picture.c.content_sha256
+    connection.execute(delete(photo_picture).where(picture.in_(forgotten)))
     return len(of_sources) + len(forgotten)

@@ -256,3 +256,19 @@ def test_features_of_an_unused_network_and_of_old_decisions_are_deleted(
     assert deleted == ENOUGH + 10
     [(pictures,)] = screened.rows("select count(*) from moderation.photo_picture")
     assert pictures == ENOUGH - 10
+
+
+def test_pictures_that_no_features_choose_are_deleted(screened: Shop) -> None:
+    contents = decide_bright_photos(screened)
+    engine = screened.connections.engine
+    found = dict.fromkeys(contents, SUMMARY)
+    in_transaction(engine, photo_features.write, "year before", found)
+    in_transaction(engine, photo_features.write, "now", dict.fromkeys(contents[:2], SUMMARY))
+    screened.execute(
+        "update moderation.photo_feature set computed_at = now() - interval '1 year' "
+        "where source = 'year before'"
+    )
+    before = datetime.now(UTC)
+    in_transaction(engine, lambda c: photo_features.delete_unused(c, "now", before=before))
+    rows = screened.rows("select content_sha256 from moderation.photo_picture order by 1")
+    assert rows == [(content,) for content in sorted(contents[:2])]

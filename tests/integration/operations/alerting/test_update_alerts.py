@@ -214,8 +214,7 @@ def test_gauges_of_queue_and_alerts_are_sent(shop: Shop, receiver: Receiver) -> 
         _update(shop, _settings(shop, receiver, **measured))
         found = listener.gauges()
     assert found["moderation.queue.waiting"] == 1
-    since = (datetime.now(UTC) - NOW).total_seconds()
-    assert found["moderation.queue.oldest_seconds"] == pytest.approx(30 * 3600 + since, abs=60)
+    assert found["moderation.queue.oldest_seconds"] == pytest.approx(30 * 3600, abs=60)
     assert found["moderation.alerts.open.queue_age"] == 1
     assert found["moderation.alerts.open.run_late"] == 0
     assert found["moderation.alerts.undelivered"] == 1
