@@ -206,9 +206,9 @@ def test_cropped_mirrored_and_framed_copies_go_to_review(
         assert sum(found.values()) >= 0.8 * ORIGINALS * len(edits), (kind, found)
         assert 0 not in found.values(), (kind, found)
     assert statuses(compared, others) == {"pass": 2 * ORIGINALS}
-    told = {reason for some in keys.values() for key in some for reason in reasons(compared, key)}
-    assert told <= {"near_duplicate_blocked", "copy_of_blocked", "confident_normal"}
-    assert "copy_of_blocked" in told
+    found = {reason for some in keys.values() for key in some for reason in reasons(compared, key)}
+    assert found <= {"near_duplicate_blocked", "copy_of_blocked", "confident_normal"}
+    assert "copy_of_blocked" in found
     # They do not wait behind all others because the model scores them low.
     priorities = compared.rows(
         "select priority from moderation.review_task where 'copy_of_blocked' = any(reasons)"

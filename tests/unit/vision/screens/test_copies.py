@@ -1,4 +1,4 @@
-"""Edited copies are recognized by their pictures, and photos of one scene are told apart."""
+"""Edited copies are recognized by their pictures, and photos of one scene are distinguished."""
 
 import io
 import random
