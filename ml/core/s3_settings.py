@@ -51,7 +51,7 @@ _STORES = (
 class S3Settings(BaseModel):
     """How the object storage is reached. Part of `Settings`; on its own, of other servers."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     s3_endpoint_url: str | None = None  # None: AWS
     # chain: boto3's own search (role, web identity, profile, environment). None: static where

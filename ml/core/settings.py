@@ -34,6 +34,7 @@ class Settings(S3Settings, BaseSettings):
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,  # it has the secrets
         dotenv_filtering="match_prefix",  # Docker Compose reads the same `.env` file
     )
 

@@ -37,6 +37,7 @@ _REGION = "set MODERATION_S3_REGION and MODERATION_S3_ENDPOINT_URL to those of t
 _STYLE = "set MODERATION_S3_ADDRESSING=virtual"
 _ACCOUNT = "the provider has closed the account or the bucket: ask the provider"
 _KMS = "the object's encryption key (KMS) is refused: enable it, and let the access key decrypt"
+_TLS = "name the authority that signed the server's certificate in AWS_CA_BUNDLE (a PEM file)"
 _IN_FRONT = "this is not S3's response: check MODERATION_S3_ENDPOINT_URL and the proxies before it"
 
 # AWS: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. `SecondLevelDomain...`
@@ -175,6 +176,10 @@ def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
             f"{place}: {error}; set MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or give "
             "this machine a role (MODERATION_S3_CREDENTIALS=chain)"
         )
+    if name == "SSLError":
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return BucketUnusable(_message(f"{place}: {error}", _TLS))
+        return StorageUnavailable(f"{place}: {error}")  # a handshake that broke off
     if name.endswith("ParserError"):  # HTML, or XML that was cut
         return InvalidResponse(_message(f"{place}: {error}", _IN_FRONT))
     # Broken or short streams: IncompleteReadError, ResponseStreamingError and their like.
