@@ -59,7 +59,7 @@ class _ObjectUploader:
         self._bucket = settings.photo_bucket
         self._url = str(settings.s3_endpoint_url).rstrip("/")
         pair = [k.get_secret_value() for k in (settings.s3_access_key, settings.s3_secret_key) if k]
-        self._auth = S3SigV4Auth(Credentials(*pair), "s3", settings.s3_region)
+        self._auth = S3SigV4Auth(Credentials(*pair), "s3", str(settings.signing_region))
         self._kept = local()
 
     def __call__(self, keys: Sequence[str]) -> None:

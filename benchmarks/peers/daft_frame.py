@@ -64,13 +64,15 @@ def run(job: Job, settings: Settings, report: Report) -> None:
 
 
 def _io_config(settings: Settings) -> IOConfig:
-    access, secret = s3_keys(settings)
+    access, secret, token = s3_keys(settings)
     return IOConfig(
         s3=S3Config(
             endpoint_url=settings.s3_endpoint_url,
-            region_name=settings.s3_region,
+            region_name=settings.signing_region,
             key_id=access,
             access_key=secret,
-            use_ssl=False,
+            session_token=token,
+            use_ssl=(settings.s3_endpoint_url or "").startswith("https"),
+            force_virtual_addressing=settings.bucket_addressing == "virtual",
         )
     )

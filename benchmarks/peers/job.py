@@ -69,11 +69,12 @@ class Report:
         print(MARK + json.dumps(found), flush=True)
 
 
-def s3_keys(settings: Settings) -> tuple[str, str]:
-    """Return access key and secret key of the server."""
+def s3_keys(settings: Settings) -> tuple[str, str, str | None]:
+    """Return access key, secret key and session token, if any, of the server."""
     keys = settings.s3_access_key, settings.s3_secret_key
     access, secret = (key.get_secret_value() if key else "" for key in keys)
-    return access, secret
+    token = settings.s3_session_token
+    return access, secret, token.get_secret_value() if token else None
 
 
 def database_url(settings: Settings) -> str:

@@ -67,12 +67,14 @@ def run(job: Job, settings: Settings, report: Report) -> None:
 
 
 def _filesystem(settings: Settings) -> pyarrow.fs.S3FileSystem:
-    access, secret = s3_keys(settings)
+    access, secret, token = s3_keys(settings)
     url = urlsplit(settings.s3_endpoint_url or "")
     return pyarrow.fs.S3FileSystem(
         access_key=access,
         secret_key=secret,
         endpoint_override=url.netloc,
         scheme=url.scheme,
-        region=settings.s3_region,
+        session_token=token,
+        region=settings.signing_region,
+        force_virtual_addressing=settings.bucket_addressing == "virtual",
     )

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from pydantic import SecretStr
 from sqlalchemy import URL, create_engine, make_url
 
+from ml.core.s3_settings import S3Settings
 from ml.core.settings import load_settings
 from ml.storage.database import COMMERCE_REFERENCE, migrate
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 
 # The services' names in docker-compose.yaml.
 POSTGRES_HOST, POSTGRES_PORT = "postgres", 5432
@@ -80,10 +83,11 @@ def create_buckets(identities: str, *, endpoint_url: str, buckets: list[str]) ->
     accounts = {account["name"]: account for account in json.loads(identities)["identities"]}
     key = accounts["admin"]["credentials"][0]
     client = s3_client(
-        endpoint_url=endpoint_url,
-        access_key=key["accessKey"],
-        secret_key=key["secretKey"],
-        region="us-east-1",
+        S3Settings(
+            s3_endpoint_url=endpoint_url,
+            s3_access_key=SecretStr(key["accessKey"]),
+            s3_secret_key=SecretStr(key["secretKey"]),
+        )
     )
     for bucket in buckets:
         ObjectStore(client, bucket).create()

@@ -49,6 +49,8 @@ _OPTIONS = (
     "-dir=objects",
     "-filer",
     "-s3",
+    # The bucket in the host name is accepted, too: http://BUCKET.s3.localhost:PORT.
+    "-s3.domainName=s3.localhost",
     "-s3.port.iceberg=0",
     "-s3.port.lance=0",
     # As in S3, a mistyped bucket is an error, not a new bucket.

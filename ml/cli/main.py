@@ -38,12 +38,13 @@ def migrate(
     """Create or update the schema `moderation` and the model bucket."""
     from ml.storage.database import COMMERCE_REFERENCE, MODERATION
     from ml.storage.database import migrate as run
+    from ml.storage.object_store import MODELS_PREFIX
 
     with opened() as (_, connections):
         run(connections.engine, MODERATION)
         if commerce_reference:
             run(connections.engine, COMMERCE_REFERENCE)
-        connections.models.create()
+        connections.models.create(MODELS_PREFIX)
         console.print("schema and model bucket are up to date")
 
 

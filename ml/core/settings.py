@@ -6,7 +6,6 @@ Secrets may also be files in the folder `MODERATION_SECRETS_DIR`, named like the
 import base64
 import json
 import os
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -17,17 +16,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ml.core.commerce_names import CommerceNames
 from ml.core.cpu import available_cores
 from ml.core.errors import SettingsError
+from ml.core.s3_settings import S3Settings
 from ml.core.types import ArchitectureName
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "MODERATION_"
 EMBEDDED_SERVERS = "services.json"  # in data_dir; written by devtools/embedded
 MAX_LOOKBACK_DAYS = 90
-_WITHIN_THE_HOUR = timedelta(minutes=59, seconds=59, microseconds=999_999)
-AddressingStyle = Literal["auto", "path", "virtual"]
+_RENAMED = {"S3_ADDRESSING_STYLE": "S3_ADDRESSING"}
 
 
-class Settings(BaseSettings):
+class Settings(S3Settings, BaseSettings):
     """Everything that differs between two deployments."""
 
     model_config = SettingsConfigDict(
@@ -35,23 +34,14 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,  # it has the secrets
         dotenv_filtering="match_prefix",  # Docker Compose reads the same `.env` file
     )
 
     # Development only: unset addresses are those of the servers that `make up` started.
     embedded: bool = False
 
-    # Database and object storage. Without S3 keys boto3 searches for AWS credentials itself.
     database_url: SecretStr | None = None
-    s3_endpoint_url: str | None = None
-    s3_access_key: SecretStr | None = None
-    s3_secret_key: SecretStr | None = None
-    s3_region: str = "us-east-1"
-    s3_addressing_style: AddressingStyle = "auto"
-    photo_bucket: str = Field("review-photos", min_length=3)
-    # With strftime codes (reviews/%Y/%m/%d/) only the days of window and lookback are listed.
-    photo_prefix: str = "reviews/"
-    model_bucket: str = Field("moderation", min_length=3)
     commerce: CommerceNames = CommerceNames()
 
     data_dir: Path = ROOT / ".data"
@@ -123,10 +113,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "Settings":
-        if bool(self.s3_access_key) != bool(self.s3_secret_key):
-            raise ValueError(_set_both("S3_ACCESS_KEY", "S3_SECRET_KEY"))
         if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
-            raise ValueError(_set_both("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"))
+            raise ValueError(
+                f"set both {PREFIX}ALERT_WEBHOOK_URL and {PREFIX}ALERT_WEBHOOK_SECRET, or neither"
+            )
         if self.inference == "torch" and self.number_type == "int8":
             raise ValueError(
                 f"{PREFIX}NUMBER_TYPE=int8 needs {PREFIX}INFERENCE=openvino: torch has no int8 here"
@@ -141,15 +131,6 @@ class Settings(BaseSettings):
                     "would always be rejected; lower the former or raise the latter"
                 )
         return self
-
-    @field_validator("photo_prefix")
-    @classmethod
-    def _check_prefix(cls, template: str) -> str:
-        hour = datetime(2026, 1, 1)  # noqa: DTZ001 - of any zone
-        texts = (hour.strftime(template), (hour + _WITHIN_THE_HOUR).strftime(template))
-        if texts[0] != texts[1]:
-            raise ValueError("may not name minutes or seconds: it is filled in once an hour")
-        return template
 
     @field_validator("alert_webhook_url")
     @classmethod
@@ -168,10 +149,6 @@ class Settings(BaseSettings):
                 '`echo "whsec_$(openssl rand -base64 32)"`'
             )
         return secret
-
-
-def _set_both(first: str, second: str) -> str:
-    return f"set both {PREFIX}{first} and {PREFIX}{second}, or neither"
 
 
 def _is_webhook_secret(secret: str) -> bool:
@@ -209,10 +186,14 @@ def with_embedded_servers(settings: Settings) -> Settings:
     update: dict[str, object] = {}
     if settings.database_url is None:
         update["database_url"] = SecretStr(servers["database_url"])
-    if settings.s3_endpoint_url is None and settings.s3_access_key is None:
+    if settings.s3_endpoint_url is None and not _names_credentials(settings):
         update |= {name: SecretStr(servers[name]) for name in ("s3_access_key", "s3_secret_key")}
         update["s3_endpoint_url"] = servers["s3_endpoint_url"]
     return settings.model_copy(update=update)
+
+
+def _names_credentials(settings: Settings) -> bool:
+    return settings.s3_access_key is not None or settings.s3_credentials is not None
 
 
 def missing_database(settings: Settings) -> str:
@@ -223,7 +204,7 @@ def missing_database(settings: Settings) -> str:
         "settings are missing:\n"
         f"- {PREFIX}DATABASE_URL: postgresql+psycopg://user:password@host:port/database\n"
         f"- {PREFIX}S3_ENDPOINT_URL, {PREFIX}S3_ACCESS_KEY, {PREFIX}S3_SECRET_KEY: the object "
-        "storage (none of them: AWS with its own credentials)\n"
+        f"storage (AWS with a role: {PREFIX}S3_CREDENTIALS=chain in their place)\n"
         "Set them in the environment or in .env (docs/settings.md). On a machine where `make up` "
         f"runs, {PREFIX}EMBEDDED=true uses its servers."
     )
@@ -234,6 +215,9 @@ def _reject_unknown() -> None:
     names += [f"COMMERCE__{name}" for name in CommerceNames.model_fields]
     known = {f"{PREFIX}{name}".upper() for name in names}
     unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+    for old, new in _RENAMED.items():
+        if f"{PREFIX}{old}" in unknown:
+            raise SettingsError(f"{PREFIX}{old} is {PREFIX}{new} now: rename it")
     if unknown:
         raise SettingsError(
             f"unknown setting {', '.join(unknown)}: remove it or fix its spelling "
@@ -244,6 +228,9 @@ def _reject_unknown() -> None:
 def _format_problems(error: ValidationError) -> str:
     lines = ["settings are not valid; fix:"]
     for problem in error.errors(include_input=False):
-        name = "__".join(map(str, problem["loc"])).upper()
+        name = "__".join(map(str, problem["loc"])).upper().removeprefix(PREFIX)
+        if name in _RENAMED:
+            lines.append(f"- {PREFIX}{name} is {PREFIX}{_RENAMED[name]} now: rename it")
+            continue
         lines.append(f"- {PREFIX}{name}: {problem['msg']}" if name else f"- {problem['msg']}")
     return "\n".join(lines)

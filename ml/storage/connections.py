@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import SecretStr
 from sqlalchemy import Engine, Table
 from structlog.contextvars import bound_contextvars
 
@@ -15,7 +14,8 @@ from ml.core.errors import SettingsError
 from ml.core.settings import Settings, load_settings, missing_database
 from ml.storage.commerce_table import load_commerce_table
 from ml.storage.database import connect, in_transaction
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,14 @@ def task_context(**log_fields: object) -> Iterator[tuple[Settings, Connections]]
 
 
 def open_connections(settings: Settings) -> Connections:
-    """Connect to what the settings name. Without S3 keys, boto3 looks for credentials (AWS).
+    """Connect to what the settings name.
 
     Raises:
         SettingsError: no database is named; says how to name one.
     """
     if settings.database_url is None:
         raise SettingsError(missing_database(settings))
-    client = s3_client(
-        endpoint_url=settings.s3_endpoint_url,
-        access_key=_plain(settings.s3_access_key),
-        secret_key=_plain(settings.s3_secret_key),
-        region=settings.s3_region,
-        addressing_style=settings.s3_addressing_style,
-    )
+    client = s3_client(settings)
     return Connections(
         engine=connect(settings.database_url.get_secret_value()),
         photos=ObjectStore(client, settings.photo_bucket),
@@ -82,7 +76,3 @@ def open_connections(settings: Settings) -> Connections:
         commerce_names=settings.commerce,
         model_cache=settings.data_dir / "models",
     )
-
-
-def _plain(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import obstore
 import structlog
 from botocore.exceptions import BotoCoreError
@@ -21,6 +20,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound
+from ml.storage.s3_client import ca_bundle
 from ml.storage.s3_responses import ExpectedObject, is_other_md5, opaque_etag
 
 if TYPE_CHECKING:
@@ -171,13 +171,14 @@ def _read(store: S3Store, key: str, expected: ExpectedObject) -> bytes | None:
 
 def _is_like_boto3(url: str, signer: RequestSigner) -> bool:
     """Whether obstore would sign as boto3 does, and reach and trust what boto3 does."""
-    if signer.signing_name != "s3" or _frozen_credentials(signer) is None:
+    # obstore signs by version 4 alone; botocore's name of version 2 is "s3".
+    if signer.signing_name != "s3" or signer.signature_version != "s3v4":
+        return False
+    if _frozen_credentials(signer) is None:
         return False
     if get_environ_proxies(url):
         return False
-    configured = botocore.session.Session().get_config_variable("ca_bundle")
-    has_own_authorities = configured or os.environ.get("REQUESTS_CA_BUNDLE")
-    return not (url.startswith("https://") and has_own_authorities)
+    return not (url.startswith("https://") and ca_bundle())
 
 
 def _frozen_credentials(signer: RequestSigner) -> Any:  # noqa: ANN401 - botocore has no public type

@@ -3,11 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import boto3
 import stamina
-from botocore.config import Config
 
 from ml.core.concurrency import batched
 from ml.core.errors import (
@@ -18,9 +16,9 @@ from ml.core.errors import (
     StorageError,
     StorageUnavailable,
 )
-from ml.core.settings import AddressingStyle
+from ml.storage.bulk_delete import BulkDelete
 from ml.storage.fast_read import FastReader
-from ml.storage.s3_errors import error_of_code, map_botocore_errors
+from ml.storage.s3_errors import map_botocore_errors
 from ml.storage.s3_responses import (
     ExpectedObject,
     ListedObject,
@@ -33,8 +31,7 @@ from ml.storage.s3_responses import (
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-CONNECT_TIMEOUT_SECONDS = 5
-READ_TIMEOUT_SECONDS = 20
+MODELS_PREFIX = "models/"  # of the model bucket; the part of it that each nightly run reads
 RETRY_ATTEMPTS = 5
 CLOCK_ATTEMPTS = 3  # a clock that is just being set; one that is wrong stays so
 MAX_EMPTY_PAGES = 100  # in a row, before a listing is taken to have no end
@@ -58,6 +55,7 @@ class ObjectStore:
         self.bucket = bucket
         self._client = client
         self._reader = FastReader(client, bucket)
+        self._bulk_delete = BulkDelete(client, bucket)
 
     def close(self) -> None:
         """Close the connections."""
@@ -69,17 +67,20 @@ class ObjectStore:
         """Address of the server."""
         return self._client.meta.endpoint_url
 
-    def check(self) -> None:
-        """Raise if the bucket does not answer, or something else does in its place."""
-        with map_botocore_errors(self.bucket, ""):
-            answer = self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
-        if "IsTruncated" not in answer:
-            raise not_s3(self._place(""), "no IsTruncated")
+    def check(self, prefix: str) -> None:
+        """Raise if the bucket does not answer, or something else does in its place.
 
-    def create(self) -> None:
-        """Create the bucket if it is not there; needs the right to do so only then."""
+        Lists under the prefix: the rights to a bucket may end at one, so that its root is refused.
+        """
+        with map_botocore_errors(self.bucket, prefix):
+            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        if "IsTruncated" not in answer:
+            raise not_s3(self._place(prefix), "no IsTruncated")
+
+    def create(self, prefix: str = "") -> None:
+        """Create the bucket if `check` of the prefix finds none; needs the right only then."""
         try:
-            self.check()
+            self.check(prefix)
         except BucketNotFound:
             errors = self._client.exceptions
             existing = suppress(errors.BucketAlreadyExists, errors.BucketAlreadyOwnedByYou)
@@ -181,10 +182,7 @@ class ObjectStore:
     @_retried
     def delete(self, key: str) -> None:
         """Remove an object; absent is fine."""
-        with map_botocore_errors(self.bucket, key):
-            answer = self._client.delete_object(Bucket=self.bucket, Key=key)
-        if "html" in answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", ""):
-            raise not_s3(self._place(key), "a page: nothing was deleted")
+        self._bulk_delete.delete_one(key)
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """Remove objects, a thousand a request; missing ones are fine. An error may leave some.
@@ -197,52 +195,7 @@ class ObjectStore:
 
     @_retried
     def _delete_part(self, keys: Sequence[str]) -> None:
-        with map_botocore_errors(self.bucket, keys[0]):
-            answer = self._client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in keys]}
-            )
-        for refused in answer.get("Errors", []):
-            raise error_of_code(refused.get("Code", ""), self._place(refused.get("Key", "")))
-        if len(answer.get("Deleted", [])) < len(keys):
-            raise not_s3(self._place(keys[0]), "it does not name what it deleted")
+        self._bulk_delete.delete(keys)
 
     def _place(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
-
-
-def s3_client(
-    *,
-    endpoint_url: str | None,
-    access_key: str | None,
-    secret_key: str | None,
-    region: str,
-    addressing_style: AddressingStyle = "auto",
-) -> "S3Client":
-    """A thread-safe client without retries of its own: `ObjectStore` retries whole operations.
-
-    Without keys, boto3's own chain (instance role, profile) is used.
-    """
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint_url,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        region_name=region,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"total_max_attempts": 1},
-            max_pool_connections=64,
-            s3={"addressing_style": addressing_style},
-            # Servers other than AWS reject the checksum trailers that boto3 adds since 1.36.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
-    return client
-
-
-def _follow_no_redirect(context: dict[str, Any], **_: object) -> None:
-    """Botocore follows a redirect by HEAD of the bucket, and a redirect of that without end."""
-    context["s3_redirect"]["redirected"] = True

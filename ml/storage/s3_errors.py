@@ -34,9 +34,10 @@ _BUCKET = "check the bucket's name in the settings, or create the bucket"
 _TOKEN = "the temporary credentials are no longer valid: renew them"  # noqa: S105 - a remedy
 _CLOCK = "set this machine's clock, by NTP"
 _REGION = "set MODERATION_S3_REGION and MODERATION_S3_ENDPOINT_URL to those of the bucket"
-_STYLE = "set MODERATION_S3_ADDRESSING_STYLE=virtual"
+_STYLE = "set MODERATION_S3_ADDRESSING=virtual"
 _ACCOUNT = "the provider has closed the account or the bucket: ask the provider"
 _KMS = "the object's encryption key (KMS) is refused: enable it, and let the access key decrypt"
+_TLS = "name the authority that signed the server's certificate in AWS_CA_BUNDLE (a PEM file)"
 _IN_FRONT = "this is not S3's response: check MODERATION_S3_ENDPOINT_URL and the proxies before it"
 
 # AWS: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. `SecondLevelDomain...`
@@ -61,6 +62,8 @@ _BY_CODE: Mapping[str, tuple[type[StorageError], str]] = {
     "RequestExpired": (ClockSkewed, _CLOCK),
     "SecondLevelDomainForbidden": (BucketForbidden, _STYLE),
     "PathStyleDomainForbidden": (BucketForbidden, _STYLE),
+    "InvalidPathAccess": (BucketForbidden, _STYLE),
+    "VirtualHostDomainRequired": (BucketForbidden, _STYLE),
     "AccountProblem": (BucketForbidden, _ACCOUNT),
     "AllAccessDisabled": (BucketForbidden, _ACCOUNT),
     "NotSignedUp": (BucketForbidden, _ACCOUNT),
@@ -89,6 +92,7 @@ _BY_STATUS: Mapping[int, tuple[type[StorageError], str]] = {
 }
 _FORBIDDEN = {401, 403}
 _FIRST_SERVER_ERROR = 500
+_OF_THE_FORM = {400, 405, 411, 501}
 
 
 @contextmanager
@@ -111,6 +115,12 @@ def error_of_code(code: str, place: str) -> StorageError:
     """The error of an S3 code that came without an HTTP status of its own."""
     kind, remedy = _of_code(code) or (StorageUnavailable, "")
     return kind(_message(f"{place}: {code}", remedy))
+
+
+def is_refused_form(response: Mapping[str, Any]) -> bool:
+    """Whether the server does not take a request of this kind, or not with these headers."""
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status in _OF_THE_FORM and _of_code(response.get("Error", {}).get("Code", "")) is None
 
 
 def _client_error(response: Mapping[str, Any], place: str) -> StorageError:
@@ -163,8 +173,13 @@ def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
     name = type(error).__name__
     if "Credentials" in name:
         return BucketForbidden(
-            f"{place}: {error}; set MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY"
+            f"{place}: {error}; set MODERATION_S3_ACCESS_KEY and MODERATION_S3_SECRET_KEY, or give "
+            "this machine a role (MODERATION_S3_CREDENTIALS=chain)"
         )
+    if name == "SSLError":
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return BucketUnusable(_message(f"{place}: {error}", _TLS))
+        return StorageUnavailable(f"{place}: {error}")  # a handshake that broke off
     if name.endswith("ParserError"):  # HTML, or XML that was cut
         return InvalidResponse(_message(f"{place}: {error}", _IN_FRONT))
     # Broken or short streams: IncompleteReadError, ResponseStreamingError and their like.

@@ -20,7 +20,7 @@ from sqlalchemy.pool import Pool
 from ml.core.errors import ModelError
 from ml.models import load_check
 from ml.models.checkpoint import ARCHITECTURES
-from ml.storage import object_store
+from ml.storage import object_store, s3_client
 from tests.support.tiny_network import TinyResNet
 
 READ_TIMEOUT_SECONDS = 1  # of the bucket, instead of 20
@@ -82,7 +82,7 @@ def _prepare(environment: dict[str, str], log: Path) -> None:
     ARCHITECTURES["resnet18"] = TinyResNet
     # As does the fresh process of the load check: this one is fresh, and has the small network.
     load_check.probe_in_fresh_process = _probe_here  # type: ignore[assignment]
-    object_store.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
+    s3_client.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
     torch.set_num_threads(1)
     # The number of attempts of production, without the waiting between them.
     stamina.set_testing(True, attempts=object_store.RETRY_ATTEMPTS)

@@ -25,10 +25,10 @@ import ml.moderation.nightly.score_shard
 import ml.moderation.nightly.write_back
 import tests.chaos.child
 import tests.chaos.workloads
-from ml.storage.object_store import s3_client
+from ml.core.s3_settings import S3Settings
+from ml.storage.s3_client import s3_client
 
 # The first client of a process reads the description of S3, which takes most of a short step.
-s3_client(
-    endpoint_url="http://127.0.0.1:9", access_key="x", secret_key="x", region="us-east-1"
-).close()
+_KEYS = {"s3_access_key": "x", "s3_secret_key": "x"}
+s3_client(S3Settings.model_validate({"s3_endpoint_url": "http://127.0.0.1:9"} | _KEYS)).close()
 Figure().subplots().figure.savefig(io.BytesIO())  # the first plot loads the fonts

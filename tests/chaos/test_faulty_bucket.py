@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 from tests.chaos import faulty_bucket as answers
 from tests.chaos.faulty_bucket import Change, faulty_bucket
 from tests.support.servers import Shop
@@ -35,9 +36,7 @@ def _get(shop: Shop, change: Change) -> tuple[bytes, str | None]:
 
 
 def _client(shop: Shop, url: str):  # noqa: ANN202 - boto3's client
-    keys = shop.settings.s3_access_key, shop.settings.s3_secret_key
-    access, secret = (key.get_secret_value() for key in keys if key)
-    return s3_client(endpoint_url=url, access_key=access, secret_key=secret, region="us-east-1")
+    return s3_client(shop.settings.model_copy(update={"s3_endpoint_url": url}))
 
 
 def _listed(shop: Shop, change: Change) -> list[str]:

@@ -156,7 +156,7 @@ def read_object(store: ObjectStore, key: str, *, max_bytes: int, etag: str | Non
     try:
         return store.get(key, etag=etag, max_bytes=max_bytes)
     except StorageError as error:
-        store.check()  # a missing bucket or lost rights must not be blamed on its photos
+        store.check(key)  # a missing bucket or lost rights must not be blamed on its photos
         reason = _REASONS.get(type(error), QuarantineReason.UNREACHABLE)
         raise ImageRejected(reason, str(error)) from error
 

@@ -15,6 +15,7 @@ from ml.storage.audit_runs import AuditRun
 from ml.storage.commerce_values import check_commerce_table
 from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction
+from ml.storage.object_store import MODELS_PREFIX
 from ml.vision.screens.runner import ScreenRunner
 
 log = structlog.get_logger()
@@ -41,8 +42,8 @@ def preflight(
     in_transaction(engine, check_migrated)
     in_transaction(engine, check_commerce_table, settings.commerce)
     policy = _policy(run_id, settings, connections)
-    connections.photos.check()
-    connections.models.check()
+    connections.photos.check(settings.fixed_photo_prefix)
+    connections.models.check(MODELS_PREFIX)
     ScreenRunner(policy.screens).load()
     load_signals(policy.screens, settings, connections)
     champion = in_transaction(engine, registry.champion_hash)

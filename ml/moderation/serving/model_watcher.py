@@ -15,6 +15,7 @@ from ml.moderation.serving.resources import Resources, run_in
 from ml.policy.schema import Policy, load_policy
 from ml.storage.api_keys import all_keys
 from ml.storage.database import check_migrated, in_transaction
+from ml.storage.object_store import MODELS_PREFIX
 
 log = structlog.get_logger()
 
@@ -61,11 +62,10 @@ class ModelWatcher:
 
     async def poll(self) -> None:
         """Poll once; start to load a new champion or policy."""
-        connections = self._resources.connections
         self.checks = {
             "database": await self._run_check(self._poll_database),
-            "photos": await self._run_check(connections.photos.check),
-            "models": await self._run_check(connections.models.check),
+            "photos": await self._run_check(self._check_photos),
+            "models": await self._run_check(self._check_models),
             "champion": await self._run_check(self._poll_champion),
         }
         self._polled_at = time.monotonic()
@@ -82,6 +82,12 @@ class ModelWatcher:
                 return "none"
             return "forbidden" if isinstance(error, StorageForbidden) else "failed"
         return OK
+
+    def _check_photos(self) -> None:
+        self._resources.connections.photos.check(self._resources.settings.fixed_photo_prefix)
+
+    def _check_models(self) -> None:
+        self._resources.connections.models.check(MODELS_PREFIX)
 
     def _poll_database(self) -> None:
         engine = self._resources.connections.engine

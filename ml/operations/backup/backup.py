@@ -21,6 +21,7 @@ from ml.operations.backup.pg_dump import dump_schema, restore_schema
 from ml.storage.connections import Connections
 from ml.storage.database import check_migrated, in_transaction, schema_revisions
 from ml.storage.model_versions import find_versions, load_champion
+from ml.storage.object_store import MODELS_PREFIX
 from ml.storage.photo_archive import list_archived
 from ml.storage.server import server_major
 
@@ -127,7 +128,7 @@ def restore_backup(folder: Path, connections: Connections) -> BackupManifest:
     manifest = _read_manifest(folder)
     dump = folder / _DUMP
     check_sha256(dump, _sha256(dump), manifest.dump_sha256)
-    connections.models.create()
+    connections.models.create(MODELS_PREFIX)
     copies = copy_in(connections.models, folder / _OBJECTS, _read_sums(folder))
     log.info("objects restored", folder=str(folder), objects=sum(1 for _ in copies))
     restore_schema(connections.engine, dump)

@@ -1,6 +1,7 @@
 """Checks of the machine and its object storage: buckets, clocks, disk."""
 
 import shutil
+import ssl
 import tempfile
 import time
 import uuid
@@ -13,7 +14,8 @@ import httpx
 from ml.core.errors import BucketNotFound, BucketUnusable, StorageError, StorageForbidden
 from ml.operations.doctor.check import Deployment, Finding, failed, ok
 from ml.storage.database import current_time, in_transaction
-from ml.storage.object_store import ObjectStore
+from ml.storage.object_store import MODELS_PREFIX, ObjectStore
+from ml.storage.s3_client import ca_bundle
 
 _START_STORAGE = "start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
 
@@ -21,9 +23,9 @@ _START_STORAGE = "start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
 def check_photo_bucket(deployment: Deployment) -> Finding:
     """List the photos' prefix and read one of them."""
     store = deployment.connections.photos
-    prefix = deployment.settings.photo_prefix.split("%", 1)[0]
+    prefix = deployment.settings.fixed_photo_prefix
     try:
-        store.check()
+        store.check(prefix)
         first = next(iter(next(store.list_pages(prefix))), None)
         if first is None:
             return ok(f"{store.bucket}: lists; no photo under {prefix} to read yet")
@@ -38,7 +40,7 @@ def check_model_bucket(deployment: Deployment) -> Finding:
     store = deployment.connections.models
     key, data = f"doctor/{uuid.uuid4()}", b"written by the doctor"
     try:
-        store.check()
+        store.check(MODELS_PREFIX)
         store.put(key, data)
         same = store.get(key) == data
         store.delete(key)
@@ -90,7 +92,9 @@ def check_bucket_clock(deployment: Deployment) -> Finding:
 
 
 def _response_date(url: str) -> datetime:
-    header = httpx.get(url, timeout=_TIMEOUT_SECONDS).headers.get("date")
+    bundle = ca_bundle()  # as boto3 does
+    trusted = ssl.create_default_context(cafile=bundle) if bundle else True
+    header = httpx.get(url, timeout=_TIMEOUT_SECONDS, verify=trusted).headers.get("date")
     if header is None:
         raise ValueError("the answer has no Date")
     return parsedate_to_datetime(header)

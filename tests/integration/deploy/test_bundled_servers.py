@@ -13,13 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from pydantic import SecretStr
 
 import create_storage
 from devtools.embedded.ports import free_ports
 from healthcheck import is_healthy
 from make_secrets import generate_secrets, write_secrets
 from ml.core.errors import StorageForbidden
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.core.s3_settings import S3Settings
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 from tests.support.compose import MAIN, services
 from tests.support.programs import NO_REDIS, require_program
 
@@ -71,10 +74,11 @@ class Storage:
         keys = {a["name"]: a["credentials"][0] for a in accounts}
         key = keys.get(account, {"accessKey": "nobody", "secretKey": "no-such-secret"})
         client = s3_client(
-            endpoint_url=self.url,
-            access_key=key["accessKey"],
-            secret_key=key["secretKey"],
-            region="us-east-1",
+            S3Settings(
+                s3_endpoint_url=self.url,
+                s3_access_key=SecretStr(key["accessKey"]),
+                s3_secret_key=SecretStr(key["secretKey"]),
+            )
         )
         return ObjectStore(client, name)
 
@@ -144,7 +148,7 @@ def test_each_s3_account_has_only_its_permissions(storage: Storage) -> None:
         ("nobody", "moderation"),
     ):
         with pytest.raises(StorageForbidden):
-            storage.bucket(account, name).check()
+            storage.bucket(account, name).check("")
     with pytest.raises(StorageForbidden):
         storage.bucket("moderation", "another-bucket").create()
 

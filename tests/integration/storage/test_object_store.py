@@ -2,9 +2,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from pydantic import SecretStr
 
 from ml.core.errors import InvalidResponse, ObjectChanged, ObjectNotFound, StorageForbidden
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 from tests.support.faulty_proxy import Answer
 from tests.support.proxied_shop import connections_through_proxy
 from tests.support.servers import Shop
@@ -52,19 +54,13 @@ def test_get_replaced_object_raises_object_changed(shop: Shop, store: ObjectStor
 def test_wrong_secret_is_forbidden_never_missing(name: str, shop: Shop) -> None:
     shop.upload("there.jpg", b"photo", row=False)
     settings = shop.settings
-    assert settings.s3_access_key is not None
-    client = s3_client(
-        endpoint_url=settings.s3_endpoint_url,
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key="wrong",
-        region=settings.s3_region,
-    )
+    client = s3_client(settings.model_copy(update={"s3_secret_key": SecretStr("wrong")}))
     with closing(client):
         stranger = ObjectStore(client, settings.photo_bucket)
         for use in (
             lambda: stranger.get(f"{settings.photo_prefix}{name}"),
             lambda: list(stranger.list_pages(settings.photo_prefix)),
-            stranger.check,
+            lambda: stranger.check(settings.photo_prefix),
         ):
             with pytest.raises(StorageForbidden, match="check the access key"):
                 use()
@@ -105,7 +101,12 @@ def test_get_reads_at_most_one_byte_over_the_limit(
 def test_page_in_place_of_a_success_is_no_success(page: Answer, shop: Shop) -> None:
     with connections_through_proxy(shop, lambda *_: page) as connections:
         store = connections.photos
-        for use in (store.check, lambda: store.put("a", b"a"), lambda: store.delete_many(["a"])):
+        uses = (
+            lambda: store.check(""),
+            lambda: store.put("a", b"a"),
+            lambda: store.delete_many(["a"]),
+        )
+        for use in uses:
             with pytest.raises(InvalidResponse, match="MODERATION_S3_ENDPOINT_URL"):
                 use()
         if page.headers:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,8 @@ def test_prefix_that_changes_within_the_hour_is_rejected(
 
 def test_secrets_are_not_in_the_text_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hidden-value"
-    set_all(monkeypatch, DATABASE_URL=secret, S3_ACCESS_KEY=secret, S3_SECRET_KEY=secret)
+    names = ("DATABASE_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_SESSION_TOKEN")
+    set_all(monkeypatch, **dict.fromkeys(names, secret))
     settings = load_settings()
     for shown in (repr(settings), str(settings), settings.model_dump_json()):
         assert secret not in shown
@@ -161,5 +163,37 @@ def test_webhook_url_and_secret_are_not_in_the_text_of_settings(
         ALERT_WEBHOOK_URL="https://ops.example/hook/token",
         ALERT_WEBHOOK_SECRET=WEBHOOK_SECRET,
     )
-    assert "token" not in repr(load_settings())
+    assert "hook/token" not in repr(load_settings())
     assert WEBHOOK_SECRET not in repr(load_settings())
+
+
+def test_renamed_variable_is_rejected_with_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, S3_ADDRESSING_STYLE="virtual")
+    with pytest.raises(SettingsError, match="is MODERATION_S3_ADDRESSING now: rename it"):
+        load_settings()
+
+
+def test_renamed_line_of_the_env_file_is_rejected_with_its_new_name(no_env_file: Path) -> None:
+    (no_env_file / ".env").write_text("MODERATION_S3_ADDRESSING_STYLE=virtual\n")
+    with pytest.raises(SettingsError, match="is MODERATION_S3_ADDRESSING now: rename it"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["S3_ACCESS_KEY", "S3_CREDENTIALS"])
+def test_embedded_bucket_is_not_taken_where_credentials_are_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = {
+        "database_url": "postgresql://x",
+        "s3_endpoint_url": "http://127.0.0.1:1",
+        "s3_access_key": "x",
+        "s3_secret_key": "y",
+    }
+    (tmp_path / "services.json").write_text(json.dumps(servers))
+    set_all(monkeypatch, EMBEDDED="true", DATA_DIR=str(tmp_path))
+    assert load_settings().s3_endpoint_url == "http://127.0.0.1:1"
+    values = {name: "chain" if name == "S3_CREDENTIALS" else "key"}
+    set_all(monkeypatch, **values)
+    if name == "S3_ACCESS_KEY":
+        set_all(monkeypatch, S3_SECRET_KEY="secret")
+    assert load_settings().s3_endpoint_url is None

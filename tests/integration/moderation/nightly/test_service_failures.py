@@ -14,7 +14,8 @@ from devtools.embedded.postgres import EmbeddedPostgres
 from ml.core.errors import ShardIncomplete, StorageForbidden, StorageUnavailable
 from ml.moderation.nightly.score_shard import score_shard
 from ml.storage.connections import Connections
-from ml.storage.object_store import ObjectStore, s3_client
+from ml.storage.object_store import ObjectStore
+from ml.storage.s3_client import s3_client
 from tests.support.faulty_proxy import Fault, faulty_proxy
 from tests.support.nightly_run import finish_run, start_run
 from tests.support.photos import photo
@@ -33,14 +34,7 @@ def _fill(shop: Shop) -> None:
 @contextmanager
 def _through(shop: Shop, url: str) -> Iterator[Connections]:
     settings = shop.settings
-    assert settings.s3_access_key
-    assert settings.s3_secret_key
-    client = s3_client(
-        endpoint_url=url,
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key=settings.s3_secret_key.get_secret_value(),
-        region=settings.s3_region,
-    )
+    client = s3_client(settings.model_copy(update={"s3_endpoint_url": url}))
     with closing(client):
         yield replace(shop.connections, photos=ObjectStore(client, settings.photo_bucket))
 
@@ -103,7 +97,7 @@ def test_single_forbidden_photo_is_quarantined_as_forbidden(shop: Shop) -> None:
 
 def test_slow_bucket_response_is_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     _fill(shop)
-    monkeypatch.setattr("ml.storage.object_store.READ_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("ml.storage.s3_client.READ_TIMEOUT_SECONDS", 1)
     slow = iter(["hang", None, "hang"])
     assert _judge_through(shop, lambda *_: next(slow, None))["judged"] == PHOTOS
 
