@@ -4,19 +4,20 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
-from airflow.sdk import (
-    CronDataIntervalTimetable,
-    Param,
-    TriggerRule,
-    dag,
-    get_current_context,
-    task,
-)
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ml.core.errors import QuarantineShareExceeded
 from ml.operations.alerting.rules import RunSchedule
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.assets import (
+    CHAMPION,
+    LABELS,
+    UPLOADS,
+    VERDICTS,
+    describe_event,
+    nightly_schedule,
+)
 from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import (
     dag_defaults,
@@ -39,6 +40,7 @@ judged, quarantined or already judged. The note on the run has the numbers.
 |---|---|---|
 | `preflight` | database, bucket, model, policy or device | follow the last line of its log |
 | `discover` | listing or ledger failed; nothing was written | clear it |
+| `publish_labels` | database failed; announces the day's labels to other DAGs | clear it |
 | `score_shard` | a shard failed, the others are written | fix the cause, clear the shard |
 | `write_back` | commerce database failed | clear it |
 | `reconcile` | photos unaccounted for, mostly a failed shard | clear the shard, then `write_back` |
@@ -79,6 +81,7 @@ def preflight() -> dict[str, str]:
         requested=(context["params"]["window_start"], context["params"]["window_end"]),
         data_interval=interval if all(interval) else None,
         run_after=context["dag_run"].run_after,
+        by_uploads=context["dag_run"].run_type == "asset_triggered",
         settings=task_settings(),
     )
 
@@ -89,13 +92,28 @@ def remember_decisions() -> dict[str, int]:
     return _steps().remember_decisions(_run_id(), settings=task_settings())
 
 
-@task(execution_timeout=timedelta(hours=2))
+@task(outlets=[LABELS])
+def publish_labels() -> dict[str, int]:
+    """Announce how many labels reviewers gave in the window; skipped where there are none."""
+    counts = _steps().count_labels(_run_id(), settings=task_settings())
+    if not counts:
+        raise AirflowSkipException("no labels in the window of this run")
+    describe_event(LABELS, {"run_id": _run_id(), "labels": counts})
+    return counts
+
+
+@task(execution_timeout=timedelta(hours=2), inlets=[UPLOADS])
 def discover() -> list[dict[str, Any]]:
     """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
     return _steps().discover(_run_id(), settings=task_settings())
 
 
-@task(execution_timeout=timedelta(hours=6), map_index_template="{{ shard_name }}", **MODEL_PLACE)
+@task(
+    execution_timeout=timedelta(hours=6),
+    map_index_template="{{ shard_name }}",
+    inlets=[CHAMPION],
+    **MODEL_PLACE,
+)
 def score_shard(shard: dict[str, Any]) -> dict[str, int]:
     """Fetch, decode, score and decide one shard; resumes where a killed attempt stopped."""
     name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
@@ -111,10 +129,12 @@ def write_back() -> dict[str, int]:
     return _steps().write_back(_run_id(), settings=task_settings())
 
 
-@task
+@task(outlets=[VERDICTS])
 def reconcile() -> dict[str, int]:
-    """Fail unless listed = judged + quarantined + already judged."""
-    return _steps().reconcile(_run_id(), settings=task_settings())
+    """Fail unless listed = judged + quarantined + already judged; else announce the verdicts."""
+    counts: dict[str, int] = _steps().reconcile(_run_id(), settings=task_settings())
+    describe_event(VERDICTS, {"run_id": _run_id(), "photos": counts})
+    return counts
 
 
 @task
@@ -136,7 +156,7 @@ def report() -> dict[str, Any]:
 
 @dag(
     dag_id="audit_review_images",
-    schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone=SETTINGS.timezone),
+    schedule=nightly_schedule(SETTINGS),
     dagrun_timeout=timedelta(hours=12),
     deadline=[run_deadline(DEADLINE)],
     params={
@@ -154,6 +174,7 @@ def audit_review_images() -> None:
     written = write_back()
     begun = preflight()
     begun >> remember_decisions() >> scored
+    begun >> publish_labels()
     begun >> shards >> scored >> written >> reconcile() >> report()
     shards >> written
 

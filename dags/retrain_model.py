@@ -5,7 +5,6 @@ from types import ModuleType
 from typing import Any
 
 from airflow.sdk import (
-    Asset,
     CronDataIntervalTimetable,
     Param,
     TriggerRule,
@@ -18,8 +17,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ml.core.errors import NotEnoughLabels
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.approval import PolicyApproval
+from moderation_airflow.assets import CHAMPION, LABELS, describe_event
 from moderation_airflow.connections import task_settings
-from moderation_airflow.task_defaults import dag_defaults, masked_settings, task_placement
+from moderation_airflow.task_defaults import (
+    dag_defaults,
+    masked_settings,
+    preset_names,
+    task_placement,
+)
 
 DOC = """
 ### Monthly retraining · 每月模型再训练
@@ -49,7 +54,6 @@ Undo a promotion with the DAG `rollback_model`. Clearing a task is always safe. 
 
 SETTINGS = masked_settings()
 MODEL_PLACE = task_placement(SETTINGS)
-CHAMPION = Asset("moderation_champion")
 SHADOW_WAIT = timedelta(days=2)
 
 
@@ -64,7 +68,7 @@ def _run_id() -> str:
     return str(get_current_context()["dag_run"].run_id)
 
 
-@task
+@task(inlets=[LABELS])
 def snapshot_labels() -> dict[str, Any]:
     """Create the label snapshot; skip the run when there are too few new labels."""
     context = get_current_context()
@@ -156,9 +160,10 @@ def promote() -> str:
     """Make the candidate the champion, in one transaction."""
     from moderation_airflow.runs import answer
 
-    return _steps().promote(
-        _run_id(), by=answer(get_current_context()).by, settings=task_settings()
-    )
+    by = answer(get_current_context()).by
+    promoted: str = _steps().promote(_run_id(), by=by, settings=task_settings())
+    describe_event(CHAMPION, {"run_id": _run_id(), "model_hash": promoted})
+    return promoted
 
 
 @task
@@ -184,7 +189,10 @@ def finalize() -> str:
             description="use labels until this time",
         ),
         "preset": Param(
-            SETTINGS.retrain_preset, type="string", description="preset of config/training"
+            SETTINGS.retrain_preset,
+            type="string",
+            enum=preset_names(SETTINGS),
+            description="recipe of the training, a file of config/training",
         ),
         "seed": Param(0, type="integer", description="seed of split, order and augmentation"),
     },

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import Asset, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.assets import CHAMPION, describe_event
 from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
@@ -31,7 +32,6 @@ More: `docs/runbook.md`.
 """
 
 SETTINGS = masked_settings()
-CHAMPION = Asset("moderation_champion")
 AUDIT = "audit_review_images"
 MAX_WAIT = timedelta(days=2)
 
@@ -53,12 +53,14 @@ def switch(model_hash: str) -> str:
 
     context = get_current_context()
     run = context["dag_run"]
-    return steps.roll_back(
+    restored: str = steps.roll_back(
         model_hash,
         by=getattr(run, "triggering_user_name", None) or run.run_id,
         reason=context["params"]["reason"] or f"rollback_model {run.run_id}",
         settings=task_settings(),
     )
+    describe_event(CHAMPION, {"run_id": run.run_id, "model_hash": restored})
+    return restored
 
 
 @task

@@ -31,7 +31,9 @@ async def lazy_app(scope: "Scope", receive: "Receive", send: "Send") -> None:
 def _view(
     name: str, path: str, route: str, destination: str, **placement: object
 ) -> dict[str, Any]:
-    fields = {"name": name, "href": PREFIX + path, "url_route": route, "destination": destination}
+    # Without a leading slash: the address is relative to where Airflow is served.
+    href = PREFIX.removeprefix("/") + path
+    fields = {"name": name, "href": href, "url_route": route, "destination": destination}
     return fields | placement
 
 

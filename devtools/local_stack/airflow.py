@@ -36,6 +36,7 @@ class Airflow:
         services: the embedded servers; Airflow's metadata has its own database there.
         settings: passed to the tasks; missing server addresses are those of `services`.
         extra: additional environment variables of Airflow's processes.
+        base_path: path under which it is served, such as `/airflow` behind a shared proxy.
         connections: whether Airflow connections have the credentials of database and bucket, not
             the environment; they are created when it has started.
     """
@@ -47,9 +48,10 @@ class Airflow:
         settings: Settings,
         extra: dict[str, str] | None = None,
         *,
+        base_path: str = "",
         connections: bool = False,
     ) -> None:
-        self._connections = connections
+        self._base_path, self._connections = base_path, connections
         self._home = home
         self._services = services
         self._settings = settings
@@ -64,7 +66,7 @@ class Airflow:
     @property
     def url(self) -> str:
         """URL of the UI."""
-        return f"http://127.0.0.1:{self._identity.port}"
+        return f"http://127.0.0.1:{self._identity.port}{self._base_path}"
 
     @property
     def passwords_file(self) -> Path:
@@ -125,14 +127,14 @@ class Airflow:
         }
 
     def _create_connections(self) -> None:
-        given = {name: _reveal(value) for name, value in self._credentials().items()}
+        fields = {name: _reveal(value) for name, value in self._credentials().items()}
         with self.client() as client:
-            client.put_connection(DATABASE_CONNECTION, database_connection(given["database_url"]))
+            client.put_connection(DATABASE_CONNECTION, database_connection(fields["database_url"]))
             store = {
                 "conn_type": "aws",
-                "login": given["s3_access_key"],
-                "password": given["s3_secret_key"],
-                "extra": json.dumps({"endpoint_url": given["s3_endpoint_url"]}),
+                "login": fields["s3_access_key"],
+                "password": fields["s3_secret_key"],
+                "extra": json.dumps({"endpoint_url": fields["s3_endpoint_url"]}),
             }
             client.put_connection(S3_CONNECTION, store)
 

@@ -54,6 +54,7 @@ class Settings(S3Settings, BaseSettings):
     # Nightly run, retraining run, and purge (policy section `retention`).
     timezone: str = "Asia/Shanghai"
     schedule: str = "0 2 * * *"
+    trigger_on_uploads: bool = False  # a run for each event of the asset `review_uploads`, too
     retrain_schedule: str = "0 4 1 * *"
     retention_schedule: str = "30 7 * * 0"
     retrain_preset: str = "monthly"

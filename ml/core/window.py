@@ -30,12 +30,15 @@ def resolve_window(
     run_after: datetime,
     schedule: str,
     timezone: str,
+    by_uploads: bool = False,
 ) -> Window:
     """Resolve the window of a run from the first source that is present.
 
-    These are `requested`, start and end as ISO 8601 text, the parameters of a manual run; then the
-    `data_interval` of a scheduled or backfill run; then, for manual runs by REST or CLI, the last
-    complete interval of the schedule before `run_after`: a retry gets the same one.
+    These are `requested`, start and end as ISO 8601 text, the parameters of a manual run; then, of
+    a run that announced uploads have started (`by_uploads`), the interval of the schedule that is
+    not complete yet, until `run_after`; then the `data_interval` of a scheduled or backfill run;
+    then, for manual runs by REST or CLI, the last complete interval of the schedule before
+    `run_after`. A retry gets the same one.
 
     Raises:
         SettingsError: only one of start and end is given, or they are not a valid window.
@@ -45,6 +48,9 @@ def resolve_window(
         return Window(parse_time(start), parse_time(end))
     if start or end:
         raise SettingsError("give both window_start and window_end, or neither")
+    if by_uploads:
+        begun = croniter(schedule, run_after.astimezone(ZoneInfo(timezone))).get_prev(datetime)
+        return Window(begun, run_after)
     if data_interval is not None and data_interval[0] < data_interval[1]:
         return Window(*data_interval)
     # `get_prev` excludes its argument, and the interval that ends exactly at `run_after` counts.

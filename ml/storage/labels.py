@@ -71,6 +71,17 @@ def add_labels(connection: Connection, labels: Sequence[NewLabel]) -> int:
     return added
 
 
+def count_by_class(connection: Connection, start: datetime, end: datetime) -> dict[str, int]:
+    """Numbers of labels that were given from `start` until before `end` and not undone."""
+    query = text(
+        "select label, count(*) as labels from moderation.active_label "
+        "where decided_at >= :start and decided_at < :end group by label order by label"
+    )
+    return {
+        row.label: row.labels for row in connection.execute(query, {"start": start, "end": end})
+    }
+
+
 def _without_repeats(connection: Connection, undated: Sequence[NewLabel]) -> list[NewLabel]:
     """Without those that repeat a decision of their task: now() would make each retry a new row."""
     latest = latest_labels(connection, [(u.content_sha256, u.reviewer) for u in undated])

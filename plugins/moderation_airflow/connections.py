@@ -157,9 +157,9 @@ def _s3_settings(connection: AirflowConnection, settings: Settings) -> dict[str,
     own |= {field: extra[name] for name, field in _S3_EXTRAS.items() if extra.get(name)}
     own |= _nested_extras(extra)
     own["s3_signature"] = _SIGNATURES.get(str(own.get("s3_signature")), own.get("s3_signature"))
-    given = {name: getattr(settings, name) for name in S3Settings.model_fields}
+    others = {name: getattr(settings, name) for name in S3Settings.model_fields}
     try:
-        found = S3Settings.model_validate(given | {k: v for k, v in own.items() if v})
+        found = S3Settings.model_validate(others | {k: v for k, v in own.items() if v})
     except ValidationError as error:
         problems = format_problems(error)
         message = f"the Airflow connection {conn_id} and the settings are not valid:\n{problems}"

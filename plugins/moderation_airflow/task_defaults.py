@@ -10,7 +10,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from ml.core.errors import PolicyError
-from ml.core.settings import Settings, load_settings
+from ml.core.settings import ROOT, Settings, load_settings
 from ml.policy.operations import Alerts
 from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
@@ -67,6 +67,15 @@ def task_placement(settings: Settings) -> dict[str, Any]:
     if settings.gpu_pod_template:
         placement["executor_config"] = {"pod_template_file": str(settings.gpu_pod_template)}
     return placement
+
+
+def preset_names(settings: Settings) -> list[str]:
+    """What may be chosen when a retraining run is triggered: the shipped presets and the default.
+
+    The default may be a file elsewhere.
+    """
+    shipped = {path.stem for path in (ROOT / "config" / "training").glob("*.yaml")}
+    return sorted(shipped | {settings.retrain_preset})
 
 
 # A wrong setting, policy, model or file does not get better by waiting; the rest may.

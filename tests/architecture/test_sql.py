@@ -9,7 +9,7 @@ import pytest
 from ml.core.settings import ROOT
 
 FOLDERS = ("ml/operations", "plugins")
-TYPES = {"Connection", "Engine", "RowMapping", "Table"}
+TYPES = {"Connection", "Engine", "RowMapping", "Table", "URL"}
 # Celery's result backend is no database of ours.
 OWN_QUERY = ROOT / "plugins/moderation_airflow/doctor.py"
 FILES = sorted(

@@ -21,7 +21,9 @@ def describe_task(task: AbstractOperator) -> dict[str, object]:
     described = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
     return {
         "downstream": sorted(task.downstream_task_ids),
+        "inlets": sorted(asset.name for asset in described.get("inlets") or []),
         "mapped": task.is_mapped,
+        "outlets": sorted(asset.name for asset in described.get("outlets") or []),
         "owner": task.owner,
         "pool": task.pool,
         "queue": task.queue,
@@ -48,6 +50,8 @@ def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
         ],
         "on_failure": names_of(dag.on_failure_callback),
         "max_active_runs": dag.max_active_runs,
+        "params": {name: dag.params.get_param(name).schema for name in dag.params},
+        "timetable": type(dag.timetable).__name__,
         "interval": [night.start.isoformat(), night.end.isoformat()],
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},
     }

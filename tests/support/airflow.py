@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,11 @@ def install_airflow(services: Services, tmp_path_factory: pytest.TempPathFactory
         settings: Settings,
         extra: dict[str, str],
         components: Collection[str] = COMPONENTS,
-        *,
-        connections: bool = False,
+        **options: Any,  # noqa: ANN401 - those of `Airflow`
     ) -> Iterator[Airflow]:
         with copied_database(services, services.airflow_database_url) as metadata:
             own = replace(services, airflow_database_url=metadata)
-            airflow = Airflow(home, own, settings, extra, connections=connections)
+            airflow = Airflow(home, own, settings, extra, **options)
             try:
                 airflow.start(components)
                 yield airflow

@@ -87,7 +87,11 @@ class Pages:
 def pages_server(
     services: Services, install_airflow: InstallAirflow, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PagesServer]:
-    """Start the API server alone; the pages need no DAG runs."""
+    """Start the API server alone; the pages need no DAG runs.
+
+    It is served under a path, as behind a proxy that others share: links that are right there are
+    right at the root, too.
+    """
     folder = tmp_path_factory.mktemp("pages")
     policy = folder / "policy.yaml"
     policy.write_bytes((ROOT / "config" / "policy.yaml").read_bytes())
@@ -101,7 +105,9 @@ def pages_server(
         settings = settings_for(services, url, **own)
         with closing(open_connections(settings)) as connections:
             model_hash = in_transaction(connections.engine, registry.champion_hash)
-        with install_airflow(folder / "airflow", settings, extra, ["api-server"]) as airflow:
+        parts, under = ["api-server"], "/airflow"
+        home = folder / "airflow"
+        with install_airflow(home, settings, extra, parts, base_path=under) as airflow:
             yield PagesServer(airflow, settings, model_hash)
 
 

@@ -15,6 +15,7 @@ from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
 from ml.storage.connections import task_context
 from ml.storage.database import in_transaction
+from ml.storage.labels import count_by_class
 
 
 def preflight(
@@ -23,6 +24,7 @@ def preflight(
     requested: tuple[str | None, str | None],
     data_interval: tuple[datetime, datetime] | None,
     run_after: datetime,
+    by_uploads: bool = False,
     settings: Settings | None = None,
 ) -> dict[str, str]:
     """See `resolve_window` of `ml.core.window`, and `ml.moderation.nightly.preflight`."""
@@ -35,6 +37,7 @@ def preflight(
             run_after=run_after,
             schedule=loaded.schedule,
             timezone=loaded.timezone,
+            by_uploads=by_uploads,
         )
         run = preflight(run_id, window, settings=loaded, connections=connections)
         return {
@@ -55,6 +58,13 @@ def remember_decisions(run_id: str, *, settings: Settings | None = None) -> dict
         from ml.moderation.nightly.remember_decisions import remember_decisions
 
         return remember_decisions(run_id, settings=loaded, connections=connections)
+
+
+def count_labels(run_id: str, *, settings: Settings | None = None) -> dict[str, int]:
+    """Labels that reviewers gave in the window of the run, by class."""
+    with task_context(settings, run_id=run_id) as (_, connections):
+        window = in_transaction(connections.engine, audit_runs.load, run_id).window
+        return in_transaction(connections.engine, count_by_class, window.start, window.end)
 
 
 def discover(run_id: str, *, settings: Settings | None = None) -> list[dict[str, Any]]:

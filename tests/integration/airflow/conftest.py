@@ -26,6 +26,7 @@ class RunningAirflow:
 
     airflow: Airflow
     shop: Shop
+    presets: Path  # the default preset, to be written, is `tiny.yaml` in it
 
 
 @pytest.fixture(scope="package")  # its idle processes would slow down later tests
@@ -38,11 +39,12 @@ def running_airflow(
     folder = tmp_path_factory.mktemp("runs")
     with own_bucket(services, champion_folder, folder) as shop:
         extra = audit_variables(shop, shard_size=SHARD_SIZE)
+        extra["MODERATION_RETRAIN_PRESET"] = str(folder / "tiny.yaml")
         # No credentials in the environment: tasks and pages have those of Airflow connections.
         shop.execute(f"create role {TASK_USER} login superuser")
         settings = shop.settings.model_copy(update={"database_url": set_task_password(shop)})
         with install_airflow(folder / "airflow", settings, extra, connections=True) as airflow:
-            yield RunningAirflow(airflow, shop)
+            yield RunningAirflow(airflow, shop, folder)
 
 
 def set_task_password(shop: Shop) -> SecretStr:

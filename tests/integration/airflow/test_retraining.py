@@ -66,7 +66,8 @@ def month(
         assert _night(client, shop, "first") == "success"
         simulate_reviewers("first", uploads, settings=shop.settings, connections=shop.connections)
         client.unpause(RETRAIN)
-        client.trigger(RETRAIN, "month", {"preset": write_preset(folder, **LEARNS)})
+        preset = write_preset(empty_airflow.presets, **LEARNS)
+        client.trigger(RETRAIN, "month", {"preset": preset})
         owner = _Owner(client, shop)
         assert wait_for_run(client, RETRAIN, "month", meanwhile=owner) == "success"
         note = str(client.run(RETRAIN, "month")["note"])
@@ -162,6 +163,27 @@ def test_approved_candidate_is_promoted(month: Month, shop: Shop) -> None:
     assert run[:2] == ("promoted", month.promoted), run
     assert month.promoted != shop.model_hash
     assert "Promoted" in month.note
+
+
+def test_preset_that_does_not_exist_is_refused(empty_airflow: RunningAirflow) -> None:
+    with empty_airflow.airflow.client() as client:
+        client.unpause(RETRAIN)
+        with pytest.raises(httpx.HTTPStatusError, match="400"):
+            client.trigger(RETRAIN, "wrong", {"preset": "mistyped"})
+
+
+@pytest.mark.usefixtures("month")
+def test_promotion_and_verdicts_are_events_of_assets(empty_airflow: RunningAirflow) -> None:
+    with empty_airflow.airflow.client() as client:
+        events = client.get("/assets/events", limit=100)["asset_events"]
+    extras = {(event["name"], event["source_run_id"]): event["extra"] for event in events}
+    verdicts = extras["review_verdicts", "first"]["photos"]
+    assert verdicts["listed"] == EACH * len(KINDS)
+    assert extras["review_labels", "next"]["labels"].keys() == {"normal", "violate"}
+    assert (
+        extras["moderation_champion", "month"]["model_hash"]
+        != (extras["moderation_champion", "back"]["model_hash"])
+    )
 
 
 def test_password_of_the_connection_changes_between_two_tasks(month: Month) -> None:

@@ -24,3 +24,11 @@ def test_airflow_lists_our_pages(pages: Pages) -> None:
         "moderation_nightly_run": ("dag_run", None, False),
         "model_report": ("dag_run", None, False),
     }
+
+
+def test_addresses_of_our_pages_are_relative_to_where_airflow_is_served(pages: Pages) -> None:
+    with pages.airflow.client("admin") as api:
+        plugins = {plugin["name"]: plugin for plugin in api.get("/plugins")["plugins"]}
+    addresses = [view["href"] for view in plugins["moderation"]["external_views"]]
+    assert addresses
+    assert all(address.startswith("moderation/") for address in addresses)

@@ -16,6 +16,7 @@ def resolve(
     requested: tuple[str | None, str | None] = (None, None),
     data_interval: tuple[datetime, datetime] | None = None,
     run_after: datetime = TICK,
+    by_uploads: bool = False,
 ) -> Window:
     return resolve_window(
         requested=requested,
@@ -23,7 +24,16 @@ def resolve(
         run_after=run_after,
         schedule="0 2 * * *",
         timezone="Asia/Shanghai",
+        by_uploads=by_uploads,
     )
+
+
+def test_run_of_announced_uploads_covers_the_day_so_far() -> None:
+    noon = TICK + timedelta(hours=10)
+    interval = (noon, noon)  # what Airflow gives a run by an asset
+    assert resolve(by_uploads=True, run_after=noon, data_interval=interval) == Window(TICK, noon)
+    at_the_tick = resolve(by_uploads=True, run_after=TICK)
+    assert at_the_tick == LAST_NIGHT  # never an empty window
 
 
 def test_requested_times_override_the_data_interval() -> None:
