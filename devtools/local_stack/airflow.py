@@ -127,13 +127,14 @@ class Airflow:
         settings = self._settings
         values = {
             "DATABASE_URL": settings.database_url or self._services.database_url,
-            "S3_ENDPOINT_URL": settings.s3_endpoint_url or self._services.s3_endpoint_url,
-            "S3_ACCESS_KEY": settings.s3_access_key or self._services.s3_access_key,
-            "S3_SECRET_KEY": settings.s3_secret_key or self._services.s3_secret_key,
+            "S3_ENDPOINT_URL": settings.s3_endpoint_url,
+            "S3_ACCESS_KEY": settings.s3_access_key,
+            "S3_SECRET_KEY": settings.s3_secret_key,
             "DATA_DIR": settings.data_dir,
             "APPROVERS": json.dumps(APPROVERS),
         }
-        return {f"MODERATION_{name}": _reveal(value) for name, value in values.items()}
+        present = {name: value for name, value in values.items() if value is not None}
+        return {f"MODERATION_{name}": _reveal(value) for name, value in present.items()}
 
     def prepare(self) -> None:
         """Create or migrate the metadata database, and create the pool of the scoring tasks."""
