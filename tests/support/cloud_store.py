@@ -309,6 +309,9 @@ class _Server(ThreadingHTTPServer):
     store: CloudStore
     tls: ssl.SSLContext
 
+    def handle_error(self, *_: object) -> None:
+        """Ignore clients that break off, as one does that trusts another authority."""
+
 
 @contextmanager
 def reachable_store(
