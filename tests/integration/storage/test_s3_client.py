@@ -14,6 +14,7 @@ from ml.storage.object_store import ObjectStore
 from ml.storage.s3_client import s3_client
 from tests.support.cloud_store import (
     ACCESS_KEY,
+    AWS,
     COS,
     OSS,
     SECRET_KEY,
@@ -36,6 +37,22 @@ def cloud(
 def open_store(cloud: CloudStore, **values: Any) -> ObjectStore:  # noqa: ANN401 - any setting
     settings = S3Settings.model_validate(cloud.settings() | values)
     return ObjectStore(s3_client(settings), settings.photo_bucket)
+
+
+def test_aws_needs_a_region_and_keys_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        reachable_store(AWS, tmp_path, monkeypatch) as cloud,
+        closing(open_store(cloud, s3_sse="aws:kms", s3_sse_key_id="key-1")) as store,
+    ):
+        for key in ("reviews/a b.jpg", "reviews/照片.jpg"):
+            store.put(key, b"photo")
+        store.check("reviews/")
+        ((first, second),) = store.list_pages("reviews/")
+        assert store.get(first.key, etag=first.etag) == b"photo"
+        assert cloud.encryption[first.key]["x-amz-server-side-encryption"] == "aws:kms"
+        store.delete_many([first.key, second.key])
+        assert cloud.objects == {}
+        assert [method for method, _, _ in cloud.requests].count("POST") == 1
 
 
 def headers_of(cloud: CloudStore, method: str) -> dict[str, str]:
