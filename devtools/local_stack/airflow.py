@@ -118,13 +118,15 @@ class Airflow:
         return {f"MODERATION_{name}": _reveal(value) for name, value in values.items()}
 
     def _credentials(self) -> dict[str, object]:
-        settings, services = self._settings, self._services
-        return {
-            "database_url": settings.database_url or services.database_url,
-            "s3_endpoint_url": settings.s3_endpoint_url or services.s3_endpoint_url,
-            "s3_access_key": settings.s3_access_key or services.s3_access_key,
-            "s3_secret_key": settings.s3_secret_key or services.s3_secret_key,
+        """What the settings name; those of a role have no keys, those of AWS no endpoint."""
+        settings = self._settings
+        values = {
+            "database_url": settings.database_url or self._services.database_url,
+            "s3_endpoint_url": settings.s3_endpoint_url,
+            "s3_access_key": settings.s3_access_key,
+            "s3_secret_key": settings.s3_secret_key,
         }
+        return {name: value for name, value in values.items() if value is not None}
 
     def _create_connections(self) -> None:
         fields = {name: _reveal(value) for name, value in self._credentials().items()}
@@ -132,9 +134,9 @@ class Airflow:
             client.put_connection(DATABASE_CONNECTION, database_connection(fields["database_url"]))
             store = {
                 "conn_type": "aws",
-                "login": fields["s3_access_key"],
-                "password": fields["s3_secret_key"],
-                "extra": json.dumps({"endpoint_url": fields["s3_endpoint_url"]}),
+                "login": fields.get("s3_access_key"),
+                "password": fields.get("s3_secret_key"),
+                "extra": json.dumps({"endpoint_url": fields.get("s3_endpoint_url")}),
             }
             client.put_connection(S3_CONNECTION, store)
 
