@@ -18,7 +18,7 @@ from moderation_airflow.assets import (
     describe_event,
     nightly_schedule,
 )
-from moderation_airflow.connections import task_settings
+from moderation_airflow.steps import run_step
 from moderation_airflow.task_defaults import (
     dag_defaults,
     load_alert_rules,
@@ -76,26 +76,26 @@ def preflight() -> dict[str, str]:
     """Check database, buckets, policy, champion and device; fix the champion for this run."""
     context = get_current_context()
     interval = (context.get("data_interval_start"), context.get("data_interval_end"))
-    return _steps().preflight(
+    return run_step(
+        _steps().preflight,
         _run_id(),
         requested=(context["params"]["window_start"], context["params"]["window_end"]),
         data_interval=interval if all(interval) else None,
         run_after=context["dag_run"].run_after,
         by_uploads=context["dag_run"].run_type == "asset_triggered",
-        settings=task_settings(),
     )
 
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def remember_decisions() -> dict[str, int]:
     """Compute the features of newly decided photos, which this run compares its photos with."""
-    return _steps().remember_decisions(_run_id(), settings=task_settings())
+    return run_step(_steps().remember_decisions, _run_id())
 
 
 @task(outlets=[LABELS])
 def publish_labels() -> dict[str, int]:
     """Announce how many labels reviewers gave in the window; skipped where there are none."""
-    counts = _steps().count_labels(_run_id(), settings=task_settings())
+    counts = run_step(_steps().count_labels, _run_id())
     if not counts:
         raise AirflowSkipException("no labels in the window of this run")
     describe_event(LABELS, {"run_id": _run_id(), "labels": counts})
@@ -105,7 +105,7 @@ def publish_labels() -> dict[str, int]:
 @task(execution_timeout=timedelta(hours=2), inlets=[UPLOADS])
 def discover() -> list[dict[str, Any]]:
     """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
-    return _steps().discover(_run_id(), settings=task_settings())
+    return run_step(_steps().discover, _run_id())
 
 
 @task(
@@ -118,7 +118,7 @@ def score_shard(shard: dict[str, Any]) -> dict[str, int]:
     """Fetch, decode, score and decide one shard; resumes where a killed attempt stopped."""
     name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
     get_current_context()["shard_name"] = name
-    return _steps().score_shard(shard, settings=task_settings())
+    return run_step(_steps().score_shard, shard)
 
 
 # Runs after failed shards, too: verdicts of the other shards need not wait. Also when there was
@@ -126,13 +126,13 @@ def score_shard(shard: dict[str, Any]) -> dict[str, int]:
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def write_back() -> dict[str, int]:
     """Write verdicts to the commerce rows and open the review tasks."""
-    return _steps().write_back(_run_id(), settings=task_settings())
+    return run_step(_steps().write_back, _run_id())
 
 
 @task(outlets=[VERDICTS])
 def reconcile() -> dict[str, int]:
     """Fail unless listed = judged + quarantined + already judged; else announce the verdicts."""
-    counts: dict[str, int] = _steps().reconcile(_run_id(), settings=task_settings())
+    counts: dict[str, int] = run_step(_steps().reconcile, _run_id())
     describe_event(VERDICTS, {"run_id": _run_id(), "photos": counts})
     return counts
 
@@ -144,11 +144,11 @@ def report() -> dict[str, Any]:
     from ml.operations.monitoring.run_summary import send_run_gauges
     from moderation_airflow.runs import write_note
 
-    summary = _steps().report(_run_id(), settings=task_settings())
+    summary = run_step(_steps().report, _run_id())
     send_run_gauges(summary)
     write_note("audit_review_images", _run_id(), markdown(summary))
     try:
-        _steps().check_quarantine(_run_id(), summary, settings=task_settings())
+        run_step(_steps().check_quarantine, _run_id(), summary)
     except QuarantineShareExceeded as error:  # a retry would not change it
         raise AirflowFailException(str(error)) from error
     return summary

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.connections import task_settings
+from moderation_airflow.steps import run_step
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -46,7 +46,8 @@ def plan() -> dict[str, Any]:
 
     context = get_current_context()
     run = context["dag_run"]
-    return steps.plan(
+    return run_step(
+        steps.plan,
         run.run_id,
         interval_end=context.get("data_interval_end"),
         run_after=run.run_after,
@@ -60,7 +61,7 @@ def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
     """Delete one kind, or count it."""
     from ml.operations.retention import steps
 
-    return steps.purge(kind, planned, settings=task_settings())
+    return run_step(steps.purge, kind, planned)
 
 
 @task

@@ -18,7 +18,7 @@ from ml.core.errors import NotEnoughLabels
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.approval import PolicyApproval
 from moderation_airflow.assets import CHAMPION, LABELS, describe_event
-from moderation_airflow.connections import task_settings
+from moderation_airflow.steps import run_step
 from moderation_airflow.task_defaults import (
     dag_defaults,
     masked_settings,
@@ -73,14 +73,14 @@ def snapshot_labels() -> dict[str, Any]:
     """Create the label snapshot; skip the run when there are too few new labels."""
     context = get_current_context()
     try:
-        return _steps().create_snapshot(
+        return run_step(
+            _steps().create_snapshot,
             context["dag_run"].run_id,
             requested=context["params"]["as_of"],
             interval_end=context.get("data_interval_end"),
             run_after=context["dag_run"].run_after,
             preset=context["params"]["preset"],
             seed=context["params"]["seed"],
-            settings=task_settings(),
         )
     except NotEnoughLabels as error:
         raise AirflowSkipException(str(error)) from error
@@ -89,13 +89,13 @@ def snapshot_labels() -> dict[str, Any]:
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def check_labels() -> dict[str, int]:
     """Find suspected label errors; open second reviews of them and of disputed golden labels."""
-    return _steps().check_labels(_run_id(), settings=task_settings())
+    return run_step(_steps().check_labels, _run_id())
 
 
 @task(execution_timeout=timedelta(hours=12), **MODEL_PLACE)
 def train() -> str:
     """Train the candidate; a retry resumes after the last complete epoch."""
-    return _steps().train(_run_id(), settings=task_settings())
+    return run_step(_steps().train, _run_id())
 
 
 @task(
@@ -105,7 +105,7 @@ def train() -> str:
 )
 def distill() -> str:
     """If the policy asks for it, distill pretrained weights for the next run."""
-    weights = _steps().distill(_run_id(), settings=task_settings())
+    weights = run_step(_steps().distill, _run_id())
     if weights is None:
         raise AirflowSkipException(
             "the policy asks for no distillation, or MODERATION_ARCHITECTURE is not resnet18"
@@ -117,19 +117,19 @@ def distill() -> str:
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def calibrate(training_key: str) -> str:
     """Fit the temperature, solve the threshold, register the candidate."""
-    return _steps().calibrate(_run_id(), training_key, settings=task_settings())
+    return run_step(_steps().calibrate, _run_id(), training_key)
 
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def evaluate() -> dict[str, Any]:
     """Compare candidate and champion on photos that neither has seen."""
-    return _steps().evaluate(_run_id(), settings=task_settings())
+    return run_step(_steps().evaluate, _run_id())
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
 def gate() -> bool:
     """Run the gates; their results go into the report."""
-    return _steps().gate(_run_id(), settings=task_settings())
+    return run_step(_steps().gate, _run_id())
 
 
 # Two looks within seconds count as a failed attempt, see `rollback_model`.
@@ -140,19 +140,19 @@ def gate() -> bool:
 )
 def shadow() -> bool:
     """If the policy asks for it, wait for a nightly run with the candidate as shadow model."""
-    return _steps().shadow(_run_id(), settings=task_settings())
+    return run_step(_steps().shadow, _run_id())
 
 
 @task
 def approval_summary() -> str:
     """What an approver needs to know."""
-    return _steps().approval_summary(_run_id(), settings=task_settings())
+    return run_step(_steps().approval_summary, _run_id())
 
 
 @task.branch
 def approval_mode() -> str:
     """Choose between approval by a person and by the policy."""
-    return _steps().approval_mode(_run_id(), settings=task_settings())
+    return run_step(_steps().approval_mode, _run_id())
 
 
 @task(outlets=[CHAMPION], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
@@ -161,7 +161,7 @@ def promote() -> str:
     from moderation_airflow.runs import answer
 
     by = answer(get_current_context()).by
-    promoted: str = _steps().promote(_run_id(), by=by, settings=task_settings())
+    promoted: str = run_step(_steps().promote, _run_id(), by=by)
     describe_event(CHAMPION, {"run_id": _run_id(), "model_hash": promoted})
     return promoted
 
@@ -173,7 +173,7 @@ def finalize() -> str:
 
     approval = answer(get_current_context())
     rejected_by = approval.by if approval.rejected else None
-    note = _steps().finalize_run(_run_id(), rejected_by=rejected_by, settings=task_settings())
+    note = run_step(_steps().finalize_run, _run_id(), rejected_by=rejected_by)
     write_note("retrain_model", _run_id(), note)
     return note
 

@@ -8,7 +8,7 @@ from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.assets import CHAMPION, describe_event
-from moderation_airflow.connections import task_settings
+from moderation_airflow.steps import no_retries, run_step
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -41,9 +41,7 @@ def resolve() -> str:
     """Resolve the version before anything changes."""
     from ml.learning.retrain import steps
 
-    return steps.resolve_version(
-        get_current_context()["params"]["version"], settings=task_settings()
-    )
+    return run_step(steps.resolve_version, get_current_context()["params"]["version"])
 
 
 @task(outlets=[CHAMPION])
@@ -53,11 +51,11 @@ def switch(model_hash: str) -> str:
 
     context = get_current_context()
     run = context["dag_run"]
-    restored: str = steps.roll_back(
+    restored: str = run_step(
+        steps.roll_back,
         model_hash,
         by=getattr(run, "triggering_user_name", None) or run.run_id,
         reason=context["params"]["reason"] or f"rollback_model {run.run_id}",
-        settings=task_settings(),
     )
     describe_event(CHAMPION, {"run_id": run.run_id, "model_hash": restored})
     return restored
@@ -69,11 +67,11 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
     from ml.learning.retrain import steps
 
     context = get_current_context()
-    return steps.runs_to_rejudge(
+    return run_step(
+        steps.runs_to_rejudge,
         context["params"]["run_ids"],
         model_hash,
         rollback_id=context["dag_run"].run_id,
-        settings=task_settings(),
     )
 
 
@@ -91,7 +89,8 @@ def wait_for_runs(started: list[dict[str, Any]]) -> bool:
     from moderation_airflow.runs import have_succeeded
 
     ti = get_current_context()["ti"]
-    return have_succeeded(ti, AUDIT, [run["trigger_run_id"] for run in started])
+    with no_retries():
+        return have_succeeded(ti, AUDIT, [run["trigger_run_id"] for run in started])
 
 
 @dag(

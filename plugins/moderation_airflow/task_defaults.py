@@ -1,22 +1,28 @@
 """What all DAG files share: task defaults, settings, placement, deadline."""
 
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 import pendulum
 import structlog
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from ml.core.errors import PolicyError
 from ml.core.settings import ROOT, Settings, load_settings
 from ml.policy.operations import Alerts
 from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
-from moderation_airflow.connections import mask_secrets, task_settings
+from moderation_airflow.connections import mask_secrets
+from moderation_airflow.steps import run_step
 
 log = structlog.get_logger()
+
+# Airflow 3.2 has no names of deadlines.
+_NAME: dict[str, Any] = (
+    {"name": "run_late"} if "name" in signature(DeadlineAlert).parameters else {}
+)
 
 
 def run_deadline(interval: timedelta) -> DeadlineAlert:
@@ -25,7 +31,7 @@ def run_deadline(interval: timedelta) -> DeadlineAlert:
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,
         callback=SyncCallback(on_deadline_missed),
-        name="run_late",
+        **_NAME,
     )
 
 
@@ -33,7 +39,7 @@ def on_deadline_missed(**_: Any) -> None:  # noqa: ANN401 - Airflow gives a cont
     """Called by Airflow; evaluates the policy's alert rules."""
     from ml.operations.alerting import steps
 
-    steps.evaluate_rules(settings=task_settings())
+    run_step(steps.evaluate_rules)
 
 
 def masked_settings() -> Settings:
@@ -78,22 +84,6 @@ def preset_names(settings: Settings) -> list[str]:
     return sorted(shipped | {settings.retrain_preset})
 
 
-# A wrong setting, policy, model or file does not get better by waiting; the rest may.
-_PERMANENT_ERRORS = (
-    "SettingsError", "ModelError", "TrainingError", "StorageForbidden", "RunNotStarted",
-    "ReconciliationError", "RejudgeFailed",
-)  # fmt: skip
-RETRY_POLICY = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[f"ml.core.errors.{name}" for name in _PERMANENT_ERRORS],
-            action=RetryAction.FAIL,
-            reason="needs an operator: the message says how to fix it",
-        )
-    ]
-)
-
-
 def dag_defaults(settings: Settings, notifier: WebhookNotifier) -> dict[str, Any]:
     """Arguments that all DAGs share."""
     return {
@@ -116,7 +106,6 @@ def task_defaults(*, retry_seconds: int, notifier: WebhookNotifier) -> dict[str,
         "retry_delay": timedelta(seconds=retry_seconds),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": RETRY_POLICY,
         "execution_timeout": timedelta(minutes=30),
         "on_failure_callback": notifier,
     }

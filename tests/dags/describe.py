@@ -45,7 +45,7 @@ def describe(dag: DAG, run_after: pendulum.DateTime) -> dict[str, object]:
         "doc_md": dag.doc_md,
         "catchup": dag.catchup,
         "deadlines": [
-            [alert.name, alert.callback.path, alert.interval.total_seconds()]
+            [getattr(alert, "name", None), alert.callback.path, alert.interval.total_seconds()]
             for alert in dag.deadline or []
         ],
         "on_failure": names_of(dag.on_failure_callback),

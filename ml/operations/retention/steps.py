@@ -53,6 +53,7 @@ def plan(
     run_after: datetime,
     dry_run: bool | None,
     manual: bool,
+    settings: Settings | None = None,
 ) -> dict[str, Any]:
     """The plan of a run by the policy that is in force now.
 
@@ -66,7 +67,7 @@ def plan(
         run_id=run_id,
         cutoff=interval_end or run_after,
         dry_run=manual if dry_run is None else dry_run,
-        retention=load_policy(load_settings().policy_file).retention,
+        retention=load_policy((settings or load_settings()).policy_file).retention,
     )
     return made.model_dump(mode="json")
 

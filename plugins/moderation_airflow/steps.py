@@ -1,0 +1,46 @@
+"""Call a step of `ml/` in a task: with resolved settings, and without retries of final errors.
+
+A wrong setting, policy, model or file does not get better by waiting: its task fails without
+retries, in all versions of Airflow alike. The message says what to do.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from ml.core.errors import (
+    ModelError,
+    ReconciliationError,
+    RejudgeFailed,
+    RunNotStarted,
+    SettingsError,
+    StorageForbidden,
+    TrainingError,
+)
+from moderation_airflow.connections import task_settings
+
+_PERMANENT = (
+    SettingsError, ModelError, TrainingError, StorageForbidden, RunNotStarted,
+    ReconciliationError, RejudgeFailed,
+)  # fmt: skip
+
+
+def run_step(step: Callable[..., Any], *args: Any, **options: Any) -> Any:  # noqa: ANN401 - those of the step
+    """Return what the step returns; its settings are resolved now.
+
+    Raises:
+        AirflowFailException: an error that a retry would not change; its cause is that error.
+    """
+    with no_retries():
+        return step(*args, settings=task_settings(), **options)
+
+
+@contextmanager
+def no_retries() -> Iterator[None]:
+    """Let a task fail for good after an error that needs an operator."""
+    try:
+        yield
+    except _PERMANENT as error:
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
