@@ -101,7 +101,12 @@ def test_get_reads_at_most_one_byte_over_the_limit(
 def test_page_in_place_of_a_success_is_no_success(page: Answer, shop: Shop) -> None:
     with connections_through_proxy(shop, lambda *_: page) as connections:
         store = connections.photos
-        for use in (store.check, lambda: store.put("a", b"a"), lambda: store.delete_many(["a"])):
+        uses = (
+            lambda: store.check(""),
+            lambda: store.put("a", b"a"),
+            lambda: store.delete_many(["a"]),
+        )
+        for use in uses:
             with pytest.raises(InvalidResponse, match="MODERATION_S3_ENDPOINT_URL"):
                 use()
         if page.headers:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ml.models import registry
+from tests.support.bucket_policy import allowed_under
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.policies import write_policy
 from tests.support.servers import Shop
@@ -77,6 +79,16 @@ def test_failed_load_keeps_the_old_model(shop: Shop, tmp_path: Path) -> None:
             assert client.get("/readyz").status_code == 200
         promote(shop, shop.model_hash)
         assert served.predict(photo(DARK)).status_code == 200
+
+
+def test_service_is_ready_with_rights_that_end_at_prefixes(shop: Shop) -> None:
+    rights = allowed_under(shop.settings.photo_prefix, "models/")
+    with (
+        faulty_proxy(shop.settings.s3_endpoint_url or "", rights) as url,
+        serving(shop, s3_endpoint_url=url) as served,
+        served.client() as client,
+    ):
+        assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["nan", "constant", "missing"])

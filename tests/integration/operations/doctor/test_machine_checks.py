@@ -17,6 +17,8 @@ from ml.core.settings import Settings
 from ml.operations.doctor import machine_checks
 from ml.operations.doctor.check import CheckStatus
 from tests.integration.operations.doctor.conftest import Examine, failures
+from tests.support.bucket_policy import allowed_under
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.photos import photo
 from tests.support.servers import Shop
 
@@ -45,6 +47,19 @@ def test_wrong_key_is_forbidden_and_never_absent(run_doctor: Examine) -> None:
         assert "StorageForbidden" in found[name].message
         assert "S3 keys" in found[name].remedy
         assert "create" not in found[name].remedy
+
+
+def test_rights_that_end_at_prefixes_are_enough(shop: Shop, run_doctor: Examine) -> None:
+    shop.upload("a.jpg", b"photo", row=False)
+    rights = allowed_under("reviews/", "models/", "doctor/")
+    dated = {"photo_prefix": "reviews/%Y/"}
+    with faulty_proxy(shop.settings.s3_endpoint_url or "", rights) as url:
+        found = run_doctor(s3_endpoint_url=url, **dated)
+        assert "photo bucket" not in failures(found)
+        assert "model bucket" not in failures(found)
+        assert "reads under reviews/" in found["photo bucket"].message
+        refused = run_doctor(s3_endpoint_url=url, photo_prefix="others/")
+        assert "photo bucket" in failures(refused)
 
 
 def test_unreachable_storage_fails(run_doctor: Examine) -> None:
