@@ -25,7 +25,7 @@ from ml.core.errors import (
     StorageUnavailable,
 )
 
-_RIGHTS = "check the access key and its rights"
+RIGHTS = "check the access key and its rights"
 _SIGNATURE = (
     "check the access key's secret, MODERATION_S3_SECRET_KEY; if only some keys fail, a proxy "
     "rewrites their paths"
@@ -50,14 +50,16 @@ _CHUNKED = (
     "the server refuses an aws-chunked body, which this program never sends: a proxy in between "
     "changes the requests; leave it out (NO_PROXY)"
 )
-_PROXY = "check the proxy, HTTPS_PROXY or HTTP_PROXY, or leave it out for this host by NO_PROXY"
-_BUNDLE = "AWS_CA_BUNDLE must name a readable PEM file of certificate authorities"
+PROXY = "check the proxy, HTTPS_PROXY or HTTP_PROXY, or leave it out for this host by NO_PROXY"
+BUNDLE = "AWS_CA_BUNDLE must name a readable PEM file of certificate authorities"
 _CLOCK = "set this machine's clock, by NTP"
 _REGION = "set MODERATION_S3_REGION and MODERATION_S3_ENDPOINT_URL to those of the bucket"
 _STYLE = "set MODERATION_S3_ADDRESSING=virtual"
 _ACCOUNT = "the provider has closed the account or the bucket: ask the provider"
 _KMS = "the object's encryption key (KMS) is refused: enable it, and let the access key decrypt"
-_TLS = "name the authority that signed the server's certificate in AWS_CA_BUNDLE (a PEM file)"
+UNKNOWN_AUTHORITY = (
+    "name the authority that signed the server's certificate in AWS_CA_BUNDLE (a PEM file)"
+)
 _IN_FRONT = "this is not S3's response: check MODERATION_S3_ENDPOINT_URL and the proxies before it"
 
 # AWS: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. `SecondLevelDomain...`
@@ -69,7 +71,7 @@ _BY_CODE: Mapping[str, tuple[type[StorageError], str]] = {
     "InvalidObjectState": (ObjectArchived, "the object is archived: restore it"),
     "NoSuchBucket": (BucketNotFound, _BUCKET),
     "InvalidBucketName": (BucketNotFound, _BUCKET),
-    "AccessDenied": (StorageForbidden, _RIGHTS),
+    "AccessDenied": (StorageForbidden, RIGHTS),
     # A proxy that rewrites paths breaks the signature of some keys only.
     "SignatureDoesNotMatch": (StorageForbidden, _SIGNATURE),
     "InvalidAccessKeyId": (BucketForbidden, _KEY),
@@ -110,14 +112,15 @@ _BY_MESSAGE: Mapping[str, tuple[type[StorageError], str]] = {
     "streaming-unsigned-payload": (BucketUnusable, _CHUNKED),
 }
 _BY_STATUS: Mapping[int, tuple[type[StorageError], str]] = {
-    401: (StorageForbidden, _RIGHTS),
-    403: (StorageForbidden, _RIGHTS),
+    401: (StorageForbidden, RIGHTS),
+    403: (StorageForbidden, RIGHTS),
     404: (ObjectNotFound, ""),
     408: (StorageUnavailable, ""),
     409: (ObjectChanged, ""),
     412: (ObjectChanged, ""),
     429: (StorageUnavailable, ""),
 }
+_UNREADABLE_BUNDLE = ("No such file", "Permission denied", "NO_CERTIFICATE_OR_CRL_FOUND", "PEM")
 _FORBIDDEN = {401, 403}
 _FIRST_SERVER_ERROR = 500
 _OF_THE_FORM = {400, 405, 411, 501}
@@ -132,10 +135,8 @@ def map_botocore_errors(bucket: str, key: str) -> Iterator[None]:
     except ClientError as error:
         raise _client_error(error.response, place) from error
     except ProxyConnectionError as error:
-        raise StorageUnavailable(f"{place}: {error}", remedy=_PROXY) from error
+        raise StorageUnavailable(f"{place}: {error}", remedy=PROXY) from error
     except (HTTPClientError, HTTPError, TimeoutError, ConnectionError) as error:
-        if "CA certificate bundle" in str(error):
-            raise BucketUnusable(f"{place}: {error}", remedy=_BUNDLE) from error
         raise StorageUnavailable(f"{place}: {error}") from error
     except BotoCoreError as error:
         raise _botocore_error(error, place) from error
@@ -212,7 +213,9 @@ def _botocore_error(error: BotoCoreError, place: str) -> StorageError:
         return BucketForbidden(f"{place}: {error}", remedy=remedy)
     if name == "SSLError":
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return BucketUnusable(f"{place}: {error}", remedy=_TLS)
+            return BucketUnusable(f"{place}: {error}", remedy=UNKNOWN_AUTHORITY)
+        if any(words in str(error) for words in _UNREADABLE_BUNDLE):
+            return BucketUnusable(f"{place}: {error}", remedy=BUNDLE)
         return StorageUnavailable(f"{place}: {error}")  # a handshake that broke off
     if name.endswith("ParserError"):  # HTML, or XML that was cut
         return InvalidResponse(f"{place}: {error}", remedy=_IN_FRONT)
