@@ -1,10 +1,12 @@
 """Credentials of boto3's chain: each source, their renewal, and what the operator reads."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -106,6 +108,29 @@ def test_expired_credentials_are_renewed_and_the_request_sent_again(
         assert store.get(key) == DATA
         assert "Boto3" not in gate.agents[0]  # obstore has the new ones
     assert set(gate.refused) == {"ExpiredToken"}
+
+
+def test_threads_that_are_refused_at_once_look_once_and_keep_obstore(
+    shop: Shop, gate: TokenGate, sources: CredentialSources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_machine_role(monkeypatch, sources)
+    key, threads = shop.upload("a.jpg", DATA, row=False), MAX_DIFFERENCES + 3
+    all_asked, first = Barrier(threads, timeout=10), iter([None] * threads)
+    with open_store(shop, gate) as store:
+        assert store.get(key) == DATA
+        gate.expire_all()
+        gate.before = lambda: None if next(first, True) else wait(all_asked)
+        with ThreadPoolExecutor(threads) as pool:
+            assert list(pool.map(store.get, [key] * threads)) == [DATA] * threads
+        assert [store.get(key) for _ in range(2)] == [DATA] * 2
+        gate.agents.clear()
+        assert store.get(key) == DATA
+    assert "Boto3" not in gate.agents[0]
+    assert len(gate.issued) == 2
+
+
+def wait(barrier: Barrier) -> None:
+    barrier.wait()
 
 
 def test_role_is_asked_again_before_its_credentials_expire(
