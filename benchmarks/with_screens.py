@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.screens_figures import DecisionSummary, LabelledDecision, summarize_decisions
+from benchmarks.screens_figures import LabelledDecision, summarize_decisions
 from benchmarks.screens_photos import LabelledPhoto
 from benchmarks.screens_pipeline import PipelineRun, run_pipeline
 from ml.core.settings import Settings, load_settings
@@ -34,12 +34,14 @@ from ml.models.training.progress import listener
 from ml.models.training.train import train
 from ml.moderation.pipeline.pass_check import PassCheck
 from ml.policy.schema import Policy, load_policy
+from ml.policy.screens import Screens
 from ml.policy.verdict import decide
 from ml.vision.images.open_photo import decode_limits
 
 WITHOUT_SCREENS, WITH_BUDGET, ALL_READ = "without", "with screens", "with screens, all texts read"
+_WARM_UP_PHOTOS = 32  # networks are loaded and compiled before anything is measured
 
-console = Console(width=None if Console().is_terminal else 140)
+console = Console(width=None if Console().is_terminal else 200)
 
 
 @dataclass(frozen=True)
@@ -51,36 +53,85 @@ class _RunConfig:
     minutes: float
 
 
+@dataclass(frozen=True)
+class _Model:
+    """A trained model with the photos that were held out, and how many it was trained on."""
+
+    predictor: Predictor
+    photos: list[LabelledPhoto]
+    trained_on: int
+
+
+@dataclass
+class _Way:
+    """Decisions of one way to screen, of all seeds, and what they took."""
+
+    outcomes: list[LabelledDecision] = field(default_factory=list)
+    read: int = 0
+    cpu_seconds: float = 0.0
+
+
 def main(
     data: Annotated[Path, typer.Option(help="Folder with photos/normal and photos/violate.")],
     *,
     preset: Annotated[str, typer.Option(help="Training preset, or a file.")] = "fast",
-    seed: Annotated[int, typer.Option(help="Seed of the split and the training.")] = 0,
-    minutes: Annotated[float, typer.Option(help="Time limit of training.")] = 10,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Of split and training; repeat to add up several.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time limit of each training.")] = 10,
     epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.", min=1)] = None,
-    max_photos: Annotated[int | None, typer.Option(help="Limit of photos.", min=1)] = None,
+    budget_share: Annotated[
+        list[float] | None, typer.Option(help="Of the screen `text`; repeat to compare several.")
+    ] = None,
 ) -> None:
-    """Train, score the held-out photos three times, and compare the decisions."""
+    """Train, score the held-out photos without and with screens, and compare the decisions."""
     settings = load_settings()
     policy = load_policy(settings.policy_file)
     recipe = load_preset(preset)
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
-    run = _RunConfig(recipe, policy, settings, seed, minutes)
+    shares = budget_share or [policy.screens.text.budget_share]
+    ways: dict[str, _Way] = {}
+    for number in seed or [0]:
+        run = _RunConfig(recipe, policy, settings, number, minutes)
+        model = _trained_model(data / "photos", run)
+        for name, result in _score(model, policy, shares):
+            way = ways.setdefault(name, _Way())
+            screens = name != WITHOUT_SCREENS
+            way.outcomes += _decide(result, model.predictor, policy, screens=screens)
+            way.read += sum(scored.was_read for scored in result.scored)
+            way.cpu_seconds += result.cpu_seconds
+    _print_table(ways, model, run)
+
+
+def _trained_model(data: Path, run: _RunConfig) -> _Model:
     with tempfile.TemporaryDirectory(prefix="moderation-with-screens-") as scratch:
-        rest, held_out = _split(data / "photos", run, Path(scratch))
-    trained = _model_folder(rest, run)
-    if not (trained / "card.json").exists():
-        _train(rest, trained, run)
-    photos = [LabelledPhoto(p.name, p.category, p.path) for p in held_out[:max_photos]]
-    predictor = _predictor(trained, settings)
+        rest, held_out = _split(data, run, Path(scratch))
+    folder = _model_folder(rest, run)
+    if not (folder / "card.json").exists():
+        _train(rest, folder, run)
+    photos = [LabelledPhoto(p.name, p.category, p.path) for p in held_out]
+    return _Model(_predictor(folder, run.settings), photos, len(rest))
+
+
+def _score(
+    model: _Model, policy: Policy, shares: Sequence[float]
+) -> Iterator[tuple[str, PipelineRun]]:
+    photos, predictor = model.photos, model.predictor
     passes = PassCheck(policy, predictor.pass_confidence).needs_text
-    results = {
-        WITHOUT_SCREENS: run_pipeline(photos, None, predictor),
-        WITH_BUDGET: run_pipeline(photos, policy.screens, predictor, needs_text=passes),
-        ALL_READ: run_pipeline(photos, policy.screens, predictor, read_all=True, needs_text=passes),
-    }
-    _print_table(results, predictor, run, len(rest))
+    run_pipeline(photos[:_WARM_UP_PHOTOS], policy.screens, predictor, read_all=True)
+    yield WITHOUT_SCREENS, run_pipeline(photos, None, predictor)
+    for share in shares:
+        rules = _with_budget_share(policy.screens, share)
+        name = f"{WITH_BUDGET}, budget_share {share:g}"
+        yield name, run_pipeline(photos, rules, predictor, needs_text=passes)
+    whole = run_pipeline(photos, policy.screens, predictor, read_all=True, needs_text=passes)
+    yield ALL_READ, whole
+
+
+def _with_budget_share(rules: Screens, share: float) -> Screens:
+    text = rules.text.model_copy(update={"budget_share": share})
+    return rules.model_copy(update={"text": text})
 
 
 def _model_folder(photos: Sequence[Photo], run: _RunConfig) -> Path:
@@ -156,33 +207,25 @@ def _symlinked_folder(photos: Sequence[Photo]) -> Iterator[Path]:
         yield Path(name)
 
 
-def _summarize(
+def _decide(
     result: PipelineRun, predictor: Predictor, policy: Policy, *, screens: bool
-) -> DecisionSummary:
+) -> Iterator[LabelledDecision]:
     threshold = predictor.pass_confidence
-    outcomes = []
     for scored in result.scored:
         found = scored.screens if screens else None
         verdict = decide(scored.scores, pass_confidence=threshold, policy=policy, screens=found)
         label = scored.photo.category.split("/")[0]
-        outcomes.append(
-            LabelledDecision(scored.photo.category, label in policy.violations, verdict.decision)
-        )
-    return summarize_decisions(outcomes)
+        is_violation = label in policy.violations
+        yield LabelledDecision(scored.photo.category, is_violation, verdict.decision)
 
 
-def _print_table(
-    results: dict[str, PipelineRun], predictor: Predictor, run: _RunConfig, trained: int
-) -> None:
-    effects = {
-        name: _summarize(result, predictor, run.policy, screens=name != WITHOUT_SCREENS)
-        for name, result in results.items()
-    }
+def _print_table(ways: dict[str, _Way], model: _Model, run: _RunConfig) -> None:
+    effects = {name: summarize_decisions(way.outcomes) for name, way in ways.items()}
     machine = f"{describe_device(resolve_device(run.settings.device))}, {os.cpu_count()} cores"
-    card = predictor.card
+    card = model.predictor.card
     title = (
-        f"{len(results[WITHOUT_SCREENS].scored)} photos held out, {trained} to train on; "
-        f"{card.preset}, pretrained weights: {card.pretrained_weights.kind}, "
+        f"{len(ways[WITHOUT_SCREENS].outcomes)} photos held out, {model.trained_on} to train on "
+        f"(the last model); {card.preset}, pretrained weights: {card.pretrained_weights.kind}, "
         f"{card.pretrained_weights.detail[:40]}; {run.preset.epochs} epochs; "
         f"threshold {card.thresholds.pass_confidence}; {machine}"
     )
@@ -194,10 +237,12 @@ def _print_table(
     table.add_row("review rate", *(str(e.reviewed) for e in effects.values()))
     table.add_row("normal photos in review", *(str(e.false_review) for e in effects.values()))
     table.add_row("violations among passed photos", *(str(e.leak) for e in effects.values()))
-    read = (sum(j.was_read for j in n.scored) / max(len(n.scored), 1) for n in results.values())
-    table.add_row("photos read for text", *(f"{100 * part:.1f} %" for part in read))
-    per_photo = ((n.cpu_seconds / len(n.scored) * 1e3) for n in results.values())
-    table.add_row("CPU time per photo", *(f"{ms:.0f} ms" for ms in per_photo))
+    photos = max(len(ways[WITHOUT_SCREENS].outcomes), 1)
+    table.add_row(
+        "photos read for text", *(f"{100 * n.read / photos:.1f} %" for n in ways.values())
+    )
+    costs = (f"{1e3 * n.cpu_seconds / photos:.0f} ms" for n in ways.values())
+    table.add_row("CPU time per photo", *costs)
     console.print(table)
 
 

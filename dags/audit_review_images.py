@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from ml.core.errors import QuarantineShareExceeded
 from ml.operations.alerting.rules import RunSchedule
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import (
     dag_defaults,
     load_alert_rules,
@@ -78,19 +79,20 @@ def preflight() -> dict[str, str]:
         requested=(context["params"]["window_start"], context["params"]["window_end"]),
         data_interval=interval if all(interval) else None,
         run_after=context["dag_run"].run_after,
+        settings=task_settings(),
     )
 
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def remember_decisions() -> dict[str, int]:
     """Compute the features of newly decided photos, which this run compares its photos with."""
-    return _steps().remember_decisions(_run_id())
+    return _steps().remember_decisions(_run_id(), settings=task_settings())
 
 
 @task(execution_timeout=timedelta(hours=2))
 def discover() -> list[dict[str, Any]]:
     """List the objects of the window, join the commerce rows, write the ledger, cut shards."""
-    return _steps().discover(_run_id())
+    return _steps().discover(_run_id(), settings=task_settings())
 
 
 @task(execution_timeout=timedelta(hours=6), map_index_template="{{ shard_name }}", **MODEL_PLACE)
@@ -98,7 +100,7 @@ def score_shard(shard: dict[str, Any]) -> dict[str, int]:
     """Fetch, decode, score and decide one shard; resumes where a killed attempt stopped."""
     name = f"shard {shard['index'] + 1} · {shard['images']:,} photos · from {shard['first_key']}"
     get_current_context()["shard_name"] = name
-    return _steps().score_shard(shard)
+    return _steps().score_shard(shard, settings=task_settings())
 
 
 # Runs after failed shards, too: verdicts of the other shards need not wait. Also when there was
@@ -106,13 +108,13 @@ def score_shard(shard: dict[str, Any]) -> dict[str, int]:
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def write_back() -> dict[str, int]:
     """Write verdicts to the commerce rows and open the review tasks."""
-    return _steps().write_back(_run_id())
+    return _steps().write_back(_run_id(), settings=task_settings())
 
 
 @task
 def reconcile() -> dict[str, int]:
     """Fail unless listed = judged + quarantined + already judged."""
-    return _steps().reconcile(_run_id())
+    return _steps().reconcile(_run_id(), settings=task_settings())
 
 
 @task
@@ -122,11 +124,11 @@ def report() -> dict[str, Any]:
     from ml.operations.monitoring.run_summary import send_run_gauges
     from moderation_airflow.runs import write_note
 
-    summary = _steps().report(_run_id())
+    summary = _steps().report(_run_id(), settings=task_settings())
     send_run_gauges(summary)
     write_note("audit_review_images", _run_id(), markdown(summary))
     try:
-        _steps().check_quarantine(_run_id(), summary)
+        _steps().check_quarantine(_run_id(), summary, settings=task_settings())
     except QuarantineShareExceeded as error:  # a retry would not change it
         raise AirflowFailException(str(error)) from error
     return summary

@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -54,7 +55,10 @@ def evaluate_alerts() -> None:
         from moderation_airflow.runs import runs_over
 
         ti = get_current_context()["ti"]
-        return steps.evaluate_rules(runs_over(ti, steps.failed_runs(), own_dag=DAG_ID))
+        return steps.evaluate_rules(
+            runs_over(ti, steps.failed_runs(settings=task_settings()), own_dag=DAG_ID),
+            settings=task_settings(),
+        )
 
     evaluate()
 

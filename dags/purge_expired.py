@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -59,7 +60,7 @@ def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
     """Delete one kind, or count it."""
     from ml.operations.retention import steps
 
-    return steps.purge(kind, planned)
+    return steps.purge(kind, planned, settings=task_settings())
 
 
 @task

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ml.core.errors import NotEnoughLabels
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.approval import PolicyApproval
+from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import dag_defaults, masked_settings, task_placement
 
 DOC = """
@@ -75,6 +76,7 @@ def snapshot_labels() -> dict[str, Any]:
             run_after=context["dag_run"].run_after,
             preset=context["params"]["preset"],
             seed=context["params"]["seed"],
+            settings=task_settings(),
         )
     except NotEnoughLabels as error:
         raise AirflowSkipException(str(error)) from error
@@ -83,13 +85,13 @@ def snapshot_labels() -> dict[str, Any]:
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def check_labels() -> dict[str, int]:
     """Find suspected label errors; open second reviews of them and of disputed golden labels."""
-    return _steps().check_labels(_run_id())
+    return _steps().check_labels(_run_id(), settings=task_settings())
 
 
 @task(execution_timeout=timedelta(hours=12), **MODEL_PLACE)
 def train() -> str:
     """Train the candidate; a retry resumes after the last complete epoch."""
-    return _steps().train(_run_id())
+    return _steps().train(_run_id(), settings=task_settings())
 
 
 @task(
@@ -99,7 +101,7 @@ def train() -> str:
 )
 def distill() -> str:
     """If the policy asks for it, distill pretrained weights for the next run."""
-    weights = _steps().distill(_run_id())
+    weights = _steps().distill(_run_id(), settings=task_settings())
     if weights is None:
         raise AirflowSkipException(
             "the policy asks for no distillation, or MODERATION_ARCHITECTURE is not resnet18"
@@ -111,19 +113,19 @@ def distill() -> str:
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def calibrate(training_key: str) -> str:
     """Fit the temperature, solve the threshold, register the candidate."""
-    return _steps().calibrate(_run_id(), training_key)
+    return _steps().calibrate(_run_id(), training_key, settings=task_settings())
 
 
 @task(execution_timeout=timedelta(hours=2), **MODEL_PLACE)
 def evaluate() -> dict[str, Any]:
     """Compare candidate and champion on photos that neither has seen."""
-    return _steps().evaluate(_run_id())
+    return _steps().evaluate(_run_id(), settings=task_settings())
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
 def gate() -> bool:
     """Run the gates; their results go into the report."""
-    return _steps().gate(_run_id())
+    return _steps().gate(_run_id(), settings=task_settings())
 
 
 # Two looks within seconds count as a failed attempt, see `rollback_model`.
@@ -134,19 +136,19 @@ def gate() -> bool:
 )
 def shadow() -> bool:
     """If the policy asks for it, wait for a nightly run with the candidate as shadow model."""
-    return _steps().shadow(_run_id())
+    return _steps().shadow(_run_id(), settings=task_settings())
 
 
 @task
 def approval_summary() -> str:
     """What an approver needs to know."""
-    return _steps().approval_summary(_run_id())
+    return _steps().approval_summary(_run_id(), settings=task_settings())
 
 
 @task.branch
 def approval_mode() -> str:
     """Choose between approval by a person and by the policy."""
-    return _steps().approval_mode(_run_id())
+    return _steps().approval_mode(_run_id(), settings=task_settings())
 
 
 @task(outlets=[CHAMPION], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
@@ -154,7 +156,9 @@ def promote() -> str:
     """Make the candidate the champion, in one transaction."""
     from moderation_airflow.runs import answer
 
-    return _steps().promote(_run_id(), by=answer(get_current_context()).by)
+    return _steps().promote(
+        _run_id(), by=answer(get_current_context()).by, settings=task_settings()
+    )
 
 
 @task
@@ -164,7 +168,7 @@ def finalize() -> str:
 
     approval = answer(get_current_context())
     rejected_by = approval.by if approval.rejected else None
-    note = _steps().finalize_run(_run_id(), rejected_by=rejected_by)
+    note = _steps().finalize_run(_run_id(), rejected_by=rejected_by, settings=task_settings())
     write_note("retrain_model", _run_id(), note)
     return note
 

@@ -7,6 +7,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Asset, Param, TriggerRule, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.connections import task_settings
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -40,7 +41,9 @@ def resolve() -> str:
     """Resolve the version before anything changes."""
     from ml.learning.retrain import steps
 
-    return steps.resolve_version(get_current_context()["params"]["version"])
+    return steps.resolve_version(
+        get_current_context()["params"]["version"], settings=task_settings()
+    )
 
 
 @task(outlets=[CHAMPION])
@@ -54,6 +57,7 @@ def switch(model_hash: str) -> str:
         model_hash,
         by=getattr(run, "triggering_user_name", None) or run.run_id,
         reason=context["params"]["reason"] or f"rollback_model {run.run_id}",
+        settings=task_settings(),
     )
 
 
@@ -64,7 +68,10 @@ def runs_to_rejudge(model_hash: str) -> list[dict[str, Any]]:
 
     context = get_current_context()
     return steps.runs_to_rejudge(
-        context["params"]["run_ids"], model_hash, rollback_id=context["dag_run"].run_id
+        context["params"]["run_ids"],
+        model_hash,
+        rollback_id=context["dag_run"].run_id,
+        settings=task_settings(),
     )
 
 

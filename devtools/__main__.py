@@ -13,8 +13,8 @@ from devtools.demo.nightly_run import run_demo
 from devtools.demo.retraining import run_retraining_demo
 from devtools.embedded import services as embedded
 from devtools.local_stack import processes
-from devtools.local_stack.airflow import ACCOUNTS, SERVICE
 from devtools.local_stack.doctor import run_doctor
+from devtools.local_stack.identity import ACCOUNTS, SERVICE
 from devtools.local_stack.local_stack import LocalStack
 from devtools.sample_photos.catalogue import render_catalogue
 from ml.core.errors import ModerationError

@@ -127,8 +127,12 @@ def _missing_settings(folder: Path, environment: Mapping[str, str]) -> Iterator[
 
     if not is_set("MODERATION_DATABASE_URL"):
         yield "MODERATION_DATABASE_URL is set neither as a file nor as a variable"
-    if not is_set("MODERATION_S3_ACCESS_KEY") and "MODERATION_S3_ENDPOINT_URL" not in environment:
-        yield "the keys of the bucket are set neither as files nor as variables"
+    has_keys = is_set("MODERATION_S3_ACCESS_KEY") or "MODERATION_S3_ENDPOINT_URL" in environment
+    if not has_keys and environment.get("MODERATION_S3_CREDENTIALS") != "chain":
+        yield (
+            "the keys of the bucket are set neither as files nor as variables; for a role set "
+            "MODERATION_S3_CREDENTIALS=chain"
+        )
 
 
 def main() -> int:

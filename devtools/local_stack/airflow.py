@@ -2,55 +2,30 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
 import httpx
-from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
-from devtools.embedded import state
-from devtools.embedded.ports import free_ports
 from devtools.embedded.services import Services
 from devtools.local_stack import processes
 from devtools.local_stack.airflow_client import AirflowClient
+from devtools.local_stack.identity import ACCOUNTS, ADMIN, APPROVERS, SERVICE, load_identity
 from ml.core.errors import ServiceError
 from ml.core.settings import ROOT, Settings
 from ml.core.yaml_file import load_yaml
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 ENVIRONMENT = Path(__file__).with_name("airflow_environment.yaml")
-ADMIN, SERVICE = "admin", "moderation"  # SERVICE: the DAGs' own account, for run notes
-# One account for each role of Airflow's simple auth manager; the activity log names the account.
-ACCOUNTS = {
-    ADMIN: "admin",
-    "owner": "op",
-    "reviewer": "user",
-    "reviewer2": "user",
-    "viewer": "viewer",
-    SERVICE: "user",
-}
-APPROVERS = [ADMIN, "owner"]  # may answer the task `approve`
 START_SECONDS = 120.0
+DATABASE_CONNECTION, S3_CONNECTION = "moderation_database", "moderation_s3"
 # Components that would open a port to serve their logs.
 LOG_SERVING_COMPONENTS = ("scheduler", "triggerer")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Port and secrets of one installation, created once and stored in a private file."""
-
-    port: int
-    fernet_key: str = field(repr=False)
-    jwt_secret: str = field(repr=False)
-    api_secret: str = field(repr=False)
-    passwords: dict[str, str] = field(repr=False)  # by account
 
 
 class Airflow:
@@ -61,6 +36,8 @@ class Airflow:
         services: the embedded servers; Airflow's metadata has its own database there.
         settings: passed to the tasks; missing server addresses are those of `services`.
         extra: additional environment variables of Airflow's processes.
+        connections: whether Airflow connections have the credentials of database and bucket, not
+            the environment; they are created when it has started.
     """
 
     def __init__(
@@ -69,12 +46,15 @@ class Airflow:
         services: Services,
         settings: Settings,
         extra: dict[str, str] | None = None,
+        *,
+        connections: bool = False,
     ) -> None:
+        self._connections = connections
         self._home = home
         self._services = services
         self._settings = settings
         self._extra = extra or {}
-        self._identity = _load_or_create_identity(home)
+        self._identity = load_identity(home)
 
     @property
     def home(self) -> Path:
@@ -125,15 +105,38 @@ class Airflow:
 
     def _moderation_variables(self) -> dict[str, str]:
         settings = self._settings
-        values = {
-            "DATABASE_URL": settings.database_url or self._services.database_url,
-            "S3_ENDPOINT_URL": settings.s3_endpoint_url or self._services.s3_endpoint_url,
-            "S3_ACCESS_KEY": settings.s3_access_key or self._services.s3_access_key,
-            "S3_SECRET_KEY": settings.s3_secret_key or self._services.s3_secret_key,
+        values: dict[str, object] = {
             "DATA_DIR": settings.data_dir,
             "APPROVERS": json.dumps(APPROVERS),
         }
+        if self._connections:
+            values |= {"DATABASE_CONN_ID": DATABASE_CONNECTION, "S3_CONN_ID": S3_CONNECTION}
+        else:
+            values |= {name.upper(): value for name, value in self._credentials().items()}
         return {f"MODERATION_{name}": _reveal(value) for name, value in values.items()}
+
+    def _credentials(self) -> dict[str, object]:
+        """What the settings name; those of a role have no keys, those of AWS no endpoint."""
+        settings = self._settings
+        values = {
+            "database_url": settings.database_url or self._services.database_url,
+            "s3_endpoint_url": settings.s3_endpoint_url,
+            "s3_access_key": settings.s3_access_key,
+            "s3_secret_key": settings.s3_secret_key,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _create_connections(self) -> None:
+        given = {name: _reveal(value) for name, value in self._credentials().items()}
+        with self.client() as client:
+            client.put_connection(DATABASE_CONNECTION, database_connection(given["database_url"]))
+            store = {
+                "conn_type": "aws",
+                "login": given.get("s3_access_key"),
+                "password": given.get("s3_secret_key"),
+                "extra": json.dumps({"endpoint_url": given.get("s3_endpoint_url")}),
+            }
+            client.put_connection(S3_CONNECTION, store)
 
     def prepare(self) -> None:
         """Create or migrate the metadata database, and create the pool of the scoring tasks."""
@@ -170,6 +173,8 @@ class Airflow:
                     f"Airflow did not become healthy within {START_SECONDS:.0f} s; see {logs}"
                 )
             time.sleep(0.5)
+        if self._connections:
+            self._create_connections()
 
     def _is_healthy(self, components: Collection[str]) -> bool:
         running = processes.find(self._home)
@@ -197,27 +202,22 @@ class Airflow:
         return self._identity.passwords[account]
 
 
+def database_connection(url: str) -> dict[str, object]:
+    """The fields of an Airflow connection to a PostgreSQL database."""
+    parts = make_url(url)
+    return {
+        "conn_type": "postgres",
+        "host": parts.host,
+        "port": parts.port,
+        "login": parts.username,
+        "password": parts.password,
+        "schema": parts.database,
+    }
+
+
 def airflow_command(*arguments: str) -> list[str]:
     """Return the command line of an Airflow command, run by this Python."""
     return [sys.executable, "-m", "airflow", *arguments]
-
-
-def _load_or_create_identity(home: Path) -> Identity:
-    file = home / "identity.json"
-    known = state.load(file, Identity)
-    if known is not None and known.passwords.keys() == ACCOUNTS.keys():
-        return known
-    created = Identity(
-        port=free_ports(1)[0],
-        fernet_key=Fernet.generate_key().decode(),
-        jwt_secret=secrets.token_urlsafe(48),
-        api_secret=secrets.token_urlsafe(48),
-        passwords={name: secrets.token_urlsafe(16) for name in ACCOUNTS},
-    )
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    state.save(file, asdict(created))
-    state.save(home / "passwords.json", created.passwords)
-    return created
 
 
 def _reveal(value: object) -> str:

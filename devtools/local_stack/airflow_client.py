@@ -65,25 +65,38 @@ class AirflowClient:
         instances: list[Any] = self.get(path, limit=300)["task_instances"]
         return instances
 
-    def approve(self, dag_id: str, run_id: str, task_id: str) -> bool:
-        """Approve if the task has waited for an answer for some seconds; return whether it did.
-
-        An answer while the worker still pauses the task would make Airflow retry the task.
-        """
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
-        pending = self.get(f"{path}/hitlDetails", response_received="false")["hitl_details"]
+    def is_waiting(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Whether a task has waited for an answer for some seconds."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/hitlDetails"
+        pending = self.get(path, response_received="false")["hitl_details"]
         times = [
             datetime.fromisoformat(each["created_at"])
             for each in pending
             if each["task_instance"]["task_id"] == task_id
         ]
-        if not times or datetime.now(UTC) - times[0] < APPROVAL_DELAY:
+        return bool(times) and datetime.now(UTC) - times[0] >= APPROVAL_DELAY
+
+    def approve(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Approve if the task has waited for an answer for some seconds; return whether it did.
+
+        An answer while the worker still pauses the task would make Airflow retry the task.
+        """
+        if not self.is_waiting(dag_id, run_id, task_id):
             return False
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
         answer = {"chosen_options": ["Approve"], "params_input": {}}
         self._http.patch(
             f"{path}/taskInstances/{task_id}/-1/hitlDetails", json=answer
         ).raise_for_status()
         return True
+
+    def put_connection(self, conn_id: str, fields: dict[str, Any]) -> None:
+        """Create an Airflow connection, or change the one of this id."""
+        body = {"connection_id": conn_id, **fields}
+        answer = self._http.patch(f"/connections/{conn_id}", json=body)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            answer = self._http.post("/connections", json=body)
+        answer.raise_for_status()
 
     def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:  # noqa: ANN401 - any JSON
         """Return the return value (XCom) of a task instance."""

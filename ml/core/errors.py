@@ -15,6 +15,10 @@ class PolicyError(SettingsError):
     """The policy file is unreadable or has an unknown key or an invalid value."""
 
 
+class ConnectionUnavailable(ModerationError):
+    """Airflow returns no connection of the name: there is none, or a secrets back end fails."""
+
+
 class ModelError(ModerationError):
     """A model version cannot be used."""
 

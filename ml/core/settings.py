@@ -42,6 +42,10 @@ class Settings(S3Settings, BaseSettings):
     embedded: bool = False
 
     database_url: SecretStr | None = None
+    # Airflow connections in place of the database and of endpoint and keys of the object storage.
+    # `plugins/` resolves them when a task begins; the command line does not know them.
+    database_conn_id: str | None = Field(None, min_length=1)
+    s3_conn_id: str | None = Field(None, min_length=1)
     commerce: CommerceNames = CommerceNames()
 
     data_dir: Path = ROOT / ".data"
@@ -112,6 +116,18 @@ class Settings(S3Settings, BaseSettings):
     pretrained_weights: str = "auto"
 
     @model_validator(mode="after")
+    def _check_connections(self) -> "Settings":
+        """One source each: which of two would count could not be seen in a message."""
+        if self.database_conn_id and self.database_url:
+            raise ValueError(f"{PREFIX}DATABASE_CONN_ID and {PREFIX}DATABASE_URL: unset one")
+        names = ("endpoint_url", "access_key", "secret_key", "session_token")
+        doubled = [name for name in names if getattr(self, f"s3_{name}") is not None]
+        if self.s3_conn_id and doubled:
+            named = ", ".join(f"{PREFIX}S3_{name.upper()}" for name in doubled)
+            raise ValueError(f"{PREFIX}S3_CONN_ID and {named}: unset the one or the other")
+        return self
+
+    @model_validator(mode="after")
     def _check_combinations(self) -> "Settings":
         if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
             raise ValueError(
@@ -173,7 +189,8 @@ def load_settings() -> Settings:
     try:
         settings = Settings(_env_file=ROOT / ".env", _secrets_dir=secrets_dir)
     except ValidationError as error:
-        raise SettingsError(_format_problems(error)) from error
+        problems = format_problems(error)
+        raise SettingsError(f"settings are not valid; fix:\n{problems}") from error
     return with_embedded_servers(settings)
 
 
@@ -184,7 +201,7 @@ def with_embedded_servers(settings: Settings) -> Settings:
         return settings
     servers: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     update: dict[str, object] = {}
-    if settings.database_url is None:
+    if settings.database_url is None and settings.database_conn_id is None:
         update["database_url"] = SecretStr(servers["database_url"])
     if settings.s3_endpoint_url is None and not _names_credentials(settings):
         update |= {name: SecretStr(servers[name]) for name in ("s3_access_key", "s3_secret_key")}
@@ -193,11 +210,19 @@ def with_embedded_servers(settings: Settings) -> Settings:
 
 
 def _names_credentials(settings: Settings) -> bool:
-    return settings.s3_access_key is not None or settings.s3_credentials is not None
+    named = (settings.s3_access_key, settings.s3_credentials, settings.s3_conn_id)
+    return any(value is not None for value in named)
 
 
 def missing_database(settings: Settings) -> str:
     """Error message: no database is configured, and which settings to set."""
+    if settings.database_conn_id is not None:
+        return (
+            f"{PREFIX}DATABASE_CONN_ID={settings.database_conn_id} is an Airflow connection, which "
+            f"only Airflow's processes resolve: here, set {PREFIX}DATABASE_URL in its place, and "
+            f"{PREFIX}S3_ENDPOINT_URL, {PREFIX}S3_ACCESS_KEY, {PREFIX}S3_SECRET_KEY in place of "
+            f"{PREFIX}S3_CONN_ID"
+        )
     if settings.embedded:
         return f"no embedded servers run under {settings.data_dir}: start them with `make up`"
     return (
@@ -205,6 +230,7 @@ def missing_database(settings: Settings) -> str:
         f"- {PREFIX}DATABASE_URL: postgresql+psycopg://user:password@host:port/database\n"
         f"- {PREFIX}S3_ENDPOINT_URL, {PREFIX}S3_ACCESS_KEY, {PREFIX}S3_SECRET_KEY: the object "
         f"storage (AWS with a role: {PREFIX}S3_CREDENTIALS=chain in their place)\n"
+        f"- or, in Airflow, {PREFIX}DATABASE_CONN_ID and {PREFIX}S3_CONN_ID: its connections\n"
         "Set them in the environment or in .env (docs/settings.md). On a machine where `make up` "
         f"runs, {PREFIX}EMBEDDED=true uses its servers."
     )
@@ -225,8 +251,9 @@ def _reject_unknown() -> None:
         )
 
 
-def _format_problems(error: ValidationError) -> str:
-    lines = ["settings are not valid; fix:"]
+def format_problems(error: ValidationError) -> str:
+    """The problems of settings, a line each, with the variable's name and without its value."""
+    lines = []
     for problem in error.errors(include_input=False):
         name = "__".join(map(str, problem["loc"])).upper().removeprefix(PREFIX)
         if name in _RENAMED:

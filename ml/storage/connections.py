@@ -50,12 +50,15 @@ class Connections:
 
 
 @contextmanager
-def task_context(**log_fields: object) -> Iterator[tuple[Settings, Connections]]:
-    """Load the settings from the environment and open the connections; closed at the end.
+def task_context(
+    settings: Settings | None = None, **log_fields: object
+) -> Iterator[tuple[Settings, Connections]]:
+    """Open the connections that the settings name; closed at the end.
 
-    For one task of a workflow or one command; `log_fields` are bound to its log lines.
+    For one task of a workflow or one command; without `settings`, those of the environment.
+    `log_fields` are bound to its log lines.
     """
-    settings = load_settings()
+    settings = settings or load_settings()
     with bound_contextvars(**log_fields), closing(open_connections(settings)) as connections:
         yield settings, connections
 

@@ -2,13 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException
 
-from ml.core.errors import ModerationError
+from ml.core.errors import ConnectionUnavailable, ModerationError, SettingsError
+from ml.core.settings import Settings, load_settings
+from moderation_airflow.connections import task_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = structlog.get_logger()
 
 MAX_ERROR = 500  # characters
 WHOLE_RUN = "run"  # in place of a task: Airflow ended the run itself, as after its time-out
@@ -32,7 +37,17 @@ class WebhookNotifier(BaseNotifier):
 
         failure = failure_of(context)
         dag_id, run_id = failure["dag_id"], failure["run_id"]
-        steps.run_failed(f"{dag_id}/{run_id}" if self._each_run else dag_id, **failure)
+        key = f"{dag_id}/{run_id}" if self._each_run else dag_id
+        steps.run_failed(key, settings=_settings(), **failure)
+
+
+def _settings() -> Settings:
+    """Those of a task; without a connection the alert goes to the webhook, unstored."""
+    try:
+        return task_settings()
+    except (SettingsError, ConnectionUnavailable) as error:
+        log.warning("no connection to store the alert by", error=str(error))
+        return load_settings()
 
 
 def failure_of(context: Any) -> dict[str, str]:  # noqa: ANN401 - Airflow's context is a mapping of anything

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from ml.policy.retraining import Retraining
+from moderation_airflow.connections import task_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,4 +24,5 @@ class PolicyApproval(ApprovalOperator):
         """Set the time-out, before the wait begins."""
         from ml.learning.retrain import steps
 
-        self.response_timeout = timedelta(hours=steps.approval_hours(str(context["run_id"])))
+        hours = steps.approval_hours(str(context["run_id"]), settings=task_settings())
+        self.response_timeout = timedelta(hours=hours)

@@ -26,6 +26,7 @@ from ml.operations.doctor.check import (
     skipped,
 )
 from ml.operations.doctor.runner import library_findings, show
+from moderation_airflow.connections import task_settings
 from moderation_airflow.runs import CONNECTION_ID, open_api_client
 
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
@@ -161,7 +162,7 @@ def airflow_checks() -> list[Check]:
 
 def findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
     """The library's findings, then Airflow's; only the former where settings are wrong."""
-    library = library_findings(predict_url=predict_url)
+    library = library_findings(predict_url=predict_url, load=task_settings)
     name, finding = next(library)
     yield name, finding
     if finding.state is CheckStatus.OK:
@@ -176,6 +177,8 @@ def main(
     """Check a deployment with its Airflow; exit 1 on a failure."""
     # Airflow logs every file that it parses; the table shows the broken ones.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    # Connections may be in the metadata database, which Airflow asks in its own processes only.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     if not show(findings(predict_url=predict_url), Console()):
         raise typer.Exit(1)
 

@@ -2,21 +2,19 @@
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pendulum
 import structlog
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.log import mask_secret
-from pydantic import SecretStr
 
 from ml.core.errors import PolicyError
 from ml.core.settings import Settings, load_settings
 from ml.policy.operations import Alerts
 from ml.policy.schema import load_policy
 from moderation_airflow.alerts import WebhookNotifier
+from moderation_airflow.connections import mask_secrets, task_settings
 
 log = structlog.get_logger()
 
@@ -35,24 +33,17 @@ def on_deadline_missed(**_: Any) -> None:  # noqa: ANN401 - Airflow gives a cont
     """Called by Airflow; evaluates the policy's alert rules."""
     from ml.operations.alerting import steps
 
-    steps.evaluate_rules()
+    steps.evaluate_rules(settings=task_settings())
 
 
 def masked_settings() -> Settings:
-    """Load the settings, and register their secrets with Airflow's log masking."""
+    """The settings, as a DAG file needs them when parsed; Airflow masks their secrets in logs.
+
+    Connections stay unresolved: `moderation_airflow.connections.task_settings` asks for them.
+    """
     settings = load_settings()
-    for name in Settings.model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            _mask(value.get_secret_value())
+    mask_secrets(settings)
     return settings
-
-
-def _mask(secret: str) -> None:
-    mask_secret(secret)
-    url = urlsplit(secret)
-    if url.hostname and url.password:
-        mask_secret(unquote(url.password))
 
 
 def load_alert_rules(settings: Settings) -> Alerts:

@@ -28,10 +28,12 @@ def install_airflow(services: Services, tmp_path_factory: pytest.TempPathFactory
         settings: Settings,
         extra: dict[str, str],
         components: Collection[str] = COMPONENTS,
+        *,
+        connections: bool = False,
     ) -> Iterator[Airflow]:
         with copied_database(services, services.airflow_database_url) as metadata:
             own = replace(services, airflow_database_url=metadata)
-            airflow = Airflow(home, own, settings, extra)
+            airflow = Airflow(home, own, settings, extra, connections=connections)
             try:
                 airflow.start(components)
                 yield airflow

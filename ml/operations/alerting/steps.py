@@ -26,17 +26,19 @@ from ml.storage.policy_in_force import PolicyInForce, policy_in_force
 log = structlog.get_logger()
 
 
-def failed_runs() -> list[str]:
+def failed_runs(*, settings: Settings | None = None) -> list[str]:
     """Dedup keys of the open alerts of failed runs; Airflow says which are over."""
-    with task_context() as (_, connections):
+    with task_context(settings) as (_, connections):
         still_open = in_transaction(connections.engine, alerts.open_alerts)
     return [row.alert.dedup_key for row in still_open if row.alert.kind is AlertKind.RUN_FAILED]
 
 
-def evaluate_rules(runs_over: Collection[str] = ()) -> dict[str, Any]:
+def evaluate_rules(
+    runs_over: Collection[str] = (), *, settings: Settings | None = None
+) -> dict[str, Any]:
     """Evaluate all rules once as of now, in a retry too; `runs_over` as in `update_alerts`."""
-    with task_context() as (settings, connections):
-        return update_alerts(datetime.now(UTC), runs_over, settings, connections)
+    with task_context(settings) as (loaded, connections):
+        return update_alerts(datetime.now(UTC), runs_over, loaded, connections)
 
 
 def update_alerts(
@@ -108,7 +110,7 @@ def _gauges(signals: Signals, still_open: list[Alert], pending: int) -> list[Gau
     ]
 
 
-def run_failed(dedup_key: str, **details: str) -> None:
+def run_failed(dedup_key: str, *, settings: Settings | None = None, **details: str) -> None:
     """Raise the alert of a failed run and deliver it. Idempotent.
 
     Where the database itself fails, or its schema, no row can be stored: the message is then sent
@@ -118,7 +120,7 @@ def run_failed(dedup_key: str, **details: str) -> None:
         AlertError: neither database nor receiver could be reached.
     """
     alert = Alert(AlertKind.RUN_FAILED, dedup_key, details)
-    settings = load_settings()
+    settings = settings or load_settings()
     webhook = Webhook.of(settings)
     try:
         with closing(open_connections(settings)) as connections:

@@ -1,6 +1,6 @@
 """The checks of a deployment in order, and the table of their results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -15,7 +15,7 @@ from ml.core.errors import (
     StorageForbidden,
     StorageUnavailable,
 )
-from ml.core.settings import load_settings
+from ml.core.settings import Settings, load_settings
 from ml.operations.doctor import bucket_checks, database_checks, machine_checks, model_checks
 from ml.operations.doctor.check import (
     Check,
@@ -97,13 +97,18 @@ _MIGRATIONS: Remedies = {
 }
 
 
-def library_findings(*, predict_url: str | None = None) -> Iterator[Outcome]:
-    """The check `settings` and, if it passed, all others that need no Airflow."""
+def library_findings(
+    *, predict_url: str | None = None, load: Callable[[], Settings] = load_settings
+) -> Iterator[Outcome]:
+    """The check `settings` and, if it passed, all others that need no Airflow.
+
+    `load` returns the settings, in Airflow with the credentials of its connections.
+    """
     try:
-        settings = load_settings()
+        settings = load()
         connections = open_connections(settings)
     except ModerationError as error:
-        remedy = "fix .env or the environment (docs/settings.md)"
+        remedy = "fix .env, the environment or the connection (docs/settings.md)"
         yield "settings", failed(f"{type(error).__name__}: {error}", remedy=remedy)
         return
     except ValueError as error:  # what boto3 raises for a bad address

@@ -1,4 +1,4 @@
-"""Steps of `purge_expired` for a workflow: settings from the environment, plain types."""
+"""Steps of `purge_expired` for a workflow: plain types, and settings or the environment's."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -71,10 +71,12 @@ def plan(
     return made.model_dump(mode="json")
 
 
-def purge(kind: str, planned: dict[str, Any]) -> dict[str, Any]:
+def purge(
+    kind: str, planned: dict[str, Any], *, settings: Settings | None = None
+) -> dict[str, Any]:
     """Delete one kind as planned; a retry after a kill continues."""
-    with task_context() as (settings, connections):
-        return asdict(purge_kind(kind, Plan.model_validate(planned), connections, settings))
+    with task_context(settings) as (loaded, connections):
+        return asdict(purge_kind(kind, Plan.model_validate(planned), connections, loaded))
 
 
 def purge_kind(name: str, plan: Plan, connections: Connections, settings: Settings) -> Purged:

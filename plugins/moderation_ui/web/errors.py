@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from ml.core.errors import (
     BucketUnusable,
+    ConnectionUnavailable,
     LeaseLost,
     ModerationError,
     ObjectArchived,
@@ -53,6 +54,7 @@ _STATUS: tuple[tuple[type[ModerationError], int, str], ...] = (
     (StatementCanceled, 503, "unavailable"),
     (StorageForbidden, 503, "storage_forbidden"),
     (BucketUnusable, 503, "unavailable"),
+    (ConnectionUnavailable, 503, "unavailable"),
     (ObjectArchived, 503, "unavailable"),
 )
 # Their messages may name hosts, buckets or settings: for the log, not for the browser.

@@ -1,14 +1,17 @@
 """What routes share: bounded types of requests, open connections and the policy in force."""
 
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
 
+import structlog
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ml.core.errors import PolicyError
+from ml.core.errors import ConnectionUnavailable, PolicyError
 from ml.policy.schema import Policy, load_policy
 from ml.storage.policy_in_force import PolicyInForce, last_valid_policy
 from moderation_ui.web.errors import ApiError
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from ml.core.settings import Settings
     from ml.storage.connections import Connections
 
+log = structlog.get_logger()
+
+RESOLVE_SECONDS = 60.0
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold it
 TaskId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Identifier = Annotated[str, StringConstraints(max_length=250, pattern=NO_NUL)]
@@ -54,16 +60,53 @@ class Resources:
         return in_transaction(self.connections.engine, work, *args)
 
 
-@cache
-def _open_resources() -> Resources:
-    from ml.core.settings import load_settings
-    from ml.storage.connections import open_connections
+class OpenResources:
+    """The resources that all requests share; thread-safe.
 
-    settings = load_settings()
-    return Resources(settings, open_connections(settings))
+    Where Airflow connections name database or bucket, they are resolved again after
+    RESOLVE_SECONDS; a rotated secret opens the resources anew. Requests under way end with the old
+    ones: closing leaves what is in use open. While Airflow returns no connection, the old ones
+    stay.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._opened: Resources | None = None
+        self._resolved_at = 0.0
+
+    def __call__(self) -> Resources:
+        """The open resources.
+
+        Raises:
+            SettingsError, ConnectionUnavailable: there are none yet, and they cannot be opened.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self._opened is None or now - self._resolved_at > RESOLVE_SECONDS:
+                self._opened = self._reopen(self._opened)
+                self._resolved_at = now
+            return self._opened
+
+    def _reopen(self, old: Resources | None) -> Resources:
+        from ml.storage.connections import open_connections
+        from moderation_airflow.connections import task_settings
+
+        try:
+            settings = task_settings()
+        except ConnectionUnavailable as error:
+            if old is None:
+                raise
+            log.warning("credentials not renewed", error=str(error))
+            return old
+        if old is not None and old.settings == settings:
+            return old
+        opened = Resources(settings, open_connections(settings))
+        if old is not None:
+            old.connections.close()
+        return opened
 
 
-Opened = Annotated[Resources, Depends(_open_resources)]
+Opened = Annotated[Resources, Depends(OpenResources())]
 
 
 def _find_policy(request: Request, opened: Opened) -> PolicyInForce:

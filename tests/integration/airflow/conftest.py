@@ -1,10 +1,13 @@
 """One Airflow that runs DAGs, shared by all tests of this folder, which run sequentially."""
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from devtools.embedded.services import Services
 from devtools.local_stack.airflow import Airflow
@@ -14,6 +17,7 @@ from tests.support.policies import without_screens
 from tests.support.servers import Shop, delete_photos, empty_tables, own_bucket
 
 SHARD_SIZE = 100
+TASK_USER = "moderation_tasks"
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,20 @@ def running_airflow(
     folder = tmp_path_factory.mktemp("runs")
     with own_bucket(services, champion_folder, folder) as shop:
         extra = audit_variables(shop, shard_size=SHARD_SIZE)
-        with install_airflow(folder / "airflow", shop.settings, extra) as airflow:
+        # No credentials in the environment: tasks and pages have those of Airflow connections.
+        shop.execute(f"create role {TASK_USER} login superuser")
+        settings = shop.settings.model_copy(update={"database_url": set_task_password(shop)})
+        with install_airflow(folder / "airflow", settings, extra, connections=True) as airflow:
             yield RunningAirflow(airflow, shop)
+
+
+def set_task_password(shop: Shop) -> SecretStr:
+    """Give the tasks' database user a new password, and return the URL with it."""
+    password = secrets.token_hex(16)
+    shop.execute(f"alter role {TASK_USER} password '{password}'")
+    url = make_url(shop.settings.database_url.get_secret_value())  # type: ignore[union-attr]
+    url = url.set(username=TASK_USER, password=password)
+    return SecretStr(url.render_as_string(hide_password=False))
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 
 from devtools.demo.photos import Upload
 from devtools.demo.simulated_reviewers import simulate_reviewers
-from devtools.local_stack.airflow import Airflow
+from devtools.local_stack.airflow import DATABASE_CONNECTION, Airflow, database_connection
 from devtools.local_stack.airflow_client import AirflowClient
-from tests.integration.airflow.conftest import RunningAirflow
+from tests.integration.airflow.conftest import RunningAirflow, set_task_password
 from tests.integration.learning.retrain.month import LEARNS, SMALL
 from tests.integration.learning.retrain.snapshot_fixtures import write_preset
 from tests.support.airflow_runs import wait_for_run
@@ -35,9 +35,13 @@ KINDS: dict[str, tuple[str, Callable[[int], bytes]]] = {
 
 @dataclass(frozen=True)
 class Month:
-    """Results of the scenario: champion before the rollback, and the page of its report."""
+    """Results of the scenario: champion before the rollback, and the page of its report.
+
+    `rotated`: the database password was another one after the approval than before.
+    """
 
     promoted: object
+    rotated: bool
     note: str
     stranger: int  # status of the page without a login
     page: httpx.Response
@@ -63,7 +67,8 @@ def month(
         simulate_reviewers("first", uploads, settings=shop.settings, connections=shop.connections)
         client.unpause(RETRAIN)
         client.trigger(RETRAIN, "month", {"preset": write_preset(folder, **LEARNS)})
-        assert wait_for_run(client, RETRAIN, "month", meanwhile=_Owner(client, shop)) == "success"
+        owner = _Owner(client, shop)
+        assert wait_for_run(client, RETRAIN, "month", meanwhile=owner) == "success"
         note = str(client.run(RETRAIN, "month")["note"])
         stranger, page = _report(airflow, client, "month")
         promoted = _champion(shop)
@@ -72,7 +77,7 @@ def month(
         given = {"version": "previous", "reason": "test", "run_ids": ["first"]}
         client.trigger(ROLLBACK, "back", given)
         assert wait_for_run(client, ROLLBACK, "back") == "success"
-    return Month(promoted, note, stranger, page)
+    return Month(promoted, owner.rotated, note, stranger, page)
 
 
 def _upload(shop: Shop, folder: Path) -> list[Upload]:
@@ -100,10 +105,11 @@ def _night(client: AirflowClient, shop: Shop, run_id: str) -> str:
 
 
 class _Owner:
-    """Triggers the shadow run when it is needed, then approves."""
+    """Triggers the shadow run when it is needed, rotates the database password, then approves."""
 
     def __init__(self, client: AirflowClient, shop: Shop) -> None:
         self._client, self._shop, self._started = client, shop, False
+        self.rotated = False
 
     def __call__(self) -> None:
         if not self._started and self._shop.rows("select model_hash from moderation.shadow"):
@@ -117,6 +123,10 @@ class _Owner:
                 key = self._shop.upload(f"late-{number}.jpg", make, row=False)
                 self._shop.add_row(key, review=10_000 + number)
             self._client.trigger(AUDIT, "beside", _window(self._shop))
+        if not self.rotated and self._client.is_waiting(RETRAIN, "month", "approve"):
+            url = set_task_password(self._shop).get_secret_value()
+            self._client.put_connection(DATABASE_CONNECTION, database_connection(url))
+            self.rotated = True
         self._client.approve(RETRAIN, "month", "approve")
 
 
@@ -152,6 +162,10 @@ def test_approved_candidate_is_promoted(month: Month, shop: Shop) -> None:
     assert run[:2] == ("promoted", month.promoted), run
     assert month.promoted != shop.model_hash
     assert "Promoted" in month.note
+
+
+def test_password_of_the_connection_changes_between_two_tasks(month: Month) -> None:
+    assert month.rotated  # `promote` and all later runs could log in with the new one alone
 
 
 def test_model_report_requires_a_login(month: Month) -> None:

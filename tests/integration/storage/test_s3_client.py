@@ -12,7 +12,16 @@ from ml.core.s3_settings import S3Settings
 from ml.storage import fast_read
 from ml.storage.object_store import ObjectStore
 from ml.storage.s3_client import s3_client
-from tests.support.cloud_store import COS, OSS, CloudStore, Vendor, reachable_store
+from tests.support.cloud_store import (
+    ACCESS_KEY,
+    AWS,
+    COS,
+    OSS,
+    SECRET_KEY,
+    CloudStore,
+    Vendor,
+    reachable_store,
+)
 
 
 @pytest.fixture(params=[OSS, COS], ids=["oss", "cos"])
@@ -28,6 +37,22 @@ def cloud(
 def open_store(cloud: CloudStore, **values: Any) -> ObjectStore:  # noqa: ANN401 - any setting
     settings = S3Settings.model_validate(cloud.settings() | values)
     return ObjectStore(s3_client(settings), settings.photo_bucket)
+
+
+def test_aws_needs_a_region_and_keys_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        reachable_store(AWS, tmp_path, monkeypatch) as cloud,
+        closing(open_store(cloud, s3_sse="aws:kms", s3_sse_key_id="key-1")) as store,
+    ):
+        for key in ("reviews/a b.jpg", "reviews/照片.jpg"):
+            store.put(key, b"photo")
+        store.check("reviews/")
+        ((first, second),) = store.list_pages("reviews/")
+        assert store.get(first.key, etag=first.etag) == b"photo"
+        assert cloud.encryption[first.key]["x-amz-server-side-encryption"] == "aws:kms"
+        store.delete_many([first.key, second.key])
+        assert cloud.objects == {}
+        assert [method for method, _, _ in cloud.requests].count("POST") == 1
 
 
 def headers_of(cloud: CloudStore, method: str) -> dict[str, str]:
@@ -150,3 +175,44 @@ def test_obstore_reads_by_version_4_alone(
     assert {headers.get("Host", headers.get("host")) for _, _, headers in cloud.requests} == {
         f"{cloud.bucket}.{cloud.vendor.host}"
     }
+
+
+def test_chain_signs_with_the_keys_of_the_environment(
+    cloud: CloudStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    no_keys = {"s3_access_key": None, "s3_secret_key": None, "s3_credentials": "chain"}
+    with closing(open_store(cloud, **no_keys)) as store:
+        store.check("")
+        # Another client looks for its own: nothing is kept in a session that clients share.
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        with closing(open_store(cloud, **no_keys)) as other, pytest.raises(StorageForbidden):
+            other.check("")
+        store.check("")
+
+
+@pytest.mark.parametrize(
+    ("values", "environment", "region"),
+    [
+        ({}, None, "us-east-1"),
+        ({}, "eu-west-3", "eu-west-3"),
+        ({"s3_region": "eu-west-1"}, "eu-west-3", "eu-west-1"),
+        ({"s3_endpoint_url": "https://oss-cn-hangzhou.aliyuncs.com"}, "eu-west-3", "cn-hangzhou"),
+        ({"s3_endpoint_url": "http://minio:9000"}, "eu-west-3", "us-east-1"),
+    ],
+)
+def test_region_of_the_environment_counts_on_aws_alone(
+    values: dict[str, str],
+    environment: str | None,
+    region: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    if environment:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", environment)
+    keys = {"s3_access_key": "key", "s3_secret_key": "secret"}
+    with closing(s3_client(S3Settings.model_validate(keys | values))) as client:
+        assert client.meta.region_name == region

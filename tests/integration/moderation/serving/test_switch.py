@@ -1,18 +1,20 @@
 """Change of the champion under load: no request is lost or uses two models."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ml.models import registry
 from tests.support.bucket_policy import allowed_under
-from tests.support.faulty_proxy import faulty_proxy
 from tests.support.photos import BRIGHT, DARK, MIDDLE, photo
 from tests.support.policies import write_policy
+from tests.support.proxied_shop import connections_through_proxy
 from tests.support.servers import Shop
-from tests.support.serving import RunningService, multipart_files, serving
+from tests.support.serving import POLL_SECONDS, RunningService, multipart_files, serving
 from tests.support.versions import add_altered_version, add_version
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -81,14 +83,14 @@ def test_failed_load_keeps_the_old_model(shop: Shop, tmp_path: Path) -> None:
         assert served.predict(photo(DARK)).status_code == 200
 
 
-def test_service_is_ready_with_rights_that_end_at_prefixes(shop: Shop) -> None:
-    rights = allowed_under(shop.settings.photo_prefix, "models/")
+def test_photo_bucket_is_well_with_rights_that_end_at_the_prefix(shop: Shop) -> None:
     with (
-        faulty_proxy(shop.settings.s3_endpoint_url or "", rights) as url,
-        serving(shop, s3_endpoint_url=url) as served,
-        served.client() as client,
+        connections_through_proxy(shop, allowed_under(shop.settings.photo_prefix)) as connections,
+        serving(replace(shop, connections=connections), ready=False) as served,
     ):
-        assert client.get("/readyz").status_code == 200
+        while "photos" not in served.service.watcher.checks:
+            time.sleep(POLL_SECONDS)
+        assert served.service.watcher.checks["photos"] == "ok"
 
 
 @pytest.mark.parametrize("kind", ["nan", "constant", "missing"])

@@ -60,6 +60,11 @@ def test_missing_database_or_bucket_settings_are_rejected(tmp_path: Path) -> Non
     assert "the keys of the bucket are set neither" in said
 
 
+def test_bucket_needs_no_keys_with_a_role(tmp_path: Path) -> None:
+    said = " ".join(find_problems(tmp_path, {"MODERATION_S3_CREDENTIALS": "chain"}))
+    assert "keys of the bucket" not in said
+
+
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     """The entry point script with the paths of this checkout."""
     script = (ROOT / "deploy" / "init" / "entrypoint.sh").read_text()
