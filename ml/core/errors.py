@@ -68,7 +68,14 @@ class ReplayMismatch(ModerationError):
 
 
 class StorageError(ModerationError):
-    """The database or the object storage rejected the operation or failed."""
+    """The database or the object storage rejected the operation or failed.
+
+    `cause` is the message without its `remedy`; "" is no remedy.
+    """
+
+    def __init__(self, cause: object = "", *, remedy: str = "") -> None:
+        super().__init__(f"{cause}; {remedy}" if remedy else str(cause))
+        self.cause, self.remedy = str(cause), remedy
 
 
 class StorageForbidden(StorageError):

@@ -19,7 +19,7 @@ from botocore.utils import get_environ_proxies
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound
+from ml.core.errors import ObjectArchived, ObjectChanged, ObjectNotFound, StorageError
 from ml.storage.s3_client import ca_bundle
 from ml.storage.s3_responses import ExpectedObject, is_other_md5, opaque_etag
 
@@ -55,6 +55,8 @@ class FastReader:
         }
         self._lock = Lock()
         self._url = ""
+        self._signer: RequestSigner | None = None
+        self._signed_with: object = None  # the credentials when the store was opened
         self._store: S3Store | None = None
         self._is_bucket_well = False
         self._differences = 0
@@ -88,7 +90,8 @@ class FastReader:
         except _OF_THE_OBJECT:
             self._is_bucket_well = True
             raise
-        if store is not None:
+        # Those that boto3 has just renewed explain what obstore could not read with the old ones.
+        if store is not None and store is self._store and not self._is_outdated():
             self._count_difference()
         self._is_bucket_well = True
         return data
@@ -119,11 +122,18 @@ class FastReader:
         if context.get("s3_redirect", {}).get("bucket") != self._bucket:
             return
         url = params["url"].removesuffix(params["url_path"])
+        self._signer = request_signer
         with self._lock:
-            if url != self._url:
+            # obstore would keep credentials that the store refuses for up to a minute.
+            if url != self._url or self._is_outdated():
                 region = context.get("signing", {}).get("region") or request_signer.region_name
+                self._signed_with = _frozen_credentials(request_signer)
                 self._store = self._open_store(url, region, request_signer)
                 self._url = url
+
+    def _is_outdated(self) -> bool:
+        """Whether boto3 signs with other credentials than when the store was opened."""
+        return self._signer is not None and _frozen_credentials(self._signer) != self._signed_with
 
     def _open_store(self, url: str, region: str, signer: RequestSigner) -> S3Store | None:
         """Open obstore's side; None leaves the bucket to boto3, which this must never disturb."""
@@ -164,7 +174,7 @@ def _read(store: S3Store, key: str, expected: ExpectedObject) -> bytes | None:
         if expected.size_bytes not in (None, size) or (max_bytes is not None and size > max_bytes):
             return None
         data = result.bytes().to_bytes()
-    except _ERRORS:
+    except (*_ERRORS, StorageError):  # the latter of credentials that cannot be renewed
         return None
     return None if len(data) != size or is_other_md5(found, data) else data
 

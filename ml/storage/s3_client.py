@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from pydantic import SecretStr
 
+from ml.core.errors import SettingsError
 from ml.core.s3_settings import DEFAULT_REGION, S3Settings
+from ml.storage.s3_credentials import ChainCredentials, renew_refused
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -30,11 +33,18 @@ def s3_client(settings: S3Settings) -> "S3Client":
 
     Raises:
         ValueError: botocore's, of an address that is none.
+        SettingsError: boto3's own configuration, of which AWS_PROFILE is a part, is wrong.
     """
-    # A session of its own, so that credentials which the chain found for another client are not
-    # taken over. With keys of the settings nothing is found, and the shared session is quicker.
-    session = boto3 if settings.has_static_credentials else boto3.session.Session()
-    client: S3Client = session.client(
+    try:
+        return _with_encryption(_open_client(settings), settings)
+    except BotoCoreError as error:
+        message = f"boto3's configuration: {error}; correct AWS_PROFILE or ~/.aws/config"
+        raise SettingsError(message) from error
+
+
+def _open_client(settings: S3Settings) -> "S3Client":
+    chain = None if settings.has_static_credentials else ChainCredentials()
+    client: S3Client = _session(chain).client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
         aws_access_key_id=_plain(settings.s3_access_key),
@@ -43,12 +53,37 @@ def s3_client(settings: S3Settings) -> "S3Client":
         region_name=settings.signing_region or _region_of_environment() or DEFAULT_REGION,
         config=_config(settings),
     )
-    events = client.meta.events
-    events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    if chain is not None:
+        renew_refused(client.meta.events, chain)
+    return client
+
+
+def _session(chain: ChainCredentials | None) -> Any:  # noqa: ANN401 - boto3 or a session of it
+    """The shared session, which is quicker, or one that signs with the chain's credentials."""
+    if chain is None:
+        return boto3
+    session = botocore.session.Session()
+    session.register_component("credential_provider", _Provider(chain))
+    return boto3.session.Session(botocore_session=session)
+
+
+class _Provider:
+    """Stands in for botocore's search, which would run now and once."""
+
+    def __init__(self, chain: ChainCredentials) -> None:
+        self._chain = chain
+
+    def load_credentials(self) -> ChainCredentials:
+        """What botocore calls as it opens a client."""
+        return self._chain
+
+
+def _with_encryption(client: "S3Client", settings: S3Settings) -> "S3Client":
     if settings.s3_sse != "none":
         encryption = _encryption(settings)
         for write in _WRITES:
-            events.register(
+            client.meta.events.register(
                 f"before-parameter-build.s3.{write}",
                 lambda params, **_: params.update(encryption),
             )

@@ -141,10 +141,8 @@ def _md5(data: bytes) -> str:
 
 def not_s3(place: str, what: str) -> InvalidResponse:
     """The error of a response that is not S3's."""
-    return InvalidResponse(
-        f"{place}: not S3's response ({what}); check MODERATION_S3_ENDPOINT_URL and the proxies "
-        "before it"
-    )
+    remedy = "check MODERATION_S3_ENDPOINT_URL and the proxies before it"
+    return InvalidResponse(f"{place}: not S3's response ({what})", remedy=remedy)
 
 
 def _other_bytes(place: str, what: str) -> InvalidResponse:

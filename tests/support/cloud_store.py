@@ -11,7 +11,7 @@ import hashlib
 import re
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -100,6 +100,8 @@ class CloudStore:
     session_token: str | None = None
     signature: str = "v4"
     takes_bulk_delete: bool = True
+    # Whether a put is refused for the encryption that its headers ask for: status and code.
+    refuse_encryption: Callable[[dict[str, str]], tuple[int, str] | None] = lambda _: None
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def settings(self, scheme: str = "https") -> dict[str, Any]:
@@ -261,10 +263,10 @@ def _check_policy(store: CloudStore, prefix: str) -> None:
 def _put(
     store: CloudStore, key: str, body: bytes, headers: dict[str, str]
 ) -> tuple[int, dict[str, str], bytes]:
-    store.objects[key] = body
-    store.encryption[key] = {
-        name.lower(): value for name, value in headers.items() if "encryption" in name.lower()
-    }
+    asked = {name.lower(): value for name, value in headers.items() if "encryption" in name.lower()}
+    if refusal := store.refuse_encryption(asked):
+        raise _Refused(*refusal, "The server-side encryption was refused.")
+    store.objects[key], store.encryption[key] = body, asked
     return 200, {"ETag": _etag(body)}, b""
 
 

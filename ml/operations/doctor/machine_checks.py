@@ -1,68 +1,20 @@
-"""Checks of the machine and its object storage: buckets, clocks, disk."""
+"""Checks of the machine: its clock beside those of database and object storage, and its disk."""
 
 import shutil
 import ssl
 import tempfile
 import time
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from ml.core.errors import BucketNotFound, BucketUnusable, StorageError, StorageForbidden
+from ml.operations.doctor.bucket_checks import START_STORAGE
 from ml.operations.doctor.check import Deployment, Finding, failed, ok
 from ml.storage.database import current_time, in_transaction
-from ml.storage.object_store import MODELS_PREFIX, ObjectStore
 from ml.storage.s3_client import ca_bundle
-
-_START_STORAGE = "start the object storage, or fix MODERATION_S3_ENDPOINT_URL"
-
-
-def check_photo_bucket(deployment: Deployment) -> Finding:
-    """List the photos' prefix and read one of them."""
-    store = deployment.connections.photos
-    prefix = deployment.settings.fixed_photo_prefix
-    try:
-        store.check(prefix)
-        first = next(iter(next(store.list_pages(prefix))), None)
-        if first is None:
-            return ok(f"{store.bucket}: lists; no photo under {prefix} to read yet")
-        store.get(first.key, max_bytes=1)
-    except StorageError as error:
-        return _failed(error, store, setting="MODERATION_PHOTO_BUCKET", actions="list and get")
-    return ok(f"{store.bucket}: lists and reads under {prefix}")
-
-
-def check_model_bucket(deployment: Deployment) -> Finding:
-    """List; put, get and delete a small object."""
-    store = deployment.connections.models
-    key, data = f"doctor/{uuid.uuid4()}", b"written by the doctor"
-    try:
-        store.check(MODELS_PREFIX)
-        store.put(key, data)
-        same = store.get(key) == data
-        store.delete(key)
-    except StorageError as error:
-        actions = "list, get, put and delete"
-        return _failed(error, store, setting="MODERATION_MODEL_BUCKET", actions=actions)
-    if not same:
-        remedy = "repair the object storage itself: it must not be used as it is"
-        return failed(f"{store.bucket} returned other bytes than were put", remedy=remedy)
-    return ok(f"{store.bucket}: lists, puts, gets and deletes")
-
-
-def _failed(error: StorageError, store: ObjectStore, *, setting: str, actions: str) -> Finding:
-    remedy = _START_STORAGE
-    if isinstance(error, BucketNotFound):
-        remedy = f"create the bucket {store.bucket}, or name the right one in {setting}"
-    elif isinstance(error, BucketUnusable):
-        remedy = "do what the message says; it concerns every object of the bucket"
-    elif isinstance(error, StorageForbidden):
-        remedy = f"fix the S3 keys, or let them {actions} objects of the bucket {store.bucket}"
-    return failed(f"{type(error).__name__}: {error}", remedy=remedy)
-
+from ml.storage.s3_errors import BUNDLE, PROXY, UNKNOWN_AUTHORITY
 
 # Windows select photos by upload times that other machines wrote; clocks synchronized by NTP differ
 # by milliseconds. An HTTP date has whole seconds.
@@ -82,13 +34,22 @@ def check_bucket_clock(deployment: Deployment) -> Finding:
     try:
         return _compare_clock("the object storage", lambda: _response_date(url))
     except httpx.HTTPError as error:
-        remedy = "let this machine reach the object storage"
-        if deployment.settings.s3_endpoint_url:
-            remedy = _START_STORAGE
+        has_url = deployment.settings.s3_endpoint_url is not None
+        remedy = _remedy_of(error, has_url=has_url)
         return failed(f"{url} does not answer: {error}", remedy=remedy)
+    except OSError as error:  # ssl's, of a bundle that it cannot read
+        return failed(f"AWS_CA_BUNDLE: {error}", remedy=BUNDLE)
     except ValueError as error:
         remedy = "let the answers of the object storage keep their Date"
         return failed(f"{url}: {error}", remedy=remedy)
+
+
+def _remedy_of(error: httpx.HTTPError, *, has_url: bool) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return UNKNOWN_AUTHORITY
+    if isinstance(error, httpx.ProxyError):
+        return PROXY
+    return START_STORAGE if has_url else "let this machine reach the object storage"
 
 
 def _response_date(url: str) -> datetime:

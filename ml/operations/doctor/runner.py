@@ -16,7 +16,7 @@ from ml.core.errors import (
     StorageUnavailable,
 )
 from ml.core.settings import Settings, load_settings
-from ml.operations.doctor import database_checks, machine_checks, model_checks
+from ml.operations.doctor import bucket_checks, database_checks, machine_checks, model_checks
 from ml.operations.doctor.check import (
     Check,
     CheckStatus,
@@ -48,9 +48,7 @@ def library_checks(deployment: Deployment, *, predict_url: str | None = None) ->
         Check("own schema", on(database_checks.check_own_schema), needs=("migrations",)),
         Check("commerce table", on(database_checks.check_commerce_table), needs=("database",)),
         Check("least rights", on(database_checks.check_least_privilege), needs=("database",)),
-        Check("bucket clock", on(machine_checks.check_bucket_clock)),
-        Check("photo bucket", on(machine_checks.check_photo_bucket)),
-        Check("model bucket", on(machine_checks.check_model_bucket)),
+        *storage_checks(deployment),
         Check("champion", on(model_checks.check_champion), needs=("own schema", "model bucket")),
         Check(
             "champion's classes",
@@ -66,6 +64,17 @@ def library_checks(deployment: Deployment, *, predict_url: str | None = None) ->
         ),
         Check("teacher", on(model_checks.check_teacher), needs=("policy",)),
         Check("/predict", partial(model_checks.check_predict, predict_url)),
+    ]
+
+
+def storage_checks(deployment: Deployment) -> list[Check]:
+    """Those of the object storage: its clock, the credentials, both buckets."""
+    on, signed = partial(partial, deployment=deployment), ("credentials",)
+    return [
+        Check("bucket clock", on(machine_checks.check_bucket_clock)),
+        Check("credentials", on(bucket_checks.check_credentials)),
+        Check("photo bucket", on(bucket_checks.check_photo_bucket), needs=signed),
+        Check("model bucket", on(bucket_checks.check_model_bucket), needs=signed),
     ]
 
 
