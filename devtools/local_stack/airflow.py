@@ -37,6 +37,7 @@ class Airflow:
         settings: passed to the tasks; missing server addresses are those of `services`.
         extra: additional environment variables of Airflow's processes.
         base_path: path under which it is served, such as `/airflow` behind a shared proxy.
+        python: interpreter of the environment with Airflow; by default, this one.
         connections: whether Airflow connections have the credentials of database and bucket, not
             the environment; they are created when it has started.
     """
@@ -49,9 +50,10 @@ class Airflow:
         extra: dict[str, str] | None = None,
         *,
         base_path: str = "",
+        python: Path = Path(sys.executable),
         connections: bool = False,
     ) -> None:
-        self._base_path, self._connections = base_path, connections
+        self._base_path, self._python, self._connections = base_path, python, connections
         self._home = home
         self._services = services
         self._settings = settings
@@ -148,7 +150,7 @@ class Airflow:
 
     def _run_airflow(self, *arguments: str) -> None:
         done = subprocess.run(
-            airflow_command(*arguments),
+            airflow_command(*arguments, python=self._python),
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -165,7 +167,7 @@ class Airflow:
             if name not in running:
                 # The API server reads task logs from the same disk; no log server is needed.
                 options = ["--skip-serve-logs"] if name in LOG_SERVING_COMPONENTS else []
-                command = airflow_command(name, *options)
+                command = airflow_command(name, *options, python=self._python)
                 processes.start(self._home, name, command, self.environment())
         deadline = time.monotonic() + START_SECONDS
         while not self._is_healthy(components):
@@ -217,9 +219,9 @@ def database_connection(url: str) -> dict[str, object]:
     }
 
 
-def airflow_command(*arguments: str) -> list[str]:
-    """Return the command line of an Airflow command, run by this Python."""
-    return [sys.executable, "-m", "airflow", *arguments]
+def airflow_command(*arguments: str, python: Path = Path(sys.executable)) -> list[str]:
+    """Return the command line of an Airflow command, by default of this Python."""
+    return [str(python), "-m", "airflow", *arguments]
 
 
 def _reveal(value: object) -> str:

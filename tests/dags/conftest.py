@@ -18,7 +18,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.airflow)
 
 
-def parse_dags(home: Path, **variables: str) -> dict[str, Any]:
+def parse_dags(
+    home: Path, *, python: Path = Path(sys.executable), **variables: str
+) -> dict[str, Any]:
     """`dags/` as parsed by Airflow, in a separate process, since AIRFLOW_HOME is read only once."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MODERATION_", "AIRFLOW"))}
     environment = clean | {
@@ -29,7 +31,7 @@ def parse_dags(home: Path, **variables: str) -> dict[str, Any]:
     }
     script = Path(__file__).with_name("describe.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(ROOT / "dags"), RUN_AFTER],
+        [str(python), str(script), str(ROOT / "dags"), RUN_AFTER],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

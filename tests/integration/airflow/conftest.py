@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from devtools.embedded.services import Services
 from devtools.local_stack.airflow import Airflow
+from ml.core.settings import Settings
 from tests.support.airflow import InstallAirflow
 from tests.support.airflow_runs import audit_variables
 from tests.support.policies import without_screens
@@ -41,10 +42,16 @@ def running_airflow(
         extra = audit_variables(shop, shard_size=SHARD_SIZE)
         extra["MODERATION_RETRAIN_PRESET"] = str(folder / "tiny.yaml")
         # No credentials in the environment: tasks and pages have those of Airflow connections.
-        shop.execute(f"create role {TASK_USER} login superuser")
-        settings = shop.settings.model_copy(update={"database_url": set_task_password(shop)})
+        settings = with_task_user(shop)
         with install_airflow(folder / "airflow", settings, extra, connections=True) as airflow:
             yield RunningAirflow(airflow, shop, folder)
+
+
+def with_task_user(shop: Shop) -> Settings:
+    """The settings with a database user of the tasks' own, whose password tests may change."""
+    if not shop.rows("select 1 from pg_roles where rolname = :r", r=TASK_USER):
+        shop.execute(f"create role {TASK_USER} login superuser")
+    return shop.settings.model_copy(update={"database_url": set_task_password(shop)})
 
 
 def set_task_password(shop: Shop) -> SecretStr:

@@ -1,134 +1,37 @@
 """Retraining in a real Airflow: run, labels, retraining, approval, next run, rollback."""
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
 import httpx
 import pytest
 
-from devtools.demo.photos import Upload
-from devtools.demo.simulated_reviewers import simulate_reviewers
-from devtools.local_stack.airflow import DATABASE_CONNECTION, Airflow, database_connection
-from devtools.local_stack.airflow_client import AirflowClient
-from tests.integration.airflow.conftest import RunningAirflow, set_task_password
-from tests.integration.learning.retrain.month import LEARNS, SMALL
-from tests.integration.learning.retrain.snapshot_fixtures import write_preset
-from tests.support.airflow_runs import wait_for_run
-from tests.support.labelled_photos import with_retraining
-from tests.support.photos import BRIGHT, DARK, photo
+from tests.integration.airflow.conftest import RunningAirflow
+from tests.integration.airflow.month import (
+    EACH,
+    KINDS,
+    LATE,
+    RETRAIN,
+    Month,
+    champion,
+    prepare_policy,
+    run_month,
+)
 from tests.support.servers import Shop
-from tests.support.striped_photos import striped_photo
 
 pytestmark = [pytest.mark.integration, pytest.mark.airflow, pytest.mark.timeout(2400)]
-
-EACH = 80
-LATE = 12  # photos of the shadow run
-AUDIT, RETRAIN, ROLLBACK = "audit_review_images", "retrain_model", "rollback_model"
-KINDS: dict[str, tuple[str, Callable[[int], bytes]]] = {
-    "bright": ("normal", lambda n: photo(BRIGHT, seed=n)),
-    "dark": ("violate", lambda n: photo(DARK, seed=50_000 + n)),
-    "striped": ("violate", lambda n: striped_photo(seed=n)),
-}
-
-
-@dataclass(frozen=True)
-class Month:
-    """Results of the scenario: champion before the rollback, and the page of its report.
-
-    `rotated`: the database password was another one after the approval than before.
-    """
-
-    promoted: object
-    rotated: bool
-    note: str
-    stranger: int  # status of the page without a login
-    page: httpx.Response
 
 
 @pytest.fixture(scope="module")
 def shop(empty_airflow: RunningAirflow, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The shop, with gates for few photos and a shadow run."""
-    shop, folder = empty_airflow.shop, tmp_path_factory.mktemp("policy")
-    changed = with_retraining(shop.settings, folder, **SMALL, shadow_run=True)
-    shutil.copyfile(changed.policy_file, shop.settings.policy_file)
-    return shop
+    prepare_policy(empty_airflow.shop, tmp_path_factory.mktemp("policy"))
+    return empty_airflow.shop
 
 
 @pytest.fixture(scope="module")
 def month(
     empty_airflow: RunningAirflow, shop: Shop, tmp_path_factory: pytest.TempPathFactory
 ) -> Month:
-    folder = tmp_path_factory.mktemp("month")
-    airflow, uploads = empty_airflow.airflow, _upload(shop, folder)
-    with airflow.client() as client:
-        assert _night(client, shop, "first") == "success"
-        simulate_reviewers("first", uploads, settings=shop.settings, connections=shop.connections)
-        client.unpause(RETRAIN)
-        preset = write_preset(empty_airflow.presets, **LEARNS)
-        client.trigger(RETRAIN, "month", {"preset": preset})
-        owner = _Owner(client, shop)
-        assert wait_for_run(client, RETRAIN, "month", meanwhile=owner) == "success"
-        note = str(client.run(RETRAIN, "month")["note"])
-        stranger, page = _report(airflow, client, "month")
-        promoted = _champion(shop)
-        assert _night(client, shop, "next") == "success"
-        client.unpause(ROLLBACK)
-        given = {"version": "previous", "reason": "test", "run_ids": ["first"]}
-        client.trigger(ROLLBACK, "back", given)
-        assert wait_for_run(client, ROLLBACK, "back") == "success"
-    return Month(promoted, owner.rotated, note, stranger, page)
-
-
-def _upload(shop: Shop, folder: Path) -> list[Upload]:
-    uploads = []
-    for kind, (label, make) in KINDS.items():
-        for number in range(EACH):
-            name = f"{kind}-{number:03}.jpg"
-            # One photo per review: photos of one review stay together in the split.
-            shop.add_row(shop.upload(name, make(number), row=False), review=len(uploads) + 1)
-            uploads.append(Upload(name, folder, label, kind, broken=False))
-    return uploads
-
-
-def _window(shop: Shop) -> dict[str, str]:
-    return {
-        "window_start": shop.window.start.isoformat(),
-        "window_end": shop.window.end.isoformat(),
-    }
-
-
-def _night(client: AirflowClient, shop: Shop, run_id: str) -> str:
-    client.unpause(AUDIT)
-    client.trigger(AUDIT, run_id, _window(shop))
-    return wait_for_run(client, AUDIT, run_id)
-
-
-class _Owner:
-    """Triggers the shadow run when it is needed, rotates the database password, then approves."""
-
-    def __init__(self, client: AirflowClient, shop: Shop) -> None:
-        self._client, self._shop, self._started = client, shop, False
-        self.rotated = False
-
-    def __call__(self) -> None:
-        if not self._started and self._shop.rows("select model_hash from moderation.shadow"):
-            self._started = True
-            for number in range(LATE):
-                make = (
-                    photo(BRIGHT, seed=9000 + number)
-                    if number % 2
-                    else striped_photo(seed=9000 + number)
-                )
-                key = self._shop.upload(f"late-{number}.jpg", make, row=False)
-                self._shop.add_row(key, review=10_000 + number)
-            self._client.trigger(AUDIT, "beside", _window(self._shop))
-        if not self.rotated and self._client.is_waiting(RETRAIN, "month", "approve"):
-            url = set_task_password(self._shop).get_secret_value()
-            self._client.put_connection(DATABASE_CONNECTION, database_connection(url))
-            self.rotated = True
-        self._client.approve(RETRAIN, "month", "approve")
+    assert shop is empty_airflow.shop
+    return run_month(empty_airflow, tmp_path_factory.mktemp("month"))
 
 
 def _results(shop: Shop, run_id: str) -> list[tuple[object, ...]]:
@@ -139,22 +42,10 @@ def _results(shop: Shop, run_id: str) -> list[tuple[object, ...]]:
     )
 
 
-def _champion(shop: Shop) -> object:
-    return shop.rows("select model_hash from moderation.champion")[0][0]
-
-
 def _striped_caught(shop: Shop, run_id: str) -> int:
     return sum(
         "striped" in str(key) and decision != "pass" for key, decision, *_ in _results(shop, run_id)
     )
-
-
-def _report(airflow: Airflow, client: AirflowClient, run_id: str) -> tuple[int, httpx.Response]:
-    """Return the status of the page without a login, and the page with one."""
-    url = f"{airflow.url}/moderation/report"
-    asked = {"dag": RETRAIN, "run": run_id}
-    stranger = httpx.get(url, params=asked)
-    return stranger.status_code, httpx.get(url, params=asked, headers=client.login)
 
 
 def test_approved_candidate_is_promoted(month: Month, shop: Shop) -> None:
@@ -213,7 +104,7 @@ def test_next_nightly_run_uses_the_promoted_version(month: Month, shop: Shop) ->
 
 @pytest.mark.usefixtures("month")
 def test_rollback_is_one_promotion_and_restores_the_verdicts(shop: Shop) -> None:
-    assert _champion(shop) == shop.model_hash
+    assert champion(shop) == shop.model_hash
     started = "select run_id from moderation.audit_run where run_id like 'again%'"
     again = str(shop.rows(started)[0][0])
     assert "back" in again
