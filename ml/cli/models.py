@@ -1,8 +1,10 @@
-"""`python -m ml models`: list, promote and roll back model versions, and show their history."""
+"""`python -m ml models`: list, promote, roll back and export versions, and show their history."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from ml.cli.context import console, opened, print_table, query
 from ml.core.format import percent, short_hash
@@ -10,7 +12,7 @@ from ml.core.window import parse_time
 from ml.storage.model_versions import champion_at, list_promotions
 from ml.storage.read.model_listing import load_overview
 
-app = typer.Typer(help="Model versions: list, promote, roll back.", no_args_is_help=True)
+app = typer.Typer(help="Model versions: list, promote, roll back, export.", no_args_is_help=True)
 
 _Reason = Annotated[str, typer.Option(help="Why; kept in the release history.")]
 
@@ -92,3 +94,38 @@ def champion_at_command(
     moment = parse_time(time)
     found = query(lambda c: champion_at(c, moment))
     console.print(f"champion at {moment.isoformat()}: {found or 'none yet'}")
+
+
+@app.command("export")
+def export_command(
+    version: Annotated[
+        str, typer.Argument(help='"champion", a model hash, or its first 8 digits or more.')
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX, too, checked first.")] = False,
+    license_id: Annotated[
+        str, typer.Option("--license", help="Licence of the weights, as model hubs name it.")
+    ] = "other",
+) -> None:
+    """Write a version's weights, card and README for other tools."""
+    from ml.models import registry
+    from ml.models.export.export_version import export_version
+    from ml.storage.database import in_transaction
+
+    def find(connection: Connection) -> str:
+        if version == "champion":
+            return registry.champion_hash(connection)
+        return registry.find_version(connection, version)
+
+    with opened() as (_, connections):
+        exported = export_version(
+            in_transaction(connections.engine, find),
+            folder,
+            store=connections.models,
+            cache=connections.model_cache,
+            onnx=onnx,
+            license_id=license_id,
+        )
+    console.print(f"{exported.model_hash} in {folder}: {', '.join(exported.files)}")
+    if exported.largest_difference is not None:
+        console.print(f"ONNX: logits differ from the probe by {exported.largest_difference:.2g}")

@@ -55,6 +55,10 @@ class LabelImportError(ModerationError):
     """A label file has invalid rows; the message lists them."""
 
 
+class LabelExportError(ModerationError):
+    """Labels cannot be exported into this folder; names the remedy."""
+
+
 class NotEnoughLabels(ModerationError):
     """Not enough new labels since the last snapshot to retrain."""
 

@@ -51,8 +51,10 @@ RUN_BY = {
     "python -m ml doctor": f"{_DOCTOR}/test_runner.py::test_doctor_exits_1_on_a_failed_check",
     "python -m ml keys": f"{_SERVE}::test_serve_and_keys",
     "python -m ml labels": f"{_LABELS}::test_import_takes_valid_lines_and_reports_the_others",
+    "python -m ml labels export": f"{_LABELS}::test_export_writes_labels_and_photos",
     "python -m ml migrate": f"{_CLI}::test_migrate_is_idempotent",
     "python -m ml models champion-at": f"{_MODELS}::test_champion_at_prints_the_version_at_a_time",
+    "python -m ml models export": f"{_MODELS}::test_export_writes_a_checked_version",
     "python -m ml models history": (
         f"{_MODELS}::test_rollback_restores_the_previous_champion_and_history_lists_it"
     ),

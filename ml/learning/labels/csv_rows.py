@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ _UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, or bytes that are no te
 T = TypeVar("T")
 _MAX_RECORD, _MAX_RECORD_LINES = 64 * 1024, 100  # characters of a line that is continued; lines
 
-# Bytes that are no text must spoil their own line only: `_check_text` finds the surrogate.
+# Bytes that are no text must spoil their own line only: `check_text` finds the surrogate.
 _ERRORS = "moderation_unreadable"
 codecs.register_error(_ERRORS, lambda error: ("\udc80", error.end))  # type: ignore[attr-defined]  # a UnicodeError has none
 
@@ -38,7 +39,7 @@ class RowError:
 
 @dataclass(frozen=True)
 class CsvRow:
-    """A valid line; exactly one of `object_key` and `path` is set.
+    """A valid line; exactly one of `object_key`, `path` and `content_sha256` is set.
 
     `dated` is False where the line has no time and `decided_at` is the file's.
     """
@@ -54,6 +55,7 @@ class CsvRow:
     review_id: str | None
     route: str
     sampling_rate: float
+    content_sha256: str | None = None
 
 
 def read_rows(
@@ -70,8 +72,7 @@ def read_rows(
 
     def begin(columns: list[str]) -> Callable[[int, dict[str, str]], CsvRow]:
         _check_columns(columns, file)
-        default = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        return _Parser(classes, default, now + _CLOCKS_APART).line
+        return LabelParser(file, classes, now).line
 
     return read_lines(file, begin)
 
@@ -88,7 +89,7 @@ def read_lines(
         LabelImportError: the file as a whole: missing, or no header.
     """
     try:
-        # A byte that is not UTF-8 must spoil its own line only: `_check_text` finds the surrogate.
+        # A byte that is not UTF-8 must spoil its own line only: `check_text` finds the surrogate.
         with file.open(encoding=_encoding(file), errors=_ERRORS, newline="") as source:
             records = _Records(source)
             columns = records.columns = _header(records, file)
@@ -158,24 +159,30 @@ def _count_values(line: str) -> int:
         return 0
 
 
-@dataclass(frozen=True)
-class _Parser:
-    classes: Collection[str]
-    default: datetime
-    latest: datetime
+class LabelParser:
+    """Checks the values of one label, given by column; the file's time dates an undated one."""
+
+    def __init__(self, file: Path, classes: Collection[str], now: datetime) -> None:
+        self._file, self._classes = file, classes
+        self._latest = now + _CLOCKS_APART
+
+    @cached_property
+    def _default(self) -> datetime:
+        return datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
 
     def line(self, number: int, fields: dict[str, str]) -> CsvRow:
         """Check one line. Raises LabelImportError with what is wrong with it."""
         # A key or a file name may begin or end with a space; nothing else means one.
         fields |= {name: text.strip() for name, text in fields.items() if name not in _PLACES}
         key, path = fields.get("object_key") or None, fields.get("path") or None
-        if (key is None) == (path is None):
+        content = fields.get("content_sha256") or None
+        if [key, path, content].count(None) != 2:  # noqa: PLR2004 - one of the three
             raise LabelImportError("bad_line: name the photo by either object_key or path")
         return CsvRow(
             number=number,
             object_key=key,
             path=path,
-            label=_known("unknown_class", fields["label"], self.classes),
+            label=_known("unknown_class", fields["label"], self._classes),
             category=fields.get("category") or None,
             reviewer=fields.get("reviewer") or "import",
             decided_at=self._time(fields.get("decided_at", "")),
@@ -183,16 +190,17 @@ class _Parser:
             review_id=fields.get("review_id") or None,
             route=_known("bad_route", fields.get("route") or "import", ROUTES),
             sampling_rate=_rate(fields.get("sampling_rate") or "1"),
+            content_sha256=content,
         )
 
     def _time(self, text: str) -> datetime:
         try:
-            moment = datetime.fromisoformat(text) if text else self.default
+            moment = datetime.fromisoformat(text) if text else self._default
         except ValueError as error:
             raise LabelImportError(f"bad_time: {text!r} is no ISO 8601 time") from error
         if moment.tzinfo is None:
             raise LabelImportError(f"bad_time: {text!r} has no time zone: add one, such as +08:00")
-        if not _EARLIEST <= moment <= self.latest:
+        if not _EARLIEST <= moment <= self._latest:
             what = repr(text) if text else f"the file's own, {moment.isoformat()},"
             raise LabelImportError(f"bad_time: {what} is before 2000 or in the future")
         return moment
@@ -231,13 +239,14 @@ def _lines(records: _Records, parse: Callable[[int, dict[str, str]], T]) -> Iter
 
 
 def _by_column(columns: Sequence[str], values: Sequence[str]) -> dict[str, str]:
-    _check_text(values)
+    check_text(values)
     if len(values) != len(columns):
         raise LabelImportError(f"bad_line: {len(values)} values, the header has {len(columns)}")
     return dict(zip(columns, values, strict=True))
 
 
-def _check_text(values: Sequence[str]) -> None:
+def check_text(values: Sequence[str]) -> None:
+    """Raise LabelImportError if a value is too long, or no text."""
     for value in values:
         if _UNREADABLE.search(value):
             raise LabelImportError("bad_text: neither UTF-8 nor UTF-16, or a NUL character")

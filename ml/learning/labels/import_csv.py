@@ -1,4 +1,6 @@
-"""Import a CSV file of labels: photos into the photo archive, decisions into `human_label`.
+"""Import a file of labels: photos into the photo archive, decisions into `human_label`.
+
+The file is CSV, or the JSON that Label Studio exports.
 
 Rows are streamed: a pool of threads fetches, decodes and archives their photos, and batches of rows
 are written in one transaction each. Idempotent: interrupted and repeated, it ends the same.
@@ -18,6 +20,7 @@ from ml.core.concurrency import batched, bounded_map
 from ml.core.errors import ImageRejected, QuarantineReason
 from ml.core.settings import Settings
 from ml.learning.labels.csv_rows import CsvRow, RowError, read_rows
+from ml.learning.labels.label_studio import read_tasks
 from ml.learning.labels.photo_archiver import FILE_KEY, PhotoArchiver, read_file, read_object
 from ml.policy.schema import Policy
 from ml.storage import photo_archive
@@ -81,7 +84,8 @@ def import_labels(
         StorageError: bucket or database as a whole; what was committed stays, run it again.
     """
     now = in_transaction(connections.engine, current_time)
-    rows = read_rows(file, classes=policy.classes, now=now)
+    read = read_tasks if file.suffix.lower() == ".json" else read_rows
+    rows = read(file, classes=policy.classes, now=now)
     photos = _PhotoLoader(file.parent, settings, connections)
     result = ImportResult()
     ahead = 2 * settings.fetch_threads
@@ -117,6 +121,12 @@ class _PhotoLoader:
             return RowError(row.number, str(error))
 
     def _archive(self, row: CsvRow) -> ArchivedPhoto:
+        if row.content_sha256 is not None:
+            known = self._find_archived(row.content_sha256)
+            if known is None:
+                detail = f"no archived photo has the hash {row.content_sha256}"
+                raise ImageRejected(QuarantineReason.OBJECT_ABSENT, detail)
+            return known
         max_bytes = self._archiver.limits.max_bytes
         if row.path is not None:
             data = _read_in_folder(self._folder, row.path, max_bytes=max_bytes)

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ml.cli.main import app
-from ml.core.errors import LabelImportError
+from ml.core.errors import LabelExportError, LabelImportError
+from tests.support.labelled_photos import archive_photo, label_photos
 from tests.support.photos import photo
 from tests.support.servers import Shop
 
@@ -53,3 +54,21 @@ def test_import_without_errors_removes_an_earlier_report(shell: CliRunner, tmp_p
 def test_missing_label_file_is_an_import_error(shell: CliRunner, tmp_path: Path) -> None:
     done = shell.invoke(app, ["labels", "import", str(tmp_path / "none.csv")])
     assert isinstance(done.exception, LabelImportError)
+
+
+def test_export_writes_labels_and_photos(shell: CliRunner, shop: Shop, tmp_path: Path) -> None:
+    content = archive_photo(shop, photo())
+    label_photos(shop, [content], "normal")
+    out = tmp_path / "out"
+    arguments = ["labels", "export", str(out), "--format", "image-folder"]
+    done = shell.invoke(app, [*arguments, "--as-of", "2026-10-11T00:00:00Z"])
+    assert done.exit_code == 0, done.output
+    assert "1 exported to" in done.output
+    assert "0 photos missing" in done.output
+    assert (out / "photos" / "normal" / f"{content}.jpg").read_bytes() == photo()
+
+
+def test_export_names_the_formats(shell: CliRunner, tmp_path: Path) -> None:
+    done = shell.invoke(app, ["labels", "export", str(tmp_path / "out"), "--format", "yolo"])
+    assert isinstance(done.exception, LabelExportError)
+    assert "known are image-folder, csv, parquet, coco, label-studio" in str(done.exception)

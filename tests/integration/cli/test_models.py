@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from ml.cli.main import app
 from ml.core.errors import ModelError, SettingsError
 from ml.models import registry
+from ml.models.checkpoint import load_checkpoint
+from ml.models.load_check import PROBE, load_checked_predictor, make_test_pictures, write_probe
 from tests.support.servers import Shop
 from tests.support.versions import add_altered_version, add_version, add_version_row
 
@@ -88,3 +92,35 @@ def test_champion_at_prints_the_version_at_a_time(shell: CliRunner, shop: Shop) 
 @pytest.mark.parametrize("at", ["yesterday", "2026-11-01T00:00:00"])
 def test_champion_at_rejects_an_invalid_time(shell: CliRunner, at: str) -> None:
     assert isinstance(shell.invoke(app, ["models", "champion-at", at]).exception, SettingsError)
+
+
+def test_export_writes_a_checked_version(
+    shell: CliRunner, shop: Shop, tmp_path: Path, champion_folder: Path
+) -> None:
+    card = load_checkpoint(champion_folder).card
+    probe = tmp_path / "probe"
+    probe.mkdir()
+    predictor = load_checked_predictor(load_checkpoint(champion_folder))
+    pixels = np.stack(make_test_pictures(card.preprocessing.crop))
+    write_probe(probe, torch.from_numpy(pixels), torch.from_numpy(predictor.logits(list(pixels))))
+    refused = shell.invoke(app, ["models", "export", "champion", str(tmp_path / "x"), "--onnx"])
+    assert "has no probe" in str(refused.exception)
+    assert not (tmp_path / "x").exists()
+    cached = shop.connections.model_cache / shop.model_hash
+    (cached / PROBE).write_bytes((probe / PROBE).read_bytes())
+    out = tmp_path / "out"
+    said = _done(shell.invoke(app, ["models", "export", "champion", str(out), "--onnx"]))
+    assert "ONNX: logits differ from the probe by" in said
+    assert {path.name for path in out.iterdir()} == {
+        *("README.md", "card.json", "model.onnx", "weights.safetensors")
+    }
+    assert load_checkpoint(out, model_hash=shop.model_hash).card == card
+
+
+def test_export_does_not_mix_versions(shell: CliRunner, shop: Shop, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _done(shell.invoke(app, ["models", "export", shop.model_hash[:8], str(out)]))
+    other = add_version(shop, tmp_path / "other")
+    refused = shell.invoke(app, ["models", "export", other, str(out)])
+    assert isinstance(refused.exception, ModelError)
+    assert "name another folder" in str(refused.exception)
