@@ -31,6 +31,8 @@ pytestmark = [
 ]
 
 EXTRAS = ("serve", "airflow", "demo")
+# Its API server does not start with later versions of FastAPI.
+AIRFLOW = ("apache-airflow<3.3", "fastapi<0.136")
 METADATA = "airflow_3_2"
 
 
@@ -44,7 +46,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = folder / "bin" / "python"
     install = [uv, "pip", "install", "--quiet", "--python", str(found)]
     installed = subprocess.run(
-        [*install, *requirements, "apache-airflow<3.3"], capture_output=True, text=True, check=False
+        [*install, *requirements, *AIRFLOW], capture_output=True, text=True, check=False
     )
     if installed.returncode:
         reason = f"no environment with Airflow 3.2: {installed.stderr[-300:]}"
