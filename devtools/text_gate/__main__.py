@@ -1,9 +1,9 @@
 """`python -m devtools.text_gate`: train the text gate of the text screen.
 
-The bundled network was trained on 8,192 samples in 24 epochs with `--seed 3`, 16 minutes of one core,
-with 400 fonts of Debian's packages besides the system's (`--fonts`). Photos: those of the folders
-`normal` (named four times for its weight), `unlabelled` and `unlabelled_wide` whose names hash to an
-even number.
+The bundled network was trained on 8,192 samples in 24 epochs with `--seed 3`, in 16 minutes of one
+core, with 400 fonts of Debian's packages besides the system's (`--fonts`). Photos: those of the
+folders `normal` (named four times for its weight), `unlabelled` and `unlabelled_wide` whose names
+hash to an even number.
 `python -m benchmarks.text_reading` evaluates it on the other photos.
 """
 
