@@ -88,8 +88,9 @@ class Settings(S3Settings, BaseSettings):
     alert_webhook_secret: SecretStr | None = None
     alerts_schedule: str = "*/15 * * * *"
 
-    statsd_host: str | None = Field(None, min_length=1)  # None: no metrics are sent
+    statsd_host: str | None = Field(None, min_length=1)  # None: no metrics are sent there
     statsd_port: int = Field(8125, ge=1, le=65535)
+    otlp_metrics: bool = False  # to the collector of the variables OTEL_EXPORTER_OTLP_...
 
     # /predict. The limits apply to each process.
     serve_host: str = "127.0.0.1"

@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import Connection
 
 from ml.core.errors import PolicyError, SettingsError
+from ml.core.metrics import Gauge, send_gauges
 from ml.core.settings import Settings, load_settings
-from ml.core.statsd import Gauge, send_gauges
 from ml.core.types import Alert, AlertKind
 from ml.operations.alerting.deliver import Webhook, deliver
 from ml.operations.alerting.messages import payload

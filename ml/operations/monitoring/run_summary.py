@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from ml.core.errors import QuarantineReason
+from ml.core.metrics import Gauge, send_gauges
 from ml.core.settings import load_settings
-from ml.core.statsd import Gauge, send_gauges
 from ml.core.window import Window, resolve_window
 from ml.storage.read.run_summary import RunRank, count_by_outcome, find_run_row, latest_run_row
 
