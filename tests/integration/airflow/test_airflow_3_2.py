@@ -107,8 +107,8 @@ def test_month_by_connections_with_a_rotated_password(
     month: tuple[Month, RunningAirflow],
 ) -> None:
     found, running = month
-    ended = running.shop.rows("select state, candidate_hash from moderation.retrain_run")
-    assert ended == [("promoted", found.promoted)]
+    query = "select state, candidate_hash from moderation.retrain_run where run_id = 'month'"
+    assert running.shop.rows(query) == [("promoted", found.promoted)]
     assert found.rotated
     assert "Promoted" in found.note
 
