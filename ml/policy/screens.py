@@ -62,7 +62,7 @@ class TextScreen(Screen):
     that has no keyword and no +; see `ml.vision.screens.text.phone_numbers`.
     """
 
-    budget_share: Share = 0.25
+    budget_share: Share = 0.15
     allow_when_skipped: bool = True  # whether a photo may pass that the budget left unread
     min_text_likelihood: Share = 0.3
     max_text_area: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
