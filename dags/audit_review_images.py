@@ -93,13 +93,15 @@ def remember_decisions() -> dict[str, int]:
 
 
 @task(outlets=[LABELS])
-def publish_labels() -> dict[str, int]:
+def publish_labels() -> dict[str, Any]:
     """Announce how many labels reviewers gave in the window; skipped where there are none."""
-    counts = run_step(_steps().count_labels, _run_id())
-    if not counts:
+    if get_current_context()["dag_run"].run_type == "asset_triggered":
+        raise AirflowSkipException("the scheduled run announces the labels of the whole day")
+    counted = run_step(_steps().count_labels, _run_id())
+    if not counted["labels"]:
         raise AirflowSkipException("no labels in the window of this run")
-    describe_event(LABELS, {"run_id": _run_id(), "labels": counts})
-    return counts
+    describe_event(LABELS, {"run_id": _run_id(), **counted})
+    return counted
 
 
 @task(execution_timeout=timedelta(hours=2), inlets=[UPLOADS])

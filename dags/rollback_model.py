@@ -8,7 +8,7 @@ from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 
 from moderation_airflow.alerts import WebhookNotifier
 from moderation_airflow.assets import CHAMPION, describe_event
-from moderation_airflow.steps import no_retries, run_step
+from moderation_airflow.steps import fail_without_retry, run_step
 from moderation_airflow.task_defaults import dag_defaults, masked_settings
 
 DOC = """
@@ -89,7 +89,7 @@ def wait_for_runs(started: list[dict[str, Any]]) -> bool:
     from moderation_airflow.runs import have_succeeded
 
     ti = get_current_context()["ti"]
-    with no_retries():
+    with fail_without_retry():
         return have_succeeded(ti, AUDIT, [run["trigger_run_id"] for run in started])
 
 

@@ -44,8 +44,8 @@ class Settings(S3Settings, BaseSettings):
     database_url: SecretStr | None = None
     # Airflow connections in place of the database and of endpoint and keys of the object storage.
     # `plugins/` resolves them when a task begins; the command line does not know them.
-    database_conn_id: str | None = Field(None, min_length=1)
-    s3_conn_id: str | None = Field(None, min_length=1)
+    database_conn_id: str | None = None
+    s3_conn_id: str | None = None
     commerce: CommerceNames = CommerceNames()
 
     data_dir: Path = ROOT / ".data"
@@ -116,6 +116,11 @@ class Settings(S3Settings, BaseSettings):
     # former or an error; "bundled"; "none": random initialization; any other value: a path of a
     # .safetensors file.
     pretrained_weights: str = "auto"
+
+    @field_validator("database_conn_id", "s3_conn_id", mode="before")
+    @classmethod
+    def _take_no_name_as_unset(cls, value: object) -> object:
+        return value or None
 
     @model_validator(mode="after")
     def _check_connections(self) -> "Settings":

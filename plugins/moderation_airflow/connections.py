@@ -19,8 +19,11 @@ from ml.core.settings import Settings, format_problems, load_settings
 _DATABASE_TYPES = ("postgres", "postgresql", "generic")
 _S3_TYPES = ("aws", "generic")
 _DRIVER = "postgresql+psycopg"
-# Of Airflow's PostgreSQL hook; they say nothing about how to connect.
-_HOOK_EXTRAS = frozenset({"cursor", "sqlalchemy_scheme", "sqlalchemy_query", "log_sql"})
+# Of Airflow's PostgreSQL hook; without `iam` they say nothing about how to connect.
+_HOOK_EXTRAS = frozenset({
+    "aws_conn_id", "azure_conn_id", "cluster-identifier", "cursor", "iam", "log_sql", "redshift",
+    "redshift-serverless", "sqlalchemy_query", "sqlalchemy_scheme", "workgroup-name",
+})  # fmt: skip
 # Keys of the extra field, as Airflow's `aws` connection names them, and the setting of each.
 _S3_EXTRAS = {
     "aws_access_key_id": "s3_access_key",
@@ -32,6 +35,7 @@ _S3_EXTRAS = {
     "signature_version": "s3_signature",
 }
 _SIGNATURES = {"s3v4": "v4", "s3": "v2"}  # botocore's names
+_NESTED_EXTRAS = ("service_config", "config_kwargs")
 # Airflow's Amazon provider would call AWS with these itself; boto3 can do so by a profile.
 _ROLE_EXTRAS = ("role_arn", "assume_role_method", "profile_name", "session_kwargs")
 
@@ -69,26 +73,35 @@ def mask_secrets(settings: Settings) -> None:
             _mask(value.get_secret_value())
 
 
+def connection_names(settings: Settings) -> str:
+    """The connections that hold credentials, for a message; empty without any."""
+    names = [n for n in (settings.database_conn_id, settings.s3_conn_id) if n is not None]
+    return f"the credentials are those of Airflow connections: {', '.join(names)}" if names else ""
+
+
 def _mask(secret: str) -> None:
+    from airflow._shared.secrets_masker import mask_secret as mask_in_server
     from airflow.sdk.log import mask_secret
 
-    mask_secret(secret)
     url = urlsplit(secret)
-    if url.hostname and url.password:
-        mask_secret(unquote(url.password))
+    password = unquote(url.password) if url.hostname and url.password else None
+    # Tasks and Airflow's own processes have a masker each.
+    for mask in (mask_secret, mask_in_server):
+        mask(secret)
+        if password:
+            mask(password)
 
 
 def resolve_connections(settings: Settings) -> Settings:
-    """Fill in what the named connections say; raises as `task_settings`."""
+    """Fill in what the named connections say; the names stay. Raises as `task_settings`."""
     update: dict[str, Any] = {}
     if settings.database_conn_id is not None:
         connection = _find(settings.database_conn_id, "MODERATION_DATABASE_CONN_ID")
         url = _database_url(connection, settings.database_conn_id)
-        update |= {"database_url": SecretStr(url), "database_conn_id": None}
+        update["database_url"] = SecretStr(url)
     if settings.s3_conn_id is not None:
         connection = _find(settings.s3_conn_id, "MODERATION_S3_CONN_ID")
         update |= _s3_settings(connection, settings)
-        update["s3_conn_id"] = None
     return settings.model_copy(update=update) if update else settings
 
 
@@ -98,6 +111,10 @@ def _find(conn_id: str, setting: str) -> AirflowConnection:
 
     try:
         connection: AirflowConnection = BaseHook.get_connection(conn_id)
+    except PermissionError as error:  # AirflowSecretsBackendAccessDenied, where there is one
+        raise SettingsError(
+            f"Airflow denies this process the connection {conn_id}: allow it, or correct {setting}"
+        ) from error
     except AirflowNotFoundException as error:
         raise ConnectionUnavailable(
             f"Airflow has no connection {conn_id}, or its secrets back end does not answer: create "
@@ -132,6 +149,11 @@ def _libpq_options(connection: AirflowConnection, conn_id: str) -> dict[str, str
     from psycopg import pq
 
     extra = _extra(connection, conn_id)
+    if extra.get("iam"):
+        raise SettingsError(
+            f"the Airflow connection {conn_id} logs in by IAM tokens, which are not supported: "
+            "make a connection of its own with a password"
+        )
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     options = {name: str(value) for name, value in extra.items() if name in known}
     if unknown := sorted(extra.keys() - options.keys() - _HOOK_EXTRAS):
@@ -152,10 +174,17 @@ def _s3_settings(connection: AirflowConnection, settings: Settings) -> dict[str,
             f"the Airflow connection {conn_id} has the extra {', '.join(roles)}: for roles and "
             "profiles unset MODERATION_S3_CONN_ID and set MODERATION_S3_CREDENTIALS=chain"
         )
+    known = {*_S3_EXTRAS, *_NESTED_EXTRAS, *_ROLE_EXTRAS}
+    if unknown := sorted(extra.keys() - known):
+        hint = "; for `verify` set AWS_CA_BUNDLE" if "verify" in unknown else ""
+        raise SettingsError(
+            f"the Airflow connection {conn_id} has the extra {', '.join(unknown)}, which is not "
+            f"read here: remove it or fix its spelling (docs/deployment.md){hint}"
+        )
     own: dict[str, Any] = {"s3_access_key": connection.login, "s3_secret_key": connection.password}
     own["s3_endpoint_url"] = _endpoint(connection)
     own |= {field: extra[name] for name, field in _S3_EXTRAS.items() if extra.get(name)}
-    own |= _nested_extras(extra)
+    own |= _nested_extras(extra, conn_id)
     own["s3_signature"] = _SIGNATURES.get(str(own.get("s3_signature")), own.get("s3_signature"))
     others = {name: getattr(settings, name) for name in S3Settings.model_fields}
     try:
@@ -167,13 +196,13 @@ def _s3_settings(connection: AirflowConnection, settings: Settings) -> dict[str,
     return {name: getattr(found, name) for name in S3Settings.model_fields}
 
 
-def _nested_extras(extra: Mapping[str, Any]) -> dict[str, Any]:
+def _nested_extras(extra: Mapping[str, Any], conn_id: str) -> dict[str, Any]:
     """Where Airflow's Amazon provider has the endpoint of one service and botocore's options."""
-    of_service = (extra.get("service_config") or {}).get("s3") or {}
-    options = extra.get("config_kwargs") or {}
+    of_service = _object(_object(extra.get("service_config"), conn_id).get("s3"), conn_id)
+    options = _object(extra.get("config_kwargs"), conn_id)
     found = {
         "s3_endpoint_url": of_service.get("endpoint_url"),
-        "s3_addressing": (options.get("s3") or {}).get("addressing_style"),
+        "s3_addressing": _object(options.get("s3"), conn_id).get("addressing_style"),
         "s3_signature": options.get("signature_version"),
     }
     return {name: value for name, value in found.items() if value}
@@ -197,10 +226,15 @@ def _check_type(connection: AirflowConnection, conn_id: str, types: tuple[str, .
 
 
 def _extra(connection: AirflowConnection, conn_id: str) -> dict[str, Any]:
+    return _object(connection.extra, conn_id)
+
+
+def _object(value: object, conn_id: str) -> dict[str, Any]:
+    """A JSON object, or the text of one: extras of a connection's URI are texts."""
     try:
-        extra = json.loads(connection.extra or "{}")
+        found = json.loads(value) if isinstance(value, str) and value else value or {}
     except ValueError:
-        extra = None
-    if not isinstance(extra, dict):
+        found = None
+    if not isinstance(found, dict):
         raise SettingsError(f"the extra of the Airflow connection {conn_id} must be a JSON object")
-    return extra
+    return found

@@ -19,7 +19,7 @@ from ml.core.errors import (
     StorageForbidden,
     TrainingError,
 )
-from moderation_airflow.connections import task_settings
+from moderation_airflow.connections import connection_names, task_settings
 
 _PERMANENT = (
     SettingsError, ModelError, TrainingError, StorageForbidden, RunNotStarted,
@@ -32,15 +32,27 @@ def run_step(step: Callable[..., Any], *args: Any, **options: Any) -> Any:  # no
 
     Raises:
         AirflowFailException: an error that a retry would not change; its cause is that error.
+        StorageForbidden: of the credentials of a connection: the next attempt asks for it again,
+            and it may have been rotated meanwhile.
     """
-    with no_retries():
-        return step(*args, settings=task_settings(), **options)
+    with fail_without_retry():
+        settings = task_settings()
+    names = connection_names(settings)
+    with fail_without_retry(names):
+        try:
+            return step(*args, settings=settings, **options)
+        except StorageForbidden as error:
+            if not names:
+                raise
+            refused = error
+    raise type(refused)(f"{refused} ({names})") from refused
 
 
 @contextmanager
-def no_retries() -> Iterator[None]:
-    """Let a task fail for good after an error that needs an operator."""
+def fail_without_retry(note: str = "") -> Iterator[None]:
+    """Let a task fail for good after an error that needs an operator; `note` is said, too."""
     try:
         yield
     except _PERMANENT as error:
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {error}{f' ({note})' if note else ''}"
+        raise AirflowFailException(said) from error

@@ -32,6 +32,8 @@ _STARTS = (
     (b"\xff\xd8", "jpg"), (b"\x89PNG", "png"), (b"GIF8", "gif"), (b"BM", "bmp"),
 )  # fmt: skip
 
+EXTENSIONS = ("jpg", "png", "webp", "heic", "avif", "gif", "bmp", "bin")  # of `file_extension`
+
 
 @dataclass(frozen=True)
 class MissingPhoto:
@@ -115,9 +117,10 @@ class PhotoExporter:
         return "".join(f"{part}/" for part in parts)
 
     def _find_present(self, folder: str, content_sha256: str) -> str | None:
-        for path in (self._folder / folder).glob(f"{content_sha256}.*"):
-            whole = _EXPORTED.fullmatch(path.name) is not None
-            if whole and content_hash(path.read_bytes()) == content_sha256:
+        # A look at each possible name: a folder of a million files is not searched for each photo.
+        for extension in EXTENSIONS:
+            path = self._folder / folder / f"{content_sha256}.{extension}"
+            if path.is_file() and content_hash(path.read_bytes()) == content_sha256:
                 return f"{folder}{path.name}"
         return None
 

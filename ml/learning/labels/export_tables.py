@@ -15,6 +15,15 @@ _DROPPED = ("label_id", "purged")  # internal; `photo` says what has become of t
 _COLUMNS = [f.name for f in fields(Decision) if f.name not in _DROPPED] + ["photo"]
 
 
+# What begins a formula in a spreadsheet: OWASP, CSV injection.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _defuse(text: str) -> str:
+    """A text that a spreadsheet does not run; others stay as they are."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
 class TableWriter:
     """Writes pages of decisions, of which one is in memory at a time; `close` ends the table."""
 
@@ -37,6 +46,8 @@ class TableWriter:
         else:
             first = self._parts == 0
             table["decided_at"] = table["decided_at"].map(lambda moment: moment.isoformat())
+            for name in ("category", "object_key", "reviewer"):
+                table[name] = table[name].map(_defuse, na_action="ignore")
             table.astype({"width": "Int32", "height": "Int32"}).to_csv(
                 self._part, mode="w" if first else "a", header=first, index=False
             )

@@ -48,7 +48,7 @@ def find_category(decisions: Sequence[Decision], label: str) -> str | None:
 class Pseudonyms:
     """Names of reviewers as `reviewer-1`, `reviewer-2`, in the order in which an export meets them.
 
-    The same window gives the same ones. They lead neither to a name nor from one export to another.
+    The same window gives the same ones. Another export with names may tell whose they are.
     """
 
     def __init__(self, *, keep_names: bool) -> None:

@@ -55,24 +55,34 @@ def _load_tasks(file: Path) -> list[Any]:
 
 
 def _annotations(task: object) -> list[Any]:
-    """The submitted annotations of a task, oldest first; None for what is no annotation."""
-    found = task.get("annotations", []) if isinstance(task, dict) else [None]
+    """Each annotator's last submitted annotation of a task; None for what is no annotation."""
+    # JSON-MIN, another export of Label Studio, has no `data`.
+    found = task.get("annotations", []) if isinstance(task, dict) and "data" in task else None
     if not isinstance(found, list):
         return [None]
     submitted = [a for a in found if not (isinstance(a, dict) and a.get("was_cancelled"))]
-    return sorted(submitted, key=lambda a: str(_time(a)) if isinstance(a, dict) else "")
+    submitted.sort(key=lambda a: str(_time(a)) if isinstance(a, dict) else "")
+    last = {_annotator(a): a for a in submitted if isinstance(a, dict)}
+    return [*last.values(), *(None for a in submitted if not isinstance(a, dict))]
+
+
+def _annotator(annotation: Mapping[str, Any]) -> str:
+    return _reviewer(annotation.get("completed_by"))
 
 
 def _fields(task: object, annotation: object) -> dict[str, str]:
     """The values of an annotation by the columns of a CSV file."""
     data = task.get("data") if isinstance(task, dict) else None
     if not isinstance(data, dict) or not isinstance(annotation, dict):
-        raise LabelImportError("bad_line: no task of Label Studio with data and annotations")
+        raise LabelImportError(
+            "bad_line: no task of Label Studio with data and annotations: export as JSON, not as "
+            "JSON-MIN"
+        )
     return {
         **_photo(data),
         "label": _choice(annotation),
         "category": _category(annotation),
-        "reviewer": _reviewer(annotation.get("completed_by")),
+        "reviewer": _annotator(annotation),
         "decided_at": _time(annotation),
     }
 
@@ -122,7 +132,8 @@ def _reviewer(user: object) -> str:
         user = user.get("id", user.get("email"))
     if isinstance(user, int) and not isinstance(user, bool):
         return f"{_REVIEWER}:{user}"
-    return user.strip() if isinstance(user, str) and user.strip() else _REVIEWER
+    name = user.strip() if isinstance(user, str) else ""
+    return f"{_REVIEWER}:{name}" if name else _REVIEWER
 
 
 def _time(annotation: Mapping[str, Any]) -> str:

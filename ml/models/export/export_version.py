@@ -51,13 +51,17 @@ def export_version(
     files[README] = page.encode()
     for name, data in files.items():
         write_file(folder / name, data)
+    if not onnx:
+        (folder / ONNX).unlink(missing_ok=True)  # of an earlier export, unknown to the page
     return ExportedVersion(model_hash, tuple(sorted(files)), difference)
 
 
 def _check_folder(folder: Path, model_hash: str) -> None:
-    """Refuse a folder of another version: files of two versions must not be mixed."""
+    """Refuse a folder with another version or other files: nothing is mixed or overwritten."""
     present = folder / CARD
     if not present.is_file():
+        if folder.exists() and any(folder.iterdir()):
+            raise ModelError(f"{folder} has files of something else: name a new folder")
         return
     card: ModelCard = read_card(present.read_bytes(), source=present)
     if card.model_hash != model_hash:

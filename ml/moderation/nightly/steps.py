@@ -5,15 +5,16 @@ torch, which takes seconds.
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from ml.core.errors import RunNotStarted
 from ml.core.settings import Settings
 from ml.core.types import Shard
-from ml.core.window import resolve_window
+from ml.core.window import Window, resolve_window
 from ml.policy.schema import load_alerts
 from ml.storage import audit_runs
-from ml.storage.connections import task_context
+from ml.storage.connections import Connections, task_context
 from ml.storage.database import in_transaction
 from ml.storage.labels import count_by_class
 
@@ -31,10 +32,12 @@ def preflight(
     from ml.moderation.nightly.preflight import preflight
 
     with task_context(settings, run_id=run_id) as (loaded, connections):
-        window = resolve_window(
+        window = _begun_window(run_id, connections) if by_uploads else None
+        window = window or resolve_window(
             requested=requested,
             data_interval=data_interval,
-            run_after=run_after,
+            # Events that came while the run waited are of photos that it covers, too.
+            run_after=datetime.now(UTC) if by_uploads else run_after,
             schedule=loaded.schedule,
             timezone=loaded.timezone,
             by_uploads=by_uploads,
@@ -49,6 +52,14 @@ def preflight(
         }
 
 
+def _begun_window(run_id: str, connections: Connections) -> Window | None:
+    """The window that an earlier attempt has fixed."""
+    try:
+        return in_transaction(connections.engine, audit_runs.load, run_id).window
+    except RunNotStarted:
+        return None
+
+
 def remember_decisions(run_id: str, *, settings: Settings | None = None) -> dict[str, int]:
     """See `ml.moderation.nightly.remember_decisions`; nothing is loaded where no screen asks."""
     with task_context(settings, run_id=run_id) as (loaded, connections):
@@ -60,11 +71,15 @@ def remember_decisions(run_id: str, *, settings: Settings | None = None) -> dict
         return remember_decisions(run_id, settings=loaded, connections=connections)
 
 
-def count_labels(run_id: str, *, settings: Settings | None = None) -> dict[str, int]:
-    """Labels that reviewers gave in the window of the run, by class."""
+def count_labels(run_id: str, *, settings: Settings | None = None) -> dict[str, Any]:
+    """Labels that reviewers gave in the window of the run, by class, and that window."""
     with task_context(settings, run_id=run_id) as (_, connections):
         window = in_transaction(connections.engine, audit_runs.load, run_id).window
-        return in_transaction(connections.engine, count_by_class, window.start, window.end)
+        return {
+            "window_start": window.start.isoformat(),
+            "window_end": window.end.isoformat(),
+            "labels": in_transaction(connections.engine, count_by_class, window.start, window.end),
+        }
 
 
 def discover(run_id: str, *, settings: Settings | None = None) -> list[dict[str, Any]]:

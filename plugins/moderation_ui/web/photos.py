@@ -5,7 +5,6 @@ The bytes never come from a public bucket: only users of the pages get them, fro
 
 from contextlib import contextmanager
 from enum import IntEnum
-from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,7 +143,7 @@ def _decoded(opened: Resources, sha: str, side: int) -> "Iterator[tuple[bytes, l
         yield data, decode_pictures(data, short_side, limits=limits)
 
 
-@lru_cache(maxsize=2)
+@cached(LRUCache(2), key=lambda model, _connections: model, lock=Lock())
 def _load_maps(model: str, connections: "Connections") -> "ActivationMaps":
     import torch
 

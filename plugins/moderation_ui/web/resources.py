@@ -11,7 +11,7 @@ import structlog
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ml.core.errors import ConnectionUnavailable, PolicyError
+from ml.core.errors import ConnectionUnavailable, PolicyError, SettingsError
 from ml.policy.schema import Policy, load_policy
 from ml.storage.policy_in_force import PolicyInForce, last_valid_policy
 from moderation_ui.web.errors import ApiError
@@ -63,10 +63,10 @@ class Resources:
 class OpenResources:
     """The resources that all requests share; thread-safe.
 
-    Where Airflow connections name database or bucket, they are resolved again after
-    RESOLVE_SECONDS; a rotated secret opens the resources anew. Requests under way end with the old
-    ones: closing leaves what is in use open. While Airflow returns no connection, the old ones
-    stay.
+    Where Airflow connections name database or bucket, one request resolves them again after
+    RESOLVE_SECONDS, and the others go on with the old resources. A rotated secret opens them anew;
+    requests under way end with the old ones: closing leaves what is in use open. While the
+    connections cannot be resolved, the old ones stay.
     """
 
     def __init__(self) -> None:
@@ -80,12 +80,25 @@ class OpenResources:
         Raises:
             SettingsError, ConnectionUnavailable: there are none yet, and they cannot be opened.
         """
-        with self._lock:
-            now = time.monotonic()
-            if self._opened is None or now - self._resolved_at > RESOLVE_SECONDS:
+        opened = self._opened
+        if opened is not None and not self._is_due(opened):
+            return opened
+        if opened is None:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return opened  # another request waits for the secrets back end
+        try:
+            if self._opened is None or self._is_due(self._opened):
                 self._opened = self._reopen(self._opened)
-                self._resolved_at = now
+                self._resolved_at = time.monotonic()
             return self._opened
+        finally:
+            self._lock.release()
+
+    def _is_due(self, opened: Resources) -> bool:
+        settings = opened.settings
+        named = settings.database_conn_id is not None or settings.s3_conn_id is not None
+        return named and time.monotonic() - self._resolved_at > RESOLVE_SECONDS
 
     def _reopen(self, old: Resources | None) -> Resources:
         from ml.storage.connections import open_connections
@@ -93,14 +106,14 @@ class OpenResources:
 
         try:
             settings = task_settings()
-        except ConnectionUnavailable as error:
+            if old is not None and old.settings == settings:
+                return old
+            opened = Resources(settings, open_connections(settings))
+        except (ConnectionUnavailable, SettingsError) as error:
             if old is None:
                 raise
             log.warning("credentials not renewed", error=str(error))
             return old
-        if old is not None and old.settings == settings:
-            return old
-        opened = Resources(settings, open_connections(settings))
         if old is not None:
             old.connections.close()
         return opened

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.learning.labels.export_photos import file_extension
+from ml.learning.labels.export_photos import EXTENSIONS, file_extension
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ from ml.learning.labels.export_photos import file_extension
 )
 def test_extension_follows_from_the_bytes(start: bytes, extension: str) -> None:
     assert file_extension(start) == extension
+
+
+def test_present_files_are_looked_for_by_every_extension() -> None:
+    starts = (
+        b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF0000WEBP", b"0000ftypavif", b"0000ftypheic",
+        b"?",
+    )  # fmt: skip
+    assert {file_extension(start) for start in starts} == set(EXTENSIONS)

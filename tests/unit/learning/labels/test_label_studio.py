@@ -65,7 +65,7 @@ def test_task_without_our_hash_is_found_by_its_key(tmp_path: Path) -> None:
     [
         (5, "label-studio:5"),
         ({"id": 5, "email": "ann@shop.example"}, "label-studio:5"),
-        ({"email": "ann@shop.example"}, "ann@shop.example"),
+        ({"email": "ann@shop.example"}, "label-studio:ann@shop.example"),
         (None, "label-studio"),
     ],
 )
@@ -89,6 +89,7 @@ def test_annotator_is_the_reviewer(tmp_path: Path, user: object, reviewer: str) 
         (_task("x"), "bad_line: no task"),
         ("x", "bad_line: no task"),
         ({"annotations": 3}, "bad_line: no task"),
+        ({"id": 1, "image": "x.jpg", "label": "normal"}, "bad_line: no task"),  # JSON-MIN
     ],
 )
 def test_invalid_annotation_is_rejected_with_its_task(
@@ -100,6 +101,14 @@ def test_invalid_annotation_is_rejected_with_its_task(
     assert rejected.line == 1
     assert rejected.reason.startswith(reason)
     assert isinstance(valid, CsvRow)
+
+
+def test_the_last_annotation_of_an_annotator_counts(tmp_path: Path) -> None:
+    older = _annotation(_choices("violate"), completed_by=5, created_at="2026-10-20T00:00:00Z")
+    newer = _annotation(_choices("normal"), completed_by=5, created_at="2026-10-25T00:00:00Z")
+    (row,) = _read(tmp_path, [_task(newer, older)])
+    assert isinstance(row, CsvRow)
+    assert row.label == "normal"
 
 
 @pytest.mark.parametrize(("text", "said"), [("{}", "no list of tasks"), ("[", "no JSON")])

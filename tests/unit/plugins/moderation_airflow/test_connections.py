@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from airflow._shared.secrets_masker import redact as redact_in_server
+from airflow.sdk.log import redact
 
 from ml.core.errors import ConnectionUnavailable, SettingsError
 from ml.core.settings import Settings
@@ -69,7 +71,7 @@ def test_rotated_password_counts_at_the_next_look(monkeypatch: pytest.MonkeyPatc
         ({"conn_type": "mysql"}, "type mysql"),
         ({"host": None}, "lacks host"),
         ({"schema": None, "login": None}, "lacks login, schema"),
-        ({"extra": {"iam": True}}, "extra iam"),
+        ({"extra": {"iam": True}}, "a connection of its own with a password"),
         ({"extra": {"sslmodus": "require"}}, "extra sslmodus"),
     ],
 )
@@ -96,6 +98,13 @@ def test_keys_of_an_aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         {
             "extra": {
                 "service_config": {"s3": {"endpoint_url": "https://oss-cn-hangzhou.aliyuncs.com"}}
+            }
+        },
+        {
+            "extra": {
+                "service_config": json.dumps(
+                    {"s3": {"endpoint_url": "https://oss-cn-hangzhou.aliyuncs.com"}}
+                )
             }
         },
         {"conn_type": "generic", "host": "oss-cn-hangzhou.aliyuncs.com"},
@@ -135,6 +144,9 @@ def test_connection_without_keys_leaves_them_to_the_chain(
         ({"conn_type": "google_cloud_platform"}, "type google_cloud_platform"),
         ({"extra": {"role_arn": "arn:aws:iam::1:role/x"}}, "MODERATION_S3_CREDENTIALS=chain"),
         ({"password": None}, "MODERATION_S3_SECRET_KEY"),
+        ({"extra": {"endpoint": "https://store.example"}}, "extra endpoint"),
+        ({"extra": {"verify": False}}, "AWS_CA_BUNDLE"),
+        ({"extra": {"service_config": "no json"}}, "must be a JSON object"),
         ({"extra": {"endpoint_url": "store.example"}}, "http or https URL"),
         ({"extra": {"addressing_style": "sideways"}}, "MODERATION_S3_ADDRESSING"),
     ],
@@ -146,6 +158,32 @@ def test_unusable_store_connection_says_what_to_change(
         _resolve(monkeypatch, store=STORE | change)
     assert "shop_s3" in str(error.value)
     assert SECRET not in str(error.value)
+
+
+def test_extras_of_other_users_of_a_database_connection_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {"aws_conn_id": "other", "cluster-identifier": "x"}
+    assert _url(_resolve(monkeypatch, database=DATABASE | {"extra": extra})).endswith("/shop")
+
+
+def test_empty_name_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODERATION_S3_CONN_ID", "")
+    assert task_settings().s3_conn_id is None
+
+
+def test_connection_and_plain_setting_of_the_same_thing_are_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODERATION_DATABASE_URL", "postgresql+psycopg://u:p@h/d")
+    with pytest.raises(SettingsError, match="unset one"):
+        _resolve(monkeypatch, database=DATABASE)
+
+
+def test_secrets_are_masked_in_tasks_and_in_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve(monkeypatch, database=DATABASE, store=STORE)
+    for mask in (redact, redact_in_server):
+        assert SECRET not in str(mask(f"it is {SECRET}"))
 
 
 def test_absent_connection_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
