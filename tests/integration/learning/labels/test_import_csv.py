@@ -195,7 +195,7 @@ def test_forbidden_absent_and_unreachable_photos_have_different_reasons(
     file = _csv(tmp_path, *(f"{key},normal" for key in keys))
 
     with connections_through_proxy(
-        shop, lambda _, path: fault if "sick" in path else None
+        shop, lambda _, path: fault if path.endswith("sick.jpg") else None
     ) as connections:
         result = _import(shop, file, connections)
     assert (result.imported, _reasons(result)) == (1, {3: reason})
