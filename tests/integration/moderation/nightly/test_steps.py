@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,3 +98,14 @@ def test_log_lines_of_threads_name_their_photo(
         steps.score_shard(shards[0])
     about = [line for line in lines if line["event"] == "not fetched"]
     assert [(line["run_id"], line["shard"], line["image"]) for line in about] == [("lost", 0, key)]
+
+
+@pytest.mark.usefixtures("environment")
+def test_run_by_uploads_keeps_its_window_in_a_retry(shop: Shop) -> None:
+    queued = datetime.now(UTC) - timedelta(minutes=5)  # photos of later events count, too
+    asked = {"requested": (None, None), "data_interval": None, "run_after": queued}
+    first = steps.preflight("uploads", **asked, by_uploads=True)  # type: ignore[arg-type]  # of these types
+    assert datetime.fromisoformat(first["window_end"]) > queued
+    assert steps.preflight("uploads", **asked, by_uploads=True) == first  # type: ignore[arg-type]  # as above
+    stored = "select count(*) from moderation.audit_run where run_id = 'uploads'"
+    assert shop.rows(stored) == [(1,)]
