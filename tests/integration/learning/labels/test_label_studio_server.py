@@ -102,7 +102,8 @@ def test_tasks_are_annotated_in_label_studio_and_imported(
     config = (out / "label_config.xml").read_text(encoding="utf-8")
     created = client.post("/api/projects", json={"title": "photos", "label_config": config})
     project = _json(created)["id"]  # type: ignore[index]  # an object
-    files = {"tasks.json": (out / "tasks.json").read_bytes()}
+    tasks_file = (out / "tasks.json").read_bytes()
+    files = {"file": ("tasks.json", tasks_file, "application/json")}
     imported = _json(client.post(f"/api/projects/{project}/import", files=files))
     assert (imported["task_count"], imported["prediction_count"]) == (2, 2)  # type: ignore[index]  # an object
     storage = {"project": project, "path": str(out / "photos"), "use_blob_urls": True}
