@@ -82,6 +82,11 @@ def load_model(
         raise error(f"{path} is not valid: {cause}; make the value smaller") from cause
 
 
+def dump_yaml(content: object) -> str:
+    """YAML text, in the order of the content, whatever its letters."""
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
 def load_json(text: str | bytes, *, source: object, error: type[ModerationError]) -> Any:  # noqa: ANN401 - any JSON
     """Parse JSON; a key that occurs twice, NaN and infinity are errors.
 

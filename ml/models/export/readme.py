@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ml.core.format import percent
 from ml.core.stats import lower_bound, upper_bound
+from ml.core.yaml_file import dump_yaml
 from ml.models.card import ModelCard
 from ml.models.export.onnx_model import INPUT, LOGITS, OPSET, PROBABILITIES
 
@@ -25,7 +25,7 @@ def write_readme(
     card: ModelCard, *, license_id: str = UNSTATED_LICENSE, with_onnx: bool = False
 ) -> str:
     """The text of `README.md`. Figures that the card does not have are left out, not made up."""
-    matter = yaml.safe_dump(front_matter(card, license_id), sort_keys=False, allow_unicode=True)
+    matter = dump_yaml(front_matter(card, license_id))
     classes = ", ".join(f"`{name}`" for name in card.classes)
     parts = (
         f"# Review photo classifier {card.model_hash[:12]}",
