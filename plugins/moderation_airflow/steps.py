@@ -54,5 +54,5 @@ def fail_without_retry(note: str = "") -> Iterator[None]:
     try:
         yield
     except _PERMANENT as error:
-        said = f"{type(error).__name__}: {error}{f' ({note})' if note else ''}"
-        raise AirflowFailException(said) from error
+        message = f"{type(error).__name__}: {error}{f' ({note})' if note else ''}"
+        raise AirflowFailException(message) from error

@@ -208,14 +208,14 @@ def _remedy_of_encryption(
     """Put the object with the other encryption, whether that is what was refused."""
     if action != "put" or isinstance(error, StorageUnavailable):
         return None
-    asked = settings.s3_sse
-    other = "AES256" if asked == "none" else "none"
+    configured = settings.s3_sse
+    other = "AES256" if configured == "none" else "none"
     changed = _changed(settings, s3_sse=other, s3_sse_key_id=None)
     if not _succeeds(changed, place.store.bucket, lambda store: _put_and_delete(store, place)):
         return None
-    if asked == "none":
+    if configured == "none":
         return "the bucket takes encrypted objects alone: set MODERATION_S3_SSE=AES256 or aws:kms"
-    if asked == "AES256":
+    if configured == "AES256":
         return "the store refuses this encryption: set MODERATION_S3_SSE=none, or aws:kms"
     if settings.s3_sse_key_id is None:
         return "the store has no default key: name one in MODERATION_S3_SSE_KEY_ID"
