@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ml.core.budget import Budget
 
-EXPECTED_SECONDS = 0.1  # of OCR per photo, until some were measured: 0.06 to 0.36 s of a core
+EXPECTED_SECONDS = 0.3  # of OCR per photo, until some were measured; 0.06 to 0.36 s of a core
 _EXPECTATION_WEIGHT = 5  # number of measured photos that the expectation counts as
 
 
