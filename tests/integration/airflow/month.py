@@ -116,7 +116,9 @@ class _Owner:
                 key = self._shop.upload(f"late-{number}.jpg", make, row=False)
                 self._shop.add_row(key, review=10_000 + number)
             self._client.trigger(AUDIT, "beside", _window(self._shop))
-        if not self.rotated and self._client.is_waiting(RETRAIN, "month", "approve"):
+        if not self._client.is_waiting(RETRAIN, "month", "approve"):
+            return
+        if not self.rotated:
             url = set_task_password(self._shop).get_secret_value()
             self._client.put_connection(DATABASE_CONNECTION, database_connection(url))
             self.rotated = True

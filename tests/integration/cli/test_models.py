@@ -128,8 +128,10 @@ def test_export_does_not_mix_versions(shell: CliRunner, shop: Shop, tmp_path: Pa
 
 @pytest.mark.usefixtures("shop")
 def test_export_overwrites_nothing_of_others(shell: CliRunner, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("of a repository")
-    refused = shell.invoke(app, ["models", "export", "champion", str(tmp_path)])
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "README.md").write_text("of a repository")
+    refused = shell.invoke(app, ["models", "export", "champion", str(repository)])
     assert isinstance(refused.exception, ModelError)
     assert "name a new folder" in str(refused.exception)
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert [path.name for path in repository.iterdir()] == ["README.md"]
