@@ -124,14 +124,14 @@ class Settings(S3Settings, BaseSettings):
 
     @model_validator(mode="after")
     def _check_connections(self) -> "Settings":
-        """One source each: which of two would count could not be seen in a message."""
+        """One source each: a message could not say which of two counts."""
         if self.database_conn_id and self.database_url:
             raise ValueError(f"{PREFIX}DATABASE_CONN_ID and {PREFIX}DATABASE_URL: unset one")
         names = ("endpoint_url", "access_key", "secret_key", "session_token")
-        doubled = [name for name in names if getattr(self, f"s3_{name}") is not None]
-        if self.s3_conn_id and doubled:
-            named = ", ".join(f"{PREFIX}S3_{name.upper()}" for name in doubled)
-            raise ValueError(f"{PREFIX}S3_CONN_ID and {named}: unset the one or the other")
+        plain = [name for name in names if getattr(self, f"s3_{name}") is not None]
+        if self.s3_conn_id and plain:
+            named = ", ".join(f"{PREFIX}S3_{name.upper()}" for name in plain)
+            raise ValueError(f"{PREFIX}S3_CONN_ID and {named} are set: unset one of them")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Credentials of boto3's chain: found at the first request, renewed before and after they expire.
 
 botocore renews what names its expiry. What the store refuses earlier, or without one (a profile
-whose file was rewritten, a clock that was wrong), is looked for anew and the request sent again.
+whose file was rewritten, a clock that was wrong), is looked for again and the request repeated.
 """
 
 import os
@@ -70,7 +70,7 @@ class ChainCredentials(Credentials):
         return _ask(found.get_frozen_credentials)
 
     def renew(self, refused: str) -> bool:
-        """Look anew, as the store refuses the access key `refused`; whether there is another now.
+        """Look again, as the store refuses the access key `refused`; whether there is another now.
 
         Of several threads that were refused, one looks. Raises as `get_frozen_credentials`.
         """
@@ -82,7 +82,7 @@ class ChainCredentials(Credentials):
 
 
 def find_credentials() -> Credentials:
-    """Credentials by boto3's chain, looked for anew: nothing that was found before is taken.
+    """Credentials by boto3's chain, looked for again: nothing that was found before is taken.
 
     Raises:
         BucketForbidden: there are none, or the role is refused; with the remedy.

@@ -1,7 +1,7 @@
 """Settings with the credentials of the Airflow connections that they name, resolved when asked.
 
 Airflow resolves a connection by its secrets back ends and masks its secrets in logs. Each task asks
-anew, so a rotated secret counts from the next task on. DAG files ask for none while they are
+again, so a rotated secret counts from the next task on. DAG files ask for none while they are
 parsed. What is not part of a connection (buckets, encryption) stays in the environment.
 """
 

@@ -64,7 +64,7 @@ class OpenResources:
     """The resources that all requests share; thread-safe.
 
     Where Airflow connections name database or bucket, one request resolves them again after
-    RESOLVE_SECONDS, and the others go on with the old resources. A rotated secret opens them anew;
+    RESOLVE_SECONDS, and the others go on with the old resources. A rotated secret reopens them;
     requests under way end with the old ones: closing leaves what is in use open. While the
     connections cannot be resolved, the old ones stay.
     """
