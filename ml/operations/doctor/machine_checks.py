@@ -1,4 +1,4 @@
-"""Checks of the machine: its clock, compared with those of database and object storage, and its disk."""
+"""Checks of the machine: its disk, and its clock versus those of database and object storage."""
 
 import shutil
 import ssl
